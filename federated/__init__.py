@@ -1,0 +1,1 @@
+"""What analyst, council and coordinator must agree on."""

@@ -1,0 +1,59 @@
+"""Unambiguous bytes to hash and sign: length-prefixed fields, and canonical JSON for questions and plans."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from protocols.errors import LocalProtocolError
+from protocols.identifiers import Digest
+
+Json: TypeAlias = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
+"""What may be signed as JSON. There is no float: rationals are text, so that no party rounds differently."""
+
+
+def length_prefixed(domain: str, *fields: bytes) -> bytes:
+    """Join fields so that no two different lists give the same bytes.
+
+    Args:
+        domain: Domain separation label, for example ``"round/v1"``.
+        fields: Any bytes; each is preceded by its length as 8 bytes, big endian.
+    """
+    parts = [domain.encode("ascii"), *fields]
+    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+
+
+def digest(domain: str, *fields: bytes) -> Digest:
+    """SHA-256 over :func:`length_prefixed`."""
+    return Digest(hashlib.sha256(length_prefixed(domain, *fields)).digest())
+
+
+def sha256(content: bytes) -> Digest:
+    """Plain SHA-256, for the digest of a file or of a message body as it stands."""
+    return Digest(hashlib.sha256(content).digest())
+
+
+def canonical_json(value: Json) -> bytes:
+    """The one encoding of a value: sorted keys, no spaces, ASCII, no floats.
+
+    Raises:
+        LocalProtocolError: The value holds a float or something JSON has no word for.
+    """
+    _refuse_floats(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+
+
+def _refuse_floats(value: object) -> None:
+    match value:
+        case None | bool() | int() | str():
+            return
+        case Mapping():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise LocalProtocolError(f"canonical JSON keys are text, not {type(key).__name__}")
+                _refuse_floats(item)
+        case list() | tuple():
+            for item in value:
+                _refuse_floats(item)
+        case _:
+            raise LocalProtocolError(f"canonical JSON holds no {type(value).__name__}: write rationals as text")

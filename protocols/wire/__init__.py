@@ -1,0 +1,1 @@
+"""The shapes of messages: strict codec and generated protobuf."""
