@@ -1,0 +1,460 @@
+"""Step 2 of 8: the plan. In: `Query`, agreement, roster, schema. Out: `Plan`, whose bytes the analyst signs.
+
+Everything that decides what one household can lose is *derived* here from the question: cells, sensitivity,
+noise, cost. The analyst's client derives it to ask; every node derives it again from the question, the agreement
+and the roster it pinned itself, and refuses bytes that differ (`protocol.md` 1.2). So a plan can lie about nothing.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+
+from federated.agreement import Agreement, Group
+from federated.errors import PolicyRefusal, QueryError
+from federated.privacy import (
+    Charge,
+    Mechanism,
+    NoiseBlock,
+    NoiseSpec,
+    ReleasedNoise,
+    Totals,
+    gaussian_charge,
+    gaussian_scale,
+    laplace_charge,
+    noise_bound,
+    released_noise,
+    split_gaussian,
+    split_laplace,
+    zcdp_rho,
+)
+from federated.query import Level, Query, Table, parse_query, write_query
+from federated.query.check import check_query
+from federated.rationals import rational_text
+from federated.roster import Roster
+from federated.schema import Dataset, Schema
+from federated.statistics import Layout, Sensitivity, statistic
+from federated.timestamps import parse_time, time_text
+from protocols.encoding import Json, canonical_json, sha256
+from protocols.identifiers import CouncilId, Digest
+from protocols.ring import Ring, headroom_ok
+from protocols.secagg import CohortRules, Profile
+
+__all__ = ["Plan", "PlannedTable", "Terms", "choose_mechanism", "derive_plan", "open_plan", "worst_totals"]
+
+PLAN_TYPE = "application/vnd.federated.plan+json"
+MAX_CELLS = 2_000_000
+MAX_PLAN_BYTES = 4 * 1024 * 1024
+NONCE_SIZE = 32
+ROUNDS = 1
+ROWS_PER_CELL = 1_000_000
+"""No cell of one council counts more households than this; a larger one is clamped (headroom, `protocol.md` 1.4)."""
+FILTER_SHARE = Fraction(999, 1000)
+"""The part of delta at which the filter decides (`protocol.md` 2.3); what a Gaussian question may cost is read at the same delta."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the analyst adds to the question: dates, attempts, manifest and a nonce.
+
+    Attributes:
+        manifest_digest: Digest of the signed manifest that explains the question.
+        not_before: Start of validity.
+        not_after: End of validity; no round starts or continues after it.
+        collect_by: Councils' decisions are awaited until then.
+        return_by: The answer is promised to every contributing council by then.
+        attempts: Masked inputs a node may send for this plan, each charged in full.
+        nonce: 32 random bytes: the same question asked afresh is another plan.
+    """
+
+    manifest_digest: Digest
+    not_before: datetime
+    not_after: datetime
+    collect_by: datetime
+    return_by: datetime
+    attempts: int
+    nonce: bytes
+
+    def __post_init__(self) -> None:
+        """Refuse terms that no plan can have."""
+        if not self.not_before <= self.collect_by <= self.return_by <= self.not_after:
+            raise QueryError("The plan's dates must run: not_before, collect_by, return_by, not_after.")
+        if len(self.nonce) != NONCE_SIZE or self.attempts < 1:
+            raise QueryError(f"A plan has a nonce of {NONCE_SIZE} bytes and at least one attempt.")
+
+    def canonical(self) -> dict[str, Json]:
+        """The terms as canonical JSON."""
+        return {
+            "manifest_digest": self.manifest_digest.hex(),
+            "not_before": time_text(self.not_before),
+            "not_after": time_text(self.not_after),
+            "collect_by": time_text(self.collect_by),
+            "return_by": time_text(self.return_by),
+            "attempts": self.attempts,
+            "nonce": self.nonce.hex(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTable:
+    """One table with its place in the vector and its noise.
+
+    Attributes:
+        table: The table as asked.
+        layout: Its cells.
+        sensitivity: Of its integer vector to one privacy unit.
+        clamp: Largest absolute value one council may put in one of its cells.
+        parameter: Laplace: `a` = epsilon of this table / l1. Gaussian: the variance, in units of the table.
+    """
+
+    table: Table
+    layout: Layout
+    sensitivity: Sensitivity
+    clamp: int
+    parameter: Fraction
+
+    def canonical(self) -> Json:
+        """The table's derived figures as canonical JSON."""
+        return {
+            "name": self.table.name,
+            "cells": self.layout.cells,
+            "l1": self.sensitivity.l1,
+            "l2_squared": self.sensitivity.l2_squared,
+            "clamp": self.clamp,
+            "parameter": rational_text(self.parameter),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A question with everything that follows from it; immutable, and identified by the digest of its bytes."""
+
+    question: Query
+    query_digest: Digest
+    agreement_id: str
+    agreement_digest: Digest
+    roster_epoch: int
+    roster_digest: Digest
+    schema_digest: Digest
+    group: Group
+    rules: CohortRules
+    mechanism: Mechanism
+    tables: tuple[PlannedTable, ...]
+    scale: int
+    ring: Ring
+    charge: Charge
+    delta: Fraction
+    terms: Terms
+
+    @property
+    def eligible(self) -> tuple[CouncilId, ...]:
+        """The councils asked: all of the named group, sorted."""
+        return self.group.councils
+
+    @property
+    def cells(self) -> int:
+        """Length of the vector."""
+        return sum(planned.layout.cells for planned in self.tables)
+
+    @property
+    def noise(self) -> NoiseSpec:
+        """What every node's noise share is drawn from."""
+        blocks = tuple(NoiseBlock(cells=item.layout.cells, parameter=item.parameter) for item in self.tables)
+        return NoiseSpec(mechanism=self.mechanism, blocks=blocks, scale=self.scale)
+
+    @property
+    def digest(self) -> Digest:
+        """`plan_digest`: SHA-256 of the plan's bytes."""
+        return sha256(self.encode())
+
+    def released_noise(self, planned: PlannedTable, *, joined: int, contributors: int) -> ReleasedNoise:
+        """Law of the noise in a table of the release.
+
+        Args:
+            planned: One of the plan's tables.
+            joined: n = |U1|, which fixes the honest number h every share was calibrated to.
+            contributors: |U3|, the councils whose shares are in the sum.
+        """
+        honest = self.rules.thresholds(joined).h
+        return released_noise(
+            self.mechanism, planned.parameter, scale=self.scale, honest=honest, contributors=contributors
+        )
+
+    def encode(self) -> bytes:
+        """The plan's bytes: canonical JSON, version 1."""
+        return canonical_json(self.canonical())
+
+    def canonical(self) -> dict[str, Json]:
+        """The plan as canonical JSON: the question and terms as given, then everything derived."""
+        return {
+            "version": 1,
+            "question": write_query(self.question),
+            "terms": self.terms.canonical(),
+            "mechanism": self.mechanism.value,
+            "query_digest": self.query_digest.hex(),
+            "agreement": {"id": self.agreement_id, "digest": self.agreement_digest.hex()},
+            "roster": {"epoch": self.roster_epoch, "digest": self.roster_digest.hex()},
+            "schema_digest": self.schema_digest.hex(),
+            "group": self.group.name,
+            "eligible": list(self.eligible),
+            "cohort": {
+                "profile": self.rules.profile.value,
+                "max_colluders": self.rules.max_colluders,
+                "min_cohort": self.rules.min_cohort,
+                "min_honest": self.rules.min_honest,
+            },
+            "tables": [planned.canonical() for planned in self.tables],
+            "cells": self.cells,
+            "scale": self.scale,
+            "ring_bits": self.ring.bits,
+            "charge": {
+                "epsilon": None if self.charge.epsilon is None else rational_text(self.charge.epsilon),
+                "rho": rational_text(self.charge.rho),
+                "draws": self.charge.draws,
+            },
+            "delta": rational_text(self.delta),
+            "rounds": ROUNDS,
+        }
+
+
+def regions_shown(group: Group, roster: Roster, schema: Schema, min_cohort: int) -> tuple[tuple[str, str], ...]:
+    """Regions in which at least `min_cohort` of the councils asked stand, in the schema's order.
+
+    The list is public and fixed by the plan; who answers does not change it.
+    """
+    standing = [roster.councils[council].region for council in group.councils]
+    return tuple((code.code, code.label) for code in schema.regions if standing.count(code.code) >= min_cohort)
+
+
+def derive_plan(
+    question: Query, *, agreement: Agreement, roster: Roster, schema: Schema, mechanism: Mechanism, terms: Terms
+) -> Plan:
+    """Derive the plan of a question. Run by the analyst's client, by the coordinator and by every node.
+
+    Raises:
+        QueryError: The question cannot be planned as written.
+        PolicyRefusal: The group, its councils or the cohort's size do not allow it.
+    """
+    dataset = check_query(question, schema)
+    group = _group(question, agreement, roster)
+    rules = CohortRules(
+        profile=Profile(group.profile),
+        eligible_count=len(group.councils),
+        min_cohort=agreement.min_cohort,
+        min_honest=agreement.min_honest,
+    )
+    honest = rules.thresholds(len(group.councils)).h
+    regions = regions_shown(group, roster, schema, agreement.min_cohort)
+    shapes = tuple(_shape(table, dataset, question, regions) for table in question.tables)
+    parameters = _parameters(question, shapes, mechanism, agreement.budget_delta, honest)
+    tables = tuple(
+        PlannedTable(table=table, layout=layout, sensitivity=sensitivity, clamp=_clamp(table), parameter=parameter)
+        for (table, layout, sensitivity), parameter in zip(shapes, parameters, strict=True)
+    )
+    _check_size(tables)
+    scale = 1 if mechanism is Mechanism.DISCRETE_LAPLACE else gaussian_scale(parameters, honest=honest)
+    return Plan(
+        question=question,
+        query_digest=question.digest(schema.digest),
+        agreement_id=agreement.id,
+        agreement_digest=agreement.digest,
+        roster_epoch=roster.epoch,
+        roster_digest=roster.digest,
+        schema_digest=schema.digest,
+        group=group,
+        rules=rules,
+        mechanism=mechanism,
+        tables=tables,
+        scale=scale,
+        ring=_ring(tables, mechanism, scale, rules),
+        charge=_charge(tables, mechanism, scale, honest=honest, councils=len(group.councils)),
+        delta=agreement.budget_delta,
+        terms=terms,
+    )
+
+
+def open_plan(content: bytes, *, agreement: Agreement, roster: Roster, schema: Schema) -> Plan:
+    """Read a plan by deriving it again from its own question, mechanism and terms.
+
+    Raises:
+        PolicyRefusal: `plan_mismatch`: some figure of the plan is not what follows from the question.
+    """
+    if len(content) > MAX_PLAN_BYTES:
+        raise PolicyRefusal("plan_mismatch", f"The plan is larger than {MAX_PLAN_BYTES} bytes.")
+    try:
+        claimed = json.loads(content)
+        terms = _terms(claimed["terms"])
+        mechanism = Mechanism(claimed["mechanism"])
+        question = parse_query(claimed["question"].encode("utf-8"), source="plan")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PolicyRefusal("plan_mismatch", "The plan cannot be read as a plan of version 1.") from error
+    plan = derive_plan(
+        question, agreement=agreement, roster=roster, schema=schema, mechanism=mechanism, terms=terms
+    )
+    if plan.encode() != content:
+        raise PolicyRefusal(
+            "plan_mismatch",
+            f"The plan's '{_first_difference(claimed, plan)}' is not what this council derives from the question.",
+            remedy="Plan the question again with the current agreement, roster and schema.",
+        )
+    return plan
+
+
+def _first_difference(claimed: dict[str, object], plan: Plan) -> str:
+    derived = plan.canonical()
+    differing = [name for name in derived if claimed.get(name) != json.loads(canonical_json(derived[name]))]
+    return differing[0] if differing else "encoding"
+
+
+def _terms(claimed: dict[str, object]) -> Terms:
+    return Terms(
+        manifest_digest=Digest(bytes.fromhex(str(claimed["manifest_digest"]))),
+        not_before=parse_time(str(claimed["not_before"])),
+        not_after=parse_time(str(claimed["not_after"])),
+        collect_by=parse_time(str(claimed["collect_by"])),
+        return_by=parse_time(str(claimed["return_by"])),
+        attempts=int(str(claimed["attempts"])),
+        nonce=bytes.fromhex(str(claimed["nonce"])),
+    )
+
+
+def _group(question: Query, agreement: Agreement, roster: Roster) -> Group:
+    group = agreement.group(question.group)
+    absent = [council for council in group.councils if council not in roster.councils]
+    if absent:
+        raise PolicyRefusal(
+            "group",
+            f"{len(absent)} council(s) of the group '{group.name}' are not in the roster: {', '.join(absent[:5])}.",
+            remedy="Enrol them, or agree a group without them.",
+        )
+    return group
+
+
+def _shape(
+    table: Table, dataset: Dataset, question: Query, regions: Sequence[tuple[str, str]]
+) -> tuple[Table, Layout, Sensitivity]:
+    if table.level is Level.REGION and not regions:
+        raise QueryError(
+            f"Table '{table.name}' asks for regions, but no region has enough of the councils asked.",
+            remedy="Ask at level 'all', or ask a larger group.",
+        )
+    kind = statistic(table.statistic)
+    return table, kind.layout(table, dataset, question.period, regions), kind.sensitivity(table)
+
+
+def _clamp(table: Table) -> int:
+    blocks = statistic(table.statistic).contribution(table)
+    low, high = blocks.clip or (0, 0)
+    largest = max(max(abs(c + k * low), abs(c + k * high)) for c, k in blocks.blocks)
+    return ROWS_PER_CELL * largest
+
+
+def _parameters(
+    question: Query,
+    shapes: Sequence[tuple[Table, Layout, Sensitivity]],
+    mechanism: Mechanism,
+    delta: Fraction,
+    honest: int,
+) -> tuple[Fraction, ...]:
+    if mechanism is Mechanism.DISCRETE_LAPLACE:
+        shares = split_laplace(question.epsilon, [(layout.cells, sens.l1) for _, layout, sens in shapes])
+        return tuple(share / sens.l1 for share, (_, _, sens) in zip(shares, shapes, strict=True))
+    rho = zcdp_rho(question.epsilon, delta * FILTER_SHARE)
+    return split_gaussian(
+        rho, [(layout.cells, sens.l2_squared) for _, layout, sens in shapes], honest=honest
+    )
+
+
+def _charge(
+    tables: Sequence[PlannedTable], mechanism: Mechanism, scale: int, *, honest: int, councils: int
+) -> Charge:
+    """The cost, at h for n = E: the largest any round of the plan can have, so it is what is reserved and spent."""
+    cells = sum(planned.layout.cells for planned in tables)
+    if mechanism is Mechanism.DISCRETE_LAPLACE:
+        pairs = [(planned.parameter, planned.sensitivity.l1) for planned in tables]
+        return laplace_charge(pairs, cells=cells, councils=councils)
+    squares = [(planned.parameter, planned.sensitivity.l2_squared) for planned in tables]
+    return gaussian_charge(squares, scale=scale, honest=honest, cells=cells, councils=councils)
+
+
+def _ring(tables: Sequence[PlannedTable], mechanism: Mechanism, scale: int, rules: CohortRules) -> Ring:
+    """The narrowest ring in which neither the sum nor its noise can wrap round."""
+    councils = rules.eligible_count
+    for ring in (Ring(bits=32), Ring(bits=64)):
+        if all(
+            headroom_ok(
+                ring,
+                scale=scale,
+                max_abs_sum=councils * planned.clamp,
+                noise_bound=noise_bound(
+                    mechanism,
+                    planned.parameter,
+                    scale=scale,
+                    contributors=councils,
+                    honest=_smallest_honest(rules),
+                ),
+            )
+            for planned in tables
+        ):
+            return ring
+    raise QueryError(
+        "The figures asked for could overflow a 64-bit sum.", remedy="Use a smaller clip or a larger epsilon."
+    )
+
+
+def _smallest_honest(rules: CohortRules) -> int:
+    return max(1, rules.min_honest)
+
+
+def _check_size(tables: Sequence[PlannedTable]) -> None:
+    cells = sum(planned.layout.cells for planned in tables)
+    if cells > MAX_CELLS:
+        raise QueryError(
+            f"The question has {cells:,} cells; at most {MAX_CELLS:,} are allowed.",
+            remedy="Use fewer breakdowns.",
+        )
+
+
+def worst_totals(totals: Sequence[Totals]) -> Totals:
+    """The worst ledger state of a group, component by component, on which the mechanism is chosen."""
+    pure = [item.epsilon for item in totals]
+    return Totals(
+        epsilon=None if any(item is None for item in pure) else max((i for i in pure if i is not None), default=Fraction(0)),
+        rho=max((item.rho for item in totals), default=Fraction(0)),
+        draws=max((item.draws for item in totals), default=0),
+    )
+
+
+def choose_mechanism(
+    question: Query, *, agreement: Agreement, roster: Roster, schema: Schema, terms: Terms, worst: Totals
+) -> Plan:
+    """The plan with the smaller expected error of the two mechanisms (`protocol.md` 2.2).
+
+    Once any Gaussian has been charged the pure sum is infinite, so a Laplace question would be charged by its rho;
+    compared at equal rho it always loses, and only the Gaussian plan is considered.
+    """
+    candidates = []
+    problems = []
+    for mechanism in Mechanism:
+        if mechanism is Mechanism.DISCRETE_LAPLACE and worst.epsilon is None:
+            continue
+        try:
+            candidates.append(
+                derive_plan(
+                    question, agreement=agreement, roster=roster, schema=schema, mechanism=mechanism, terms=terms
+                )
+            )
+        except QueryError as error:
+            problems.append(error)
+    if not candidates:
+        raise problems[0]
+    return min(candidates, key=_expected_error)
+
+
+def _expected_error(plan: Plan) -> float:
+    n = len(plan.eligible)
+    return sum(
+        planned.layout.cells * plan.released_noise(planned, joined=n, contributors=n).sd / planned.sensitivity.l1
+        for planned in plan.tables
+    )

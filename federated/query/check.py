@@ -1,0 +1,96 @@
+"""Holds a question against the schema: what it names must exist and be of the right kind.
+
+Run by the analyst before planning and by every node before anything else. It says nothing about permission:
+that is the agreement's and the council's policy (`council_node.policy`).
+"""
+
+from datetime import date
+
+from federated.errors import QueryError
+from federated.query.model import And, Between, Condition, Dimension, Equals, In, Not, Or, Query
+from federated.schema import Column, Dataset, Schema
+from federated.statistics import statistic
+
+__all__ = ["check_query"]
+
+
+def check_query(query: Query, schema: Schema) -> Dataset:
+    """Check every name, kind and value of a question.
+
+    Returns:
+        The data set the question is about.
+
+    Raises:
+        QueryError: Names the table or column at fault, and what would be right.
+    """
+    dataset = schema.dataset(query.dataset)
+    if query.unit != dataset.unit:
+        raise QueryError(
+            f"The data set '{query.dataset}' counts one {dataset.unit} at a time; the question says '{query.unit}'.",
+            remedy=f"Write unit: {dataset.unit}.",
+        )
+    _require_type(dataset.column(query.period.column), "date", "the period")
+    if query.where is not None:
+        _check_condition(query.where, dataset)
+    for table in query.tables:
+        for dimension in table.by:
+            _check_dimension(dimension, dataset)
+        statistic(table.statistic).check(table, dataset)
+    return dataset
+
+
+def _require_type(column: Column, wanted: str, use: str) -> None:
+    if column.type != wanted:
+        raise QueryError(f"Column '{column.name}' is a {column.type}; {use} needs a {wanted}.")
+
+
+def _check_dimension(dimension: Dimension, dataset: Dataset) -> None:
+    column = dataset.column(dimension.column)
+    if dimension.part is None:
+        _require_type(column, "category", "a breakdown without 'part'")
+    else:
+        _require_type(column, "date", f"a breakdown by {dimension.part.value}")
+
+
+def _check_condition(condition: Condition, dataset: Dataset) -> None:
+    match condition:
+        case Equals(column=name, value=value):
+            _check_value(dataset.column(name), value)
+        case In(column=name, values=values):
+            _require_type(dataset.column(name), "category", "a condition 'in'")
+            for value in values:
+                _check_value(dataset.column(name), value)
+        case Between(column=name, low=low, high=high):
+            column = dataset.column(name)
+            if column.type not in {"date", "integer"}:
+                raise QueryError(f"Column '{name}' is a {column.type}; 'between' needs a date or an integer.")
+            _check_value(column, low)
+            _check_value(column, high)
+        case And(conditions=conditions) | Or(conditions=conditions):
+            for item in conditions:
+                _check_condition(item, dataset)
+        case Not(condition=inner):
+            _check_condition(inner, dataset)
+
+
+def _check_value(column: Column, value: str) -> None:
+    match column.type:
+        case "category":
+            if value not in column.code_list:
+                raise QueryError(
+                    f"Column '{column.name}' has no code '{value}'.",
+                    remedy=f"Its codes are: {', '.join(column.code_list)}.",
+                )
+        case "date":
+            try:
+                date.fromisoformat(value)
+            except ValueError as error:
+                raise QueryError(f"Column '{column.name}' is compared with a value that is not a date (YYYY-MM-DD).") from error
+        case "integer":
+            if not value.lstrip("-").isdigit():
+                raise QueryError(f"Column '{column.name}' is compared with a value that is not a whole number.")
+        case _:
+            raise QueryError(
+                f"Column '{column.name}' identifies people and is never read by a question.",
+                remedy="Leave it out.",
+            )

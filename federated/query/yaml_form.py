@@ -1,0 +1,234 @@
+"""A question written as YAML, read into the same `Query` that Python builds.
+
+The form is checked field by field; every error names the field, what was expected and what to do.
+`docs/guides/analyst.md` shows the form; `write_query` gives it back.
+"""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+
+from federated.errors import FileProblem, QueryError
+from federated.query.model import (
+    And,
+    Between,
+    Condition,
+    DatePart,
+    Dimension,
+    Equals,
+    In,
+    Level,
+    Not,
+    Or,
+    Period,
+    Query,
+    Table,
+    parse_epsilon,
+)
+from federated.rationals import rational_text
+
+__all__ = ["load_query", "parse_query", "write_query"]
+
+MAX_FILE_BYTES = 256 * 1024
+COUNTS = ("households", "rows")
+MEASURES = ("sum", "mean")
+
+Code = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class _PeriodForm(_Form):
+    column: StrictStr
+    start: date = Field(alias="from")
+    end: date = Field(alias="to")
+
+
+class _DimensionForm(_Form):
+    column: StrictStr
+    part: DatePart | None = None
+
+
+class _TableForm(_Form):
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    count: Literal["households", "rows"] | None = None
+    sum: StrictStr | None = None
+    mean: StrictStr | None = None
+    clip: tuple[StrictInt, StrictInt] | None = None
+    by: tuple[StrictStr | _DimensionForm, ...] = ()
+    level: Level = Level.ALL
+    max_cells: StrictInt = 1
+
+
+class _ConditionForm(_Form):
+    column: StrictStr | None = None
+    equals: Code | StrictInt | date | None = None
+    one_of: tuple[Code, ...] | None = Field(default=None, alias="in")
+    between: tuple[StrictInt | date, StrictInt | date] | None = None
+    all: tuple["_ConditionForm", ...] | None = None
+    any: tuple["_ConditionForm", ...] | None = None
+    negated: "_ConditionForm | None" = Field(default=None, alias="not")
+
+
+class _QueryForm(_Form):
+    query: Literal[1]
+    title: Annotated[str, Field(min_length=5, max_length=200)]
+    dataset: StrictStr
+    unit: Literal["household", "person"]
+    group: StrictStr
+    period: _PeriodForm
+    epsilon: StrictStr
+    where: _ConditionForm | None = None
+    tables: tuple[_TableForm, ...]
+
+
+def load_query(path: Path) -> Query:
+    """Read a question from a YAML file.
+
+    Raises:
+        FileProblem: The file cannot be read or is not YAML.
+        QueryError: The YAML is not a question; names the field.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FileProblem(f"{path}: the question cannot be read ({error.strerror}).") from error
+    return parse_query(content, source=str(path))
+
+
+def parse_query(content: bytes, *, source: str = "question") -> Query:
+    """Read a question from YAML bytes; see `load_query`."""
+    if len(content) > MAX_FILE_BYTES:
+        raise FileProblem(f"{source}: a question file is at most {MAX_FILE_BYTES // 1024} KiB.")
+    try:
+        document = yaml.safe_load(content)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        where = "" if line is None else f", line {line + 1}"
+        raise FileProblem(f"{source}{where}: this is not valid YAML.", remedy="Check indents and quotes.") from error
+    try:
+        form = _QueryForm.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise QueryError(f"{source}, field '{field}': {first['msg']}.", remedy="See docs/guides/analyst.md.") from error
+    return _query(form)
+
+
+def _query(form: _QueryForm) -> Query:
+    return Query(
+        title=form.title,
+        dataset=form.dataset,
+        unit=form.unit,
+        group=form.group,
+        period=Period(column=form.period.column, start=form.period.start, end=form.period.end),
+        epsilon=parse_epsilon(form.epsilon),
+        where=None if form.where is None else _condition(form.where),
+        tables=tuple(_table(table) for table in form.tables),
+    )
+
+
+def _table(form: _TableForm) -> Table:
+    asked = [(kind, value) for kind in ("count", *MEASURES) if (value := getattr(form, kind)) is not None]
+    if len(asked) != 1:
+        raise QueryError(
+            f"Table '{form.name}' must have exactly one of 'count', 'sum' and 'mean'; it has {len(asked)}."
+        )
+    ((kind, value),) = asked
+    return Table(
+        name=form.name,
+        statistic=value if kind == "count" else kind,
+        column=None if kind == "count" else value,
+        clip=form.clip,
+        by=tuple(_dimension(item) for item in form.by),
+        level=form.level,
+        max_cells=form.max_cells,
+    )
+
+
+def _dimension(item: str | _DimensionForm) -> Dimension:
+    return Dimension(column=item) if isinstance(item, str) else Dimension(column=item.column, part=item.part)
+
+
+def _condition(form: _ConditionForm) -> Condition:
+    combined = {"all": form.all, "any": form.any, "not": form.negated}
+    leaves = {"equals": form.equals, "in": form.one_of, "between": form.between}
+    given = [name for name, value in (combined | leaves).items() if value is not None]
+    if len(given) != 1 or (form.column is None) == (given[0] in leaves):
+        raise QueryError(
+            "Each condition is a column with one of 'equals', 'in' or 'between', or one of 'all', 'any' or 'not'.",
+            remedy="Split a condition that says two things into two under 'all'.",
+        )
+    if form.column is not None:
+        return _leaf(form.column, form)
+    if form.negated is not None:
+        return Not(condition=_condition(form.negated))
+    inner = tuple(_condition(item) for item in (form.all if form.all is not None else form.any or ()))
+    if not inner:
+        raise QueryError(f"A condition '{given[0]}' needs at least one condition inside it.")
+    return And(conditions=inner) if form.all is not None else Or(conditions=inner)
+
+
+def _leaf(column: str, form: _ConditionForm) -> Condition:
+    if form.equals is not None:
+        return Equals(column=column, value=str(form.equals))
+    if form.between is not None:
+        return Between(column=column, low=str(form.between[0]), high=str(form.between[1]))
+    return In(column=column, values=tuple(form.one_of or ()))
+
+
+def write_query(query: Query) -> str:
+    """The question as YAML; reading it back gives the same question."""
+    document: dict[str, object] = {
+        "query": 1,
+        "title": query.title,
+        "dataset": query.dataset,
+        "unit": query.unit,
+        "group": query.group,
+        "period": {"column": query.period.column, "from": query.period.start, "to": query.period.end},
+        "epsilon": rational_text(query.epsilon),
+    }
+    if query.where is not None:
+        document["where"] = _write_condition(query.where)
+    document["tables"] = [_write_table(table) for table in query.tables]
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
+
+def _write_table(table: Table) -> dict[str, object]:
+    written: dict[str, object] = {"name": table.name}
+    if table.column is None:
+        written["count"] = table.statistic
+    else:
+        written[table.statistic] = table.column
+    if table.clip is not None:
+        written["clip"] = list(table.clip)
+    if table.by:
+        written["by"] = [
+            item.column if item.part is None else {"column": item.column, "part": item.part.value} for item in table.by
+        ]
+    return written | {"level": table.level.value, "max_cells": table.max_cells}
+
+
+def _write_condition(condition: Condition) -> dict[str, object]:
+    match condition:
+        case Equals(column=column, value=value):
+            return {"column": column, "equals": value}
+        case In(column=column, values=values):
+            return {"column": column, "in": list(values)}
+        case Between(column=column, low=low, high=high):
+            return {"column": column, "between": [_number_or_date(low), _number_or_date(high)]}
+        case And(conditions=conditions):
+            return {"all": [_write_condition(item) for item in conditions]}
+        case Or(conditions=conditions):
+            return {"any": [_write_condition(item) for item in conditions]}
+        case Not(condition=inner):
+            return {"not": _write_condition(inner)}
+
+
+def _number_or_date(text: str) -> int | date:
+    return int(text) if text.lstrip("-").isdigit() else date.fromisoformat(text)
