@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 
+from protocols.ring import Ring, headroom_ok
+
 from federated.agreement import Agreement, Group
 from federated.errors import PolicyRefusal, QueryError
 from federated.privacy import (
@@ -38,7 +40,6 @@ from federated.statistics import Layout, Sensitivity, statistic
 from federated.timestamps import parse_time, time_text
 from protocols.encoding import Json, canonical_json, sha256
 from protocols.identifiers import CouncilId, Digest
-from protocols.ring import Ring, headroom_ok
 from protocols.secagg import CohortRules, Profile
 
 __all__ = ["Plan", "PlannedTable", "Terms", "choose_mechanism", "derive_plan", "open_plan", "worst_totals"]
@@ -51,7 +52,7 @@ ROUNDS = 1
 ROWS_PER_CELL = 1_000_000
 """No cell of one council counts more households than this; a larger one is clamped (headroom, `protocol.md` 1.4)."""
 FILTER_SHARE = Fraction(999, 1000)
-"""The part of delta at which the filter decides (`protocol.md` 2.3); what a Gaussian question may cost is read at the same delta."""
+"""The part of delta at which the filter decides (`protocol.md` 2.3); a Gaussian question's rho is read there too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +229,13 @@ def regions_shown(group: Group, roster: Roster, schema: Schema, min_cohort: int)
 
 
 def derive_plan(
-    question: Query, *, agreement: Agreement, roster: Roster, schema: Schema, mechanism: Mechanism, terms: Terms
+    question: Query,
+    *,
+    agreement: Agreement,
+    roster: Roster,
+    schema: Schema,
+    mechanism: Mechanism,
+    terms: Terms,
 ) -> Plan:
     """Derive the plan of a question. Run by the analyst's client, by the coordinator and by every node.
 
@@ -289,9 +296,7 @@ def open_plan(content: bytes, *, agreement: Agreement, roster: Roster, schema: S
         question = parse_query(claimed["question"].encode("utf-8"), source="plan")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PolicyRefusal("plan_mismatch", "The plan cannot be read as a plan of version 1.") from error
-    plan = derive_plan(
-        question, agreement=agreement, roster=roster, schema=schema, mechanism=mechanism, terms=terms
-    )
+    plan = derive_plan(question, agreement=agreement, roster=roster, schema=schema, mechanism=mechanism, terms=terms)
     if plan.encode() != content:
         raise PolicyRefusal(
             "plan_mismatch",
@@ -361,14 +366,10 @@ def _parameters(
         shares = split_laplace(question.epsilon, [(layout.cells, sens.l1) for _, layout, sens in shapes])
         return tuple(share / sens.l1 for share, (_, _, sens) in zip(shares, shapes, strict=True))
     rho = zcdp_rho(question.epsilon, delta * FILTER_SHARE)
-    return split_gaussian(
-        rho, [(layout.cells, sens.l2_squared) for _, layout, sens in shapes], honest=honest
-    )
+    return split_gaussian(rho, [(layout.cells, sens.l2_squared) for _, layout, sens in shapes], honest=honest)
 
 
-def _charge(
-    tables: Sequence[PlannedTable], mechanism: Mechanism, scale: int, *, honest: int, councils: int
-) -> Charge:
+def _charge(tables: Sequence[PlannedTable], mechanism: Mechanism, scale: int, *, honest: int, councils: int) -> Charge:
     """The cost, at h for n = E: the largest any round of the plan can have, so it is what is reserved and spent."""
     cells = sum(planned.layout.cells for planned in tables)
     if mechanism is Mechanism.DISCRETE_LAPLACE:
@@ -420,7 +421,9 @@ def worst_totals(totals: Sequence[Totals]) -> Totals:
     """The worst ledger state of a group, component by component, on which the mechanism is chosen."""
     pure = [item.epsilon for item in totals]
     return Totals(
-        epsilon=None if any(item is None for item in pure) else max((i for i in pure if i is not None), default=Fraction(0)),
+        epsilon=None
+        if any(item is None for item in pure)
+        else max((i for i in pure if i is not None), default=Fraction(0)),
         rho=max((item.rho for item in totals), default=Fraction(0)),
         draws=max((item.draws for item in totals), default=0),
     )
@@ -442,7 +445,12 @@ def choose_mechanism(
         try:
             candidates.append(
                 derive_plan(
-                    question, agreement=agreement, roster=roster, schema=schema, mechanism=mechanism, terms=terms
+                    question,
+                    agreement=agreement,
+                    roster=roster,
+                    schema=schema,
+                    mechanism=mechanism,
+                    terms=terms,
                 )
             )
         except QueryError as error:

@@ -134,7 +134,9 @@ class Release(_Record):
 
     def encode(self) -> bytes:
         """The release's bytes: JSON with sorted keys, the same everywhere."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(
+            self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":")
+        ).encode()
 
     @property
     def digest(self) -> Digest:
@@ -162,7 +164,9 @@ def open_release(content: bytes) -> Release:
     try:
         return Release.model_validate_json(content)
     except ValidationError as error:
-        raise FileProblem("This is not a release of version 1.", remedy="Fetch it again with `federated show`.") from error
+        raise FileProblem(
+            "This is not a release of version 1.", remedy="Fetch it again with `federated show`."
+        ) from error
 
 
 def make_release(
@@ -287,6 +291,4 @@ def is_region_table(table: TableRecord) -> bool:
 
 def labels_of(table: TableRecord, cell: CellRecord) -> Mapping[str, str]:
     """The printed label of a cell along each axis."""
-    return {
-        axis.name: axis.labels[axis.codes.index(code)] for axis, code in zip(table.axes, cell.codes, strict=True)
-    }
+    return {axis.name: axis.labels[axis.codes.index(code)] for axis, code in zip(table.axes, cell.codes, strict=True)}

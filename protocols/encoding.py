@@ -8,7 +8,7 @@ from typing import TypeAlias
 from protocols.errors import LocalProtocolError
 from protocols.identifiers import Digest
 
-Json: TypeAlias = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
+Json: TypeAlias = bool | int | str | Sequence["Json"] | Mapping[str, "Json"] | None
 """What may be signed as JSON. There is no float: rationals are text, so that no party rounds differently."""
 
 

@@ -23,5 +23,5 @@ class RemoteProtocolError(ProtocolError):
         self.culprit = culprit
 
 
-class MalformedMessage(RemoteProtocolError):  # noqa: N818 - the protocol's own term for this failure
+class MalformedMessage(RemoteProtocolError):
     """Bytes that are not a message: wrong version, wrong length, left-over bytes, value out of range."""

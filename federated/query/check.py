@@ -85,7 +85,9 @@ def _check_value(column: Column, value: str) -> None:
             try:
                 date.fromisoformat(value)
             except ValueError as error:
-                raise QueryError(f"Column '{column.name}' is compared with a value that is not a date (YYYY-MM-DD).") from error
+                raise QueryError(
+                    f"Column '{column.name}' is compared with a value that is not a date (YYYY-MM-DD)."
+                ) from error
         case "integer":
             if not value.lstrip("-").isdigit():
                 raise QueryError(f"Column '{column.name}' is compared with a value that is not a whole number.")

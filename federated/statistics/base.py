@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal, Protocol
 
+import numpy as np
 from federated.privacy.laws import ReleasedNoise
+from numpy.typing import NDArray
+
 from federated.query.model import Period, Table
 from federated.schema import Dataset
-from numpy.typing import NDArray
-import numpy as np
 
 TARGET_COVERAGE_PERCENT = 95
 
@@ -105,7 +106,8 @@ class CellEstimate:
         standard_error: Standard deviation of the noise in the estimate.
         low: Lower end of the interval.
         high: Upper end of the interval.
-        coverage: Exact probability, over the noise alone, that an interval made this way holds the true value; at least 0.95.
+        coverage: Exact probability, over the noise alone, that an interval made this way holds the true value;
+            at least 0.95.
     """
 
     codes: tuple[str, ...]
