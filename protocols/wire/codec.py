@@ -1,133 +1,97 @@
-"""Reading and writing of fixed binary layouts: big-endian integers, counted bytes, nothing left over."""
+"""Strict reading and writing of bytes: one encoding per value, and nothing left over.
 
-from typing import Final, Self
+A reader is given a size limit and checks it before anything is sliced or allocated. Every read names
+what it expected, so that a refusal can say it. There is no optional field and no padding: `finish`
+refuses left-over bytes, so decoding and encoding again gives the same bytes.
+"""
 
 from protocols.errors import LocalProtocolError, MalformedMessage
-
-__all__ = ["Reader", "Writer"]
-
-_U8: Final = 1
-_U16: Final = 2
-_U32: Final = 4
-_U64: Final = 8
+from protocols.identifiers import CouncilId, council_id
 
 
-class Writer:
-    """Builds a message field by field; each method returns the writer, so that a layout reads as one chain."""
+def unsigned(value: int, size: int) -> bytes:
+    """A whole number as `size` bytes, big endian.
 
-    __slots__ = ("_parts",)
+    Raises:
+        LocalProtocolError: It does not fit.
+    """
+    if not 0 <= value < 1 << (8 * size):
+        raise LocalProtocolError(f"{value} does not fit in {size} bytes without sign")
+    return value.to_bytes(size, "big")
 
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
 
-    def u8(self, value: int) -> Self:
-        """Write an integer in ``[0, 2^8)``."""
-        return self._integer(value, _U8)
-
-    def u16(self, value: int) -> Self:
-        """Write an integer in ``[0, 2^16)``."""
-        return self._integer(value, _U16)
-
-    def u32(self, value: int) -> Self:
-        """Write an integer in ``[0, 2^32)``."""
-        return self._integer(value, _U32)
-
-    def u64(self, value: int) -> Self:
-        """Write an integer in ``[0, 2^64)``."""
-        return self._integer(value, _U64)
-
-    def fixed(self, content: bytes, size: int) -> Self:
-        """Write bytes whose length both sides know.
-
-        Raises:
-            LocalProtocolError: ``content`` is not ``size`` bytes.
-        """
-        if len(content) != size:
-            raise LocalProtocolError(f"a field of {size} bytes was given {len(content)}")
-        self._parts.append(content)
-        return self
-
-    def counted(self, content: bytes) -> Self:
-        """Write a 32-bit length, then the bytes."""
-        self.u32(len(content))
-        self._parts.append(content)
-        return self
-
-    def done(self) -> bytes:
-        """The message."""
-        return b"".join(self._parts)
-
-    def _integer(self, value: int, size: int) -> Self:
-        if not 0 <= value < 1 << (8 * size):
-            raise LocalProtocolError(f"an integer does not fit its field of {size} bytes")
-        self._parts.append(value.to_bytes(size, "big"))
-        return self
+def short_text(text: str) -> bytes:
+    """A council id: its length in one byte, then its characters."""
+    content = council_id(text).encode("ascii")
+    return unsigned(len(content), 1) + content
 
 
 class Reader:
-    """Takes a message apart field by field; anything but the exact layout is refused.
+    """Reads fields off the front of a message.
 
     Args:
-        content: The message as received.
-        what: What it should be, for the error sentence, for example ``"key advert"``.
+        content: The bytes received.
+        what: Name of the message, for errors.
+        limit: Most bytes that such a message can have.
+
+    Raises:
+        MalformedMessage: `content` is longer than `limit`.
     """
 
     __slots__ = ("_content", "_position", "_what")
 
-    def __init__(self, content: bytes, what: str) -> None:
+    def __init__(self, content: bytes, *, what: str, limit: int) -> None:
+        if len(content) > limit:
+            raise MalformedMessage(f"{what} has {len(content)} bytes; at most {limit} are allowed")
         self._content = content
         self._position = 0
         self._what = what
 
-    def u8(self) -> int:
-        """Read an integer in ``[0, 2^8)``."""
-        return self._integer(_U8)
+    @property
+    def position(self) -> int:
+        """Bytes read so far."""
+        return self._position
 
-    def u16(self) -> int:
-        """Read an integer in ``[0, 2^16)``."""
-        return self._integer(_U16)
+    def take(self, size: int, field: str) -> bytes:
+        """The next `size` bytes."""
+        return bytes(self.view(size, field))
 
-    def u32(self) -> int:
-        """Read an integer in ``[0, 2^32)``."""
-        return self._integer(_U32)
+    def view(self, size: int, field: str) -> memoryview:
+        """The next `size` bytes, not copied; for vectors."""
+        left = len(self._content) - self._position
+        if not 0 <= size <= left:
+            raise MalformedMessage(f"{self._what} is cut short: {field} needs {size} bytes and {left} are left")
+        self._position += size
+        return memoryview(self._content)[self._position - size : self._position]
 
-    def u64(self) -> int:
-        """Read an integer in ``[0, 2^64)``."""
-        return self._integer(_U64)
+    def unsigned(self, size: int, field: str) -> int:
+        """A whole number of `size` bytes, big endian."""
+        return int.from_bytes(self.take(size, field), "big")
 
-    def fixed(self, size: int) -> bytes:
-        """Read exactly ``size`` bytes.
+    def constant(self, expected: int, field: str) -> None:
+        """One byte that can have only one value: a version or a kind."""
+        if (found := self.unsigned(1, field)) != expected:
+            raise MalformedMessage(f"{self._what} has {field} {found}; {expected} was expected")
 
-        Raises:
-            MalformedMessage: Fewer are left.
-        """
-        end = self._position + size
-        if end > len(self._content):
-            raise MalformedMessage(f"a {self._what} ends too early: {end} bytes expected, {len(self._content)} found")
-        taken = self._content[self._position : end]
-        self._position = end
-        return taken
+    def short_text(self, field: str) -> CouncilId:
+        """A council id written by :func:`short_text`."""
+        content = self.take(self.unsigned(1, field), field)
+        if not content.isascii():
+            raise MalformedMessage(f"{self._what} has a {field} that is not ASCII")
+        return council_id(content.decode("ascii"))
 
-    def counted(self, limit: int) -> bytes:
-        """Read a 32-bit length, then that many bytes.
-
-        Raises:
-            MalformedMessage: The length is over ``limit``, or fewer bytes are left.
-        """
-        size = self.u32()
+    def prefixed(self, limit: int, field: str) -> bytes:
+        """Bytes preceded by their length in four bytes; the length is checked before anything is taken."""
+        size = self.unsigned(4, field)
         if size > limit:
-            raise MalformedMessage(f"a field of a {self._what} has {size} bytes; at most {limit} are allowed")
-        return self.fixed(size)
+            raise MalformedMessage(f"{self._what} has a {field} of {size} bytes; at most {limit} are allowed")
+        return self.take(size, field)
+
+    def since(self, start: int) -> bytes:
+        """The bytes from `start` to here, as they stand on the wire."""
+        return self._content[start : self._position]
 
     def finish(self) -> None:
-        """Check that nothing is left.
-
-        Raises:
-            MalformedMessage: Bytes follow the last field.
-        """
-        left = len(self._content) - self._position
-        if left:
-            raise MalformedMessage(f"a {self._what} has {left} bytes left over after its last field")
-
-    def _integer(self, size: int) -> int:
-        return int.from_bytes(self.fixed(size), "big")
+        """Refuse left-over bytes."""
+        if left := len(self._content) - self._position:
+            raise MalformedMessage(f"{self._what} has {left} bytes left over after its last field")
