@@ -42,7 +42,7 @@ lock: setup ## Resolve requirements/all.txt afresh from pyproject.toml
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/all.txt
 
 proto: setup ## Regenerate the protobuf code from protocols/proto
-	$(BIN)/python -m grpc_tools.protoc -I protocols/proto --python_out=. --pyi_out=. --grpc_python_out=. $$(cd protocols/proto && find . -name '*.proto')
+	$(BIN)/python -m grpc_tools.protoc -I protocols/wire=protocols/proto/federated/v1 --python_out=. --pyi_out=. --grpc_python_out=. protocols/proto/federated/v1/*.proto
 
 vectors: setup ## Regenerate the known-answer vectors
 	$(BIN)/python -m tests.vectors.generate
