@@ -1,0 +1,359 @@
+"""The nine messages of a round as bytes; see `protocol.md` 1.3 for what they mean.
+
+Every message opens with a version byte and a stage byte, each is decoded strictly and only within the size
+that the round allows for it, and lists are in strictly ascending order of council, so nobody is in one twice.
+
+=============  ===========================================================================================
+to coordinator
+=============  ===========================================================================================
+ADVERT         signed(C_pk ‖ S_pk ‖ counter 8 ‖ head 32 ‖ counter seen 8 for each eligible council)
+KEY_SHARES     signed(h1 ‖ H(b_seed) ‖ leaf for each of U1), then an opening for each of U1
+MASKED_INPUT   signed(h2 ‖ H(y)), then y as little-endian ring words
+CONFIRMATION   signed(h3)
+UNMASK         signed(h3 ‖ kind 1, share 32, salt 32 for each of U2)
+=============  ===========================================================================================
+
+An opening is commit_b 32 ‖ commit_s 32 ‖ ciphertext 144, without ciphertext from a council to itself. The
+coordinator's messages are lists, each a count in two bytes and then: ADVERTS the adverts; SHARES the signed
+part of each KEY_SHARES, each followed by the receiver's own opening; SURVIVORS the signed part of each
+MASKED_INPUT; STATEMENTS the confirmations. They are not signed: everything in them is, by councils.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final, TypeVar
+
+from protocols.envelope import ENVELOPE_SIZE, VERSION, SignedMessage, read_signed
+from protocols.errors import MalformedMessage
+from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
+from protocols.key_agreement import KEY_SIZE, check_public_key
+from protocols.secagg.context import COUNTER_SIZE, LedgerClaim, RoundContext
+from protocols.secagg.transcript import ShareKind
+from protocols.shamir import ELEMENT_SIZE, decode_element
+from protocols.wire.codec import Reader, unsigned
+
+T = TypeVar("T")
+
+SALT_SIZE: Final = 32
+KEY_SHARE_SIZE: Final = 2 * (ELEMENT_SIZE + SALT_SIZE)
+CIPHERTEXT_SIZE: Final = KEY_SHARE_SIZE + 16
+OPENING_SIZE: Final = 2 * DIGEST_SIZE + CIPHERTEXT_SIZE
+_UNMASK_ENTRY_SIZE: Final = 1 + ELEMENT_SIZE + SALT_SIZE
+_LIST_HEAD_SIZE: Final = 4
+
+
+class Stage(IntEnum):
+    """The stage byte: which message this is."""
+
+    ADVERT = 1
+    ADVERTS = 2
+    KEY_SHARES = 3
+    SHARES = 4
+    MASKED_INPUT = 5
+    SURVIVORS = 6
+    CONFIRMATION = 7
+    STATEMENTS = 8
+    UNMASK = 9
+
+    @property
+    def label(self) -> str:
+        """Name for errors."""
+        return self.name.lower().replace("_", " ") + " message"
+
+
+def size_limit(stage: Stage, context: RoundContext) -> int:
+    """Most bytes that a message of this stage can have in this round; longer ones are not decoded."""
+    councils = len(context.eligible)
+    advert = ENVELOPE_SIZE + _advert_size(context)
+    dealt = ENVELOPE_SIZE + _dealt_size(councils)
+    match stage:
+        case Stage.ADVERT:
+            return advert
+        case Stage.ADVERTS:
+            return _LIST_HEAD_SIZE + councils * advert
+        case Stage.KEY_SHARES:
+            return dealt + councils * OPENING_SIZE
+        case Stage.SHARES:
+            return _LIST_HEAD_SIZE + councils * (dealt + OPENING_SIZE)
+        case Stage.MASKED_INPUT:
+            return ENVELOPE_SIZE + 2 * DIGEST_SIZE + context.vector_bytes
+        case Stage.SURVIVORS:
+            return _LIST_HEAD_SIZE + councils * (ENVELOPE_SIZE + 2 * DIGEST_SIZE)
+        case Stage.CONFIRMATION:
+            return ENVELOPE_SIZE + DIGEST_SIZE
+        case Stage.STATEMENTS:
+            return _LIST_HEAD_SIZE + councils * (ENVELOPE_SIZE + DIGEST_SIZE)
+        case Stage.UNMASK:
+            return ENVELOPE_SIZE + DIGEST_SIZE + councils * _UNMASK_ENTRY_SIZE
+
+
+# --- R0: adverts ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advert:
+    """A council's two public keys for the round, and its ledger claim."""
+
+    channel_key: bytes
+    mask_key: bytes
+    claim: LedgerClaim
+
+    def encode_body(self) -> bytes:
+        """The bytes to sign."""
+        seen = b"".join(unsigned(value, COUNTER_SIZE) for value in self.claim.seen)
+        return self.channel_key + self.mask_key + unsigned(self.claim.counter, COUNTER_SIZE) + self.claim.head + seen
+
+
+def _advert_size(context: RoundContext) -> int:
+    return 2 * KEY_SIZE + COUNTER_SIZE + DIGEST_SIZE + COUNTER_SIZE * len(context.eligible)
+
+
+def advert_of(message: SignedMessage) -> Advert:
+    """Read the body of an advert; both keys must be canonical and of full order."""
+    body = message.body
+    keys = Reader(body, what=f"the advert of {message.sender}", limit=len(body))
+    channel_key, mask_key = keys.take(KEY_SIZE, "channel key"), keys.take(KEY_SIZE, "mask key")
+    check_public_key(channel_key)
+    check_public_key(mask_key)
+    counter, head = keys.unsigned(COUNTER_SIZE, "counter"), keys.take(DIGEST_SIZE, "ledger head")
+    seen = tuple(keys.unsigned(COUNTER_SIZE, "seen") for _ in range((len(body) - keys.position) // COUNTER_SIZE))
+    keys.finish()
+    return Advert(channel_key=channel_key, mask_key=mask_key, claim=LedgerClaim(counter=counter, head=head, seen=seen))
+
+
+def decode_advert(content: bytes, context: RoundContext) -> SignedMessage:
+    """ADVERT, its signature not yet checked."""
+    return _only(content, Stage.ADVERT, context, _advert_size(context))
+
+
+def decode_adverts(content: bytes, context: RoundContext) -> tuple[SignedMessage, ...]:
+    """ADVERTS, signatures not yet checked."""
+    return _signed_list(content, Stage.ADVERTS, Stage.ADVERT, context, _advert_size(context))
+
+
+# --- R1: key shares ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyShare:
+    """One member's shares of a dealer's two seeds, with the salts of their commitments."""
+
+    b_share: bytes = field(repr=False)
+    s_share: bytes = field(repr=False)
+    b_salt: bytes = field(repr=False)
+    s_salt: bytes = field(repr=False)
+
+    def encode(self) -> bytes:
+        """The plaintext of the dealer's ciphertext."""
+        return self.b_share + self.s_share + self.b_salt + self.s_salt
+
+
+def decode_key_share(content: bytes) -> KeyShare:
+    """Read a decrypted key share; only canonical field elements."""
+    reader = Reader(content, what="a key share", limit=KEY_SHARE_SIZE)
+    b_share, s_share = reader.take(ELEMENT_SIZE, "b share"), reader.take(ELEMENT_SIZE, "s share")
+    b_salt, s_salt = reader.take(SALT_SIZE, "b salt"), reader.take(SALT_SIZE, "s salt")
+    reader.finish()
+    decode_element(b_share)
+    decode_element(s_share)
+    return KeyShare(b_share=b_share, s_share=s_share, b_salt=b_salt, s_salt=s_salt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What stands behind one leaf of a dealer's signed body."""
+
+    b_commitment: bytes
+    s_commitment: bytes
+    ciphertext: bytes
+
+    def encode(self) -> bytes:
+        """The bytes that are hashed to the leaf."""
+        return self.b_commitment + self.s_commitment + self.ciphertext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dealt:
+    """The signed part of a key-share message.
+
+    Attributes:
+        message: As signed by the dealer.
+        h1: The view of the adverts that the dealer had.
+        self_commitment: H(b_seed) of the dealer.
+    """
+
+    message: SignedMessage
+    h1: Digest
+    self_commitment: bytes
+
+    def leaf(self, position: int) -> bytes:
+        """The leaf for the member at a position of U1."""
+        start = 2 * DIGEST_SIZE + position * DIGEST_SIZE
+        return self.message.body[start : start + DIGEST_SIZE]
+
+
+def _dealt_size(members: int) -> int:
+    return (2 + members) * DIGEST_SIZE
+
+
+def dealt_body(h1: Digest, self_commitment: bytes, leaves: Sequence[bytes]) -> bytes:
+    """The bytes that a dealer signs."""
+    return b"".join((h1, self_commitment, *leaves))
+
+
+def _dealt_of(message: SignedMessage) -> Dealt:
+    h1, commitment = message.body[:DIGEST_SIZE], message.body[DIGEST_SIZE : 2 * DIGEST_SIZE]
+    return Dealt(message=message, h1=Digest(h1), self_commitment=commitment)
+
+
+def _read_opening(reader: Reader, *, to_self: bool) -> Opening:
+    b_commitment, s_commitment = reader.take(DIGEST_SIZE, "commitment"), reader.take(DIGEST_SIZE, "commitment")
+    ciphertext = b"" if to_self else reader.take(CIPHERTEXT_SIZE, "ciphertext")
+    return Opening(b_commitment=b_commitment, s_commitment=s_commitment, ciphertext=ciphertext)
+
+
+def decode_key_shares(
+    content: bytes, context: RoundContext, members: Sequence[CouncilId]
+) -> tuple[Dealt, tuple[Opening, ...]]:
+    """KEY_SHARES: the signed part, and the openings in the order of U1; leaves not yet compared."""
+    reader = _reader(content, Stage.KEY_SHARES, context)
+    message = read_signed(reader, stage=Stage.KEY_SHARES, body_size=_dealt_size(len(members)))
+    openings = tuple(_read_opening(reader, to_self=member == message.sender) for member in members)
+    reader.finish()
+    return _dealt_of(message), openings
+
+
+def encode_shares(entries: Sequence[tuple[SignedMessage, Opening]]) -> bytes:
+    """SHARES for one receiver: for each of U2 the dealer's signed part and the receiver's own opening."""
+    items = b"".join(message.encode() + opening.encode() for message, opening in entries)
+    return _list_head(Stage.SHARES, len(entries)) + items
+
+
+def decode_shares(
+    content: bytes, context: RoundContext, *, receiver: CouncilId, members: int
+) -> tuple[tuple[Dealt, Opening], ...]:
+    """SHARES; neither signatures nor leaves checked yet."""
+
+    def entry(reader: Reader) -> tuple[Dealt, Opening]:
+        message = read_signed(reader, stage=Stage.KEY_SHARES, body_size=_dealt_size(members))
+        return _dealt_of(message), _read_opening(reader, to_self=message.sender == receiver)
+
+    return _list(content, Stage.SHARES, context, entry, lambda item: item[0].message.sender)
+
+
+# --- R2 and R3: masked inputs, survivors, confirmations --------------------------------------------------
+
+
+def decode_masked_input(content: bytes, context: RoundContext) -> tuple[SignedMessage, memoryview]:
+    """MASKED_INPUT: the signed header (h2 ‖ H(y)) and the bytes of y, not copied and not yet compared."""
+    reader = _reader(content, Stage.MASKED_INPUT, context)
+    header = read_signed(reader, stage=Stage.MASKED_INPUT, body_size=2 * DIGEST_SIZE)
+    vector = reader.view(context.vector_bytes, "vector")
+    reader.finish()
+    return header, vector
+
+
+def decode_survivors(content: bytes, context: RoundContext) -> tuple[SignedMessage, ...]:
+    """SURVIVORS: the signed headers of U3, signatures not yet checked."""
+    return _signed_list(content, Stage.SURVIVORS, Stage.MASKED_INPUT, context, 2 * DIGEST_SIZE)
+
+
+def decode_confirmation(content: bytes, context: RoundContext) -> SignedMessage:
+    """CONFIRMATION, its signature not yet checked."""
+    return _only(content, Stage.CONFIRMATION, context, DIGEST_SIZE)
+
+
+def decode_statements(content: bytes, context: RoundContext) -> tuple[SignedMessage, ...]:
+    """STATEMENTS: confirmations, signatures not yet checked."""
+    return _signed_list(content, Stage.STATEMENTS, Stage.CONFIRMATION, context, DIGEST_SIZE)
+
+
+# --- R4: unmask ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevealedShare:
+    """One share shown in R4: of b_seed for a survivor, of s_seed for a council that was lost. Never both."""
+
+    kind: ShareKind
+    share: bytes = field(repr=False)
+    salt: bytes = field(repr=False)
+
+    def encode(self) -> bytes:
+        """Kind, share, salt."""
+        return bytes((self.kind,)) + self.share + self.salt
+
+
+def decode_unmask(
+    content: bytes, context: RoundContext, kinds: Sequence[ShareKind]
+) -> tuple[SignedMessage, Digest, tuple[RevealedShare, ...]]:
+    """UNMASK: the signed message, the h3 it answers, and one share of the expected kind for each of U2."""
+    message = _only(content, Stage.UNMASK, context, DIGEST_SIZE + len(kinds) * _UNMASK_ENTRY_SIZE)
+    reader = Reader(message.body, what=Stage.UNMASK.label, limit=len(message.body))
+    h3 = Digest(reader.take(DIGEST_SIZE, "h3"))
+    revealed = tuple(_read_revealed(reader, kind) for kind in kinds)
+    reader.finish()
+    return message, h3, revealed
+
+
+def _read_revealed(reader: Reader, kind: ShareKind) -> RevealedShare:
+    reader.constant(kind, "share kind")
+    share = reader.take(ELEMENT_SIZE, "share")
+    decode_element(share)
+    return RevealedShare(kind=kind, share=share, salt=reader.take(SALT_SIZE, "salt"))
+
+
+# --- shared --------------------------------------------------------------------------------------------
+
+
+def encode_list(stage: Stage, messages: Sequence[SignedMessage]) -> bytes:
+    """ADVERTS, SURVIVORS or STATEMENTS."""
+    return _list_head(stage, len(messages)) + b"".join(message.encode() for message in messages)
+
+
+def _list_head(stage: Stage, count: int) -> bytes:
+    return unsigned(VERSION, 1) + unsigned(stage, 1) + unsigned(count, 2)
+
+
+def _reader(content: bytes, stage: Stage, context: RoundContext) -> Reader:
+    return Reader(content, what=f"the {stage.label}", limit=size_limit(stage, context))
+
+
+def _only(content: bytes, stage: Stage, context: RoundContext, body_size: int) -> SignedMessage:
+    reader = _reader(content, stage, context)
+    message = read_signed(reader, stage=stage, body_size=body_size)
+    reader.finish()
+    return message
+
+
+def _signed_list(
+    content: bytes, stage: Stage, item_stage: Stage, context: RoundContext, body_size: int
+) -> tuple[SignedMessage, ...]:
+    def entry(reader: Reader) -> SignedMessage:
+        return read_signed(reader, stage=item_stage, body_size=body_size)
+
+    return _list(content, stage, context, entry, lambda message: message.sender)
+
+
+def _list(
+    content: bytes,
+    stage: Stage,
+    context: RoundContext,
+    read: Callable[[Reader], T],
+    sender: Callable[[T], CouncilId],
+) -> tuple[T, ...]:
+    reader = _reader(content, stage, context)
+    reader.constant(VERSION, "version")
+    reader.constant(stage, "stage")
+    count = reader.unsigned(2, "count")
+    if count > len(context.eligible):
+        raise MalformedMessage(f"the {stage.label} lists {count} councils; {len(context.eligible)} are eligible")
+    items: list[T] = []
+    for _ in range(count):
+        item = read(reader)
+        if items and sender(items[-1]) >= sender(item):
+            raise MalformedMessage(f"the {stage.label} lists {sender(item)} twice or out of order")
+        items.append(item)
+    reader.finish()
+    return tuple(items)

@@ -1,0 +1,63 @@
+"""What is hashed and when: the views h1, h2, h3 and the commitments of a round.
+
+Each view covers the one before, and h1 and h2 enter the keys: two councils that were shown different
+rounds derive masks that do not cancel, so equivocation yields noise even before a signature is checked.
+
+* h1 covers every advert of U1: keys and ledger claims.
+* A council's key-share message is signed over `h1 ‖ H(b_seed) ‖ one leaf per member of U1`, a leaf being the
+  hash of the two share commitments and the ciphertext for that member. So the signature covers H(b_seed),
+  all commitments and all ciphertexts, while each member is delivered its own opening only.
+* h2 covers h1, U2 and the hash of each of those signed bodies.
+* h3 covers h2, U3 and the hash of every masked vector of U3.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from protocols.encoding import digest, sha256
+from protocols.envelope import SignedMessage
+from protocols.identifiers import CouncilId, Digest, RoundId
+from protocols.shamir import encode_element
+
+
+class ShareKind(IntEnum):
+    """Which of a dealer's two secrets a share belongs to; nobody ever gets enough of both."""
+
+    SELF_MASK = 1
+    """b_seed: rebuilt for councils that survived."""
+    MASK_KEY = 2
+    """s_seed: rebuilt for councils that were lost after sharing keys."""
+
+
+def adverts_view(sid: RoundId, adverts: Iterable[SignedMessage]) -> Digest:
+    """h1, over the adverts of U1 sorted by council."""
+    return digest("h1/v1", sid, *(advert.encode() for advert in adverts))
+
+
+def shares_view(h1: Digest, dealt: Iterable[SignedMessage]) -> Digest:
+    """h2, over the signed bodies of U2 sorted by council."""
+    fields = (part for message in dealt for part in (message.sender.encode("ascii"), sha256(message.body)))
+    return digest("h2/v1", h1, *fields)
+
+
+def survivors_view(h2: Digest, headers: Iterable[SignedMessage]) -> Digest:
+    """h3, over the bodies (h2 ‖ H(y)) of U3 sorted by council."""
+    fields = (part for header in headers for part in (header.sender.encode("ascii"), header.body))
+    return digest("survivors/v1", h2, *fields)
+
+
+def self_seed_commitment(sid: RoundId, owner: CouncilId, b_seed: int) -> Digest:
+    """H(b_seed): hiding, since the seed is uniform in a field of 255 bits."""
+    return digest("bcommit/v1", sid, owner.encode("ascii"), encode_element(b_seed))
+
+
+def share_commitment(
+    sid: RoundId, kind: ShareKind, dealer: CouncilId, receiver: CouncilId, *, salt: bytes, share: bytes
+) -> Digest:
+    """Commitment to one share, so that a false one shown in R4 is attributed to who shows it."""
+    return digest("share/v1", sid, bytes((kind,)), dealer.encode("ascii"), receiver.encode("ascii"), salt, share)
+
+
+def leaf(opening: bytes) -> Digest:
+    """The leaf of one opening (both commitments, then the ciphertext, empty for the dealer itself)."""
+    return digest("leaf/v1", opening)
