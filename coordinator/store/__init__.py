@@ -1,0 +1,36 @@
+"""What the coordinator remembers: signed files, decisions, rounds and releases; never a council's figure.
+
+No masked vector, key share or council total is ever written here (design.md section 2, consequence 6): the store
+keeps envelopes others signed, digests, times and the releases, which are public to every contributing council.
+"""
+
+from coordinator.store.database import Store, open_store
+from coordinator.store.records import (
+    AgreementRow,
+    BudgetRow,
+    DecisionRow,
+    DeliveryRow,
+    EnrolmentRow,
+    ProposalRow,
+    ReleaseRow,
+    RosterRow,
+    RoundCouncilRow,
+    RoundRow,
+)
+from coordinator.store.thread import StoreThread
+
+__all__ = [
+    "AgreementRow",
+    "BudgetRow",
+    "DecisionRow",
+    "DeliveryRow",
+    "EnrolmentRow",
+    "ProposalRow",
+    "ReleaseRow",
+    "RosterRow",
+    "RoundCouncilRow",
+    "RoundRow",
+    "Store",
+    "StoreThread",
+    "open_store",
+]

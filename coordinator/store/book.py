@@ -1,0 +1,68 @@
+"""What every book of the store shares: transactions, and one plain sentence for every failure of the database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from coordinator.store.records import row_values
+from federated.errors import FileProblem
+
+__all__ = ["Book", "plain_database_errors"]
+
+
+@contextmanager
+def plain_database_errors(engine: Engine) -> Iterator[None]:
+    """Translate the database's errors into one plain sentence, without statements or values.
+
+    Raises:
+        FileProblem: From the database's error.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        raise FileProblem(
+            f"The database {where} cannot be used: {_cause(error)}.",
+            remedy="Check the setting 'database', that the database runs, and the disk's free space.",
+        ) from error
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    # The first line alone: further lines of a driver's message quote the row.
+    original = getattr(error, "orig", None)
+    lines = str(original).splitlines() if original is not None else []
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
+
+
+class Book:
+    """One part of the store; each public method of a book is one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        """A transaction: on the disk when the block ends, undone when it raises."""
+        with plain_database_errors(self._engine), self._engine.begin() as connection:
+            yield connection
+
+    def _put(self, connection: Connection, table: Table, record: object) -> None:
+        """Write a row, over the one with the same key if there is one."""
+        values = row_values(record)
+        keys = [column.name for column in table.primary_key.columns]
+        rest = {name: value for name, value in values.items() if name not in keys}
+        connection.execute(self._insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=rest))
+
+    def _put_new(self, connection: Connection, table: Table, record: object) -> bool:
+        """Write a row unless one with the same key is there; whether it was written."""
+        keys = [column.name for column in table.primary_key.columns]
+        insert = self._insert(table).values(row_values(record)).on_conflict_do_nothing(index_elements=keys)
+        return connection.execute(insert).rowcount == 1
+
+    def _insert(self, table: Table) -> Any:
+        # The two databases spell "unless it is there" alike, but SQLAlchemy keeps it in their own modules.
+        return sqlite.insert(table) if self._engine.dialect.name == "sqlite" else postgresql.insert(table)

@@ -1,0 +1,146 @@
+"""Opening the store: one database, brought to the form this software knows, or refused in one sentence."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from coordinator.store.book import plain_database_errors
+from coordinator.store.membership import MembershipBook
+from coordinator.store.proposals import ProposalBook
+from coordinator.store.releases import ReleaseBook
+from coordinator.store.rounds import RoundBook
+from federated.errors import FileProblem
+
+__all__ = ["Store", "open_store"]
+
+BUSY_TIMEOUT_MS: Final = 10_000
+_PRAGMAS: Final = (
+    "PRAGMA journal_mode=WAL",
+    # FULL: a round's sid must survive a power cut before an invitation that names it leaves.
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """The coordinator's store: one book for each kind of thing it remembers.
+
+    Every method of a book is one transaction, on the disk when it returns.
+    """
+
+    engine: Engine
+    membership: MembershipBook
+    proposals: ProposalBook
+    rounds: RoundBook
+    releases: ReleaseBook
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.engine.dispose()
+
+
+def open_store(url: str) -> Store:
+    """Open the database and bring it up to date.
+
+    Args:
+        url: An SQLAlchemy URL, for example ``sqlite:////var/lib/coordinator/store.db``.
+
+    Raises:
+        FileProblem: The URL has no driver here, the database cannot be used, or newer software has written it.
+    """
+    engine = _engine(url)
+    with plain_database_errors(engine):
+        _migrate(engine)
+    return Store(
+        engine=engine,
+        membership=MembershipBook(engine),
+        proposals=ProposalBook(engine),
+        rounds=RoundBook(engine),
+        releases=ReleaseBook(engine),
+    )
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite_engine(parsed)
+        return create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise FileProblem(
+            "The setting 'database' is not a database address this software knows.",
+            remedy="Write it as sqlite:////path/store.db or postgresql+psycopg://host/name.",
+        ) from error
+    except ModuleNotFoundError as error:
+        raise FileProblem(
+            f"The driver '{error.name}' for the setting 'database' is not installed.",
+            remedy="Install it beside the coordinator, or leave 'database' out to use the state folder.",
+        ) from error
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        _create_private(Path(url.database))
+    engine = create_engine(url)
+    event.listen(engine, "connect", _configure_sqlite)
+    return engine
+
+
+def _create_private(path: Path) -> None:
+    """Make the file before SQLite does, so that only this account can read it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise FileProblem(
+            f"The database {path} cannot be opened ({error.strerror}).",
+            remedy="Check that its folder exists and that the account that runs the coordinator may write to it.",
+        ) from error
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _migrate(engine: Engine) -> None:
+    scripts = migration_scripts()
+    known = {script.revision for script in scripts.walk_revisions()}
+    with engine.begin() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+        if found is not None and found not in known:
+            raise FileProblem(
+                f"The database was written by newer software (form '{found}'); "
+                f"this software knows forms up to '{scripts.get_current_head()}'.",
+                remedy="Install the newer software again.",
+            )
+        config = _alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def migration_scripts() -> ScriptDirectory:
+    """The migrations this software brings with it."""
+    return ScriptDirectory.from_config(_alembic_config())
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    # Alembic reads '%' as interpolation, and a folder's name may hold one.
+    folder = str(Path(__file__).parent.parent / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

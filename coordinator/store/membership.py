@@ -1,0 +1,88 @@
+"""Who takes part: rosters, agreements, enrolment requests and the councils' budget statements."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from coordinator.store.book import Book
+from coordinator.store.records import AgreementRow, BudgetRow, EnrolmentRow, RosterRow, column_value, read_row
+from coordinator.store.tables import agreements, budget_statements, enrolments, rosters
+from protocols.identifiers import CouncilId
+
+__all__ = ["MembershipBook"]
+
+
+class MembershipBook(Book):
+    """Signed files about who takes part. Their signatures are checked before they come here."""
+
+    def add_roster(self, row: RosterRow) -> bool:
+        """Keep a roster; whether its epoch is new here."""
+        with self._begin() as connection:
+            return self._put_new(connection, rosters, row)
+
+    def latest_roster(self) -> RosterRow | None:
+        """The roster with the highest epoch."""
+        with self._begin() as connection:
+            found = connection.execute(select(rosters).order_by(rosters.c.epoch.desc()).limit(1)).mappings().first()
+        return None if found is None else read_row(RosterRow, found)
+
+    def add_agreement(self, row: AgreementRow) -> bool:
+        """Keep an agreement; whether it is new here."""
+        with self._begin() as connection:
+            return self._put_new(connection, agreements, row)
+
+    def agreements(self) -> tuple[AgreementRow, ...]:
+        """Every agreement kept, by digest."""
+        with self._begin() as connection:
+            found = connection.execute(select(agreements).order_by(agreements.c.digest)).mappings().all()
+        return tuple(read_row(AgreementRow, row) for row in found)
+
+    def ask_enrolment(self, row: EnrolmentRow, *, limit: int) -> EnrolmentRow | None:
+        """Record a request, once for each key.
+
+        Args:
+            row: The request.
+            limit: Most pending requests kept for one council, so that a stranger cannot fill the disk.
+
+        Returns:
+            The request as it stands, or None when the council has `limit` others pending.
+        """
+        mine = enrolments.c.public_key == row.public_key.hex()
+        with self._begin() as connection:
+            known = connection.execute(select(enrolments).where(mine)).mappings().first()
+            if known is not None:
+                return read_row(EnrolmentRow, known)
+            pending = select(enrolments.c.public_key).where(
+                enrolments.c.council == row.council, enrolments.c.state == "pending"
+            )
+            if len(connection.execute(pending).all()) >= limit:
+                return None
+            self._put_new(connection, enrolments, row)
+        return row
+
+    def enrolments(self) -> tuple[EnrolmentRow, ...]:
+        """Every request, oldest first."""
+        order = (enrolments.c.requested_at, enrolments.c.council)
+        with self._begin() as connection:
+            found = connection.execute(select(enrolments).order_by(*order)).mappings().all()
+        return tuple(read_row(EnrolmentRow, row) for row in found)
+
+    def decide_enrolment(self, public_key: bytes, *, state: str, now: datetime) -> None:
+        """Record what was decided about a request."""
+        change = update(enrolments).where(enrolments.c.public_key == public_key.hex())
+        with self._begin() as connection:
+            connection.execute(change.values(state=state, decided_at=column_value("decided_at", now)))
+
+    def keep_budgets(self, rows: Sequence[BudgetRow]) -> None:
+        """Keep the latest statement of each council."""
+        with self._begin() as connection:
+            for row in rows:
+                self._put(connection, budget_statements, row)
+
+    def budgets(self, councils: Sequence[CouncilId]) -> tuple[BudgetRow, ...]:
+        """The latest statement of each of these councils that has ever sent one, by council."""
+        wanted = select(budget_statements).where(budget_statements.c.council.in_(councils))
+        with self._begin() as connection:
+            found = connection.execute(wanted.order_by(budget_statements.c.council)).mappings().all()
+        return tuple(read_row(BudgetRow, row) for row in found)

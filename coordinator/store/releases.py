@@ -1,0 +1,97 @@
+"""Releases as published, who is owed a copy, and who has read one."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import insert, select
+
+from coordinator.store.book import Book
+from coordinator.store.records import DeliveryRow, ReleaseRow, column_value, read_row
+from coordinator.store.tables import deliveries, release_reads, releases
+from protocols.identifiers import CouncilId, Digest
+
+__all__ = ["ReleaseBook"]
+
+
+class ReleaseBook(Book):
+    """Releases, deliveries and the record of readings."""
+
+    def publish(self, row: ReleaseRow, *, owed_to: Sequence[CouncilId]) -> None:
+        """Keep a release together with what is owed, so that no crash can keep the answer from a council."""
+        with self._begin() as connection:
+            self._put_new(connection, releases, row)
+            for council in owed_to:
+                self._put_new(connection, deliveries, DeliveryRow(release_digest=row.digest, council=council))
+
+    def get(self, digest: Digest) -> ReleaseRow | None:
+        """The release of that digest."""
+        return self._newest(releases.c.digest == digest.hex())
+
+    def of_plan(self, plan_digest: Digest) -> ReleaseRow | None:
+        """The newest release of that plan."""
+        return self._newest(releases.c.plan_digest == plan_digest.hex())
+
+    def of_question(self, query_digest: Digest, agreement_digest: Digest) -> ReleaseRow | None:
+        """The newest release of the identical question under the same agreement."""
+        return self._newest(
+            releases.c.query_digest == query_digest.hex(), releases.c.agreement_digest == agreement_digest.hex()
+        )
+
+    def page(self, agreement_digests: Sequence[Digest], *, offset: int, size: int) -> tuple[ReleaseRow, ...]:
+        """Releases under these agreements, newest first."""
+        wanted = (
+            select(releases)
+            .where(releases.c.agreement_digest.in_([digest.hex() for digest in agreement_digests]))
+            .order_by(releases.c.created_at.desc(), releases.c.digest)
+            .offset(offset)
+            .limit(size)
+        )
+        with self._begin() as connection:
+            found = connection.execute(wanted).mappings().all()
+        return tuple(read_row(ReleaseRow, row) for row in found)
+
+    def keep_receipts(self, rows: Sequence[DeliveryRow]) -> None:
+        """Settle deliveries with the councils' signed receipts."""
+        with self._begin() as connection:
+            for row in rows:
+                self._put(connection, deliveries, row)
+
+    def owed(self, council: CouncilId) -> tuple[ReleaseRow, ...]:
+        """Releases whose receipt by this council is outstanding, oldest first."""
+        wanted = (
+            select(releases)
+            .join(deliveries, deliveries.c.release_digest == releases.c.digest)
+            .where(deliveries.c.council == council, deliveries.c.receipt.is_(None))
+            .order_by(releases.c.created_at)
+        )
+        with self._begin() as connection:
+            found = connection.execute(wanted).mappings().all()
+        return tuple(read_row(ReleaseRow, row) for row in found)
+
+    def deliveries(self, digest: Digest) -> tuple[DeliveryRow, ...]:
+        """To whom a release is owed and who has acknowledged it, by council."""
+        wanted = select(deliveries).where(deliveries.c.release_digest == digest.hex()).order_by(deliveries.c.council)
+        with self._begin() as connection:
+            found = connection.execute(wanted).mappings().all()
+        return tuple(read_row(DeliveryRow, row) for row in found)
+
+    def note_read(self, digest: Digest, *, reader: str, how: str, now: datetime) -> None:
+        """Write down who read a release, and by which request."""
+        read_at = column_value("read_at", now)
+        with self._begin() as connection:
+            connection.execute(
+                insert(release_reads).values(release_digest=digest.hex(), reader=reader, how=how, read_at=read_at)
+            )
+
+    def reads(self, digest: Digest) -> tuple[tuple[str, str, str], ...]:
+        """(reader, request, time) of every reading of a release, oldest first."""
+        columns = (release_reads.c.reader, release_reads.c.how, release_reads.c.read_at)
+        wanted = select(*columns).where(release_reads.c.release_digest == digest.hex()).order_by(release_reads.c.number)
+        with self._begin() as connection:
+            return tuple((reader, how, at) for reader, how, at in connection.execute(wanted))
+
+    def _newest(self, *conditions: object) -> ReleaseRow | None:
+        wanted = select(releases).where(*conditions)  # type: ignore[arg-type]  # column comparisons
+        with self._begin() as connection:
+            found = connection.execute(wanted.order_by(releases.c.created_at.desc()).limit(1)).mappings().first()
+        return None if found is None else read_row(ReleaseRow, found)

@@ -1,0 +1,88 @@
+"""Rounds: opened before an invitation leaves, held by a lease while they run, ended with an outcome."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import or_, select, update
+
+from coordinator.store.book import Book
+from coordinator.store.records import RoundCouncilRow, RoundRow, StageRow, column_value, read_row
+from coordinator.store.tables import round_councils, round_stages, rounds
+from federated.errors import InternalError
+from protocols.identifiers import Digest, RoundId
+
+__all__ = ["RoundBook"]
+
+
+class RoundBook(Book):
+    """Rounds, the councils in them and the time each stage took."""
+
+    def open(self, row: RoundRow) -> None:
+        """Record a round before its invitations leave.
+
+        Raises:
+            InternalError: The session id is known already.
+        """
+        with self._begin() as connection:
+            if not self._put_new(connection, rounds, row):
+                raise InternalError("A round was about to start under a session id that has been used.")
+
+    def renew(self, sid: RoundId, *, stage: str, owner: str, until: datetime) -> bool:
+        """Extend the lease of a running round; whether it was still ours to extend."""
+        mine = (rounds.c.sid == sid.hex(), rounds.c.lease_owner == owner, rounds.c.outcome == "running")
+        change = update(rounds).where(*mine).values(stage=stage, lease_until=column_value("lease_until", until))
+        with self._begin() as connection:
+            return connection.execute(change).rowcount == 1
+
+    def end(
+        self,
+        row: RoundRow,
+        *,
+        councils: Sequence[RoundCouncilRow] = (),
+        stages: Sequence[StageRow] = (),
+    ) -> None:
+        """Record how a round ended, what became of each council, and what each stage took."""
+        with self._begin() as connection:
+            self._put(connection, rounds, row)
+            for council in councils:
+                self._put(connection, round_councils, council)
+            for stage in stages:
+                self._put(connection, round_stages, stage)
+
+    def get(self, sid: RoundId) -> RoundRow | None:
+        """The round of that session id."""
+        with self._begin() as connection:
+            found = connection.execute(select(rounds).where(rounds.c.sid == sid.hex())).mappings().first()
+        return None if found is None else read_row(RoundRow, found)
+
+    def of_plan(self, plan_digest: Digest) -> tuple[RoundRow, ...]:
+        """Every round of a plan, by attempt."""
+        wanted = select(rounds).where(rounds.c.plan_digest == plan_digest.hex()).order_by(rounds.c.attempt)
+        with self._begin() as connection:
+            found = connection.execute(wanted).mappings().all()
+        return tuple(read_row(RoundRow, row) for row in found)
+
+    def abandoned(self, *, owner: str, now: datetime) -> tuple[RoundRow, ...]:
+        """Running rounds that nobody drives: their lease is ours from before, or has run out."""
+        late = rounds.c.lease_until < column_value("lease_until", now)
+        wanted = select(rounds).where(
+            rounds.c.outcome == "running",
+            or_(rounds.c.lease_owner == owner, rounds.c.lease_owner.is_(None), late),
+        )
+        with self._begin() as connection:
+            found = connection.execute(wanted.order_by(rounds.c.started_at)).mappings().all()
+        return tuple(read_row(RoundRow, row) for row in found)
+
+    def councils(self, sid: RoundId) -> tuple[RoundCouncilRow, ...]:
+        """What became of each council in a round that has ended."""
+        wanted = select(round_councils).where(round_councils.c.sid == sid.hex()).order_by(round_councils.c.council)
+        with self._begin() as connection:
+            found = connection.execute(wanted).mappings().all()
+        return tuple(read_row(RoundCouncilRow, row) for row in found)
+
+    def stages(self, sid: RoundId) -> tuple[StageRow, ...]:
+        """What each stage of a round took."""
+        wanted = select(round_stages).where(round_stages.c.sid == sid.hex())
+        with self._begin() as connection:
+            found = connection.execute(wanted).mappings().all()
+        return tuple(read_row(StageRow, row) for row in found)

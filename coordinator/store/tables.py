@@ -1,0 +1,230 @@
+"""The tables of the coordinator's store.
+
+Times are text in the one form of `federated.timestamps`, digests and session ids are lower-case hexadecimal,
+signed files are kept as the bytes that were signed. Every row says which form it is in (`version`).
+Changing anything here needs a new step in `coordinator/migrations/versions`; a test compares the two.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+
+__all__ = [
+    "METADATA",
+    "agreements",
+    "budget_statements",
+    "decisions",
+    "deliveries",
+    "enrolments",
+    "proposals",
+    "release_reads",
+    "releases",
+    "rosters",
+    "round_councils",
+    "round_stages",
+    "rounds",
+]
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+HEX = 64
+COUNCIL = 32
+TIME = 20
+
+
+def _version() -> Column[Any]:
+    return Column("version", Integer, nullable=False, server_default="1")
+
+
+def _hex(name: str, **options: Any) -> Column[Any]:
+    return Column(name, String(HEX), nullable=False, **options)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, String(TIME), nullable=nullable)
+
+
+rosters = Table(
+    "rosters",
+    METADATA,
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    _hex("digest", unique=True),
+    Column("envelope", LargeBinary, nullable=False),
+    _time("accepted_at"),
+    _version(),
+)
+
+agreements = Table(
+    "agreements",
+    METADATA,
+    _hex("digest", primary_key=True),
+    Column("agreement_id", String(120), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    _time("added_at"),
+    _version(),
+)
+
+proposals = Table(
+    "proposals",
+    METADATA,
+    _hex("plan_digest", primary_key=True),
+    _hex("query_digest"),
+    _hex("agreement_digest"),
+    Column("analyst", String(HEX), nullable=False),
+    Column("plan_envelope", LargeBinary, nullable=False),
+    Column("manifest_envelope", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    _time("received_at"),
+    _time("changed_at"),
+    _version(),
+    Index("ix_proposals_query_digest", "query_digest"),
+    Index("ix_proposals_state", "state"),
+)
+
+decisions = Table(
+    "decisions",
+    METADATA,
+    Column("plan_digest", String(HEX), ForeignKey("proposals.plan_digest"), nullable=False),
+    Column("council", String(COUNCIL), nullable=False),
+    Column("decision", String(16), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("extract_date", String(TIME), nullable=True),
+    Column("envelope", LargeBinary, nullable=False),
+    _time("received_at"),
+    _version(),
+    PrimaryKeyConstraint("plan_digest", "council"),
+    CheckConstraint("decision IN ('approved', 'refused', 'pending')", name="decision"),
+)
+
+rounds = Table(
+    "rounds",
+    METADATA,
+    _hex("sid", primary_key=True),
+    Column("plan_digest", String(HEX), ForeignKey("proposals.plan_digest"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("lease_owner", String(HEX), nullable=True),
+    _time("lease_until", nullable=True),
+    _time("started_at"),
+    _time("ended_at", nullable=True),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    _version(),
+    Index("ix_rounds_plan_digest", "plan_digest"),
+    Index("ix_rounds_outcome", "outcome"),
+)
+
+round_councils = Table(
+    "round_councils",
+    METADATA,
+    Column("sid", String(HEX), ForeignKey("rounds.sid"), nullable=False),
+    Column("council", String(COUNCIL), nullable=False),
+    Column("joined", Boolean, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    _version(),
+    PrimaryKeyConstraint("sid", "council"),
+)
+
+round_stages = Table(
+    "round_stages",
+    METADATA,
+    Column("sid", String(HEX), ForeignKey("rounds.sid"), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("microseconds", BigInteger, nullable=False),
+    Column("asked", Integer, nullable=False),
+    Column("answered", Integer, nullable=False),
+    _version(),
+    PrimaryKeyConstraint("sid", "stage"),
+)
+
+releases = Table(
+    "releases",
+    METADATA,
+    _hex("digest", primary_key=True),
+    _hex("query_digest"),
+    Column("plan_digest", String(HEX), ForeignKey("proposals.plan_digest"), nullable=False),
+    Column("sid", String(HEX), ForeignKey("rounds.sid"), nullable=False, unique=True),
+    _hex("agreement_digest"),
+    Column("title", Text, nullable=False),
+    Column("contributed", Integer, nullable=False),
+    Column("asked", Integer, nullable=False),
+    Column("data_cut_off", String(TIME), nullable=True),
+    Column("content", LargeBinary, nullable=False),
+    _time("created_at"),
+    _version(),
+    Index("ix_releases_query_digest", "query_digest"),
+    Index("ix_releases_plan_digest", "plan_digest"),
+)
+
+deliveries = Table(
+    "deliveries",
+    METADATA,
+    Column("release_digest", String(HEX), ForeignKey("releases.digest"), nullable=False),
+    Column("council", String(COUNCIL), nullable=False),
+    Column("receipt", LargeBinary, nullable=True),
+    _time("received_at", nullable=True),
+    _version(),
+    PrimaryKeyConstraint("release_digest", "council"),
+    Index("ix_deliveries_council", "council"),
+)
+
+budget_statements = Table(
+    "budget_statements",
+    METADATA,
+    Column("council", String(COUNCIL), primary_key=True),
+    Column("envelope", LargeBinary, nullable=False),
+    _time("received_at"),
+    _version(),
+)
+
+enrolments = Table(
+    "enrolments",
+    METADATA,
+    Column("public_key", String(HEX), primary_key=True),
+    Column("council", String(COUNCIL), nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    _time("requested_at"),
+    _time("decided_at", nullable=True),
+    _version(),
+    Index("ix_enrolments_council", "council"),
+    CheckConstraint("state IN ('pending', 'accepted', 'rejected')", name="state"),
+)
+
+release_reads = Table(
+    "release_reads",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("release_digest", String(HEX), ForeignKey("releases.digest"), nullable=False),
+    Column("reader", String(HEX), nullable=False),
+    Column("how", String(24), nullable=False),
+    _time("read_at"),
+    _version(),
+)
