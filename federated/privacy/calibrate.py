@@ -1,0 +1,161 @@
+"""Step 2 of 8: from the budget asked for to a plan's noise, by the planner and again by every node."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import isqrt
+from typing import Final
+
+from federated.errors import QueryError
+from federated.privacy.charge import tau_bound
+from federated.privacy.mechanism import (
+    LEAST_SHARE_VARIANCE,
+    PLANNED_SHARE_VARIANCE_MAX,
+    Mechanism,
+    NoiseBlock,
+    NoiseSpec,
+    require_samplable,
+    share_variance,
+)
+from federated.privacy.rounding import GRID, grid_floor, positive, whole
+
+_PART_BITS: Final = 16
+_ROOT_BITS: Final = 96
+_MOST_HONEST: Final = 1 << 12
+
+Tables = Sequence[tuple[int, int]]
+"""For each table: its cells, and its sensitivity (Laplace: l1; Gaussian: l2 squared)."""
+
+
+def split_laplace(epsilon: Fraction, blocks: Tables) -> tuple[Fraction, ...]:
+    """Divide a pure budget over tables so that the total variance is least: epsilon_w in proportion to (n l1^2)^(1/3).
+
+    The cube roots are rounded to 16 bits, which changes the total variance by less than a millionth part unless
+    tables differ in size by more than 2^30, and keeps the parts exact: they sum to epsilon.
+
+    Args:
+        epsilon: The whole budget asked for.
+        blocks: (cells, l1) of each table.
+    """
+    positive(epsilon, "epsilon")
+    roots = [_cube_root(_cells(cells) * _bound(l1) ** 2 << _ROOT_BITS) for cells, l1 in blocks]
+    return _parts(epsilon if epsilon.denominator <= GRID else grid_floor(epsilon), roots)
+
+
+def split_gaussian(rho: Fraction, blocks: Tables) -> tuple[Fraction, ...]:
+    """Divide a zCDP budget over tables so that the total variance is least, and give each table's variance.
+
+    sigma_w^2 = sqrt(k_w/n_w) * (sum of sqrt(k_v n_v)) / (2 rho) with k the squared l2 sensitivity (`protocol.md` 3):
+    table w spends the part of rho in proportion to sqrt(k_w n_w). The largest tau that a plan can be charged for (a
+    share variance of 4) is set aside first, so that the charge never exceeds what was asked.
+
+    Args:
+        rho: The whole budget asked for.
+        blocks: (cells, squared l2) of each table.
+
+    Returns:
+        The variance of each table's whole noise, in squared units of the query.
+
+    Raises:
+        QueryError: Too little is asked for to pay for tau.
+    """
+    positive(rho, "rho")
+    cells = sum(_cells(count) for count, _ in blocks)
+    reserve = cells * tau_bound(LEAST_SHARE_VARIANCE, _MOST_HONEST)
+    spendable = grid_floor(grid_floor(rho) - reserve)
+    if spendable <= 0:
+        raise QueryError(
+            f"The privacy cost asked for is too small to share between {cells} cells.",
+            remedy="Ask with a larger epsilon or for fewer cells.",
+        )
+    roots = [isqrt(_cells(count) * _bound(l2_squared) << _ROOT_BITS) for count, l2_squared in blocks]
+    parts = _parts(spendable, roots)
+    return tuple(l2_squared / (2 * part) for (_, l2_squared), part in zip(blocks, parts, strict=True))
+
+
+def gaussian_scale(variances: Sequence[Fraction], honest: int) -> int:
+    """The smallest power of two for which one council's smallest share has variance 4 in squared steps.
+
+    Args:
+        variances: Of each table's whole noise, in squared units of the query.
+        honest: `h` with every eligible council present.
+
+    Raises:
+        QueryError: At that scale the largest share would not fit the exact sampler's table.
+    """
+    scale = 1
+    while share_variance(min(variances), scale=scale, honest=honest) < LEAST_SHARE_VARIANCE:
+        scale *= 2
+    if share_variance(max(variances), scale=scale, honest=honest) > PLANNED_SHARE_VARIANCE_MAX:
+        raise QueryError(
+            "The tables of this question need Gaussian noise that is too large, or too different in size, for "
+            "the exact sampler (more than 4,096 integer steps for one council's share).",
+            remedy="Ask the tables in separate questions, use tighter clipping bounds, or a larger epsilon.",
+        )
+    return scale
+
+
+def laplace_noise(epsilon: Fraction, blocks: Tables) -> NoiseSpec:
+    """The Laplace noise of a plan: :func:`split_laplace`, each part divided by its sensitivity.
+
+    Raises:
+        QueryError: A table's noise is too large for the exact sampler.
+    """
+    parts = split_laplace(epsilon, blocks)
+    spec = NoiseSpec(
+        mechanism=Mechanism.DISCRETE_LAPLACE,
+        blocks=tuple(
+            NoiseBlock(cells=cells, parameter=part / l1) for (cells, l1), part in zip(blocks, parts, strict=True)
+        ),
+        scale=1,
+    )
+    for block in spec.blocks:
+        require_samplable(spec.mechanism, block.parameter, scale=1, honest=1)
+    return spec
+
+
+def gaussian_noise(rho: Fraction, blocks: Tables, *, honest: int) -> NoiseSpec:
+    """The Gaussian noise of a plan: :func:`split_gaussian` at the scale of :func:`gaussian_scale`.
+
+    Args:
+        rho: The whole budget asked for.
+        blocks: (cells, squared l2) of each table.
+        honest: `h` with every eligible council present.
+
+    Raises:
+        QueryError: As those two.
+    """
+    variances = split_gaussian(rho, blocks)
+    return NoiseSpec(
+        mechanism=Mechanism.DISCRETE_GAUSSIAN,
+        blocks=tuple(
+            NoiseBlock(cells=cells, parameter=variance) for (cells, _), variance in zip(blocks, variances, strict=True)
+        ),
+        scale=gaussian_scale(variances, honest),
+    )
+
+
+def _cells(count: int) -> int:
+    return whole(count, "cells of a table", least=1)
+
+
+def _bound(sensitivity: int) -> int:
+    return whole(sensitivity, "sensitivity", least=1)
+
+
+def _parts(total: Fraction, roots: Sequence[int]) -> tuple[Fraction, ...]:
+    """Parts in proportion to the roots, rounded to 16 bits of the largest; they sum to the total exactly."""
+    largest = max(roots)
+    weights = [max(1, (root << _PART_BITS) // largest) for root in roots]
+    return tuple(total * weight / sum(weights) for weight in weights)
+
+
+def _cube_root(value: int) -> int:
+    """Floor of the cube root, by bisection: the same integers on every machine."""
+    low, high = 0, 1 << -(-value.bit_length() // 3)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if middle**3 <= value:
+            low = middle
+        else:
+            high = middle
+    return low
