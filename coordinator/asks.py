@@ -1,0 +1,129 @@
+"""Requests that await a reply, for every kind of link: who was asked what, until when, and what came back."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
+
+from protocols.identifiers import CouncilId
+
+__all__ = ["Ask", "AskBook", "nothing"]
+
+
+def nothing() -> None:
+    """Do nothing: the release of a reply that held nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reply:
+    council: CouncilId
+    content: bytes = field(repr=False)
+    release: Callable[[], None] = nothing
+    failure: Exception | None = None
+
+
+_Inbox = asyncio.Queue[_Reply | None]
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Ask:
+    """One request to one council.
+
+    Attributes:
+        request_id: Unique in the life of the link, from 1.
+        council: Who is asked.
+        request: The bytes to send; emptied once nobody waits, as a stalled connection may keep the ask itself.
+        open: A reply is still wanted.
+    """
+
+    request_id: int
+    council: CouncilId
+    request: bytes = field(repr=False)
+    inbox: _Inbox = field(repr=False)
+    open: bool = True
+
+
+class AskBook:
+    """Every open ask of a link; used from one event loop."""
+
+    def __init__(self) -> None:
+        self._open: dict[CouncilId, dict[int, Ask]] = {}
+        self._last_id = 0
+
+    @property
+    def last_id(self) -> int:
+        """The newest request id given out; a reply to a higher one answers nothing."""
+        return self._last_id
+
+    def waiting(self, council: CouncilId) -> tuple[Ask, ...]:
+        """The asks this council has yet to answer, oldest first: what a new connection is sent."""
+        return tuple(self._open.get(council, {}).values())
+
+    def find(self, council: CouncilId, request_id: int) -> Ask | None:
+        """The open ask of *this* council with that number; None when it is over, or another council's."""
+        return self._open.get(council, {}).get(request_id)
+
+    def settle(self, ask: Ask, content: bytes, release: Callable[[], None] = nothing) -> None:
+        """Hand a reply to the exchange that waits for it.
+
+        Args:
+            ask: The open ask it answers.
+            content: The reply.
+            release: Called once, when the exchange has taken the reply or is over.
+        """
+        self._close(ask)
+        ask.inbox.put_nowait(_Reply(council=ask.council, content=content, release=release))
+
+    def fail(self, ask: Ask, failure: Exception) -> None:
+        """Raise ``failure`` where the exchange is consumed: a fault of our own, never a council's."""
+        self._close(ask)
+        ask.inbox.put_nowait(_Reply(council=ask.council, content=b"", failure=failure))
+
+    async def exchange(
+        self, requests: Mapping[CouncilId, bytes], *, timeout_s: float, send: Callable[[Ask], None]
+    ) -> AsyncGenerator[tuple[CouncilId, bytes], None]:
+        """Ask, and give the replies as they come, at most one for each council.
+
+        Args:
+            requests: What to ask whom.
+            timeout_s: Seconds from the first step of the iteration; what arrives later is dropped, even while the
+                caller is busy with an earlier reply.
+            send: Starts sending an ask, or leaves it for the council's next connection; does not wait.
+        """
+        inbox: _Inbox = asyncio.Queue()
+        asks = [self._ask(council, request, inbox) for council, request in requests.items()]
+        deadline = asyncio.get_running_loop().call_later(timeout_s, self._expire, asks, inbox)
+        try:
+            for ask in asks:
+                send(ask)
+            for _ in asks:
+                reply = await inbox.get()
+                if reply is None:
+                    return
+                reply.release()
+                if reply.failure is not None:
+                    raise reply.failure
+                yield reply.council, reply.content
+        finally:
+            deadline.cancel()
+            self._expire(asks, inbox)
+            while (left := inbox.get_nowait()) is not None:
+                left.release()
+
+    def _ask(self, council: CouncilId, request: bytes, inbox: _Inbox) -> Ask:
+        self._last_id += 1
+        ask = Ask(request_id=self._last_id, council=council, request=request, inbox=inbox)
+        self._open.setdefault(council, {})[ask.request_id] = ask
+        return ask
+
+    def _expire(self, asks: list[Ask], inbox: _Inbox) -> None:
+        for ask in asks:
+            self._close(ask)
+        inbox.put_nowait(None)  # after every reply that came in time
+
+    def _close(self, ask: Ask) -> None:
+        ask.open = False
+        ask.request = b""
+        of_council = self._open.get(ask.council, {})
+        of_council.pop(ask.request_id, None)
+        if not of_council:
+            self._open.pop(ask.council, None)

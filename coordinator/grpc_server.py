@@ -1,0 +1,83 @@
+"""The coordinator's one gRPC server, always over TLS, with whatever services are attached."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
+
+import grpc
+
+from coordinator.tls import ServerCertificate, server_credentials
+from federated.errors import TransportError
+
+__all__ = ["Service", "serving"]
+
+_GRACE_S: Final = 2.0
+_STREAMS_MAX: Final = 4096
+
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", 1024 * 1024),  # a frame has 256 KiB; a plan with its manifest fits too
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 15_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),  # nodes ping every 20 s
+    ("grpc.so_reuseport", 0),  # a second coordinator on this port is a mistake, not a way to share the load
+)
+
+
+class Service(Protocol):
+    """Something to serve: the council link, enrolment, the analysts' service."""
+
+    def attach(self, server: grpc.aio.Server) -> None:
+        """Add itself to a server that has not started."""
+        ...
+
+    async def close(self) -> None:
+        """End what is open, as the server is about to stop."""
+        ...
+
+
+@asynccontextmanager
+async def serving(address: str, certificate: ServerCertificate, *services: Service) -> AsyncIterator[int]:
+    """Serve while the block runs.
+
+    Args:
+        address: ``host:port``; port 0 takes a free one.
+        certificate: What to show.
+        *services: What to serve.
+
+    Yields:
+        The port.
+
+    Raises:
+        TransportError: The address is in use, or is not this machine's.
+    """
+    server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_STREAMS_MAX)
+    for service in services:
+        service.attach(server)
+    port = _bind(server, address, certificate)
+    await server.start()
+    try:
+        yield port
+    finally:
+        for service in services:
+            await service.close()
+        await server.stop(_GRACE_S)
+
+
+def _bind(server: grpc.aio.Server, address: str, certificate: ServerCertificate) -> int:
+    try:
+        port = server.add_secure_port(address, server_credentials(certificate))
+    except RuntimeError as problem:
+        raise _cannot_listen(address) from problem
+    if port == 0:
+        raise _cannot_listen(address)
+    return port
+
+
+def _cannot_listen(address: str) -> TransportError:
+    return TransportError(
+        f"The coordinator cannot listen on {address}.",
+        remedy="Check that the address is this machine's and that no other program uses the port.",
+    )
