@@ -46,6 +46,7 @@ class Kind(IntEnum):
     REFUSAL = 18
     FAULT = 19
     COMPLAINT = 20
+    ROSTER = 21
 
 
 REPLIES: Final[Mapping[Kind, frozenset[Kind]]] = MappingProxyType(
@@ -59,6 +60,7 @@ REPLIES: Final[Mapping[Kind, frozenset[Kind]]] = MappingProxyType(
         Kind.RELEASE: frozenset({Kind.RECEIPT, Kind.FAULT}),
         Kind.ABORT: frozenset({Kind.RECEIPT, Kind.FAULT}),
         Kind.BUDGET_REQUEST: frozenset({Kind.BUDGET_STATEMENT, Kind.FAULT}),
+        Kind.ROSTER: frozenset({Kind.RECEIPT, Kind.FAULT}),
     }
 )
 """The kinds a coordinator sends, each with the kinds a node may answer."""
