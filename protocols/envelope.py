@@ -98,9 +98,7 @@ def verify_message(message: SignedMessage, *, sid: RoundId, identity: bytes) -> 
 
 
 def _signed_bytes(*, sid: RoundId, stage: int, sender: CouncilId, body: bytes) -> bytes:
-    return length_prefixed(
-        DOMAIN, unsigned(VERSION, 1), sid, unsigned(stage, 1), sender.encode("ascii"), sha256(body)
-    )
+    return length_prefixed(DOMAIN, unsigned(VERSION, 1), sid, unsigned(stage, 1), sender.encode("ascii"), sha256(body))
 
 
 @lru_cache(maxsize=1024)  # public keys only; a node checks each identity four times a round

@@ -53,7 +53,7 @@ def add_masks(total: RingVector, keys: Iterable[MaskKey], ring: Ring) -> None:
     ring.check(total)
     # The extra block is room that `update_into` may ask for beyond what it writes.
     buffer = bytearray(BLOCK_BYTES + _AES_BLOCK)
-    words: RingVector = np.frombuffer(buffer, dtype=ring.dtype, count=BLOCK_BYTES // ring.width)
+    words = ring.read(memoryview(buffer)[:BLOCK_BYTES])
     for key in keys:
         _add_mask(total, key, buffer, words)
 

@@ -55,6 +55,18 @@ class Ring:
         """The neutral vector, to be added to in place."""
         return np.zeros(cells, dtype=self.dtype)
 
+    def read(self, content: bytes | bytearray | memoryview) -> RingVector:
+        """View bytes as ring elements, without copying.
+
+        Raises:
+            LocalProtocolError: Not a whole number of elements.
+        """
+        if len(content) % self.width:
+            raise LocalProtocolError(f"{len(content)} bytes are not a whole number of {self.bits}-bit elements")
+        if self.bits == RING_BITS[0]:
+            return np.frombuffer(content, dtype="<u4")
+        return np.frombuffer(content, dtype="<u8")
+
     def encode(self, vector: IntegerVector) -> RingVector:
         """Reduce integers into the ring.
 
@@ -71,8 +83,8 @@ class Ring:
             raise LocalProtocolError(
                 f"a vector to encode is one-dimensional int64 or uint64, not {vector.ndim}-dimensional {vector.dtype}"
             )
-        reduced: RingVector = vector.astype(self.dtype)  # C conversion between integers: exactly modulo 2^bits
-        return reduced
+        # NumPy's conversion between integers is C's: exactly modulo 2^bits.
+        return vector.astype("<u4") if self.bits == RING_BITS[0] else vector.astype("<u8")
 
     def decode_signed(self, vector: RingVector) -> NDArray[np.int64]:
         """Ring elements as the integers from -2^(bits-1) to 2^(bits-1) - 1.

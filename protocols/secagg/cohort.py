@@ -102,7 +102,9 @@ class CohortRules:
             _refuse("quorum", f"{n} councils cannot outvote {self.max_colluders} colluders: {threshold} are needed")
         honest = threshold - self.max_colluders
         if honest < self.min_honest:
-            _refuse("min_honest", f"only {honest} honest noise shares are sure; the agreement asks for {self.min_honest}")
+            _refuse(
+                "min_honest", f"only {honest} honest noise shares are sure; the agreement asks for {self.min_honest}"
+            )
         return Thresholds(n=n, t=threshold, c=self.max_colluders, h=honest)
 
     def _threshold(self, n: int) -> int:

@@ -16,9 +16,7 @@ NONCE_SIZE: Final = 32
 COUNTER_SIZE: Final = 8
 
 
-def round_id(
-    *, plan_digest: Digest, roster_digest: Digest, coordinator_id: str, attempt: int, nonce: bytes
-) -> RoundId:
+def round_id(*, plan_digest: Digest, roster_digest: Digest, coordinator_id: str, attempt: int, nonce: bytes) -> RoundId:
     """`sid`, the one name of a round (`protocol.md` 1.2); a node refuses one it has seen.
 
     Args:
@@ -54,7 +52,7 @@ class LedgerClaim:
     def __post_init__(self) -> None:
         """Refuse counters that do not fit the advert."""
         counters = (self.counter, *self.seen)
-        if len(self.head) != DIGEST_SIZE or not all(0 <= value < 1 << (8 * COUNTER_SIZE) for value in counters):
+        if len(self.head) != DIGEST_SIZE or min(counters) < 0 or max(counters) >= 1 << (8 * COUNTER_SIZE):
             raise LocalProtocolError("a ledger claim has counters of 8 bytes without sign and a head of 32 bytes")
 
 

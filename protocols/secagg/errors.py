@@ -4,7 +4,7 @@ from protocols.errors import RemoteProtocolError
 from protocols.identifiers import CouncilId
 
 
-class BelowThreshold(RemoteProtocolError):  # noqa: N818 - the protocol's own term for this failure
+class BelowThreshold(RemoteProtocolError):
     """Too few councils got this far: the round ends with nothing revealed."""
 
 
@@ -20,7 +20,7 @@ class CohortRuleBroken(BelowThreshold):
         self.rule = rule
 
 
-class BadKeyShare(RemoteProtocolError):  # noqa: N818 - the protocol's own term for this failure
+class BadKeyShare(RemoteProtocolError):
     """A dealer signed a share that does not open; the receiver complains with the dealer's own message.
 
     Attributes:

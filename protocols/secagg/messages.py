@@ -19,6 +19,7 @@ part of each KEY_SHARES, each followed by the receiver's own opening; SURVIVORS 
 MASKED_INPUT; STATEMENTS the confirmations. They are not signed: everything in them is, by councils.
 """
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -67,25 +68,20 @@ def size_limit(stage: Stage, context: RoundContext) -> int:
     councils = len(context.eligible)
     advert = ENVELOPE_SIZE + _advert_size(context)
     dealt = ENVELOPE_SIZE + _dealt_size(councils)
-    match stage:
-        case Stage.ADVERT:
-            return advert
-        case Stage.ADVERTS:
-            return _LIST_HEAD_SIZE + councils * advert
-        case Stage.KEY_SHARES:
-            return dealt + councils * OPENING_SIZE
-        case Stage.SHARES:
-            return _LIST_HEAD_SIZE + councils * (dealt + OPENING_SIZE)
-        case Stage.MASKED_INPUT:
-            return ENVELOPE_SIZE + 2 * DIGEST_SIZE + context.vector_bytes
-        case Stage.SURVIVORS:
-            return _LIST_HEAD_SIZE + councils * (ENVELOPE_SIZE + 2 * DIGEST_SIZE)
-        case Stage.CONFIRMATION:
-            return ENVELOPE_SIZE + DIGEST_SIZE
-        case Stage.STATEMENTS:
-            return _LIST_HEAD_SIZE + councils * (ENVELOPE_SIZE + DIGEST_SIZE)
-        case Stage.UNMASK:
-            return ENVELOPE_SIZE + DIGEST_SIZE + councils * _UNMASK_ENTRY_SIZE
+    header = ENVELOPE_SIZE + 2 * DIGEST_SIZE
+    statement = ENVELOPE_SIZE + DIGEST_SIZE
+    limits = {
+        Stage.ADVERT: advert,
+        Stage.ADVERTS: _LIST_HEAD_SIZE + councils * advert,
+        Stage.KEY_SHARES: dealt + councils * OPENING_SIZE,
+        Stage.SHARES: _LIST_HEAD_SIZE + councils * (dealt + OPENING_SIZE),
+        Stage.MASKED_INPUT: header + context.vector_bytes,
+        Stage.SURVIVORS: _LIST_HEAD_SIZE + councils * header,
+        Stage.CONFIRMATION: statement,
+        Stage.STATEMENTS: _LIST_HEAD_SIZE + councils * statement,
+        Stage.UNMASK: ENVELOPE_SIZE + DIGEST_SIZE + councils * _UNMASK_ENTRY_SIZE,
+    }
+    return limits[stage]
 
 
 # --- R0: adverts ---------------------------------------------------------------------------------------
@@ -101,7 +97,7 @@ class Advert:
 
     def encode_body(self) -> bytes:
         """The bytes to sign."""
-        seen = b"".join(unsigned(value, COUNTER_SIZE) for value in self.claim.seen)
+        seen = struct.pack(f">{len(self.claim.seen)}Q", *self.claim.seen)
         return self.channel_key + self.mask_key + unsigned(self.claim.counter, COUNTER_SIZE) + self.claim.head + seen
 
 
@@ -111,14 +107,14 @@ def _advert_size(context: RoundContext) -> int:
 
 def advert_of(message: SignedMessage) -> Advert:
     """Read the body of an advert; both keys must be canonical and of full order."""
-    body = message.body
-    keys = Reader(body, what=f"the advert of {message.sender}", limit=len(body))
-    channel_key, mask_key = keys.take(KEY_SIZE, "channel key"), keys.take(KEY_SIZE, "mask key")
+    reader = Reader(message.body, what=f"the advert of {message.sender}", limit=len(message.body))
+    channel_key, mask_key = reader.take(KEY_SIZE, "channel key"), reader.take(KEY_SIZE, "mask key")
     check_public_key(channel_key)
     check_public_key(mask_key)
-    counter, head = keys.unsigned(COUNTER_SIZE, "counter"), keys.take(DIGEST_SIZE, "ledger head")
-    seen = tuple(keys.unsigned(COUNTER_SIZE, "seen") for _ in range((len(body) - keys.position) // COUNTER_SIZE))
-    keys.finish()
+    counter, head = reader.unsigned(COUNTER_SIZE, "counter"), reader.take(DIGEST_SIZE, "ledger head")
+    councils = (len(message.body) - reader.position) // COUNTER_SIZE
+    seen = struct.unpack(f">{councils}Q", reader.take(councils * COUNTER_SIZE, "counters seen"))
+    reader.finish()
     return Advert(channel_key=channel_key, mask_key=mask_key, claim=LedgerClaim(counter=counter, head=head, seen=seen))
 
 
@@ -167,6 +163,10 @@ class Opening:
     b_commitment: bytes
     s_commitment: bytes
     ciphertext: bytes
+
+    def commitment(self, kind: ShareKind) -> bytes:
+        """The commitment to the share of one of the two seeds."""
+        return self.b_commitment if kind is ShareKind.SELF_MASK else self.s_commitment
 
     def encode(self) -> bytes:
         """The bytes that are hashed to the leaf."""

@@ -61,3 +61,9 @@ def share_commitment(
 def leaf(opening: bytes) -> Digest:
     """The leaf of one opening (both commitments, then the ciphertext, empty for the dealer itself)."""
     return digest("leaf/v1", opening)
+
+
+def unmask_kinds(sharers: tuple[CouncilId, ...], survivors: tuple[CouncilId, ...]) -> dict[CouncilId, ShareKind]:
+    """Which of its two secrets is rebuilt for each council of U2: a function, hence never both."""
+    alive = frozenset(survivors)
+    return {owner: ShareKind.SELF_MASK if owner in alive else ShareKind.MASK_KEY for owner in sharers}

@@ -1,0 +1,35 @@
+"""Key shares on their way through the coordinator: each council is delivered its own openings only."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from protocols.identifiers import CouncilId
+from protocols.secagg.messages import Dealt, Opening, encode_shares
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dealing:
+    """One council's key-share message: its signed part and its opening for each of U1."""
+
+    dealt: Dealt
+    openings: tuple[Opening, ...]
+
+
+class Deliveries(Mapping[CouncilId, bytes]):
+    """SHARES for each of U2, encoded when asked for: together they are too large to hold at once."""
+
+    def __init__(self, dealings: Mapping[CouncilId, Dealing], members: tuple[CouncilId, ...]) -> None:
+        self._dealings = dealings
+        self._positions = {member: position for position, member in enumerate(members) if member in dealings}
+
+    def __getitem__(self, receiver: CouncilId) -> bytes:
+        position = self._positions[receiver]
+        return encode_shares(
+            [(dealing.dealt.message, dealing.openings[position]) for dealing in self._dealings.values()]
+        )
+
+    def __iter__(self) -> Iterator[CouncilId]:
+        return iter(self._positions)
+
+    def __len__(self) -> int:
+        return len(self._positions)
