@@ -234,7 +234,7 @@ class _Reader:
         # Control and direction characters can make a terminal or a page show another text than was signed.
         if any(unicodedata.category(mark) in {"Cc", "Cf", "Co", "Cs"} for mark in text if mark not in "\n\t"):
             self._refuse(event, "has a character in it that cannot be seen; delete it and type the text again")
-        if event.style is not None:
+        if not event.implicit[0]:  # quoted: text, whatever it looks like
             return str(text)
         if _WHOLE.fullmatch(text):
             return int(text)
