@@ -11,27 +11,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 
-from protocols.ring import Ring, headroom_ok
-
 from federated.agreement import Agreement, Group
-from federated.errors import PolicyRefusal, QueryError
+from federated.errors import CohortTooSmall, PolicyRefusal, QueryError
 from federated.privacy import (
+    FILTER_SHARE_OF_DELTA,
     Charge,
     Mechanism,
-    NoiseBlock,
     NoiseSpec,
     ReleasedNoise,
     Totals,
-    gaussian_charge,
-    gaussian_scale,
-    laplace_charge,
+    gaussian_noise,
+    laplace_noise,
     noise_bound,
+    noise_charge,
     released_noise,
-    split_gaussian,
-    split_laplace,
+    require_no_cheaper_than_opendp,
     zcdp_rho,
 )
-from federated.query import Level, Query, Table, parse_query, write_query
+from federated.query import Level, Query, Table, parse_query, question_document
 from federated.query.check import check_query
 from federated.rationals import rational_text
 from federated.roster import Roster
@@ -39,8 +36,10 @@ from federated.schema import Dataset, Schema
 from federated.statistics import Layout, Sensitivity, statistic
 from federated.timestamps import parse_time, time_text
 from protocols.encoding import Json, canonical_json, sha256
+from protocols.errors import LocalProtocolError
 from protocols.identifiers import CouncilId, Digest
-from protocols.secagg import CohortRules, Profile
+from protocols.ring import Ring, headroom_ok
+from protocols.secagg import CohortRuleBroken, CohortRules, Profile
 
 __all__ = ["Plan", "PlannedTable", "Terms", "choose_mechanism", "derive_plan", "open_plan", "worst_totals"]
 
@@ -51,8 +50,6 @@ NONCE_SIZE = 32
 ROUNDS = 1
 ROWS_PER_CELL = 1_000_000
 """No cell of one council counts more households than this; a larger one is clamped (headroom, `protocol.md` 1.4)."""
-FILTER_SHARE = Fraction(999, 1000)
-"""The part of delta at which the filter decides (`protocol.md` 2.3); a Gaussian question's rho is read there too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,24 +103,22 @@ class PlannedTable:
         layout: Its cells.
         sensitivity: Of its integer vector to one privacy unit.
         clamp: Largest absolute value one council may put in one of its cells.
-        parameter: Laplace: `a` = epsilon of this table / l1. Gaussian: the variance, in units of the table.
     """
 
     table: Table
     layout: Layout
     sensitivity: Sensitivity
     clamp: int
-    parameter: Fraction
 
-    def canonical(self) -> Json:
-        """The table's derived figures as canonical JSON."""
+    def canonical(self, parameter: Fraction) -> Json:
+        """The table's derived figures as canonical JSON, with the parameter of its noise."""
         return {
             "name": self.table.name,
             "cells": self.layout.cells,
             "l1": self.sensitivity.l1,
             "l2_squared": self.sensitivity.l2_squared,
             "clamp": self.clamp,
-            "parameter": rational_text(self.parameter),
+            "parameter": rational_text(parameter),
         }
 
 
@@ -140,9 +135,8 @@ class Plan:
     schema_digest: Digest
     group: Group
     rules: CohortRules
-    mechanism: Mechanism
     tables: tuple[PlannedTable, ...]
-    scale: int
+    noise: NoiseSpec
     ring: Ring
     charge: Charge
     delta: Fraction
@@ -159,27 +153,39 @@ class Plan:
         return sum(planned.layout.cells for planned in self.tables)
 
     @property
-    def noise(self) -> NoiseSpec:
-        """What every node's noise share is drawn from."""
-        blocks = tuple(NoiseBlock(cells=item.layout.cells, parameter=item.parameter) for item in self.tables)
-        return NoiseSpec(mechanism=self.mechanism, blocks=blocks, scale=self.scale)
+    def mechanism(self) -> Mechanism:
+        """The noise law."""
+        return self.noise.mechanism
+
+    @property
+    def scale(self) -> int:
+        """s: steps of the integer vector per unit of the question."""
+        return self.noise.scale
+
+    @property
+    def sensitivities(self) -> tuple[int, ...]:
+        """What each table's noise is calibrated to: l1 for Laplace, squared l2 for Gaussian."""
+        return _bounds(self.tables, self.mechanism)
 
     @property
     def digest(self) -> Digest:
         """`plan_digest`: SHA-256 of the plan's bytes."""
         return sha256(self.encode())
 
-    def released_noise(self, planned: PlannedTable, *, joined: int, contributors: int) -> ReleasedNoise:
+    def released_noise(self, index: int, *, joined: int, contributors: int) -> ReleasedNoise:
         """Law of the noise in a table of the release.
 
         Args:
-            planned: One of the plan's tables.
+            index: Place of the table in the plan.
             joined: n = |U1|, which fixes the honest number h every share was calibrated to.
             contributors: |U3|, the councils whose shares are in the sum.
         """
-        honest = self.rules.thresholds(joined).h
         return released_noise(
-            self.mechanism, planned.parameter, scale=self.scale, honest=honest, contributors=contributors
+            self.mechanism,
+            self.noise.blocks[index].parameter,
+            scale=self.scale,
+            honest=self.rules.thresholds(joined).h,
+            contributors=contributors,
         )
 
     def encode(self) -> bytes:
@@ -190,7 +196,7 @@ class Plan:
         """The plan as canonical JSON: the question and terms as given, then everything derived."""
         return {
             "version": 1,
-            "question": write_query(self.question),
+            "question": question_document(self.question),
             "terms": self.terms.canonical(),
             "mechanism": self.mechanism.value,
             "query_digest": self.query_digest.hex(),
@@ -205,7 +211,10 @@ class Plan:
                 "min_cohort": self.rules.min_cohort,
                 "min_honest": self.rules.min_honest,
             },
-            "tables": [planned.canonical() for planned in self.tables],
+            "tables": [
+                planned.canonical(block.parameter)
+                for planned, block in zip(self.tables, self.noise.blocks, strict=True)
+            ],
             "cells": self.cells,
             "scale": self.scale,
             "ring_bits": self.ring.bits,
@@ -251,16 +260,15 @@ def derive_plan(
         min_cohort=agreement.min_cohort,
         min_honest=agreement.min_honest,
     )
-    honest = rules.thresholds(len(group.councils)).h
+    honest = _honest(rules)
     regions = regions_shown(group, roster, schema, agreement.min_cohort)
-    shapes = tuple(_shape(table, dataset, question, regions) for table in question.tables)
-    parameters = _parameters(question, shapes, mechanism, agreement.budget_delta, honest)
-    tables = tuple(
-        PlannedTable(table=table, layout=layout, sensitivity=sensitivity, clamp=_clamp(table), parameter=parameter)
-        for (table, layout, sensitivity), parameter in zip(shapes, parameters, strict=True)
-    )
+    tables = tuple(_shape(table, dataset, question, regions) for table in question.tables)
     _check_size(tables)
-    scale = 1 if mechanism is Mechanism.DISCRETE_LAPLACE else gaussian_scale(parameters, honest=honest)
+    noise = _noise(question, tables, mechanism, delta=agreement.budget_delta, honest=honest)
+    bounds = _bounds(tables, mechanism)
+    # The largest h of any round of the plan, so the charge covers tau whichever councils join.
+    charge = noise_charge(noise, bounds, honest=honest, councils=len(group.councils))
+    require_no_cheaper_than_opendp(noise, bounds, charge, honest=honest)
     return Plan(
         question=question,
         query_digest=question.digest(schema.digest),
@@ -271,11 +279,10 @@ def derive_plan(
         schema_digest=schema.digest,
         group=group,
         rules=rules,
-        mechanism=mechanism,
         tables=tables,
-        scale=scale,
-        ring=_ring(tables, mechanism, scale, rules),
-        charge=_charge(tables, mechanism, scale, honest=honest, councils=len(group.councils)),
+        noise=noise,
+        ring=_ring(tables, noise, rules),
+        charge=charge,
         delta=agreement.budget_delta,
         terms=terms,
     )
@@ -293,8 +300,8 @@ def open_plan(content: bytes, *, agreement: Agreement, roster: Roster, schema: S
         claimed = json.loads(content)
         terms = _terms(claimed["terms"])
         mechanism = Mechanism(claimed["mechanism"])
-        question = parse_query(claimed["question"].encode("utf-8"), source="plan")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        question = parse_query(canonical_json(claimed["question"]), source="plan")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, LocalProtocolError) as error:
         raise PolicyRefusal("plan_mismatch", "The plan cannot be read as a plan of version 1.") from error
     plan = derive_plan(question, agreement=agreement, roster=roster, schema=schema, mechanism=mechanism, terms=terms)
     if plan.encode() != content:
@@ -336,76 +343,70 @@ def _group(question: Query, agreement: Agreement, roster: Roster) -> Group:
     return group
 
 
-def _shape(
-    table: Table, dataset: Dataset, question: Query, regions: Sequence[tuple[str, str]]
-) -> tuple[Table, Layout, Sensitivity]:
+def _honest(rules: CohortRules) -> int:
+    """H with every eligible council present."""
+    try:
+        return rules.thresholds(rules.eligible_count).h
+    except CohortRuleBroken as error:
+        raise CohortTooSmall(
+            f"The group is too small for this agreement: {error}.",
+            remedy="Ask a larger group.",
+            rule=error.rule,
+        ) from error
+
+
+def _shape(table: Table, dataset: Dataset, question: Query, regions: Sequence[tuple[str, str]]) -> PlannedTable:
     if table.level is Level.REGION and not regions:
         raise QueryError(
             f"Table '{table.name}' asks for regions, but no region has enough of the councils asked.",
             remedy="Ask at level 'all', or ask a larger group.",
         )
     kind = statistic(table.statistic)
-    return table, kind.layout(table, dataset, question.period, regions), kind.sensitivity(table)
+    return PlannedTable(
+        table=table,
+        layout=kind.layout(table, dataset, question.period, regions),
+        sensitivity=kind.sensitivity(table),
+        clamp=_clamp(table),
+    )
 
 
 def _clamp(table: Table) -> int:
-    blocks = statistic(table.statistic).contribution(table)
-    low, high = blocks.clip or (0, 0)
-    largest = max(max(abs(c + k * low), abs(c + k * high)) for c, k in blocks.blocks)
-    return ROWS_PER_CELL * largest
+    rule = statistic(table.statistic).contribution(table)
+    ends = rule.clip or (0, 0)
+    return ROWS_PER_CELL * max(abs(constant + factor * end) for constant, factor in rule.blocks for end in ends)
 
 
-def _parameters(
-    question: Query,
-    shapes: Sequence[tuple[Table, Layout, Sensitivity]],
-    mechanism: Mechanism,
-    delta: Fraction,
-    honest: int,
-) -> tuple[Fraction, ...]:
-    if mechanism is Mechanism.DISCRETE_LAPLACE:
-        shares = split_laplace(question.epsilon, [(layout.cells, sens.l1) for _, layout, sens in shapes])
-        return tuple(share / sens.l1 for share, (_, _, sens) in zip(shares, shapes, strict=True))
-    rho = zcdp_rho(question.epsilon, delta * FILTER_SHARE)
-    return split_gaussian(rho, [(layout.cells, sens.l2_squared) for _, layout, sens in shapes], honest=honest)
+def _bounds(tables: Sequence[PlannedTable], mechanism: Mechanism) -> tuple[int, ...]:
+    match mechanism:
+        case Mechanism.DISCRETE_LAPLACE:
+            return tuple(planned.sensitivity.l1 for planned in tables)
+        case Mechanism.DISCRETE_GAUSSIAN:
+            return tuple(planned.sensitivity.l2_squared for planned in tables)
 
 
-def _charge(tables: Sequence[PlannedTable], mechanism: Mechanism, scale: int, *, honest: int, councils: int) -> Charge:
-    """The cost, at h for n = E: the largest any round of the plan can have, so it is what is reserved and spent."""
-    cells = sum(planned.layout.cells for planned in tables)
-    if mechanism is Mechanism.DISCRETE_LAPLACE:
-        pairs = [(planned.parameter, planned.sensitivity.l1) for planned in tables]
-        return laplace_charge(pairs, cells=cells, councils=councils)
-    squares = [(planned.parameter, planned.sensitivity.l2_squared) for planned in tables]
-    return gaussian_charge(squares, scale=scale, honest=honest, cells=cells, councils=councils)
+def _noise(
+    question: Query, tables: Sequence[PlannedTable], mechanism: Mechanism, *, delta: Fraction, honest: int
+) -> NoiseSpec:
+    cells = [planned.layout.cells for planned in tables]
+    blocks = list(zip(cells, _bounds(tables, mechanism), strict=True))
+    match mechanism:
+        case Mechanism.DISCRETE_LAPLACE:
+            return laplace_noise(question.epsilon, blocks)
+        case Mechanism.DISCRETE_GAUSSIAN:
+            return gaussian_noise(zcdp_rho(question.epsilon, delta * FILTER_SHARE_OF_DELTA), blocks, honest=honest)
 
 
-def _ring(tables: Sequence[PlannedTable], mechanism: Mechanism, scale: int, rules: CohortRules) -> Ring:
-    """The narrowest ring in which neither the sum nor its noise can wrap round."""
+def _ring(tables: Sequence[PlannedTable], noise: NoiseSpec, rules: CohortRules) -> Ring:
+    """The narrowest ring in which neither the sum nor its noise can wrap round, whoever joins."""
     councils = rules.eligible_count
+    most = noise_bound(noise, honest=rules.min_honest, contributors=councils)
+    largest = councils * max(planned.clamp for planned in tables)
     for ring in (Ring(bits=32), Ring(bits=64)):
-        if all(
-            headroom_ok(
-                ring,
-                scale=scale,
-                max_abs_sum=councils * planned.clamp,
-                noise_bound=noise_bound(
-                    mechanism,
-                    planned.parameter,
-                    scale=scale,
-                    contributors=councils,
-                    honest=_smallest_honest(rules),
-                ),
-            )
-            for planned in tables
-        ):
+        if headroom_ok(ring, scale=noise.scale, max_abs_sum=largest, noise_bound=most):
             return ring
     raise QueryError(
         "The figures asked for could overflow a 64-bit sum.", remedy="Use a smaller clip or a larger epsilon."
     )
-
-
-def _smallest_honest(rules: CohortRules) -> int:
-    return max(1, rules.min_honest)
 
 
 def _check_size(tables: Sequence[PlannedTable]) -> None:
@@ -461,8 +462,9 @@ def choose_mechanism(
 
 
 def _expected_error(plan: Plan) -> float:
+    """Sum over all cells of the standard deviation with every council in, in units of the table's sensitivity."""
     n = len(plan.eligible)
     return sum(
-        planned.layout.cells * plan.released_noise(planned, joined=n, contributors=n).sd / planned.sensitivity.l1
-        for planned in plan.tables
+        planned.layout.cells * plan.released_noise(index, joined=n, contributors=n).sd / planned.sensitivity.l1
+        for index, planned in enumerate(plan.tables)
     )

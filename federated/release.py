@@ -8,7 +8,7 @@ The document also keeps the noisy whole-number totals, so that anyone can make t
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from federated.errors import FileProblem
 from federated.plan import Plan, PlannedTable
-from federated.query import Level
+from federated.privacy import ReleasedNoise
+from federated.query import Level, question_document
 from federated.rationals import rational_text
 from federated.schema import Schema
 from federated.statistics import Axis, statistic
@@ -24,7 +25,7 @@ from federated.timestamps import time_text
 from protocols.encoding import sha256
 from protocols.identifiers import CouncilId, Digest
 
-__all__ = ["CellRecord", "CouncilRecord", "Release", "TableRecord", "make_release", "open_release"]
+__all__ = ["AxisRecord", "CellRecord", "CouncilRecord", "Release", "TableRecord", "make_release", "open_release"]
 
 NOT_OFFICIAL = "Differentially private estimate – not official statistics."
 
@@ -109,7 +110,7 @@ class Release(_Record):
     version: Literal[1] = 1
     note: str = NOT_OFFICIAL
     title: str
-    question: str
+    question: dict[str, Any]
     query_digest: str
     plan_digest: str
     sid: str
@@ -201,15 +202,16 @@ def make_release(
     """
     tables = []
     offset = 0
-    for planned in plan.tables:
+    for index, planned in enumerate(plan.tables):
         part = totals[offset : offset + planned.layout.cells]
         offset += planned.layout.cells
-        tables.append(_table(plan, planned, part, joined=joined, contributors=len(contributors)))
+        noise = plan.released_noise(index, joined=joined, contributors=len(contributors))
+        tables.append(_table(plan, planned, part, noise))
     dates = [record.extract_date for record in councils if record.outcome == "contributed" and record.extract_date]
     period = plan.question.period
     return Release(
         title=plan.question.title,
-        question=plan.canonical()["question"],  # type: ignore[arg-type]  # the question is text in the canonical plan
+        question=question_document(plan.question),
         query_digest=plan.query_digest.hex(),
         plan_digest=plan.digest.hex(),
         sid=sid.hex(),
@@ -244,10 +246,7 @@ def level_label(plan: Plan, schema: Schema) -> str:
     return "England" if asked == set(schema.councils) else f"All councils asked ({plan.group.label})"
 
 
-def _table(
-    plan: Plan, planned: PlannedTable, totals: NDArray[np.int64], *, joined: int, contributors: int
-) -> TableRecord:
-    noise = plan.released_noise(planned, joined=joined, contributors=contributors)
+def _table(plan: Plan, planned: PlannedTable, totals: NDArray[np.int64], noise: ReleasedNoise) -> TableRecord:
     kind = statistic(planned.table.statistic)
     cells = kind.decode(planned.table, planned.layout, totals / plan.scale, noise)
     return TableRecord(

@@ -15,7 +15,7 @@ from federated.query.model import (
     Query,
     Table,
 )
-from federated.query.yaml_form import load_query, parse_query, write_query
+from federated.query.yaml_form import load_query, parse_query, question_document, write_query
 
 __all__ = [
     "And",
@@ -33,5 +33,6 @@ __all__ = [
     "Table",
     "load_query",
     "parse_query",
+    "question_document",
     "write_query",
 ]

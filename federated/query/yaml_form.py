@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from federated.errors import FileProblem, QueryError
 from federated.query.model import (
@@ -29,11 +29,11 @@ from federated.query.model import (
     parse_epsilon,
 )
 from federated.rationals import rational_text
+from federated.yaml_document import read_form
+from protocols.encoding import Json
 
-__all__ = ["load_query", "parse_query", "write_query"]
+__all__ = ["load_query", "parse_query", "question_document", "write_query"]
 
-MAX_FILE_BYTES = 256 * 1024
-COUNTS = ("households", "rows")
 MEASURES = ("sum", "mean")
 
 Code = Annotated[str, Field(min_length=1, max_length=100)]
@@ -67,7 +67,7 @@ class _TableForm(_Form):
 
 class _ConditionForm(_Form):
     column: StrictStr | None = None
-    equals: Code | StrictInt | date | None = None
+    equals: Code | StrictInt | None = None
     one_of: tuple[Code, ...] | None = Field(default=None, alias="in")
     between: tuple[StrictInt | date, StrictInt | date] | None = None
     all: tuple["_ConditionForm", ...] | None = None
@@ -91,8 +91,8 @@ def load_query(path: Path) -> Query:
     """Read a question from a YAML file.
 
     Raises:
-        FileProblem: The file cannot be read or is not YAML.
-        QueryError: The YAML is not a question; names the field.
+        FileProblem: The file cannot be read, or is not a question; names the line and the field.
+        QueryError: The question contradicts itself.
     """
     try:
         content = path.read_bytes()
@@ -103,20 +103,7 @@ def load_query(path: Path) -> Query:
 
 def parse_query(content: bytes, *, source: str = "question") -> Query:
     """Read a question from YAML bytes; see `load_query`."""
-    if len(content) > MAX_FILE_BYTES:
-        raise FileProblem(f"{source}: a question file is at most {MAX_FILE_BYTES // 1024} KiB.")
-    try:
-        document = yaml.safe_load(content)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", None)
-        where = "" if line is None else f", line {line + 1}"
-        raise FileProblem(f"{source}{where}: this is not valid YAML.", remedy="Check indents and quotes.") from error
-    try:
-        form = _QueryForm.model_validate(document)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise QueryError(f"{source}, field '{field}': {first['msg']}.", remedy="See docs/guides/analyst.md.") from error
+    form = read_form(_QueryForm, content, source=source, remedy="See docs/guides/analyst.md.")
     return _query(form)
 
 
@@ -184,23 +171,28 @@ def _leaf(column: str, form: _ConditionForm) -> Condition:
 
 def write_query(query: Query) -> str:
     """The question as YAML; reading it back gives the same question."""
-    document: dict[str, object] = {
+    return yaml.safe_dump(question_document(query), sort_keys=False, allow_unicode=True)
+
+
+def question_document(query: Query) -> dict[str, Json]:
+    """The question in the form that `parse_query` reads, as plain values; dates are ISO text."""
+    document: dict[str, Json] = {
         "query": 1,
         "title": query.title,
         "dataset": query.dataset,
         "unit": query.unit,
         "group": query.group,
-        "period": {"column": query.period.column, "from": query.period.start, "to": query.period.end},
+        "period": query.period.canonical(),
         "epsilon": rational_text(query.epsilon),
     }
     if query.where is not None:
         document["where"] = _write_condition(query.where)
     document["tables"] = [_write_table(table) for table in query.tables]
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return document
 
 
-def _write_table(table: Table) -> dict[str, object]:
-    written: dict[str, object] = {"name": table.name}
+def _write_table(table: Table) -> dict[str, Json]:
+    written: dict[str, Json] = {"name": table.name}
     if table.column is None:
         written["count"] = table.statistic
     else:
@@ -214,7 +206,7 @@ def _write_table(table: Table) -> dict[str, object]:
     return written | {"level": table.level.value, "max_cells": table.max_cells}
 
 
-def _write_condition(condition: Condition) -> dict[str, object]:
+def _write_condition(condition: Condition) -> dict[str, Json]:
     match condition:
         case Equals(column=column, value=value):
             return {"column": column, "equals": value}
@@ -230,5 +222,5 @@ def _write_condition(condition: Condition) -> dict[str, object]:
             return {"not": _write_condition(inner)}
 
 
-def _number_or_date(text: str) -> int | date:
-    return int(text) if text.lstrip("-").isdigit() else date.fromisoformat(text)
+def _number_or_date(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdigit() else text

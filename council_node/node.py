@@ -1,0 +1,81 @@
+"""The council node as one function: bytes of a request in, bytes of the reply out.
+
+Everything a coordinator can make a node do passes through `CouncilNode.answer`, whichever link carries it. The
+coordinator is a courier: each request is checked against files this council pinned itself, and a round that
+breaks a rule ends here, with the rule named.
+"""
+
+from collections.abc import Callable, Mapping
+
+from council_node.proposals import Proposals
+from council_node.rounds import Rounds
+from council_node.station import Station
+from federated.budget_statement import STATEMENT_KIND
+from federated.errors import FederatedError, InternalError
+from federated.signing import sign_statement
+from protocols.encoding import canonical_json
+from protocols.errors import MalformedMessage
+from protocols.wire.link_message import NO_REFERENCE, Kind, LinkMessage, fault
+
+__all__ = ["CouncilNode"]
+
+
+class CouncilNode:
+    """One council's node, without a socket: the links call `answer`.
+
+    Args:
+        station: What this council holds: its keys, pinned files, ledger, store, data and policy.
+    """
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._proposals = Proposals(station)
+        self._rounds = Rounds(station, self._proposals)
+        self._answers: Mapping[Kind, Callable[[LinkMessage], LinkMessage]] = {
+            Kind.ROSTER: self._roster,
+            Kind.PROPOSAL: self._proposals.decide,
+            Kind.INVITE: self._rounds.advertise,
+            Kind.ADVERTS: self._rounds.share_keys,
+            Kind.SHARES: self._rounds.masked_input,
+            Kind.SURVIVORS: self._rounds.confirm,
+            Kind.STATEMENTS: self._rounds.unmask,
+            Kind.RELEASE: self._rounds.keep_release,
+            Kind.ABORT: self._rounds.abort,
+            Kind.BUDGET_REQUEST: self._budget,
+        }
+
+    def answer(self, request: bytes) -> bytes:
+        """Answer one request of the coordinator. Run by the link, one request at a time.
+
+        Returns:
+            An encoded `LinkMessage`; of kind FAULT, with one plain sentence, when the request cannot be served.
+        """
+        try:
+            message = LinkMessage.decode(request)
+        except MalformedMessage as error:
+            return fault(NO_REFERENCE, "malformed", str(error)).encode()
+        try:
+            return self._serve(message).encode()
+        except FederatedError as error:
+            return fault(message.reference, error.code, error.diagnostics()).encode()
+        except MalformedMessage as error:
+            return fault(message.reference, "malformed", str(error)).encode()
+
+    def _serve(self, message: LinkMessage) -> LinkMessage:
+        serve = self._answers.get(message.kind)
+        if serve is None:
+            raise InternalError(f"A node does not answer requests of kind {message.kind.name}.")
+        return serve(message)
+
+    def _roster(self, message: LinkMessage) -> LinkMessage:
+        epoch = self._station.accept_roster(message.payload)
+        return LinkMessage(
+            kind=Kind.RECEIPT,
+            reference=message.reference,
+            payload=canonical_json({"version": 1, "roster_epoch": epoch}),
+        )
+
+    def _budget(self, message: LinkMessage) -> LinkMessage:
+        station = self._station
+        statement = sign_statement(STATEMENT_KIND, station.ledger.statement(station.now()).canonical(), station.key)
+        return LinkMessage(kind=Kind.BUDGET_STATEMENT, reference=message.reference, payload=statement)

@@ -1,0 +1,281 @@
+"""A council's rounds: from the invitation to the release, each stage once, every refusal with its rule.
+
+In: requests of a round. Out: replies. A round lives in memory only; its charge lives in the ledger. Whatever goes
+wrong before the charge is spent gives the reservation back; from then on the charge stands.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from council_node.contribution import ApprovedPlan, charge, contribute
+from council_node.local_statistic import LocalStatistic
+from council_node.proposals import Proposals
+from council_node.receipts import keep_receipt
+from council_node.station import Station
+from federated.errors import FederatedError, PolicyRefusal
+from federated.plan import NONCE_SIZE, Plan
+from federated.release import Release, open_release
+from federated.signing import sign_statement
+from protocols.encoding import Json, sha256
+from protocols.errors import ProtocolError
+from protocols.identifiers import Digest, RoundId
+from protocols.secagg import BadKeyShare, LedgerClaim, ParticipantSession, RoundContext, round_id
+from protocols.wire.link_message import Kind, LinkMessage
+
+__all__ = ["Rounds"]
+
+MAX_ROUNDS: Final = 64
+"""Rounds held at once; a coordinator that opens more must let some end."""
+ROUND_LIMIT: Final = timedelta(hours=6)
+"""A node's own limit: a round it has not seen the end of by then is ended here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveRound:
+    """One round under way at this council."""
+
+    approved: ApprovedPlan
+    session: ParticipantSession
+    started: datetime
+
+    @property
+    def sid(self) -> RoundId:
+        """The round."""
+        return self.approved.sid
+
+    @property
+    def plan(self) -> Plan:
+        """Its plan, as this council derived it."""
+        return self.approved.plan
+
+
+Step: TypeAlias = Callable[[ActiveRound], bytes]
+"""One stage of a round: its reply."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """What the coordinator chooses about a round; everything else comes from the plan."""
+
+    plan_digest: Digest
+    attempt: int
+    nonce: bytes
+
+    @classmethod
+    def read(cls, content: bytes, *, coordinator: str, epoch: int) -> "Invitation":
+        """Read an invitation strictly.
+
+        Raises:
+            PolicyRefusal: `invitation`: another form, another coordinator, or another roster than ours.
+        """
+        try:
+            body = json.loads(content)
+            expected = {"version": 1, "coordinator_id": coordinator, "roster_epoch": epoch}
+            differing = [name for name, value in expected.items() if body.pop(name) != value]
+            read = cls(**{name: _INVITATION_FIELDS[name](value) for name, value in body.items()})
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise PolicyRefusal("invitation", "The invitation to the round cannot be read.") from error
+        if differing:
+            raise PolicyRefusal("invitation", f"The invitation's {differing[0]} is not the one this council expects.")
+        if len(read.nonce) != NONCE_SIZE or read.attempt < 1:
+            raise PolicyRefusal("invitation", "The invitation has no proper nonce or attempt number.")
+        return read
+
+
+class Rounds:
+    """Every round of this council, by round id."""
+
+    def __init__(self, station: Station, proposals: Proposals) -> None:
+        self._station = station
+        self._proposals = proposals
+        self._active: dict[RoundId, ActiveRound] = {}
+        self._invited: dict[RoundId, tuple[Digest, LinkMessage]] = {}
+
+    def advertise(self, request: LinkMessage) -> LinkMessage:
+        """R0: check the plan again, reserve its charge durably, answer with an advert or a signed refusal."""
+        sid = RoundId(request.reference)
+        asked = sha256(request.payload)
+        if sid in self._invited and self._invited[sid][0] == asked:
+            return self._invited[sid][1]
+        try:
+            reply = self._advertise(request, sid)
+        except PolicyRefusal as refusal:
+            return self._statement(Kind.REFUSAL, sid, refusal.rule, refusal.diagnostics())
+        self._invited[sid] = (asked, reply)
+        return reply
+
+    def _advertise(self, request: LinkMessage, sid: RoundId) -> LinkMessage:
+        station = self._station
+        now = station.now()
+        self._end_old(now)
+        if len(self._active) >= MAX_ROUNDS:
+            raise PolicyRefusal("busy", f"{MAX_ROUNDS} rounds are under way at this council already.")
+        roster = station.roster(now)
+        invitation = Invitation.read(request.payload, coordinator=roster.coordinator_id, epoch=roster.epoch)
+        plan = self._proposals.approved(invitation.plan_digest, now)
+        self._check_round(plan, invitation, sid)
+        station.reserve(plan, sid, now)
+        session = ParticipantSession(self._context(plan, sid), station.council, station.key.sign, station.rng)
+        ledger = station.ledger
+        claim = LedgerClaim(counter=ledger.counter, head=ledger.head, seen=ledger.seen(plan.eligible))
+        advert = session.advertise(claim)
+        self._active[sid] = ActiveRound(approved=ApprovedPlan(plan=plan, sid=sid), session=session, started=now)
+        return _reply(Kind.ADVERT, sid, advert)
+
+    def _check_round(self, plan: Plan, invitation: Invitation, sid: RoundId) -> None:
+        """The sid must follow from what was invited to, and the attempt must be one the plan allows."""
+        expected = round_id(
+            plan_digest=plan.digest,
+            roster_digest=plan.roster_digest,
+            coordinator_id=self._station.roster(self._station.now()).coordinator_id,
+            attempt=invitation.attempt,
+            nonce=invitation.nonce,
+        )
+        if expected != sid:
+            raise PolicyRefusal("invitation", "The round's identifier does not follow from its plan and nonce.")
+        if invitation.attempt > plan.terms.attempts:
+            raise PolicyRefusal("attempts", f"The plan allows {plan.terms.attempts} attempt(s).")
+
+    def _context(self, plan: Plan, sid: RoundId) -> RoundContext:
+        councils = self._station.roster(self._station.now()).councils
+        return RoundContext(
+            sid=sid,
+            plan_digest=plan.digest,
+            eligible=plan.eligible,
+            identities={council: councils[council].public_key for council in plan.eligible},
+            rules=plan.rules,
+            ring=plan.ring,
+            cells=plan.cells,
+        )
+
+    def share_keys(self, request: LinkMessage) -> LinkMessage:
+        """R1: check the cohort, learn the peers' ledger counters, deal key shares."""
+
+        def step(active: ActiveRound) -> bytes:
+            reply = active.session.share_keys(request.payload)
+            station = self._station
+            station.ledger.check_claims(active.session.cohort.claims, active.plan.eligible, station.now())
+            return reply
+
+        return self._stage(request, Kind.KEY_SHARES, step)
+
+    def masked_input(self, request: LinkMessage) -> LinkMessage:
+        """R1's end and R2: check every key share, spend the charge, then and only then read the data."""
+
+        def step(active: ActiveRound) -> bytes:
+            earlier = active.session.answered(request.payload)
+            if earlier is not None:
+                return earlier
+            active.session.accept_shares(request.payload)
+            now = self._station.now()
+            if now > active.plan.terms.not_after:
+                raise PolicyRefusal("plan_expired", "The plan expired before its data was read.")
+            charged = charge(active.approved, self._station.ledger, now)
+            return contribute(charged, compute=self._compute, session=active.session, rng=self._station.rng)
+
+        return self._stage(request, Kind.MASKED_INPUT, step)
+
+    def _compute(self, plan: Plan) -> LocalStatistic:
+        return self._station.compute(plan)
+
+    def confirm(self, request: LinkMessage) -> LinkMessage:
+        """R3: sign who survived, once."""
+        return self._stage(request, Kind.CONFIRMATION, lambda active: active.session.confirm_survivors(request.payload))
+
+    def unmask(self, request: LinkMessage) -> LinkMessage:
+        """R4: reveal what the sum's masks need, never both secrets of one council."""
+        return self._stage(request, Kind.UNMASK, lambda active: active.session.unmask(request.payload))
+
+    def _stage(self, request: LinkMessage, kind: Kind, step: Step) -> LinkMessage:
+        """Run one stage; whatever is refused ends the round here, with a signed complaint that says why."""
+        sid = RoundId(request.reference)
+        active = self._active.get(sid)
+        if active is None:
+            raise PolicyRefusal(
+                "unknown_round", "This council is not in that round: it was never invited, or it has ended here."
+            )
+        try:
+            return _reply(kind, sid, step(active))
+        except BadKeyShare as problem:
+            self._end(sid, f"council {problem.culprit} dealt a bad key share")
+            return self._statement(Kind.COMPLAINT, sid, "bad_key_share", str(problem), evidence=problem.evidence)
+        except ProtocolError as problem:
+            self._end(sid, str(problem))
+            return self._statement(Kind.COMPLAINT, sid, "protocol", str(problem))
+        except FederatedError as problem:
+            self._end(sid, problem.diagnostics())
+            rule = problem.rule if isinstance(problem, PolicyRefusal) else problem.code
+            return self._statement(Kind.COMPLAINT, sid, rule, problem.diagnostics())
+
+    def keep_release(self, request: LinkMessage) -> LinkMessage:
+        """R5: keep the answer and write the receipt; the reply is a signed receipt of the release's digest."""
+        station = self._station
+        sid = RoundId(request.reference)
+        release = open_release(request.payload)
+        if release.sid != sid.hex():
+            raise PolicyRefusal("release", "The release is not of the round it was sent for.")
+        self._check_own_round(release, sid)
+        keep_receipt(station, release, request.payload, self._active.get(sid), station.now())
+        self._forget(sid)
+        body: dict[str, Json] = {
+            "version": 1,
+            "council": station.council,
+            "sid": sid.hex(),
+            "release_digest": sha256(request.payload).hex(),
+        }
+        return _reply(Kind.RECEIPT, sid, sign_statement("receipt", body, station.key))
+
+    def _check_own_round(self, release: Release, sid: RoundId) -> None:
+        charged = self._station.ledger.round(sid)
+        if charged is None or charged.plan_digest.hex() != release.plan_digest:
+            raise PolicyRefusal("release", "This council took no part in the round of that release.")
+
+    def abort(self, request: LinkMessage) -> LinkMessage:
+        """The coordinator gave the round up: drop its secrets, and give back a charge that was never spent."""
+        sid = RoundId(request.reference)
+        self._end(sid, "the coordinator ended the round")
+        body: dict[str, Json] = {"version": 1, "council": self._station.council, "sid": sid.hex(), "release_digest": ""}
+        return _reply(Kind.RECEIPT, sid, sign_statement("receipt", body, self._station.key))
+
+    def _end_old(self, now: datetime) -> None:
+        for sid in [sid for sid, active in self._active.items() if now - active.started > ROUND_LIMIT]:
+            self._end(sid, "the round was not heard of again")
+
+    def _end(self, sid: RoundId, reason: str) -> None:
+        self._station.give_back(sid, reason)
+        active = self._active.get(sid)
+        if active is not None:
+            active.session.end()
+        self._forget(sid)
+
+    def _forget(self, sid: RoundId) -> None:
+        self._active.pop(sid, None)
+        self._invited.pop(sid, None)
+
+    def _statement(self, kind: Kind, sid: RoundId, rule: str, reason: str, evidence: bytes = b"") -> LinkMessage:
+        body: dict[str, Json] = {
+            "version": 1,
+            "council": self._station.council,
+            "sid": sid.hex(),
+            "rule": rule,
+            "reason": reason,
+        }
+        if evidence:
+            body["evidence"] = b64encode(evidence).decode("ascii")
+        name = "refusal" if kind is Kind.REFUSAL else "complaint"
+        return _reply(kind, sid, sign_statement(name, body, self._station.key))
+
+
+_INVITATION_FIELDS: Final[dict[str, Callable[[str], Any]]] = {
+    "plan_digest": lambda text: Digest(bytes.fromhex(text)),
+    "attempt": int,
+    "nonce": bytes.fromhex,
+}
+
+
+def _reply(kind: Kind, sid: RoundId, payload: bytes) -> LinkMessage:
+    return LinkMessage(kind=kind, reference=sid, payload=payload)

@@ -1,0 +1,1 @@
+"""What `federated` does, a module for each group of commands."""

@@ -1,0 +1,261 @@
+"""`federated plan`, `submit`, `watch`, `show`, `releases`, `export`: the analyst's way from question to answer."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table as Grid
+
+from federated.client import Client
+from federated.errors import FileProblem, QueryError, RoundAborted
+from federated.export import export_release
+from federated.plan import Plan
+from federated.plan_summary import PlanSummary, summarise
+from federated.presentation import margin
+from federated.privacy import Charge
+from federated.query import Query, load_query
+from federated.release import Release, TableRecord, labels_of
+from federated.shell import now_utc, output
+from federated.workspace import DEFAULT_FILE, Workspace
+from protocols.wire import analyst_pb2 as pb
+
+Question = Annotated[Path, typer.Argument(help="The question, a YAML file.")]
+Work = Annotated[Path, typer.Option("--workspace", "-w", help="Workspace file: whom to ask and whom to trust.")]
+Manifest = Annotated[Path, typer.Option("--manifest", "-m", help="The manifest that explains the question.")]
+Named = Annotated[str | None, typer.Option("--agreement", help="Id of the agreement, when several are in force.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+Folder = Annotated[Path | None, typer.Option("--out", "-o", help="Write CSV, JSON and charts into this folder.")]
+
+
+def connect(workspace: Path) -> Client:
+    """The client of a workspace file, with the system's clock and entropy."""
+    return Client(Workspace.load(workspace), clock=now_utc, rng=os.urandom)
+
+
+def plan(
+    question: Question,
+    manifest: Manifest,
+    workspace: Work = DEFAULT_FILE,
+    agreement: Named = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a question would cost and how exact its answer would be. Spends nothing.
+
+    Example: federated plan question.yaml --manifest manifest.yaml
+    """
+    with connect(workspace) as client:
+        planned = client.plan(load_query(question), agreement=agreement, manifest=read_manifest(manifest))
+    summary = summarise(planned)
+    output.print_json(json.dumps(summary.as_json())) if as_json else print_plan(summary)
+
+
+def submit(
+    question: Question,
+    manifest: Manifest,
+    workspace: Work = DEFAULT_FILE,
+    agreement: Named = None,
+    out: Folder = None,
+    *,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask afresh at a new charge, even if the answer is stored.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the councils, follow their answers, and print the release.
+
+    Example: federated submit question.yaml --manifest manifest.yaml --out answer
+    """
+    content = read_manifest(manifest)
+    with connect(workspace) as client:
+        trusted = client.trusted()
+        planned = client.plan(load_query(question), agreement=agreement, manifest=content, trusted=trusted)
+        names = {str(council): entry.name for council, entry in trusted.roster.councils.items()}
+        release = follow(client, client.submit(planned, content, refresh=refresh), names=names, quiet=as_json)
+    _deliver(release, out, as_json=as_json)
+
+
+def watch(
+    plan_digest: Annotated[str, typer.Argument(help="Digest of the plan.")], workspace: Work = DEFAULT_FILE
+) -> None:
+    """Follow a question handed in before.
+
+    Example: federated watch 3f2a…
+    """
+    with connect(workspace) as client:
+        names = {str(council): entry.name for council, entry in client.trusted().roster.councils.items()}
+        follow(client, client.watch(digest_bytes(plan_digest)), names=names, quiet=False)
+
+
+def show(
+    release_digest: Annotated[str, typer.Argument(help="Digest of the release.")],
+    workspace: Work = DEFAULT_FILE,
+    out: Folder = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a release and print it; costs nothing.
+
+    Example: federated show 9c41… --out answer
+    """
+    with connect(workspace) as client:
+        release = client.release(release_digest=digest_bytes(release_digest))
+    _deliver(release, out, as_json=as_json)
+
+
+def releases(workspace: Work = DEFAULT_FILE, *, as_json: AsJson = False) -> None:
+    """List every release, newest first.
+
+    Example: federated releases
+    """
+    with connect(workspace) as client:
+        found = list(client.releases())
+    if as_json:
+        rows = [
+            {
+                "release": item.release_digest.hex(),
+                "title": item.title,
+                "at": item.released_at,
+                "councils_in": item.councils_in,
+                "councils_asked": item.councils_asked,
+            }
+            for item in found
+        ]
+        output.print_json(json.dumps(rows))
+        return
+    grid = Grid("Release", "Released", "Councils", "Title")
+    for item in found:
+        grid.add_row(
+            item.release_digest.hex()[:16], item.released_at, f"{item.councils_in} of {item.councils_asked}", item.title
+        )
+    output.print(grid)
+
+
+def read_manifest(path: Path) -> bytes:
+    """A manifest's bytes.
+
+    Raises:
+        FileProblem: The file cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileProblem(f"{path}: the manifest cannot be read ({error.strerror}).") from error
+
+
+def digest_bytes(text: str) -> bytes:
+    """A digest typed by a person, in full."""
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != 32:  # noqa: PLR2004 - SHA-256
+        raise QueryError(
+            "A digest has 64 hexadecimal digits.", remedy="Copy it in full from `federated releases --json`."
+        )
+    return value
+
+
+def follow(client: Client, steps: Iterable[pb.Progress], *, names: dict[str, str], quiet: bool) -> Release:
+    """Print each step of a run as it comes, and fetch the release at its end.
+
+    Raises:
+        RoundAborted: The run ended without a release.
+    """
+    last: pb.Progress | None = None
+    for step in steps:
+        last = step
+        if not quiet:
+            who = names.get(step.council_id, step.council_id)
+            where = pb.RunStage.Name(step.stage).removeprefix("RUN_STAGE_").replace("_", " ").lower()
+            rule = f" [{step.rule}]" if step.rule else ""
+            output.print(f"{where:18} {who:28} {step.message}{rule}".rstrip(), markup=False)
+    if last is None or not last.release_digest:
+        reason = last.message if last is not None else "the coordinator said nothing"
+        raise RoundAborted(
+            f"There is no release: {reason}", remedy="See docs/guides/analyst.md, “When there is no answer”."
+        )
+    return client.release(release_digest=last.release_digest)
+
+
+def print_plan(summary: PlanSummary) -> None:
+    """A plan in words and one table."""
+    output.print(summary.headline, markup=False)
+    for line in summary.lines:
+        output.print(line, markup=False)
+    grid = Grid(
+        "Table", "Statistic", "Cells", "Noise sd, all in", "Noise sd, fewest", "Margin (95%), all in", "Margin, fewest"
+    )
+    for row in summary.tables:
+        grid.add_row(
+            row.name,
+            row.statistic,
+            f"{row.cells:,}",
+            f"{row.sd_all:.2f}",
+            f"{row.sd_fewest:.2f}",
+            f"± {row.margin_all:.1f}",
+            f"± {row.margin_fewest:.1f}",
+        )
+    output.print(grid)
+
+
+def print_release(release: Release) -> None:
+    """A release as tables, with what to know about it."""
+    output.print(f"\n{release.title}", style="bold", markup=False)
+    output.print(f"{release.level_label}, {release.period}. {release.note}", markup=False)
+    missing = [f"{record.name} ({record.outcome})" for record in release.councils if record.outcome != "contributed"]
+    output.print(
+        f"{release.contributed} of {len(release.councils)} councils contributed"
+        + (f"; missing: {', '.join(missing)}." if missing else "."),
+        markup=False,
+    )
+    if release.data_cut_off:
+        output.print(f"Data cut-off: {release.data_cut_off}.")
+    for table in release.tables:
+        output.print(_grid(table))
+
+
+def _grid(table: TableRecord) -> Grid:
+    grid = Grid(
+        *(axis.name for axis in table.axes), "Estimate", "Margin ±", "95% interval", "Coverage", title=table.name
+    )
+    for cell in table.cells:
+        estimate = "not available" if cell.estimate is None else f"{cell.estimate:,.2f}"
+        grid.add_row(
+            *labels_of(table, cell).values(),
+            estimate,
+            f"{margin(cell):.2f}",
+            f"{cell.low:,.2f} to {cell.high:,.2f}",
+            f"{100 * cell.coverage:.1f}%",
+        )
+    return grid
+
+
+def _deliver(release: Release, out: Path | None, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(release.encode().decode())
+    else:
+        print_release(release)
+        output.print(f"\nRelease {release.digest.hex()}")
+    if out is not None:
+        for path in export_release(release, out):
+            if not as_json:
+                output.print(f"Wrote {path}", markup=False)
+
+
+def cost_words(charge: Charge) -> str:
+    """A charge as a person reads it."""
+    rho = f"ρ = {float(charge.rho):.4g}"
+    return rho if charge.epsilon is None else f"ε = {float(charge.epsilon):.4g} (pure), {rho}"
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to `federated`."""
+    for command in (plan, submit, watch, show, releases):
+        app.command()(command)
+
+
+__all__ = ["Plan", "Query", "connect", "cost_words", "follow", "print_plan", "print_release", "register"]

@@ -1,0 +1,136 @@
+"""A release as files: one tidy CSV with CSVW metadata for each table, the release itself, and a chart."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from federated.errors import FileProblem
+from federated.presentation import SHORTHAND, presented
+from federated.release import AxisRecord, CellRecord, Release, TableRecord
+
+__all__ = ["chart", "export_release", "table_csv", "table_metadata"]
+
+BOM_FREE_UTF8 = "utf-8"
+MAX_CHART_CELLS = 80
+FIGURES = ("estimate", "standard_error", "low", "high", "coverage", "presented")
+
+
+def export_release(release: Release, folder: Path) -> tuple[Path, ...]:
+    """Write a release into a folder: CSV and metadata for each table, JSON, and one chart for each table.
+
+    Raises:
+        FileProblem: The folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tuple(_write(release, folder))
+    except OSError as error:
+        raise FileProblem(f"{folder}: the release cannot be written there ({error.strerror}).") from error
+
+
+def _write(release: Release, folder: Path) -> Iterator[Path]:
+    whole = folder / "release.json"
+    whole.write_bytes(release.encode())
+    yield whole
+    for table in release.tables:
+        path = folder / f"{table.name}.csv"
+        path.write_text(table_csv(release, table), encoding=BOM_FREE_UTF8, newline="")
+        yield path
+        metadata = folder / f"{table.name}.csv-metadata.json"
+        metadata.write_text(
+            json.dumps(table_metadata(release, table), indent=2, ensure_ascii=False) + "\n", BOM_FREE_UTF8
+        )
+        yield metadata
+        if len(table.cells) <= MAX_CHART_CELLS:
+            picture = folder / f"{table.name}.svg"
+            picture.write_text(chart(release, table), encoding=BOM_FREE_UTF8)
+            yield picture
+
+
+def table_csv(release: Release, table: TableRecord) -> str:
+    """One table as tidy CSV (UTF-8): codes and labels, estimate, error, interval, figure as printed."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    axes = [name for axis in table.axes for name in (axis.name, f"{axis.name}_label")]
+    writer.writerow(["period", "geography", *axes, *FIGURES])
+    for cell in table.cells:
+        keys = [text for axis, code in zip(table.axes, cell.codes, strict=True) for text in (code, _label(axis, code))]
+        writer.writerow([release.period, release.level_label, *keys, *_figures(release, table, cell)])
+    return buffer.getvalue()
+
+
+def _label(axis: AxisRecord, code: str) -> str:
+    return axis.labels[axis.codes.index(code)]
+
+
+def _figures(release: Release, table: TableRecord, cell: CellRecord) -> list[str]:
+    numbers = (cell.estimate, cell.standard_error, cell.low, cell.high, cell.coverage)
+    return [*("" if number is None else f"{number:.6g}" for number in numbers), _presented(release, table, cell)]
+
+
+def _presented(release: Release, table: TableRecord, cell: CellRecord) -> str:
+    national = release.level_label == "England"
+    return presented(cell, statistic=table.statistic, level=table.level, national=national)
+
+
+def table_metadata(release: Release, table: TableRecord) -> dict[str, object]:
+    """CSVW metadata of a table: what the columns are, what it cost, and how far to trust it."""
+    columns: list[dict[str, object]] = [
+        {"name": "period", "titles": "Data period, first and last day"},
+        {"name": "geography", "titles": "Councils the figures are over"},
+    ]
+    for axis in table.axes:
+        columns.append({"name": axis.name, "titles": f"{axis.name}, code", "datatype": "string"})
+        columns.append({"name": f"{axis.name}_label", "titles": f"{axis.name}, label", "datatype": "string"})
+    columns += [{"name": name, "datatype": "string" if name == "presented" else "number"} for name in FIGURES]
+    return {
+        "@context": "http://www.w3.org/ns/csvw",
+        "url": f"{table.name}.csv",
+        "dc:title": f"{release.title} – {table.name}",
+        "dc:description": release.note,
+        "tableSchema": {"columns": columns},
+        "notes": {
+            "query_digest": release.query_digest,
+            "plan_digest": release.plan_digest,
+            "manifest_digest": release.manifest_digest,
+            "mechanism": release.mechanism,
+            "epsilon": release.cost.epsilon,
+            "rho": release.cost.rho,
+            "delta": release.cost.delta,
+            "max_cells_per_household": table.max_cells,
+            "councils_asked": len(release.councils),
+            "councils_contributed": release.contributed,
+            "councils_missing": [record.name for record in release.councils if record.outcome != "contributed"],
+            "data_cut_off": release.data_cut_off,
+            "created_at": release.created_at,
+            "software": release.software,
+            "shorthand": SHORTHAND,
+        },
+    }
+
+
+def chart(release: Release, table: TableRecord) -> str:
+    """A dot and its interval for each cell, as SVG; always shown beside the table, never instead of it."""
+    import altair as alt  # noqa: PLC0415 - a second to import, and only the analyst draws
+    import vl_convert  # noqa: PLC0415 - as above
+
+    rows = [
+        {
+            "label": " · ".join(_label(axis, code) for axis, code in zip(table.axes, cell.codes, strict=True)) or "All",
+            "estimate": cell.estimate,
+            "low": cell.low,
+            "high": cell.high,
+        }
+        for cell in table.cells
+    ]
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=400))
+    )
+    interval = base.mark_rule(color="#1d70b8", strokeWidth=3).encode(
+        x=alt.X("low:Q", title=f"{table.title}, with 95% interval"), x2="high:Q"
+    )
+    dot = base.mark_circle(color="#0b0c0c", size=60, opacity=1).encode(x="estimate:Q")
+    picture = (interval + dot).properties(width=480, title=[release.title, f"{release.level_label}. {release.note}"])
+    return vl_convert.vegalite_to_svg(picture.to_json())

@@ -1,0 +1,48 @@
+"""How a figure is printed: rounding and shorthand, decided by the noisy figure alone.
+
+Differential privacy is the protection; these rules only help a reader, so they may never look at anything but the
+release (`docs/privacy-promise.md`). The unrounded estimate stays in the analyst's file, so that sums stay unbiased.
+"""
+
+from federated.query import Level
+from federated.release import CellRecord
+
+__all__ = ["CONFIDENTIAL", "NOT_AVAILABLE", "SHORTHAND", "UNRELIABLE", "margin", "presented"]
+
+CONFIDENTIAL = "[c]"
+UNRELIABLE = "[u]"
+NOT_AVAILABLE = "[x]"
+SHORTHAND = {
+    CONFIDENTIAL: "Estimate under 10, not shown.",
+    UNRELIABLE: "Margin of error above 20% of the estimate: use with care.",
+    NOT_AVAILABLE: "Not available: too few households to say anything.",
+}
+SMALLEST_SHOWN = 10
+USABLE_MARGIN = 0.2
+ROUND_TO = {Level.ALL: 10, Level.REGION: 10}
+COUNTS = frozenset({"households", "rows"})
+
+
+def margin(cell: CellRecord) -> float:
+    """Half the width of the cell's interval."""
+    return (cell.high - cell.low) / 2
+
+
+def presented(cell: CellRecord, *, statistic: str, level: str, national: bool) -> str:
+    """The figure as printed in a publication.
+
+    Args:
+        cell: The cell of the release.
+        statistic: Code of the statistic; only counts have a smallest figure shown.
+        level: Geography of the table.
+        national: Whether the group asked is all of England; smaller groups are rounded to 5.
+    """
+    if cell.estimate is None:
+        return NOT_AVAILABLE
+    mark = f" {UNRELIABLE}" if margin(cell) > USABLE_MARGIN * abs(cell.estimate) else ""
+    if statistic == "mean":
+        return f"{cell.estimate:.2f}{mark}"
+    if statistic in COUNTS and cell.estimate < SMALLEST_SHOWN:
+        return CONFIDENTIAL
+    base = ROUND_TO[Level(level)] if national or level == Level.REGION else 5
+    return f"{max(0, round(cell.estimate / base) * base):,}{mark}"

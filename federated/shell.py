@@ -1,0 +1,86 @@
+"""The outermost loop of the three commands: run, and turn any failure into one sentence and an exit status."""
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import typer
+from click.exceptions import ClickException, Exit
+from rich.console import Console
+
+from federated.errors import ExitStatus, FederatedError, InternalError
+from protocols.errors import ProtocolError
+
+__all__ = ["main_of", "new_app", "now_utc", "output"]
+
+INTERRUPTED = 130
+
+output = Console(highlight=False, soft_wrap=True)
+"""Where results go: standard output, plain when it is not a terminal."""
+_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def new_app(help_text: str) -> typer.Typer:
+    """A command with subcommands, the way all of ours look."""
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+
+def now_utc() -> datetime:
+    """The system's time."""
+    return datetime.now(UTC)
+
+
+def main_of(app: typer.Typer) -> Callable[[], None]:
+    """The entry point of a command: never a traceback, always an exit status that says what kind of failure."""
+
+    def main() -> None:
+        sys.exit(_run(app))
+
+    return main
+
+
+def _run(app: typer.Typer) -> int:  # noqa: PLR0911 - one line for each kind of failure
+    try:
+        returned = app(standalone_mode=False)
+        return returned if isinstance(returned, int) else ExitStatus.OK
+    except Exit as leaving:
+        return leaving.exit_code
+    except ClickException as error:
+        error.show()
+        return ExitStatus.USAGE
+    except FederatedError as error:
+        return _say(error)
+    except ProtocolError as error:
+        return _say(FederatedError(f"The protocol was not followed: {error}."))
+    except (KeyboardInterrupt, EOFError, typer.Abort):
+        _errors.print("Stopped.", style="bold")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return ExitStatus.OK
+    except Exception as error:  # noqa: BLE001 - the outermost loop: a traceback could show a value of a case
+        place = _place(error)
+        return _say(
+            InternalError(
+                f"Something unexpected happened ({type(error).__name__} at {place}).",
+                remedy="Please report it, with this line.",
+            )
+        )
+
+
+def _place(error: BaseException) -> str:
+    """Module and line where an unexpected error arose; never its message, which could quote a value."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "unknown" if trace is None else f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
+
+
+def _say(error: FederatedError) -> int:
+    _errors.print(error.diagnostics(), style="red", markup=False)
+    return error.exit_status
