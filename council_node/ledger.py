@@ -1,0 +1,474 @@
+"""Step 3 of 8, the durable half: what every question has cost this council's residents, and what is left.
+
+A charge is reserved before this council's first message of a round and spent before the question's data is read;
+both are on the disk before the method returns, so a process killed at any instant never loses one. Entries are only
+ever added, each linked to the one before by its hash (`council_node.ledger_chain`); the file refuses changes by
+itself. What cannot be known counts against us: a spent charge is never given back.
+
+The ledger is the council's own. Nobody outside can reset it, and a copy put back from a backup is found out by the
+counters that the other councils have seen signed.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from council_node.durable_sqlite import FileLock
+from council_node.ledger_chain import LedgerBroken, LedgerState
+from council_node.ledger_entries import (
+    MAX_COUNTER,
+    AgreementRef,
+    Entry,
+    EntryKind,
+    LedgerRound,
+    LostCharge,
+    RoundState,
+    make_entry,
+    period_of,
+    stamped,
+)
+from council_node.ledger_file import NAME, LedgerFile, read_backup
+from federated.budget_statement import BudgetStatement
+from federated.errors import BudgetExceeded, FileProblem, InternalError, PolicyRefusal
+from federated.privacy import Budget, Charge, Totals, check_budget
+from protocols.encoding import Json
+from protocols.identifiers import CouncilId, Digest, RoundId
+
+__all__ = ["Ledger", "LedgerClaimLike", "SignedAgreement", "period_of"]
+
+
+class SignedAgreement(Protocol):
+    """What the ledger needs of an agreement."""
+
+    @property
+    def id(self) -> str:
+        """Its name, which stays the same from version to version."""
+
+    @property
+    def digest(self) -> Digest:
+        """Digest of the version in force."""
+
+
+class LedgerClaimLike(Protocol):
+    """What a peer's signed advert says about ledgers; `protocols.secagg.LedgerClaim` is one."""
+
+    @property
+    def counter(self) -> int:
+        """The peer's own counter."""
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """Highest counters it has seen signed, in the order of the eligible councils."""
+
+
+class Ledger:
+    """One council's privacy ledger, open in one process at a time."""
+
+    def __init__(self, file: LedgerFile, state: LedgerState, lock: FileLock | None) -> None:
+        """Wrap an opened file; use `create`, `open`, `read_only` or `restore`."""
+        self._file = file
+        self._state = state
+        self._lock = lock
+        self._stale = False
+        self._turn = threading.RLock()
+
+    # Opening and closing
+
+    @classmethod
+    def create(cls, path: Path, council: CouncilId, now: datetime) -> Self:
+        """Start a new, empty ledger. Run once, when a council sets up its node.
+
+        Raises:
+            FileProblem: One is there already, or the folder cannot be written to.
+        """
+        with _locked(path) as lock:
+            LedgerFile.create(path, council, now).close()
+            return cls(*LedgerFile.open(path, council), lock)
+
+    @classmethod
+    def open(cls, path: Path, council: CouncilId) -> Self:
+        """Open the ledger and verify all of it. A missing file is an error: a new one would forget every charge.
+
+        Raises:
+            FileProblem: Missing, damaged, altered, written by newer software, another council's, or in use.
+            LedgerBroken: The chain does not hold.
+        """
+        if not path.is_file():
+            raise FileProblem(
+                f"There is no ledger at {path}.",
+                remedy="Check the state folder in the settings; `council-node init` makes a ledger for a new node, "
+                "`council-node ledger restore` brings one back from a backup.",
+            )
+        with _locked(path) as lock:
+            return cls(*LedgerFile.open(path, council), lock)
+
+    @classmethod
+    def read_only(cls, path: Path, council: CouncilId) -> Self:
+        """Open to show or verify, also while the node runs; every change is refused."""
+        return cls(*LedgerFile.open(path, council, read_only=True), None)
+
+    @classmethod
+    def restore(cls, backup: Path, path: Path, council: CouncilId, now: datetime) -> Self:
+        """Put a backup in place of a lost ledger. It starts exhausted: charges since the backup are missing from it.
+
+        Reservations in the backup count as spent, since nobody can know any more.
+
+        Raises:
+            FileProblem: The backup is not a sound ledger of this council, or a ledger is in the way.
+        """
+        if path.exists():
+            raise FileProblem(f"There is a ledger at {path} already.", remedy="Move it away first, and keep it.")
+        arriving = path.with_name(f"{path.name}.restoring")
+        with _locked(path) as lock:
+            read_backup(backup, arriving, council)
+            with cls(*LedgerFile.open(arriving, council), None) as restored:
+                restored._settle_after_restore(now)
+            # Only the exhausted copy ever stands at the ledger's place.
+            arriving.rename(path)
+            return cls(*LedgerFile.open(path, council), lock)
+
+    def close(self) -> None:
+        """Close the file and let another process open it."""
+        self._file.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        """Enter a block at whose end the ledger is closed."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    # Reading
+
+    @property
+    def council(self) -> CouncilId:
+        """Whose ledger this is."""
+        return self._current().council
+
+    @property
+    def counter(self) -> int:
+        """Number of the last entry; goes into this council's adverts."""
+        return self._current().counter
+
+    @property
+    def head(self) -> Digest:
+        """Hash of the last entry, which fixes every entry before it."""
+        return self._current().head
+
+    @property
+    def exhausted(self) -> str | None:
+        """Why nothing may be charged, or `None`."""
+        exhaustion = self._current().exhaustion
+        return None if exhaustion is None else exhaustion.reason
+
+    def totals(self, agreement: str, period: str) -> tuple[Totals, Totals]:
+        """(spent, reserved) under one agreement in one calendar year, for example ``"2026"``."""
+        state = self._current()
+        return state.spent(agreement, period), state.reserved(agreement, period)
+
+    def open_reservations(self) -> tuple[LedgerRound, ...]:
+        """Rounds reserved and neither spent nor released."""
+        return self._current().reservations()
+
+    def round(self, sid: RoundId) -> LedgerRound | None:
+        """A round's charge, if the ledger knows the round."""
+        return self._current().rounds.get(sid)
+
+    def rounds(self) -> tuple[LedgerRound, ...]:
+        """Every round ever reserved, in order."""
+        return tuple(self._current().rounds.values())
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Every entry, in order, verified."""
+        with self._turn:
+            return self._file.entries()
+
+    def verify(self) -> None:
+        """Walk the whole chain as it stands in the file.
+
+        Raises:
+            LedgerBroken: Names the first entry that is wrong, or says that entries are missing at the end.
+        """
+        known = self._current()
+        with self._turn:
+            found = self._file.replay()
+        if self._lock is not None and (found.counter, found.head) != (known.counter, known.head):
+            raise LedgerBroken(
+                f"The ledger's last entry is {found.counter}, but this node wrote entry {known.counter}.",
+                remedy="Stop the node and tell your privacy reviewer.",
+            )
+
+    def statement(self, now: datetime) -> BudgetStatement:
+        """What the node signs as its budget statement."""
+        return self._current().statement(now)
+
+    # Charging
+
+    def reserve(
+        self,
+        *,
+        sid: RoundId,
+        plan_digest: Digest,
+        title: str,
+        charge: Charge,
+        unit: str,
+        agreement: SignedAgreement,
+        budget: Budget,
+        cap: Budget | None,
+        attempts: int,
+        now: datetime,
+    ) -> Entry:
+        """Reserve a round's charge, durably, before the council's first message of the round.
+
+        Checks, in order: (0) the round is new, (1) the ledger is in good standing, (2) the plan has attempts left,
+        (3) the agreement's budget of this year covers it, (4) so does the council's own cap over all agreements.
+        Spent, reserved and new charges count together.
+
+        Args:
+            sid: The round.
+            plan_digest: The plan it carries out.
+            title: Title of the question, for people.
+            charge: Exact cost to one privacy unit, as the node derived it.
+            unit: Privacy unit.
+            agreement: Whose budget it falls on.
+            budget: The agreement's (epsilon, delta) of a calendar year.
+            cap: The council's own (epsilon, delta) over all agreements of a calendar year, if it set one.
+            attempts: Masked inputs a node may send for this plan.
+            now: Time, UTC; its year is the budget period, whatever the coordinator says.
+
+        Raises:
+            PolicyRefusal: `replay`, `ledger_exhausted`, `attempts`, `council_policy`, or `ledger_unavailable` when
+                the file cannot be written.
+            BudgetExceeded: `budget`.
+        """
+        with self._turn, _plainly_unavailable():
+            state = self._current()
+            period = period_of(now)
+            if sid in state.rounds:
+                raise PolicyRefusal("replay", "This round was asked before.", remedy="Invite again with a new nonce.")
+            self._check_standing()
+            if state.attempts(plan_digest) >= attempts:
+                raise PolicyRefusal(
+                    "attempts",
+                    f"This plan was answered {state.attempts(plan_digest)} time(s) and allows {attempts}.",
+                    remedy="Plan the question again.",
+                )
+            check_budget(state.committed(period, agreement.id), charge, budget)
+            if cap is not None:
+                _check_cap(state.committed(period), charge, cap)
+            reserved = LedgerRound(
+                sid=sid,
+                plan_digest=plan_digest,
+                title=title,
+                agreement=AgreementRef(id=agreement.id, digest=agreement.digest),
+                period=period,
+                charge=charge,
+                unit=unit,
+                budget=budget,
+            )
+            return self._append(EntryKind.RESERVED, stamped(now, reserved.body()))
+
+    def spend(self, sid: RoundId, now: datetime) -> Entry:
+        """Mark a reservation spent, durably, before any of the question's data is read.
+
+        Raises:
+            PolicyRefusal: `replay` when it was spent or released before, `ledger_exhausted`, `ledger_unavailable`.
+            InternalError: It was never reserved.
+        """
+        with self._turn, _plainly_unavailable():
+            self._check_reserved(sid)
+            self._check_standing()
+            return self._append(EntryKind.SPENT, stamped(now, {"sid": sid.hex()}))
+
+    def release(self, sid: RoundId, reason: str, now: datetime) -> Entry:
+        """Give a reservation back; only the caller who knows that no masked input was sent may.
+
+        Raises:
+            PolicyRefusal: `replay` when it was spent or released before, `ledger_unavailable`.
+            InternalError: It was never reserved.
+        """
+        with self._turn, _plainly_unavailable():
+            self._check_reserved(sid)
+            return self._append(EntryKind.RELEASED, stamped(now, {"sid": sid.hex(), "reason": reason}))
+
+    def recover(self, now: datetime) -> tuple[LedgerRound, ...]:
+        """Release what was reserved and never spent. Run at start-up, before the node answers anyone.
+
+        The charge is spent before the masked input is made, so for these rounds none was ever sent.
+
+        Returns:
+            The rounds whose reservation was released.
+        """
+        with self._turn:
+            waiting = self.open_reservations()
+            for held in waiting:
+                self.release(held.sid, "the node stopped before anything was sent", now)
+            return waiting
+
+    # Going backwards, and coming back
+
+    def seen(self, eligible: Sequence[CouncilId]) -> tuple[int, ...]:
+        """Highest counter seen signed by each council, in this order; our own entry is our counter. For adverts."""
+        with self._turn:
+            known = self._file.peers()
+            known[self.council] = self.counter
+        return tuple(known.get(council, 0) for council in eligible)
+
+    def note_peer(self, council: CouncilId, counter: int) -> None:
+        """Remember a counter that a roster member signed, if it is its highest yet."""
+        with self._turn, _plainly_unavailable():
+            self._file.note_peers({council: counter})
+
+    def check_claims(
+        self, claims: Mapping[CouncilId, LedgerClaimLike], eligible: Sequence[CouncilId], now: datetime
+    ) -> None:
+        """Learn the peers' counters from their signed adverts, and stop if one of them has seen ours higher.
+
+        Run after the adverts' signatures were checked and before the charge is spent.
+
+        Args:
+            claims: What each advert says; our own is passed over.
+            eligible: Councils in the order of `seen`.
+            now: Time, UTC.
+
+        Raises:
+            PolicyRefusal: `ledger_rollback`; the ledger stays exhausted until it is reconciled.
+        """
+        with self._turn, _plainly_unavailable():
+            mine = tuple(eligible).index(self.council)
+            others = {council: claim for council, claim in claims.items() if council != self.council}
+            self._file.note_peers({council: claim.counter for council, claim in others.items()})
+            by, saw = max(
+                ((c, claim.seen[mine]) for c, claim in others.items()), key=lambda item: item[1], default=("", 0)
+            )
+            if saw <= self.counter:
+                return
+            reason = f"council {by} has seen entry {saw} of this ledger signed, but its last entry is {self.counter}"
+            self._exhaust(reason, min(saw, MAX_COUNTER), now)
+            raise PolicyRefusal(
+                "ledger_rollback",
+                "Another council has seen a later entry of this council's ledger than it now holds.",
+                remedy="This council's privacy reviewer must reconcile the ledger before it can take part.",
+            )
+
+    def mark_exhausted(self, reason: str, now: datetime) -> None:
+        """Take no more charges until the reviewer reconciles the ledger."""
+        with self._turn:
+            self._exhaust(reason, 0, now)
+
+    def reconcile(
+        self, *, by: str, reason: str, lost: Sequence[LostCharge] = (), counter: int | None = None, now: datetime
+    ) -> Entry:
+        """Put an exhausted ledger back in standing. Run by the council's privacy reviewer.
+
+        Args:
+            by: Who decided it.
+            reason: What was found, and why it may go on.
+            lost: Charges that this ledger no longer holds, from receipts or from an earlier budget statement.
+            counter: Entry number to go on with; by default one past the highest that any peer has seen.
+            now: Time, UTC.
+
+        Raises:
+            PolicyRefusal: `ledger_unavailable`.
+            FileProblem: There is nothing to reconcile, or the number is out of range.
+        """
+        with self._turn:
+            state = self._current()
+            if state.exhaustion is None:
+                raise FileProblem("The ledger is in good standing.", remedy="There is nothing to reconcile.")
+            number = max(state.counter, state.exhaustion.peers_saw) + 1 if counter is None else counter
+            if not state.counter < number < MAX_COUNTER:
+                raise FileProblem(
+                    f"Entry {number} cannot be the next one after entry {state.counter}.",
+                    remedy="A council claims to have seen an impossible number: name the entry to go on with, "
+                    "and ask for that council to be taken off the roster.",
+                )
+            body: dict[str, Json] = {"by": by, "reason": reason, "lost": [item.body() for item in lost]}
+            return self._append(EntryKind.RECONCILED, stamped(now, body), number)
+
+    # Inside
+
+    def _current(self) -> LedgerState:
+        with self._turn:
+            if self._stale or self._lock is None:
+                # After a failed write only the file knows whether the entry is there; a reader always asks it.
+                self._state = self._file.replay()
+                self._stale = False
+            return self._state
+
+    def _check_standing(self) -> None:
+        if self._current().exhaustion is not None:
+            raise PolicyRefusal(
+                "ledger_exhausted",
+                "This council's ledger takes no charge until its privacy reviewer has reconciled it.",
+                remedy="The council's reviewer can run `council-node ledger reconcile`.",
+            )
+
+    def _check_reserved(self, sid: RoundId) -> None:
+        known = self._current().rounds.get(sid)
+        if known is None:
+            raise InternalError("A round was about to run that the ledger has not reserved.")
+        if known.state is not RoundState.RESERVED:
+            raise PolicyRefusal("replay", f"This round's charge was {known.state.value} before.")
+
+    def _exhaust(self, reason: str, peers_saw: int, now: datetime) -> None:
+        self._append(EntryKind.EXHAUSTED, stamped(now, {"reason": reason, "peers_saw": peers_saw}))
+
+    def _settle_after_restore(self, now: datetime) -> None:
+        for held in self.open_reservations():
+            self._append(EntryKind.SPENT, stamped(now, {"sid": held.sid.hex()}))
+        self._exhaust("restored from a backup", 0, now)
+
+    def _append(self, kind: EntryKind, body: Mapping[str, Json], counter: int | None = None) -> Entry:
+        state = self._current()
+        entry = make_entry(state.counter + 1 if counter is None else counter, kind, body, state.head)
+        # Applied first, so that nothing is written that would not verify; forgotten again if writing fails.
+        self._stale = True
+        state.apply(entry)
+        self._file.append(entry)
+        self._stale = False
+        return entry
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[FileLock]:
+    """Take the ledger's lock and keep it, unless the block raises."""
+    lock = FileLock(path, NAME)
+    try:
+        yield lock
+    except BaseException:
+        lock.release()
+        raise
+
+
+@contextmanager
+def _plainly_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except FileProblem as error:
+        # The reason goes to the coordinator: it names no file of this council.
+        raise PolicyRefusal(
+            "ledger_unavailable",
+            "This council's ledger cannot be used, so nothing is asked of its data.",
+            remedy="The council's IT officer will find the cause in the node's log.",
+        ) from error
+
+
+def _check_cap(committed: Totals, charge: Charge, cap: Budget) -> None:
+    try:
+        check_budget(committed, charge, cap)
+    except BudgetExceeded as error:
+        raise BudgetExceeded(
+            f"This council's own cap over all agreements does not cover the question. {error}",
+            remedy="Ask for less, or ask the council.",
+            rule="council_policy",
+        ) from error
