@@ -1,0 +1,229 @@
+"""What every council link must do, on each of them."""
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+
+import pytest
+
+from protocols.identifiers import CouncilId
+from tests.integration.link_harness import async_test, collect, councils, in_process, over_grpc, until
+
+LINKS = pytest.mark.parametrize("joined", [in_process, over_grpc], ids=["in-process", "grpc"])
+
+ONE, TWO, THREE = councils(3)
+
+
+def echo(request: bytes) -> bytes:
+    return b"re:" + request
+
+
+class Silent:
+    """A council that does not answer until released."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.asked = threading.Event()
+
+    def __call__(self, request: bytes) -> bytes:
+        self.asked.set()
+        self.release.wait(20)
+        return echo(request)
+
+
+@LINKS
+@async_test
+async def test_every_council_answers_its_own_request(joined) -> None:
+    names = councils(12)
+    async with joined(dict.fromkeys(names, echo)) as harness:
+        assert harness.link.connected() == frozenset(names)
+        replies = await collect(harness.link, {name: name.encode() for name in names})
+        assert replies == {name: b"re:" + name.encode() for name in names}
+
+
+@LINKS
+@async_test
+async def test_an_exchange_with_nobody_ends_at_once(joined) -> None:
+    async with joined({ONE: echo}) as harness:
+        assert await collect(harness.link, {}) == {}
+
+
+@LINKS
+@async_test
+async def test_an_empty_request_and_an_empty_reply_travel(joined) -> None:
+    async with joined({ONE: lambda request: request}) as harness:
+        assert await collect(harness.link, {ONE: b""}) == {ONE: b""}
+
+
+@LINKS
+@async_test
+async def test_a_silent_council_costs_the_deadline_and_no_more(joined) -> None:
+    silent = Silent()
+    async with joined({ONE: echo, TWO: silent, THREE: echo}) as harness:
+        started = time.monotonic()
+        arrivals: dict[CouncilId, float] = {}
+        async for council, _ in harness.link.exchange({ONE: b"a", TWO: b"b", THREE: b"c"}, timeout_s=1.0):
+            arrivals[council] = time.monotonic() - started
+        took = time.monotonic() - started
+        silent.release.set()
+        assert arrivals.keys() == {ONE, THREE}
+        assert max(arrivals.values()) < 0.7
+        assert 0.95 <= took < 1.6
+
+
+@LINKS
+@async_test
+async def test_the_deadline_holds_while_the_caller_is_busy(joined) -> None:
+    slow = Silent()
+    async with joined({ONE: echo, TWO: slow}) as harness:
+        replies = []
+        async for council, _ in harness.link.exchange({ONE: b"a", TWO: b"b"}, timeout_s=0.3):
+            replies.append(council)
+            await asyncio.sleep(0.4)
+            slow.release.set()  # answered after the deadline, before the caller asks for more
+            await asyncio.sleep(0.3)
+        assert replies == [ONE]
+
+
+@LINKS
+@async_test
+async def test_what_came_in_time_is_given_even_if_fetched_late(joined) -> None:
+    async with joined({ONE: echo, TWO: echo}) as harness:
+        replies = []
+        async for council, _ in harness.link.exchange({ONE: b"a", TWO: b"b"}, timeout_s=0.5):
+            replies.append(council)
+            await asyncio.sleep(0.7)
+        assert sorted(replies) == [ONE, TWO]
+
+
+@LINKS
+@async_test
+async def test_a_council_that_drops_out_mid_request_is_sent_the_same_again(joined) -> None:
+    seen: list[bytes] = []
+    cut = threading.Event()
+
+    def answer(request: bytes) -> bytes:
+        seen.append(request)
+        if len(seen) == 1:
+            asked.set()
+            cut.wait(10)
+            return b"lost on the way"
+        return echo(request)
+
+    asked = threading.Event()
+    async with joined({ONE: answer, TWO: echo}) as harness:
+        exchange = asyncio.create_task(collect(harness.link, {ONE: b"same", TWO: b"other"}))
+        await until(asked.is_set)
+        harness.disconnect(ONE)
+        await until(lambda: harness.link.connected() == {TWO})
+        cut.set()
+        await asyncio.sleep(0.1)
+        harness.reconnect(ONE)
+        assert await exchange == {ONE: b"re:same", TWO: b"re:other"}
+        assert seen == [b"same", b"same"]
+
+
+@LINKS
+@async_test
+async def test_a_council_that_is_away_is_asked_when_it_comes(joined) -> None:
+    async with joined({ONE: echo, TWO: echo}) as harness:
+        harness.disconnect(TWO)
+        await until(lambda: harness.link.connected() == {ONE})
+        exchange = asyncio.create_task(collect(harness.link, {ONE: b"a", TWO: b"b"}))
+        await asyncio.sleep(0.2)
+        harness.reconnect(TWO)
+        assert await exchange == {ONE: b"re:a", TWO: b"re:b"}
+
+
+@LINKS
+@async_test
+async def test_twenty_megabytes_travel_both_ways(joined) -> None:
+    vector = os.urandom(20_000_000)
+    async with joined({ONE: lambda request: request[::-1], TWO: echo}) as harness:
+        replies = await collect(harness.link, {ONE: vector, TWO: b"small"}, timeout_s=30)
+        assert replies == {ONE: vector[::-1], TWO: b"re:small"}
+
+
+@LINKS
+@async_test
+async def test_two_exchanges_at_once_do_not_mix(joined) -> None:
+    names = councils(6)
+    async with joined(dict.fromkeys(names, echo)) as harness:
+        first, second, third = await asyncio.gather(
+            collect(harness.link, {name: b"1" + name.encode() for name in names}),
+            collect(harness.link, {name: b"2" + name.encode() for name in names[:4]}),
+            collect(harness.link, {name: os.urandom(700_000) for name in names}),
+        )
+        assert first == {name: b"re:1" + name.encode() for name in names}
+        assert second == {name: b"re:2" + name.encode() for name in names[:4]}
+        assert {len(reply) for reply in third.values()} == {700_003}
+
+
+@LINKS
+@async_test
+async def test_a_late_reply_is_dropped(joined) -> None:
+    slow = Silent()
+    async with joined({ONE: slow, TWO: echo}) as harness:
+        assert await collect(harness.link, {ONE: b"first", TWO: b"x"}, timeout_s=0.3) == {TWO: b"re:x"}
+        second = asyncio.create_task(collect(harness.link, {ONE: b"second"}))
+        await asyncio.sleep(0.1)
+        slow.release.set()  # now "re:first" comes, while the second exchange waits
+        assert await second == {ONE: b"re:second"}
+
+
+@LINKS
+@async_test
+async def test_a_council_is_never_asked_two_things_at_once(joined) -> None:
+    inside: list[int] = []
+    most = 0
+
+    def answer(request: bytes) -> bytes:
+        nonlocal most
+        inside.append(1)
+        most = max(most, len(inside))
+        time.sleep(0.02)
+        inside.pop()
+        return request
+
+    async with joined({ONE: answer}) as harness:
+        replies = await asyncio.gather(*(collect(harness.link, {ONE: bytes([number])}) for number in range(8)))
+        assert replies == [{ONE: bytes([number])} for number in range(8)]
+        assert most == 1
+
+
+@LINKS
+@async_test
+async def test_leaving_an_exchange_early_leaves_nothing_behind(joined) -> None:
+    silent = Silent()
+    async with joined({ONE: echo, TWO: silent}) as harness:
+        async with contextlib.aclosing(harness.link.exchange({ONE: b"a", TWO: b"b"}, timeout_s=30)) as replies:
+            async for council, _ in replies:
+                assert council == ONE
+                break
+        await until(silent.asked.is_set)
+        silent.release.set()
+        assert await collect(harness.link, {TWO: b"c"}) == {TWO: b"re:c"}
+
+
+@LINKS
+@async_test
+async def test_a_council_the_link_does_not_know_is_not_waited_for(joined) -> None:
+    async with joined({ONE: echo}) as harness:
+        started = time.monotonic()
+        assert await collect(harness.link, {ONE: b"a", CouncilId("E99999999"): b"b"}) == {ONE: b"re:a"}
+        assert time.monotonic() - started < 5
+
+
+@LINKS
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+@async_test
+async def test_the_order_of_connecting_does_not_matter(joined, order) -> None:
+    names = tuple((ONE, TWO, THREE)[place] for place in order)
+    async with joined(dict.fromkeys(names, echo)) as harness:
+        assert await collect(harness.link, {ONE: b"1", TWO: b"2", THREE: b"3"}) == {
+            ONE: b"re:1",
+            TWO: b"re:2",
+            THREE: b"re:3",
+        }
