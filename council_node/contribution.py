@@ -93,5 +93,5 @@ def contribute(
         The masked input message.
     """
     statistic = compute(charged.approved.plan)
-    noised = add_noise(statistic, charged, honest=session.thresholds.h, rng=rng)
+    noised = add_noise(statistic, charged, honest=session.cohort.thresholds.h, rng=rng)
     return mask(noised, session)

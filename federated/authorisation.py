@@ -15,7 +15,7 @@ from federated.errors import SignatureProblem
 from federated.keys import SigningKey
 from federated.signing import open_statement, sign_statement
 from federated.timestamps import parse_time, time_text
-from protocols.encoding import sha256
+from protocols.encoding import Json, sha256
 
 __all__ = ["authorise", "check_authorisation"]
 
@@ -41,7 +41,7 @@ def authorise(request: Message, *, method: str, coordinator: str, key: SigningKe
         key: The analyst's or reviewer's key.
         now: Time of asking, UTC.
     """
-    statement = {
+    statement: dict[str, Json] = {
         "version": 1,
         "method": method,
         "coordinator": coordinator,

@@ -14,6 +14,7 @@ from protocols.identifiers import CouncilId, council_id
 
 __all__ = [
     "MEANINGS",
+    "PLACEHOLDER",
     "PROHIBITED_USES",
     "BodyType",
     "Contacts",
@@ -72,9 +73,24 @@ def _must_be_no(value: bool) -> bool:  # noqa: FBT001 - pydantic calls validator
     return value
 
 
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=r"^[^\n]*$")]
+def _filled_in(text: str) -> str:
+    if PLACEHOLDER in text:
+        raise ValueError("is still to be filled in")
+    return text
+
+
+PLACEHOLDER: Final = "FILL IN"
+"""What the templates have wherever a person must write something."""
+
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=r"^[^\n]*$"),
+    AfterValidator(_filled_in),
+]
 """One line of text."""
-Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=3000)]
+Prose = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=3000), AfterValidator(_filled_in)
+]
 """Some sentences in plain English."""
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,59}$")]
 """A short name for settings and questions: lower-case letters, digits, hyphens and underscores."""

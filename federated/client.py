@@ -7,7 +7,7 @@ are opened against the keys in the workspace, budgets against the councils' own 
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, Self
@@ -17,17 +17,17 @@ from google.protobuf.message import Message
 
 from federated.agreement import Agreement, open_agreement
 from federated.authorisation import authorise
-from federated.budget_statement import BudgetStatement, open_budget_statement
+from federated.budget_statement import STATEMENT_KIND, BudgetStatement, read_statement
 from federated.errors import ExitStatus, FederatedError, QueryError, SignatureProblem, TransportError
-from federated.keys import SigningKey
+from federated.keys import SigningKey, trusted_keys
 from federated.manifest import MANIFEST_TYPE
 from federated.plan import PLAN_TYPE, Plan, Terms, choose_mechanism, worst_totals
 from federated.privacy import Totals
 from federated.query import Query
 from federated.release import Release, open_release
-from federated.roster import Roster, open_roster
+from federated.roster import Roster, RosterEntry, open_roster
 from federated.schema import load_schema
-from federated.signing import sign_payload
+from federated.signing import open_envelope, sign_payload, statement_type
 from federated.workspace import Workspace
 from protocols.encoding import sha256
 from protocols.identifiers import CouncilId, Digest, RandomSource
@@ -47,7 +47,7 @@ class RemoteRefusal(FederatedError):
     def __init__(self, message: str, *, remedy: str, rule: str, status: ExitStatus) -> None:
         super().__init__(message, remedy=remedy)
         self.rule = rule
-        self.status = status
+        self.exit_status = status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Client:
         self._rng = rng
         self._key: SigningKey = workspace.signing_key()
         self._channel = _channel(workspace)
-        self._stub = service.AnalystStub(self._channel)
+        self._stub: Any = service.AnalystStub(self._channel)  # type: ignore[no-untyped-call]  # generated code
 
     def __enter__(self) -> Self:
         """Nothing to open: the channel connects when first used."""
@@ -112,7 +112,7 @@ class Client:
             if entry is None:
                 raise SignatureProblem(f"A budget statement came for {council}, which is not in the roster.")
             if item.statement:
-                statements[council] = open_budget_statement(item.statement, council=council, key=entry.public_key)
+                statements[council] = _budget_statement(item.statement, entry)
         return statements
 
     def plan(self, question: Query, *, agreement: str | None, manifest: bytes, trusted: Trusted | None = None) -> Plan:
@@ -139,11 +139,11 @@ class Client:
         councils = set(agreement.group(question.group).councils)
         period = str(self._clock().year)
         known = [
-            statement.totals(agreement.id, period)
+            committed(statement, agreement.id, period)
             for council, statement in self.budgets(state).items()
             if statement is not None and council in councils
         ]
-        return worst_totals(known or [Totals(epsilon=Fraction(0), rho=Fraction(0), draws=0)])
+        return worst_totals(known)
 
     def _terms(self, agreement: Agreement, manifest: Digest) -> Terms:
         now = self._clock().replace(microsecond=0)
@@ -215,6 +215,24 @@ class Client:
             raise _translated(error) from error
 
 
+def committed(statement: BudgetStatement, agreement: str, period: str) -> Totals:
+    """What a council has spent and reserved under an agreement in a year."""
+    for item in statement.periods:
+        if (item.agreement, item.period) == (agreement, period):
+            pure = item.spent.epsilon is not None and item.reserved.epsilon is not None
+            return Totals(
+                epsilon=(item.spent.epsilon or Fraction(0)) + (item.reserved.epsilon or Fraction(0)) if pure else None,
+                rho=item.spent.rho + item.reserved.rho,
+                draws=item.spent.draws + item.reserved.draws,
+            )
+    return Totals()
+
+
+def _budget_statement(envelope: bytes, entry: RosterEntry) -> BudgetStatement:
+    opened = open_envelope(envelope, statement_type(STATEMENT_KIND), trusted_keys(entry.public_key))
+    return read_statement(opened.payload, council=entry.id)
+
+
 def pick_agreement(state: Trusted, name: str | None) -> Agreement:
     """The agreement of that id, or the only one.
 
@@ -249,23 +267,15 @@ def _channel(workspace: Workspace) -> grpc.Channel:
 
 def _translated(error: grpc.RpcError) -> FederatedError:
     """A gRPC failure as one of ours: the coordinator's own sentence, or what is wrong with the connection."""
-    details = str(error.details() or "") if isinstance(error, grpc.Call) else ""
+    details = getattr(error, "details", lambda: "")() or ""
     try:
         told = json.loads(details)
-        status = ExitStatus[str(told["code"]).upper()] if str(told["code"]).upper() in ExitStatus.__members__ else None
+        status = ExitStatus.__members__.get(str(told["code"]).upper(), ExitStatus.REFUSED)
         return RemoteRefusal(
-            str(told["message"]),
-            remedy=str(told.get("remedy", "")),
-            rule=str(told.get("rule", "")),
-            status=status or ExitStatus.REFUSED,
+            str(told["message"]), remedy=str(told.get("remedy", "")), rule=str(told.get("rule", "")), status=status
         )
     except (ValueError, KeyError, TypeError):
         return TransportError(
-            f"The coordinator could not be reached or broke off ({details[:200] or 'no details'}).",
+            f"The coordinator could not be reached or broke off ({str(details)[:200] or 'no details'}).",
             remedy="Check the address, the certificate file and your network, then try again.",
         )
-
-
-def system_clock() -> datetime:
-    """The system's time, UTC."""
-    return datetime.now(UTC)

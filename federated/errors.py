@@ -45,7 +45,7 @@ class FederatedError(Exception):
     """
 
     code: ClassVar[str] = "internal"
-    exit_status: ClassVar[ExitStatus] = ExitStatus.INTERNAL
+    exit_status: ExitStatus = ExitStatus.INTERNAL
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)

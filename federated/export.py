@@ -125,7 +125,7 @@ def chart(release: Release, table: TableRecord) -> str:
         }
         for cell in table.cells
     ]
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
         y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=400))
     )
     interval = base.mark_rule(color="#1d70b8", strokeWidth=3).encode(

@@ -39,7 +39,7 @@ from protocols.encoding import Json, canonical_json, sha256
 from protocols.errors import LocalProtocolError
 from protocols.identifiers import CouncilId, Digest
 from protocols.ring import Ring, headroom_ok
-from protocols.secagg import CohortRuleBroken, CohortRules, Profile
+from protocols.secagg import CohortRuleBroken, CohortRules
 
 __all__ = ["Plan", "PlannedTable", "Terms", "choose_mechanism", "derive_plan", "open_plan", "worst_totals"]
 
@@ -254,12 +254,7 @@ def derive_plan(
     """
     dataset = check_query(question, schema)
     group = _group(question, agreement, roster)
-    rules = CohortRules(
-        profile=Profile(group.profile),
-        eligible_count=len(group.councils),
-        min_cohort=agreement.min_cohort,
-        min_honest=agreement.min_honest,
-    )
+    rules = agreement.cohort_rules(group)
     honest = _honest(rules)
     regions = regions_shown(group, roster, schema, agreement.min_cohort)
     tables = tuple(_shape(table, dataset, question, regions) for table in question.tables)

@@ -8,7 +8,7 @@ from federated.errors import QueryError
 _RATIONAL = re.compile(r"-?\d{1,40}(?:\.\d{1,40}|/[1-9]\d{0,39})?")
 
 
-def rational(text: str, *, name: str) -> Fraction:
+def rational(text: object, *, name: str) -> Fraction:
     """Read an exact rational: ``3``, ``0.25`` or ``1/4``.
 
     Args:

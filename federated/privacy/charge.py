@@ -83,7 +83,7 @@ def gaussian_charge(spec: NoiseSpec, l2_squared: Sequence[int], *, honest: int, 
     return Charge(epsilon=None, rho=round_up(rho), draws=draws)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64, typed=True)  # typed: a float equal to a cached Fraction must still be refused
 def tau_bound(variance: Fraction, honest: int) -> Fraction:
     """How far a sum of discrete Gaussian shares is from a discrete Gaussian, rounded up.
 

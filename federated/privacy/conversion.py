@@ -14,7 +14,7 @@ _GRID_SIZE: Final = _OCTAVES << _MANTISSA_BITS
 _RHO_STEP: Final = Fraction(1, 1 << 48)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024, typed=True)  # typed: a float equal to a cached Fraction must still be refused
 def zcdp_epsilon(rho: Fraction, delta: Fraction) -> Fraction:
     """An epsilon for which rho-zCDP implies (epsilon, delta)-DP; an upper bound of the best this formula gives.
 

@@ -62,8 +62,8 @@ def build_table(lowest: int, weights: Sequence[int]) -> InversionTable:
 
     Args:
         lowest: Integer that the first weight belongs to.
-        weights: Non-negative fixed-point weights; their sum is what 1 stands for. What the caller cut off as tail is
-            thereby spread over the atoms kept, which costs its mass in total variation.
+        weights: Positive fixed-point weights, none below 2^-192 of their sum, which is what 1 stands for. What the
+            caller cut off as tail is thereby spread over the atoms kept: its mass is the cost in total variation.
     """
     cumulative = list(accumulate(weights))
     total = cumulative.pop()

@@ -20,7 +20,7 @@ _BITS: Final = 320
 _ONE: Final = 1 << _BITS
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=8, typed=True)  # typed: a float equal to a cached Fraction must still be refused
 def polya_table(parameter: Fraction, honest: int) -> InversionTable:
     """One of the two draws of a Polya share: NB(1/honest, q) with q = e^-a.
 
@@ -51,7 +51,7 @@ def _negative_binomial_weights(q: int, honest: int) -> list[int]:
     return weights
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=8, typed=True)  # typed: a float equal to a cached Fraction must still be refused
 def discrete_gaussian_table(variance: Fraction) -> InversionTable:
     """One discrete Gaussian share: P(k) proportional to e^(-k^2 / 2 variance), for all integers k.
 

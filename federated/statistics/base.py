@@ -10,9 +10,9 @@ from math import prod
 from typing import Literal, Protocol
 
 import numpy as np
-from federated.privacy.laws import ReleasedNoise
 from numpy.typing import NDArray
 
+from federated.privacy.laws import ReleasedNoise
 from federated.query.model import Period, Table
 from federated.schema import Dataset
 
