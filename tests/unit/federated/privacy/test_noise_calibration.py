@@ -1,0 +1,159 @@
+"""From a budget to noise: the least total variance, never more than what was asked, always samplable."""
+
+from fractions import Fraction
+from math import sqrt
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from federated.errors import QueryError
+from federated.privacy import (
+    Mechanism,
+    gaussian_charge,
+    gaussian_noise,
+    gaussian_scale,
+    laplace_charge,
+    laplace_noise,
+    require_noise,
+    split_gaussian,
+    split_laplace,
+)
+from protocols.errors import LocalProtocolError
+
+tables = st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 50)), min_size=1, max_size=6)
+budgets = st.fractions(min_value=Fraction(1, 50), max_value=10, max_denominator=10**6)
+
+
+def laplace_variance(parts, blocks):
+    return sum(n * 2 * (l1 / float(part)) ** 2 for part, (n, l1) in zip(parts, blocks, strict=True))
+
+
+def gaussian_variance(variances, blocks):
+    return sum(n * float(variance) for variance, (n, _) in zip(variances, blocks, strict=True))
+
+
+@given(budgets, tables)
+def test_laplace_parts_sum_to_what_was_asked_exactly(epsilon, blocks):
+    parts = split_laplace(epsilon, blocks)
+    assert sum(parts) == epsilon
+    assert all(isinstance(part, Fraction) and part > 0 for part in parts)
+
+
+@given(budgets, tables)
+def test_laplace_parts_follow_the_cube_root_of_cells_and_squared_sensitivity(epsilon, blocks):
+    weights = [(n * l1**2) ** (1 / 3) for n, l1 in blocks]
+    for part, weight in zip(split_laplace(epsilon, blocks), weights, strict=True):
+        assert float(part) == pytest.approx(float(epsilon) * weight / sum(weights), rel=0.02)
+
+
+@given(budgets, tables, st.integers(0, 5), st.integers(0, 5))
+def test_moving_laplace_budget_between_tables_does_not_help(epsilon, blocks, one, two):
+    assume(one % len(blocks) != two % len(blocks))
+    parts = list(split_laplace(epsilon, blocks))
+    best = laplace_variance(parts, blocks)
+    moved = min(parts) / 10
+    parts[one % len(blocks)] += moved
+    parts[two % len(blocks)] -= moved
+    assert laplace_variance(parts, blocks) > best * (1 - 1e-6)
+
+
+def test_equal_tables_and_single_tables_get_plain_numbers():
+    assert split_laplace(Fraction(1), [(12, 1)]) == (1,)
+    assert split_laplace(Fraction(1), [(12, 1)] * 3) == (Fraction(1, 3),) * 3
+
+
+@given(budgets, tables)
+def test_the_laplace_plan_charges_exactly_what_was_asked(epsilon, blocks):
+    try:
+        noise = laplace_noise(epsilon, blocks)
+    except QueryError:
+        assume(False)
+    assert laplace_charge(noise, [l1 for _, l1 in blocks], councils=3).epsilon == epsilon
+    require_noise(noise, honest=7)
+
+
+def test_an_epsilon_with_a_long_denominator_is_never_exceeded():
+    awkward = Fraction(1, 3**60) + 1
+    noise = laplace_noise(awkward, [(10, 1), (7, 2)])
+    charged = laplace_charge(noise, (1, 2), councils=3).epsilon
+    assert charged <= awkward
+    assert awkward - charged < Fraction(1, 1 << 60)
+
+
+@given(st.fractions(min_value=Fraction(1, 1000), max_value=5), tables)
+def test_gaussian_variances_follow_the_published_split(rho, blocks):
+    total = sum(sqrt(kappa * n) for n, kappa in blocks)
+    for variance, (n, kappa) in zip(split_gaussian(rho, blocks), blocks, strict=True):
+        assert float(variance) == pytest.approx(sqrt(kappa / n) * total / (2 * float(rho)), rel=0.02)
+
+
+@given(st.fractions(min_value=Fraction(1, 1000), max_value=5), tables, st.integers(0, 5), st.integers(0, 5))
+def test_moving_gaussian_budget_between_tables_does_not_help(rho, blocks, one, two):
+    assume(one % len(blocks) != two % len(blocks))
+    variances = split_gaussian(rho, blocks)
+    parts = [kappa / (2 * variance) for variance, (_, kappa) in zip(variances, blocks, strict=True)]
+    moved = min(parts) / 10
+    parts[one % len(blocks)] += moved
+    parts[two % len(blocks)] -= moved
+    other = [kappa / (2 * part) for part, (_, kappa) in zip(parts, blocks, strict=True)]
+    assert gaussian_variance(other, blocks) > gaussian_variance(variances, blocks) * (1 - 1e-6)
+
+
+@given(st.fractions(min_value=Fraction(1, 1000), max_value=5), tables, st.integers(1, 310))
+def test_the_gaussian_plan_never_charges_more_than_was_asked_and_hardly_less(rho, blocks, honest):
+    try:
+        noise = gaussian_noise(rho, blocks, honest=honest)
+    except QueryError:
+        assume(False)
+    for present in {honest, max(1, honest // 2)}:  # a smaller round must not cost more than was planned
+        charged = gaussian_charge(noise, [kappa for _, kappa in blocks], honest=present, councils=310).rho
+        assert rho * (1 - Fraction(1, 10**6)) < charged <= rho
+        require_noise(noise, honest=present)
+
+
+def test_too_little_to_pay_for_tau_is_refused():
+    with pytest.raises(QueryError, match="too small to share between 1000000 cells"):
+        split_gaussian(Fraction(1, 10**11), [(10**6, 1)])
+    with pytest.raises(QueryError, match="too small"):
+        split_gaussian(Fraction(1, 1 << 65), [(1, 1)])
+
+
+@pytest.mark.parametrize(
+    ("variance", "honest", "scale"),
+    [(20, 5, 1), (20, 6, 2), (20, 20, 2), (20, 21, 4), (20, 264, 8), (Fraction(1, 100), 264, 512)],
+)
+def test_the_scale_is_the_smallest_power_of_two_that_gives_a_share_variance_of_four(variance, honest, scale):
+    found = gaussian_scale([Fraction(variance), Fraction(variance) * 7], honest)
+    assert found == scale
+    assert scale**2 * Fraction(variance) / honest >= 4
+    assert found == 1 or (found / 2) ** 2 * variance / honest < 4
+
+
+def test_noise_beyond_the_sampler_s_table_is_refused_with_what_to_do():
+    assert gaussian_scale([Fraction(1 << 24)], 1) == 1
+    with pytest.raises(QueryError, match="4,096") as refusal:
+        gaussian_scale([Fraction((1 << 24) + 1)], 1)
+    assert "clipping" in refusal.value.remedy
+    with pytest.raises(QueryError, match="too different"):
+        gaussian_scale([Fraction(1, 10), Fraction(10**7)], 100)
+    with pytest.raises(QueryError, match="more pure-epsilon noise"):
+        laplace_noise(Fraction(1), [(5, 800)])
+    assert laplace_noise(Fraction(1), [(5, 700)]).blocks[0].parameter == Fraction(1, 700)
+
+
+def test_plans_name_their_mechanism_and_cells():
+    laplace = laplace_noise(Fraction(1), [(5, 1), (3, 2)])
+    gaussian = gaussian_noise(Fraction(1, 40), [(5, 1), (3, 2)], honest=17)
+    assert (laplace.mechanism, laplace.scale, laplace.cells) == (Mechanism.DISCRETE_LAPLACE, 1, 8)
+    assert (gaussian.mechanism, gaussian.cells) == (Mechanism.DISCRETE_GAUSSIAN, 8)
+
+
+@pytest.mark.parametrize("split", [split_laplace, split_gaussian])
+def test_floats_and_impossible_tables_are_refused(split):
+    with pytest.raises(LocalProtocolError, match="exact Fraction"):
+        split(0.5, [(5, 1)])
+    with pytest.raises(LocalProtocolError, match="cells of a table"):
+        split(Fraction(1), [(0, 1)])
+    with pytest.raises(LocalProtocolError, match="sensitivity must be a whole number"):
+        split(Fraction(1), [(5, 1.0)])
