@@ -100,7 +100,7 @@ def parse_public(line: str) -> bytes:
     """
     digits = line.removeprefix(PREFIX)
     if not line.startswith(PREFIX) or len(digits) != 2 * PUBLIC_SIZE or set(digits) - set("0123456789abcdef"):
-        raise ValueError("a public key is written 'ed25519:' and 64 hexadecimal digits in lower case")
+        raise ValueError("must be a public key, written 'ed25519:' and 64 hexadecimal digits in lower case")
     return bytes.fromhex(digits)
 
 

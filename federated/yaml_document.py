@@ -8,7 +8,7 @@ given twice, plain decimals (which become rounded) and characters that cannot be
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -40,8 +40,8 @@ _PROBLEMS: Final = {
     "less_than_equal": "must be at most {le}",
     "enum": "must be {expected}",
     "literal_error": "must be {expected}",
-    "too_short": "must have at least {min_length} entries",
-    "too_long": "must have at most {max_length} entries",
+    "too_short": "must list at least {min_length}",
+    "too_long": "must list at most {max_length}",
     "tuple_type": "must be a list: each entry on its own line after a hyphen",
     "dict_type": "must have named fields under it",
     "model_type": "must have named fields under it",
@@ -113,11 +113,21 @@ def _read(model: type[Form], content: bytes) -> tuple[Form | None, tuple[Fault, 
         # JSON mode reads dates and choices from text, and is strict about everything else.
         return model.model_validate_json(json.dumps(value)), ()
     except ValidationError as error:
+        items = error.errors(include_url=False, include_input=False)
         faults = [
             Fault(path=item["loc"], line=_line(item["loc"], lines), problem=_problem(item))
-            for item in error.errors(include_url=False, include_input=False)
+            for item in items
+            if not _follows_from_another(item, items)
         ]
         return None, tuple(sorted(faults, key=lambda fault: (fault.line, fault.name)))
+
+
+def _follows_from_another(item: Any, items: Sequence[Any]) -> bool:
+    """A list whose entries are at fault is also called too short, as pydantic counts only the good ones."""
+    path = item["loc"]
+    return item["type"] == "too_short" and any(
+        len(other["loc"]) > len(path) and other["loc"][: len(path)] == path for other in items
+    )
 
 
 def _line(path: Path, lines: dict[Path, int]) -> int:

@@ -1,0 +1,144 @@
+"""An agreement in plain words: what a person reads before accepting it, and what changed since the last time."""
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from math import exp
+from typing import Any, Final
+
+from federated.agreement import Agreement
+from federated.clauses import MEANINGS
+
+__all__ = ["describe", "diff"]
+
+LOOSER_WHEN_HIGHER: Final = frozenset(
+    {"budget.epsilon", "budget.delta", "max_epsilon_per_query", "attempts", "max_cells"}
+)
+LOOSER_WHEN_LOWER: Final = frozenset({"min_cohort", "min_honest"})
+NAMES_OF_ENTRIES: Final = ("name", "role", "public_key")
+
+
+def describe(agreement: Agreement) -> tuple[str, ...]:
+    """The agreement as paragraphs, most important first. Shown by `council-node accept`."""
+    recipients = "; ".join(f"{item.role}, {item.body} ({MEANINGS[item.type]})" for item in agreement.recipients)
+    return (
+        f"{agreement.title} ({agreement.id}, version {agreement.version}).",
+        (
+            f"In force from {agreement.valid_from} to {agreement.valid_to}; to be looked at again by "
+            f"{agreement.review_on}."
+        ),
+        f"What it is for: {agreement.purpose}",
+        f"Kinds of question: {_list(MEANINGS[item] for item in agreement.purpose_categories)}.",
+        f"Answers are never used for: {_list(MEANINGS[item] for item in agreement.prohibited_uses)}.",
+        _funding(agreement),
+        f"Who gets the answers: {recipients}.",
+        "No personal data leaves your council: only sums that are masked and carry noise.",
+        *(_dataset(name, agreement) for name in agreement.datasets),
+        *(_group(agreement, group.name) for group in agreement.groups),
+        _budget(agreement),
+        (
+            f"One question is answered at most {agreement.attempts} times. You have {agreement.decision_days} days to "
+            "decide on it."
+        ),
+        f"Who may ask: {_list(f'{item.name}, {item.organisation}' for item in agreement.analysts)}.",
+        f"Who may check: {_list(f'{item.name}, {item.organisation}' for item in agreement.reviewers)}.",
+        f"Lawful basis claimed (a draft for your own lawyer): {agreement.legal_position.lawful_basis}",
+        f"Kept: {agreement.retention.extracts} Answers: {agreement.retention.results}",
+        f"How to stop: {agreement.exit}",
+        (
+            f"Questions: {agreement.contacts.questions}. To stop: {agreement.contacts.withdrawal}. "
+            f"Complaints: {agreement.contacts.complaints}."
+        ),
+    )
+
+
+def _list(items: Iterator[str]) -> str:
+    return "; ".join(items)
+
+
+def _funding(agreement: Agreement) -> str:
+    if agreement.funding_use == "never":
+        return "No question may inform a decision about funding."
+    return "A question may inform a decision about funding only if it says so; you decide on each such question."
+
+
+def _dataset(name: str, agreement: Agreement) -> str:
+    allowed = agreement.datasets[name]
+    sensitive = "; ".join(f"{column}, approved by {who}" for column, who in allowed.class_2_approved_by.items())
+    return (
+        f"From the data set '{name}' only these columns are read: {', '.join(allowed.columns)}. "
+        f"Statistics: {', '.join(allowed.statistics)}. One {allowed.unit} counts in at most {allowed.max_cells} "
+        f"cell(s) of a table." + (f" Sensitive columns: {sensitive}." if sensitive else "")
+    )
+
+
+def _group(agreement: Agreement, name: str) -> str:
+    group = agreement.group(name)
+    rules = agreement.cohort_rules(group)
+    return (
+        f"Group '{group.name}' ({group.label}): {len(group.councils)} councils, of which at least "
+        f"{agreement.min_cohort} must answer. The promise holds as long as no more than {rules.max_colluders} of them "
+        "work together with the coordinator against the others."
+    )
+
+
+def _budget(agreement: Agreement) -> str:
+    # A rounded figure for reading only: nothing is decided by it.
+    factor = exp(float(min(agreement.budget_epsilon, Fraction(50))))
+    return (
+        f"In a calendar year all questions together may cost epsilon {agreement.budget.epsilon} for each household, "
+        f"and one question {agreement.max_epsilon_per_query}. That means: whatever the answers say, they are at most "
+        f"{factor:,.1f} times as likely with a household in the records as without it. The chance that this fails is "
+        f"at most {agreement.budget.delta}."
+    )
+
+
+def diff(old: Agreement, new: Agreement) -> tuple[str, ...]:
+    """What changed between two versions, one sentence each; empty when nothing did but the version number.
+
+    A sentence ends with "looser" where the change lets more be learned, with "stricter" where it lets less be.
+    """
+    before, after = dict(_leaves(old)), dict(_leaves(new))
+    paths = [path for path in (*before, *(path for path in after if path not in before)) if path != "version"]
+    return tuple(_sentence(path, before, after) for path in paths if before.get(path) != after.get(path))
+
+
+def _leaves(agreement: Agreement) -> Iterator[tuple[str, str]]:
+    yield from _walk("", agreement.model_dump(mode="json"))
+
+
+def _walk(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    match value:
+        case dict():
+            for name, item in value.items():
+                yield from _walk(f"{path}.{name}" if path else str(name), item)
+        case list():
+            for item in value:
+                if isinstance(item, Mapping):
+                    # Entries are told apart by their name, so that moving one is not a change.
+                    name = next(str(item[field]) for field in NAMES_OF_ENTRIES if field in item)
+                    yield from _walk(f"{path} '{name}'", item)
+                else:
+                    yield f"{path}: {item}", ""
+        case _:
+            yield path, str(value)
+
+
+def _sentence(path: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    label = path.replace("_", " ").replace(".", ", ")
+    if path not in before:
+        return f"New – {label}{_value(after[path])}."
+    if path not in after:
+        return f"Gone – {label}{_value(before[path])}."
+    return f"Changed – {label}: it was {before[path]}, it is now {after[path]}{_direction(path, before, after)}."
+
+
+def _value(text: str) -> str:
+    return f": {text.rstrip('.')}" if text else ""
+
+
+def _direction(path: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    name = path if path in LOOSER_WHEN_HIGHER else path.rsplit(".", 1)[-1]
+    if name not in LOOSER_WHEN_HIGHER | LOOSER_WHEN_LOWER:
+        return ""
+    rises = Fraction(after[path]) > Fraction(before[path])
+    return "; this is looser" if rises == (name in LOOSER_WHEN_HIGHER) else "; this is stricter"
