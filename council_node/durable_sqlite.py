@@ -165,16 +165,18 @@ class FileLock:
         """
         beside = path.resolve()
         beside = beside.with_name(f"{beside.name}.lock")
-        with plain_errors(path, name):
+        with plain_errors(beside, f"{name}'s lock"):
             self._connection = sqlite3.connect(beside, isolation_level=None, timeout=0, check_same_thread=False)
-        try:
-            self._connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise FileProblem(
-                f"The {name} {path} is in use by another council node.",
-                remedy="Run one node for each council: stop the other one first.",
-            ) from error
+            try:
+                self._connection.execute("BEGIN EXCLUSIVE")
+            except sqlite3.Error as error:
+                self._connection.close()
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                raise FileProblem(
+                    f"The {name} {path} is in use by another council node.",
+                    remedy="Run one node for each council: stop the other one first.",
+                ) from error
 
     def release(self) -> None:
         """Let go."""
