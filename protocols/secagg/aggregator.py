@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from protocols.encoding import sha256
 from protocols.envelope import SignedMessage, verify_message
-from protocols.errors import RemoteProtocolError
+from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 from protocols.key_agreement import private_key, public_bytes
 from protocols.ring import RingVector
@@ -64,6 +64,10 @@ class Aggregator:
         self._context = context
         self._state = AggregatorState.ADVERTISING
         self._total: RingVector = context.ring.zeros(0)
+        self._u1: tuple[CouncilId, ...] = ()
+        self._u2: tuple[CouncilId, ...] = ()
+        self._u3: tuple[CouncilId, ...] = ()
+        self._fixed: Thresholds | None = None
         self._clear()
 
     def _clear(self) -> None:
@@ -81,8 +85,14 @@ class Aggregator:
 
     @property
     def thresholds(self) -> Thresholds:
-        """n, t, c, h; fixed by :meth:`close_adverts`."""
-        return self._thresholds
+        """n, t, c, h; fixed by :meth:`close_adverts`.
+
+        Raises:
+            LocalProtocolError: Not fixed yet.
+        """
+        if self._fixed is None:
+            raise LocalProtocolError("the thresholds are not known before the adverts are closed")
+        return self._fixed
 
     def abandon(self) -> None:
         """End the round with nothing; what was collected is dropped."""
@@ -121,7 +131,7 @@ class Aggregator:
         self._adverts = dict(sorted(self._adverts.items()))
         self._u1 = tuple(self._adverts)
         with self._abandoning():
-            self._thresholds = self._context.rules.thresholds(len(self._u1))
+            self._fixed = self._context.rules.thresholds(len(self._u1))
         messages = [signed for signed, _ in self._adverts.values()]
         self._h1 = adverts_view(self._context.sid, messages)
         return dict.fromkeys(self._u1, encode_list(Stage.ADVERTS, messages))
@@ -204,7 +214,7 @@ class Aggregator:
         """
         self._close(AggregatorEvent.CLOSE_CONFIRMATIONS, len(self._statements), "confirmed the survivors")
         self._statements = dict(sorted(self._statements.items()))
-        enough = list(self._statements.values())[: self._thresholds.t]  # each costs every node a verification
+        enough = list(self._statements.values())[: self.thresholds.t]  # each costs every node a verification
         return dict.fromkeys(self._u3, encode_list(Stage.STATEMENTS, enough))
 
     # --- R4 ---
@@ -237,7 +247,7 @@ class Aggregator:
                 [self._wanted(owner, kind) for owner, kind in unmask_kinds(self._u2, self._u3).items()],
                 self._answers,
                 sid=self._context.sid,
-                threshold=self._thresholds.t,
+                threshold=self.thresholds.t,
                 points={council: 1 + position for position, council in enumerate(self._u1)},
             )
         work = [self._work(owner, secret) for owner, secret in rebuilt.secrets.items()]
@@ -249,7 +259,7 @@ class Aggregator:
             u3=self._u3,
             responders=tuple(sorted(self._answers)),
             bad_responders=rebuilt.bad_responders,
-            thresholds=self._thresholds,
+            thresholds=self.thresholds,
             h2=self._h2,
             h3=self._h3,
             input_digests={c: Digest(header.body[DIGEST_SIZE:]) for c, header in self._headers.items()},
@@ -289,9 +299,9 @@ class Aggregator:
 
     def _close(self, event: AggregatorEvent, arrived: int, what: str) -> None:
         self._step(event)
-        if arrived < self._thresholds.t:
+        if arrived < self.thresholds.t:
             self.abandon()
-            raise BelowThreshold(f"{arrived} councils have {what}; {self._thresholds.t} are needed")
+            raise BelowThreshold(f"{arrived} councils have {what}; {self.thresholds.t} are needed")
 
     @contextmanager
     def _abandoning(self) -> Iterator[None]:

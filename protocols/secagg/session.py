@@ -19,6 +19,7 @@ from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.identifiers import CouncilId, Digest, RandomSource
 from protocols.ring import IntegerVector
 from protocols.secagg import participant
+from protocols.secagg.cohort import Thresholds
 from protocols.secagg.context import LedgerClaim, RoundContext
 from protocols.secagg.participant_states import (
     Advertised,
@@ -76,6 +77,11 @@ class ParticipantSession:
         if self._cohort is None:
             raise LocalProtocolError("the cohort is not known before the adverts are accepted")
         return self._cohort
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """n, t, c and h of the round; h fixes the noise share. Known when :attr:`cohort` is."""
+        return self.cohort.thresholds
 
     @property
     def survivors(self) -> tuple[CouncilId, ...]:
