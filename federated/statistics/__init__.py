@@ -1,0 +1,43 @@
+"""The statistics that can be asked for, by code. Adding one means a module here, a spec and a page: nothing else."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from federated.errors import QueryError
+from federated.statistics import bounded_sum, households, rows
+from federated.statistics import mean as household_mean
+from federated.statistics.base import Axis, CellEstimate, Contribution, Layout, Sensitivity, Statistic
+
+__all__ = [
+    "STATISTICS",
+    "Axis",
+    "CellEstimate",
+    "Contribution",
+    "Layout",
+    "Sensitivity",
+    "Statistic",
+    "statistic",
+]
+
+STATISTICS: Mapping[str, Statistic] = MappingProxyType(
+    {
+        "households": households,
+        "rows": rows,
+        "sum": bounded_sum,
+        "mean": household_mean,
+    }
+)
+
+
+def statistic(code: str) -> Statistic:
+    """The statistic of that code.
+
+    Raises:
+        QueryError: There is none.
+    """
+    found = STATISTICS.get(code)
+    if found is None:
+        raise QueryError(
+            f"There is no statistic '{code[:40]}'.", remedy=f"The statistics are: {', '.join(STATISTICS)}."
+        )
+    return found

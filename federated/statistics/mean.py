@@ -1,0 +1,106 @@
+"""Mean of a whole-number column over households: their clipped totals in a cell, averaged.
+
+Two numbers are kept per cell. With clip bounds low and high and v a household's clipped total, each household adds
+(v - low, high - v): how far it lies above the lower bound and below the upper. Their sums A and C give the count,
+N = (A + C) / (high - low), and the mean, low + (high - low) A / (A + C).
+
+Sensitivity. With B = high - low, the two numbers of a household are at least 0 and add up to B, so that in each of at
+most kappa = `max_cells` different cells the l1 distance is exactly B and the squared l2 distance at most B squared
+(at a bound): kappa B and kappa B squared.
+
+Why these two, and not a count and a sum. Every pair of whole-number combinations w + u v of the count and the sum would
+do (`protocol.md` 3: weights chosen for the interval). A count with weight w beside the sum measured from the middle,
+2v - (low + high), has l1 distance w + B and squared l2 distance w^2 + B^2; the widest interval over all possible means
+is narrowest at w = B, for both mechanisms. The pair used here is that best pair turned by 45 degrees. For Gaussian
+noise it is exactly as good. For Laplace noise, whose cost is the l1 distance, its intervals are narrower by the square
+root of 2: the two extreme households, (0, B) and (B, 0), are corners of the l1 ball, as long as that cost allows.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.privacy.laws import ReleasedNoise
+from federated.query.model import Period, Table
+from federated.schema import Dataset
+from federated.statistics.base import CellEstimate, Contribution, Layout, Sensitivity
+from federated.statistics.offsets import TARGET_COVERAGE, cell_codes
+from federated.statistics.share_interval import PairLaw, share_intervals
+from federated.statistics.tables import check_breakdowns, check_measure, clip_bounds, table_layout
+
+code: Final = "mean"
+title: Final = "Mean"
+BLOCKS: Final = ("above_low", "below_high")
+
+
+def check(table: Table, dataset: Dataset) -> None:
+    """Refuse a mean without a whole-number column or without rising bounds."""
+    check_measure(table, dataset)
+    check_breakdowns(table, one_cell_each=True)
+
+
+def layout(table: Table, dataset: Dataset, period: Period, regions: Sequence[tuple[str, str]]) -> Layout:
+    """Two numbers per cell: the block of totals above the lower bound, then that of totals below the upper."""
+    return table_layout(table, dataset, period, regions, blocks=BLOCKS)
+
+
+def contribution(table: Table) -> Contribution:
+    """(v - low, high - v) in each of at most `max_cells` different cells."""
+    low, high = clip_bounds(table)
+    return Contribution(
+        per="household",
+        column=table.column,
+        clip=(low, high),
+        max_cells=table.max_cells,
+        blocks=((-low, 1), (high, -1)),
+    )
+
+
+def sensitivity(table: Table) -> Sensitivity:
+    """At most `max_cells` cells; in each, two numbers of one sign that add up to B change."""
+    low, high = clip_bounds(table)
+    reach = high - low
+    return Sensitivity(l1=table.max_cells * reach, l2_squared=table.max_cells * reach**2)
+
+
+def decode(table: Table, layout: Layout, totals: NDArray[np.float64], noise: ReleasedNoise) -> tuple[CellEstimate, ...]:
+    """The mean from the two noisy sums, with its confidence interval (`share_interval`), within the clip bounds.
+
+    Where the sums do not clearly exceed their noise nothing is said: the interval is the clip range, which holds the
+    mean with certainty, and the coverage declared is 1. The estimate is not a number where the noisy count is not
+    positive.
+
+    Shapes:
+        `totals` is `(2 * layout.categories,)`.
+    """
+    low, high = clip_bounds(table)
+    above, below = totals.reshape(2, layout.categories)
+    first, probabilities = noise.pmf()
+    found = share_intervals(
+        PairLaw.of(first, probabilities), above * noise.scale, below * noise.scale, coverage=float(TARGET_COVERAGE)
+    )
+    share, error = _shares(above, below, noise.sd)
+    columns = zip(cell_codes(layout), share, error, found.low, found.high, found.coverage, strict=True)
+    reach = high - low
+    return tuple(
+        CellEstimate(
+            codes=codes,
+            estimate=low + reach * float(value),
+            standard_error=reach * float(spread),
+            low=low + reach * float(bottom),
+            high=low + reach * float(top),
+            coverage=float(covers),
+        )
+        for codes, value, spread, bottom, top, covers in columns
+    )
+
+
+def _shares(
+    above: NDArray[np.float64], below: NDArray[np.float64], sd: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A / (A + C) within [0, 1] and its first-order standard error; not a number where A + C is not positive."""
+    both = np.where(above + below > 0, above + below, np.nan)
+    share = np.clip(above / both, 0, 1)
+    return share, sd * np.sqrt((1 - share) ** 2 + share**2) / both
