@@ -72,11 +72,12 @@ def counted_records(cases: Cases, period: Period, where: Condition | None = None
     for record in records:
         same = tuple(record.values())
         day = record[period.column]
-        in_period = day != "" and period.start.isoformat() <= day <= period.end.isoformat()
+        # An unknown day is the empty text, which sorts before every period.
+        in_period = period.start.isoformat() <= day <= period.end.isoformat()
         if same in seen or record["household_key"] in objecting or not in_period:
             continue
         seen.add(same)
-        if where is None or meets(record, where) is True:
+        if where is None or meets(record, where):
             yield record
 
 

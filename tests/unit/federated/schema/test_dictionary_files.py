@@ -58,6 +58,7 @@ def test_a_good_file_is_read():
         ("type: date", "type: date, low: 0, high: 6", "low below high"),
         ("type: date", "type: category", "codes or a list exactly"),
         ("type: date", "type: category, list: missing", "there is none"),
+        ("label: Kind\n", "label: Kind\n    list: yes_no\n", "has both codes and a list"),
         ("group: wide}", "group: narrow}", "groups of 'kind'"),
         ("derived_from: kind", "derived_from: sort", "groups of 'sort'"),
         ("title: Small", "title: Small\nextra: 1", "extra"),

@@ -14,6 +14,7 @@ CASE = load_schema().dataset("case")
 HARTLEPOOL = "E06000001"
 TORBAY = "E06000027"
 SCILLY = "E06000053"
+CANNOCK_CHASE = "E07000192"
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,11 @@ def test_the_rest_is_what_the_total_leaves():
     owed = published("A2P", HARTLEPOOL, "Total owed a prevention duty")
     assert notices["yes"] + notices["no"] == owed
     assert published_marginal("section21_notice", TORBAY) == {"yes": None, "no": None}
+
+
+def test_nothing_is_known_of_the_rest_where_a_part_is_suppressed():
+    assert published("A1", CANNOCK_CHASE, "Total initial assessments") is not None
+    assert published_marginal("served_in_hm_forces", CANNOCK_CHASE) == {"yes": None, "no": None}
 
 
 @pytest.mark.parametrize("package", ["federated.synthetic", "federated.schema"])

@@ -9,7 +9,7 @@ import pytest
 from federated.errors import QueryError
 from federated.query.model import Period
 from federated.schema import ColumnType, load_schema
-from federated.synthetic import PUBLISHED_QUARTER, published_columns, published_marginal, synthesise
+from federated.synthetic import PUBLISHED_QUARTER, margins, published_columns, published_marginal, synthesise
 
 SCHEMA = load_schema()
 CASE = SCHEMA.dataset("case")
@@ -76,6 +76,37 @@ def test_suppressed_figures_are_filled_to_the_published_total(england):
     assert len(records) == 3
     assert "household_type" in england["E06000053"].imputed
     assert "reason_loss" not in england["E06000053"].imputed
+
+
+def test_only_the_missing_figures_of_a_table_are_drawn(monkeypatch):
+    column = published_columns()["main_sexual_orientation"]
+    known = {
+        "heterosexual": 4,
+        "gay_or_lesbian": None,
+        "bisexual": 1,
+        "other": 0,
+        "prefer_not_to_say": None,
+        "not_known": 0,
+    }
+    regional = margins.regional(column.column, 0, "E12000001")
+    assert (regional > 0).all()
+    monkeypatch.setattr(margins, "part_marginal", lambda *_: known)
+    monkeypatch.setattr(margins, "regional", lambda *_: regional)
+    counts, imputed = margins.completed(
+        column=column,
+        part=column.parts[0],
+        council=NORTH_EAST[0],
+        region="E12000001",
+        households=105,
+        rng=np.random.default_rng(1),
+    )
+    drawn = dict(zip(margins.codes_of(column), counts.tolist(), strict=True))
+    assert imputed
+    assert sum(drawn.values()) == 105
+    assert {code: drawn[code] for code, figure in known.items() if figure is not None} == {
+        code: figure for code, figure in known.items() if figure is not None
+    }
+    assert drawn["prefer_not_to_say"] > drawn["gay_or_lesbian"]
 
 
 def test_records_are_of_the_schema(england):
