@@ -57,14 +57,14 @@ class InProcessLink:
 
     Args:
         answer: Each council's node, for example ``Node.answer``. It is never called twice at once for one council.
-        threads: Councils that may be answering at the same moment, each in a thread; 0 answers on the event loop
-            itself, one council after another, giving way between them. Threads are shared, not one for each council.
+        threads: Councils that may be answering at the same moment. Threads are shared, not one for each council; with
+            one, councils answer in the order asked.
     """
 
     def __init__(self, answer: Mapping[CouncilId, Callable[[bytes], bytes]], *, threads: int = 4) -> None:
         self._seats = {council: _Seat(function) for council, function in answer.items()}
         self._book = AskBook()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="council") if threads else None
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="council")
 
     def connected(self) -> frozenset[CouncilId]:
         """The councils that have not been disconnected."""
@@ -98,8 +98,7 @@ class InProcessLink:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _send(self, ask: Ask) -> None:
         seat = self._seats[ask.council]
@@ -121,15 +120,9 @@ class InProcessLink:
     async def _answer(self, seat: _Seat, ask: Ask) -> None:
         connection = seat.connection
         try:
-            reply = await self._call(seat.answer, ask.request)
+            reply = await asyncio.get_running_loop().run_in_executor(self._pool, seat.answer, ask.request)
         except Exception as problem:  # noqa: BLE001 - a council's code failed: raised where the exchange is consumed
             self._book.fail(ask, problem)
             return
         if ask.open and seat.connection == connection:
             self._book.settle(ask, reply)
-
-    async def _call(self, answer: Callable[[bytes], bytes], request: bytes) -> bytes:
-        if self._pool is None:
-            await asyncio.sleep(0)  # let deadlines and the consumer have their turn
-            return answer(request)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, answer, request)

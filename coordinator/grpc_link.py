@@ -140,7 +140,9 @@ class GrpcLink:
         finally:
             if self._connections.get(council) is connection:
                 del self._connections[council]
-            self._on_event("disconnected", {"council": council, "reason": str(reason or "the node left")})
+            self._on_event(
+                "disconnected", {"council": council, "reason": str(reason or "the node left, or the line broke")}
+            )
         return reason
 
     def _install(self, council: CouncilId, connection: Connection) -> None:

@@ -16,11 +16,8 @@ _STREAMS_MAX: Final = 4096
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", 1024 * 1024),  # a frame has 256 KiB; a plan with its manifest fits too
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 15_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),  # nodes ping every 20 s
     ("grpc.so_reuseport", 0),  # a second coordinator on this port is a mistake, not a way to share the load
 )
@@ -39,13 +36,21 @@ class Service(Protocol):
 
 
 @asynccontextmanager
-async def serving(address: str, certificate: ServerCertificate, *services: Service) -> AsyncIterator[int]:
+async def serving(
+    address: str,
+    certificate: ServerCertificate,
+    *services: Service,
+    keepalive_s: float = 30.0,
+    dead_after_s: float = 15.0,
+) -> AsyncIterator[int]:
     """Serve while the block runs.
 
     Args:
         address: ``host:port``; port 0 takes a free one.
         certificate: What to show.
         *services: What to serve.
+        keepalive_s: Seconds without traffic after which a client is pinged.
+        dead_after_s: Seconds without an answer to a ping after which the line counts as dead.
 
     Yields:
         The port.
@@ -53,7 +58,13 @@ async def serving(address: str, certificate: ServerCertificate, *services: Servi
     Raises:
         TransportError: The address is in use, or is not this machine's.
     """
-    server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_STREAMS_MAX)
+    options = (
+        *_OPTIONS,
+        ("grpc.keepalive_time_ms", int(keepalive_s * 1000)),
+        ("grpc.keepalive_timeout_ms", int(dead_after_s * 1000)),
+        ("grpc.http2.ping_timeout_ms", int(dead_after_s * 1000)),  # measured: without it, a minute
+    )
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=_STREAMS_MAX)
     for service in services:
         service.attach(server)
     port = _bind(server, address, certificate)

@@ -44,6 +44,9 @@ _SERVER_LIFE: Final = timedelta(days=397)
 _CLOCK_LEEWAY: Final = timedelta(hours=1)
 """A council's clock may be behind ours; a certificate made now is valid from a little earlier."""
 
+_COMMON_NAME_MAX: Final = 64
+"""Bytes the field may have; what a certificate is for stands in its alternative names."""
+
 _Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 _NO_USAGE: Final = {
@@ -213,7 +216,8 @@ def _builder(
 
 
 def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])  # 64: the field's own limit
+    shortened = common_name.encode()[:_COMMON_NAME_MAX].decode(errors="ignore")
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, shortened or "unnamed")])
 
 
 def _general_name(name: str) -> x509.GeneralName:

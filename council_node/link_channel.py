@@ -42,7 +42,9 @@ class LinkSettings:
         steady_s: A connection that lasted this long starts the waits afresh, in seconds.
         open_s: Longest time to connect and prove the key, in seconds.
         grace_s: On stopping, longest wait for the answer under way, in seconds.
-        keepalive_s: Seconds between keepalive pings.
+        keepalive_s: Seconds without traffic after which the coordinator is pinged; a firewall forgets an idle
+            connection, and a dead line says nothing by itself.
+        dead_after_s: Seconds without an answer to a ping after which the line counts as dead.
     """
 
     address: str
@@ -56,6 +58,7 @@ class LinkSettings:
     open_s: float = 30.0
     grace_s: float = 10.0
     keepalive_s: float = 20.0
+    dead_after_s: float = 15.0
 
     @property
     def verified_name(self) -> str:
@@ -80,7 +83,8 @@ def _options(settings: LinkSettings) -> list[tuple[str, int | str]]:
     options: list[tuple[str, int | str]] = [
         ("grpc.max_receive_message_length", CHUNK_BYTES + _FRAME_ROOM),
         ("grpc.keepalive_time_ms", int(settings.keepalive_s * 1000)),
-        ("grpc.keepalive_timeout_ms", 15_000),
+        ("grpc.keepalive_timeout_ms", int(settings.dead_after_s * 1000)),
+        ("grpc.http2.ping_timeout_ms", int(settings.dead_after_s * 1000)),  # measured: without it, a minute
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.enable_retries", 0),  # the node's own waits decide
         ("grpc.use_local_subchannel_pool", 1),  # a new channel is a new connection, with no memory of a failed one
@@ -208,6 +212,21 @@ _CAUSES: Final = (
         "resolving",
         "The host name of {address} could not be found.",
         "Check its spelling and this machine's name server.",
+    ),
+    (
+        "ping timeout",
+        "The line to {address} went dead: nothing came back.",
+        "The node connects again by itself; if this recurs, ask whether a firewall cuts idle connections.",
+    ),
+    (
+        "Socket closed",
+        "The connection to {address} was cut.",
+        "The node connects again by itself.",
+    ),
+    (
+        "Connection reset",
+        "The connection to {address} was cut.",
+        "The node connects again by itself.",
     ),
     (
         "HTTP proxy returned response code",

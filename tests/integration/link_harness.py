@@ -65,7 +65,7 @@ def async_test(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 async def until(condition: Callable[[], bool], *, within_s: float = 10.0) -> None:
     async with asyncio.timeout(within_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - conditions are about parties that set no event
             await asyncio.sleep(0.005)
 
 
@@ -206,8 +206,8 @@ class GrpcHarness:
         )
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["GrpcHarness"]:
-        async with serving("127.0.0.1:0", certificate(), self.link) as port:
+    async def running(self, **server: float) -> AsyncIterator["GrpcHarness"]:
+        async with serving("127.0.0.1:0", certificate(), self.link, **server) as port:
             self.port = port
             try:
                 yield self
