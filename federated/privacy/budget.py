@@ -18,6 +18,7 @@ FILTER_SHARE_OF_DELTA: Final = Fraction(999, 1000)
 """The filter decides at this part of delta; the rest covers the table sampler's cut tails."""
 
 _DIGITS_SHOWN: Final = 4
+_EPSILON_UNCOVERED: Final = Fraction(200)
 _EPSILON_STEP: Final = 1 << 32
 
 
@@ -107,8 +108,8 @@ def check_budget(spent_and_reserved: Totals, charge: Charge, budget: Budget) -> 
     after = spent_and_reserved.plus(charge)
     if not _sampling_covered(after, budget):
         raise BudgetExceeded(
-            "The rounds of this period have used all the random draws that its delta accounts for.",
-            remedy="Wait for the next period, or agree a larger delta.",
+            "The question needs more random draws than this period's delta still accounts for.",
+            remedy="Wait for the next period, or agree a larger delta or a smaller epsilon.",
         )
     pure_fits = after.epsilon is not None and after.epsilon <= budget.epsilon
     if not pure_fits and zcdp_epsilon(after.rho, budget.filter_delta) > budget.epsilon:
@@ -125,8 +126,8 @@ def remaining(totals: Totals, budget: Budget) -> Remaining:
 
 
 def _sampling_covered(totals: Totals, budget: Budget) -> bool:
-    """Whether (1 + e^epsilon) 2^-128 for every draw stays within 0.001 delta."""
-    cost = (1 + exp_upper(budget.epsilon)) * totals.draws / (1 << TAIL_BITS)
+    """Whether (1 + e^epsilon) 2^-128 for every draw stays within 0.001 delta; from epsilon 200 on no draw does."""
+    cost = (1 + exp_upper(min(budget.epsilon, _EPSILON_UNCOVERED))) * totals.draws / (1 << TAIL_BITS)
     return cost <= (1 - FILTER_SHARE_OF_DELTA) * budget.delta
 
 

@@ -35,10 +35,16 @@ def split_laplace(epsilon: Fraction, blocks: Tables) -> tuple[Fraction, ...]:
     Args:
         epsilon: The whole budget asked for.
         blocks: (cells, l1) of each table.
+
+    Raises:
+        QueryError: Less than 2^-64 is asked for.
     """
     positive(epsilon, "epsilon")
     roots = [_cube_root(_cells(cells) * _bound(l1) ** 2 << _ROOT_BITS) for cells, l1 in blocks]
-    return _parts(epsilon if epsilon.denominator <= GRID else grid_floor(epsilon), roots)
+    spendable = epsilon if epsilon.denominator <= GRID else grid_floor(epsilon)
+    if spendable == 0:
+        raise _too_small(blocks)
+    return _parts(spendable, roots)
 
 
 def split_gaussian(rho: Fraction, blocks: Tables) -> tuple[Fraction, ...]:
@@ -63,10 +69,7 @@ def split_gaussian(rho: Fraction, blocks: Tables) -> tuple[Fraction, ...]:
     reserve = cells * tau_bound(LEAST_SHARE_VARIANCE, _MOST_HONEST)
     spendable = grid_floor(grid_floor(rho) - reserve)
     if spendable <= 0:
-        raise QueryError(
-            f"The privacy cost asked for is too small to share between {cells} cells.",
-            remedy="Ask with a larger epsilon or for fewer cells.",
-        )
+        raise _too_small(blocks)
     roots = [isqrt(_cells(count) * _bound(l2_squared) << _ROOT_BITS) for count, l2_squared in blocks]
     parts = _parts(spendable, roots)
     return tuple(l2_squared / (2 * part) for (_, l2_squared), part in zip(blocks, parts, strict=True))
@@ -131,6 +134,13 @@ def gaussian_noise(rho: Fraction, blocks: Tables, *, honest: int) -> NoiseSpec:
             NoiseBlock(cells=cells, parameter=variance) for (cells, _), variance in zip(blocks, variances, strict=True)
         ),
         scale=gaussian_scale(variances, honest),
+    )
+
+
+def _too_small(blocks: Tables) -> QueryError:
+    return QueryError(
+        f"The privacy cost asked for is too small to share between {sum(count for count, _ in blocks):,} cells.",
+        remedy="Ask with a larger epsilon or for fewer cells.",
     )
 
 

@@ -113,10 +113,12 @@ def test_the_gaussian_plan_never_charges_more_than_was_asked_and_hardly_less(rho
 
 
 def test_too_little_to_pay_for_tau_is_refused():
-    with pytest.raises(QueryError, match="too small to share between 1000000 cells"):
+    with pytest.raises(QueryError, match="too small to share between 1,000,000 cells"):
         split_gaussian(Fraction(1, 10**11), [(10**6, 1)])
     with pytest.raises(QueryError, match="too small"):
         split_gaussian(Fraction(1, 1 << 65), [(1, 1)])
+    with pytest.raises(QueryError, match="too small"):
+        split_laplace(Fraction(1, 10**30), [(1, 1)])
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,13 @@ def test_the_sampler_s_draws_are_accounted_for():
         check_budget(Totals(), pure("1/2", draws=many), ONE)
 
 
+def test_a_budget_so_large_that_the_sampler_is_not_covered_is_refused_at_once():
+    for epsilon in (100, 10**3, 10**30):
+        huge = Budget(epsilon=Fraction(epsilon), delta=Fraction(1, 10**6))
+        assert not allowed(Totals(), pure("1/2", draws=1000), huge)
+    assert allowed(Totals(), pure("1/2", draws=1000), Budget(epsilon=Fraction(20), delta=Fraction(1, 10**6)))
+
+
 def test_the_refusal_says_asked_spent_left_and_what_to_do():
     with pytest.raises(BudgetExceeded) as refusal:
         check_budget(after(pure("3/4")), pure("1/2"), ONE)
