@@ -1,0 +1,117 @@
+import sqlite3
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from council_node.node_store import KEPT, DocumentKind, NodeStore
+from federated.errors import FileProblem, InternalError
+
+NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
+RELEASE, DECISION = DocumentKind.RELEASE, DocumentKind.DECISION
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "node.db"
+
+
+@pytest.fixture
+def store(path):
+    with NodeStore.open(path) as opened:
+        yield opened
+
+
+def test_a_later_document_is_the_latest_and_the_earlier_one_stays(store):
+    store.put(DECISION, "aa", b"pending", NOW)
+    store.put(DECISION, "bb", b"other", NOW)
+    store.put(DECISION, "aa", b"approved", NOW + timedelta(days=1))
+    latest = store.latest(DECISION, "aa")
+    assert (latest.body, latest.revision, latest.saved_at) == (b"approved", 2, NOW + timedelta(days=1))
+    assert [item.body for item in store.history(DECISION, "aa")] == [b"pending", b"approved"]
+    assert [item.body for item in store.all_latest(DECISION)] == [b"other", b"approved"]
+    assert store.latest(RELEASE, "aa") is None
+    assert store.latest(DECISION, "cc") is None
+
+
+def test_everything_is_there_after_opening_again(path, store):
+    store.put(RELEASE, "aa", b"\x00\xff", NOW)
+    store.close()
+    with NodeStore.open(path) as again:
+        assert again.latest(RELEASE, "aa").body == b"\x00\xff"
+
+
+def test_two_programs_may_use_the_store_at_once(path, store):
+    with NodeStore.open(path) as other:
+        for number in range(4):
+            (store, other)[number % 2].put(DECISION, "aa", b"%d" % number, NOW)
+        assert [item.revision for item in store.history(DECISION, "aa")] == [1, 2, 3, 4]
+        assert [item.body for item in other.history(DECISION, "aa")] == [b"0", b"1", b"2", b"3"]
+
+
+def test_purging_removes_what_is_old_and_its_bytes(path, store):
+    store.put(RELEASE, "old", b"canary-7f3a" * 600, NOW)
+    store.put(RELEASE, "new", b"kept", NOW + timedelta(days=2))
+    assert store.purge(RELEASE, NOW + timedelta(days=1)) == 1
+    assert store.latest(RELEASE, "old") is None
+    assert store.latest(RELEASE, "new").body == b"kept"
+    store.close()
+    assert b"canary-7f3a" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", sorted(KEPT))
+def test_what_was_decided_is_never_deleted(path, store, kind):
+    store.put(kind, "aa", b"x", NOW)
+    with pytest.raises(InternalError):
+        store.purge(kind, NOW + timedelta(days=1))
+    connection = sqlite3.connect(path)
+    for statement in (
+        "DELETE FROM document",
+        "UPDATE document SET body = x'00'",
+        "REPLACE INTO document SELECT kind, name, revision, version, saved_at, x'00' FROM document",
+    ):
+        with pytest.raises(sqlite3.IntegrityError, match=r"never|comes after"):
+            connection.execute(statement)
+    connection.close()
+    assert store.latest(kind, "aa").body == b"x"
+
+
+def test_a_newer_format_or_document_is_refused(path, store):
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO document VALUES ('release', 'aa', 1, 2, '2026-03-01T09:00:00Z', x'00')")
+    connection.close()
+    with pytest.raises(FileProblem, match="document of version 2"):
+        store.latest(RELEASE, "aa")
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version=2")
+    connection.close()
+    with pytest.raises(FileProblem, match="format 2"):
+        NodeStore.open(path)
+
+
+def test_a_file_that_is_no_store_is_refused(path):
+    path.write_bytes(b"no database " * 500)
+    with pytest.raises(FileProblem):
+        NodeStore.open(path)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileProblem, match="cannot be made: No such file or directory"):
+        NodeStore.open(tmp_path / "absent" / "node.db")
+
+
+def test_a_full_disk_stores_nothing_and_says_so(store):
+    connection = store._connection
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(FileProblem, match="the disk is full"):
+        store.put(RELEASE, "aa", b"x" * 100_000, NOW)
+    assert store.latest(RELEASE, "aa") is None
+    connection.execute("PRAGMA max_page_count=100000")
+    store.put(RELEASE, "aa", b"x" * 100_000, NOW)
+
+
+def test_the_store_is_private_and_durable(path, store):
+    assert path.stat().st_mode & 0o077 == 0
+    assert store._connection.execute("PRAGMA synchronous").fetchone() == (3,)
+    assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
