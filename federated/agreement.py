@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from federated.agreement_parts import AllowedDataset, Budget, Group, Party, Person, Retention, no_repeats
+from federated.agreement_parts import AllowedDataset, Budget, Group, Party, Person, Retention
 from federated.clauses import (
     PROHIBITED_USES,
     Contacts,
@@ -27,6 +27,7 @@ from federated.clauses import (
     RationalText,
     Recipient,
     Strategic,
+    no_repeats,
 )
 from federated.errors import FileProblem, InternalError, PolicyRefusal
 from federated.keys import parse_public, trusted_keys

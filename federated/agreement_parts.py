@@ -5,24 +5,17 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from federated.clauses import BodyType, CouncilCode, Form, Line, Name, Prose, RationalText
+from federated.clauses import BodyType, CouncilCode, Form, Line, Name, Prose, RationalText, no_repeats
 from federated.query.model import MAX_CELLS_TOUCHED
 from federated.trust import PublicLine
 from protocols.identifiers import CouncilId
 from protocols.secagg import Profile
 
-__all__ = ["AllowedDataset", "Budget", "Group", "Party", "Person", "Retention", "no_repeats"]
+__all__ = ["AllowedDataset", "Budget", "Group", "Party", "Person", "Retention"]
 
 STANDARD_FROM: Final = 10
 """Below ten councils the standard profile tolerates no loss (`protocol.md` 1.1)."""
 LARGEST_DELTA: Final = Fraction(1, 10_000)
-
-
-def no_repeats(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse a list that says something twice."""
-    if len(set(values)) != len(values):
-        raise ValueError("has an entry twice")
-    return values
 
 
 class Party(Form):

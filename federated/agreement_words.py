@@ -1,20 +1,18 @@
 """An agreement in plain words: what a person reads before accepting it, and what changed since the last time."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from math import exp
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from federated.agreement import Agreement
 from federated.clauses import MEANINGS
 
 __all__ = ["describe", "diff"]
 
-LOOSER_WHEN_HIGHER: Final = frozenset(
-    {"budget.epsilon", "budget.delta", "max_epsilon_per_query", "attempts", "max_cells"}
-)
+LOOSER_WHEN_HIGHER: Final = frozenset({"epsilon", "delta", "max_epsilon_per_query", "attempts", "max_cells"})
 LOOSER_WHEN_LOWER: Final = frozenset({"min_cohort", "min_honest"})
-NAMES_OF_ENTRIES: Final = ("name", "role", "public_key")
 
 
 def describe(agreement: Agreement) -> tuple[str, ...]:
@@ -97,48 +95,67 @@ def diff(old: Agreement, new: Agreement) -> tuple[str, ...]:
 
     A sentence ends with "looser" where the change lets more be learned, with "stricter" where it lets less be.
     """
-    before, after = dict(_leaves(old)), dict(_leaves(new))
-    paths = [path for path in (*before, *(path for path in after if path not in before)) if path != "version"]
-    return tuple(_sentence(path, before, after) for path in paths if before.get(path) != after.get(path))
+    before, after = _leaves(old), _leaves(new)
+    leaves = [leaf for leaf in dict.fromkeys((*before, *after)) if leaf.path != ("version",)]
+    return tuple(_sentence(leaf, before, after) for leaf in leaves if before.get(leaf) != after.get(leaf))
 
 
-def _leaves(agreement: Agreement) -> Iterator[tuple[str, str]]:
-    yield from _walk("", agreement.model_dump(mode="json"))
+class _Leaf(NamedTuple):
+    """One thing an agreement says: a field, or one item of a list."""
+
+    path: tuple[str, ...]
+    item: str = ""
+
+    @property
+    def label(self) -> str:
+        words = ", ".join(part if part.startswith("'") else part.replace("_", " ") for part in self.path)
+        return f"{words}: {self.item}" if self.item else words
 
 
-def _walk(path: str, value: Any) -> Iterator[tuple[str, str]]:
+def _leaves(agreement: Agreement) -> dict[_Leaf, str]:
+    return dict(_walk((), agreement.model_dump(mode="json")))
+
+
+def _walk(path: tuple[str, ...], value: Any) -> Iterator[tuple[_Leaf, str]]:
     match value:
         case dict():
             for name, item in value.items():
-                yield from _walk(f"{path}.{name}" if path else str(name), item)
+                yield from _walk((*path, str(name)), item)
         case list():
-            for item in value:
-                if isinstance(item, Mapping):
-                    # Entries are told apart by their name, so that moving one is not a change.
-                    name = next(str(item[field]) for field in NAMES_OF_ENTRIES if field in item)
-                    yield from _walk(f"{path} '{name}'", item)
-                else:
-                    yield f"{path}: {item}", ""
+            yield from _walk_list(path, value)
         case _:
-            yield path, str(value)
+            yield _Leaf(path), str(value)
 
 
-def _sentence(path: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    label = path.replace("_", " ").replace(".", ", ")
-    if path not in before:
-        return f"New – {label}{_value(after[path])}."
-    if path not in after:
-        return f"Gone – {label}{_value(before[path])}."
-    return f"Changed – {label}: it was {before[path]}, it is now {after[path]}{_direction(path, before, after)}."
+def _walk_list(path: tuple[str, ...], items: list[Any]) -> Iterator[tuple[_Leaf, str]]:
+    seen: Counter[str] = Counter()
+    for item in items:
+        if not isinstance(item, dict):
+            yield _Leaf(path, str(item)), ""
+            continue
+        # Entries are told apart by their name, so that moving one is no change. Two of one name are numbered, so
+        # that neither hides what happens to the other.
+        name = str(item.get("name", item.get("body")))
+        seen[name] += 1
+        number = f" ({seen[name]})" if seen[name] > 1 else ""
+        yield from _walk((*path, f"'{name}{number}'"), item)
+
+
+def _sentence(leaf: _Leaf, before: Mapping[_Leaf, str], after: Mapping[_Leaf, str]) -> str:
+    if leaf not in before:
+        return f"New – {leaf.label}{_value(after[leaf])}."
+    if leaf not in after:
+        return f"Gone – {leaf.label}{_value(before[leaf])}."
+    direction = _direction(leaf.path[-1], before[leaf], after[leaf])
+    return f"Changed – {leaf.label}: it was {before[leaf]}, it is now {after[leaf]}{direction}."
 
 
 def _value(text: str) -> str:
     return f": {text.rstrip('.')}" if text else ""
 
 
-def _direction(path: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    name = path if path in LOOSER_WHEN_HIGHER else path.rsplit(".", 1)[-1]
-    if name not in LOOSER_WHEN_HIGHER | LOOSER_WHEN_LOWER:
+def _direction(field: str, before: str, after: str) -> str:
+    if field not in LOOSER_WHEN_HIGHER | LOOSER_WHEN_LOWER:
         return ""
-    rises = Fraction(after[path]) > Fraction(before[path])
-    return "; this is looser" if rises == (name in LOOSER_WHEN_HIGHER) else "; this is stricter"
+    rises = Fraction(after) > Fraction(before)
+    return "; this is looser" if rises == (field in LOOSER_WHEN_HIGHER) else "; this is stricter"

@@ -29,6 +29,8 @@ __all__ = [
     "PurposeCategory",
     "RationalText",
     "Recipient",
+    "Strategic",
+    "no_repeats",
 ]
 
 
@@ -36,6 +38,13 @@ class Form(BaseModel):
     """A block of a signed file: every field known, nothing converted silently, nothing changed afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def no_repeats(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a list that says something twice."""
+    if len(set(values)) != len(values):
+        raise ValueError("has an entry twice")
+    return values
 
 
 def _iso_day(value: Any) -> Any:
