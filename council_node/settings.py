@@ -1,0 +1,284 @@
+"""A council node's settings: one YAML file, checked in full before anything runs.
+
+Relative paths are read from the folder of the settings file, so the whole folder can be moved. What each setting is
+for stands beside it, and `docs/reference/settings.md` is made from that.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, Field, model_validator
+
+from federated.clauses import CouncilCode, Form, Line, Name
+from federated.errors import FileProblem
+from federated.trust import TrustSettings
+from federated.yaml_document import read_form
+
+__all__ = ["LogLevel", "Settings", "check_files", "read_settings", "template", "write_template"]
+
+LEDGER_FILE: Final = "ledger.db"
+STORE_FILE: Final = "node.db"
+SETTINGS_LIMIT: Final = 1024 * 1024
+_REMEDY: Final = "docs/reference/settings.md explains every setting."
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class LogLevel(StrEnum):
+    """How much the node's log tells. No level ever tells a case value."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Council(Form):
+    """Whose node this is."""
+
+    id: CouncilCode = Field(description="The council's GSS code, such as `E06000001`.")
+    name: Line = Field(description="The council's name, for its own pages and receipts.")
+
+
+class Coordinator(Form):
+    """How to reach the coordinator. The node connects outward only, over TLS."""
+
+    address: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")] = Field(
+        description="Host name and port, such as `coordinator.example:443`."
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the certificate authorities to trust for it; the public ones when left out.",
+    )
+    server_name: Line | None = Field(
+        default=None, description="Name its certificate must be for, where that is not the host of `address`."
+    )
+    proxy: Line | None = Field(
+        default=None,
+        repr=False,
+        description="Web proxy to go through, such as `http://proxy.example:8080`; `direct` uses none. When left out, "
+        "the computer's own proxy settings are used.",
+    )
+
+
+class Keys(Form):
+    """Where the node's own keys are. They are made on this computer and never leave it."""
+
+    identity: Path = Field(
+        description="The council's private key, which signs all it sends. Only its owner may read it."
+    )
+
+
+class Roles(Form):
+    """Who answers for what at this council; printed on receipts and in the hand-over report."""
+
+    information_asset_owner: Line | None = Field(default=None, description="Who owns the case records.")
+    senior_information_risk_owner: Line | None = Field(default=None, description="Who answers for information risk.")
+    data_protection_officer: Line | None = Field(default=None, description="Who advises on data protection.")
+    system_owner: Line | None = Field(default=None, description="Who runs this node.")
+    residents_contact: Line | None = Field(
+        default=None, description="Where a resident can ask about their data, object or complain."
+    )
+
+
+class Limits(Form):
+    """How much of the computer the node may use."""
+
+    memory_mib: Annotated[int, Field(ge=128, le=65536)] = Field(
+        default=400, description="Memory for reading and counting cases, in MiB; more is put on disk meanwhile."
+    )
+    threads: Annotated[int, Field(ge=1, le=64)] = Field(default=2, description="Processor threads for counting.")
+
+
+class Settings(Form):
+    """Everything a council node must be told; read once when it starts."""
+
+    settings: Literal[1] = Field(description="Version of this form: always `1`.")
+    council: Council = Field(description="Whose node this is.")
+    coordinator: Coordinator = Field(description="How to reach the coordinator.")
+    trust: TrustSettings = Field(
+        description="The public keys that this council believes, compared with their owners by telephone."
+    )
+    keys: Keys = Field(description="The node's own keys.")
+    state: Path = Field(
+        description="Folder for what the node keeps: its privacy ledger, decisions and receipts. Back it up; never put "
+        "back an old copy without `council-node ledger restore`."
+    )
+    agreements: Path = Field(description="Folder of the signed agreements that this council has accepted.")
+    data: Annotated[dict[Name, Path], Field(min_length=1)] = Field(
+        description="For each data set, such as `case`, the mapping file that says where its extract is."
+    )
+    policy: Path = Field(description="The council's own policy file, which can only be stricter than an agreement.")
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="How much the log tells; never a case value.")
+    roles: Roles = Field(default=Roles(), description="Who answers for what.")
+    limits: Limits = Field(default=Limits(), description="How much of the computer the node may use.")
+
+    @model_validator(mode="after")
+    def _two_folders(self) -> "Settings":
+        if self.state == self.agreements:
+            raise ValueError("must keep state and agreements in two folders")
+        return self
+
+    @property
+    def ledger_file(self) -> Path:
+        """The privacy ledger."""
+        return self.state / LEDGER_FILE
+
+    @property
+    def store_file(self) -> Path:
+        """Decisions, releases and receipts."""
+        return self.state / STORE_FILE
+
+
+def read_settings(path: Path) -> Settings:
+    """Read the settings file; every path in the result is absolute.
+
+    Raises:
+        FileProblem: Missing or unreadable, or names the line and the setting at fault.
+    """
+    form = read_form(Settings, read_bytes(path, "settings file"), source=str(path), remedy=_REMEDY)
+    return _located(form, path.resolve().parent)
+
+
+def read_bytes(path: Path, what: str) -> bytes:
+    """The content of a file a person wrote.
+
+    Raises:
+        FileProblem: Missing, unreadable or far too large.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(SETTINGS_LIMIT + 1)
+    except OSError as error:
+        raise FileProblem(
+            f"The {what} {path} cannot be read: {error.strerror}.",
+            remedy="Check the path and who may read it; `council-node init` writes a new folder of settings.",
+        ) from error
+    if len(content) > SETTINGS_LIMIT:
+        raise FileProblem(f"The {what} {path} is larger than {SETTINGS_LIMIT} bytes.", remedy="Check the path.")
+    return content
+
+
+def _located(form: Model, base: Path) -> Model:
+    """The same form with every path made absolute."""
+    return form.model_copy(update={name: _absolute(getattr(form, name), base) for name in type(form).model_fields})
+
+
+def _absolute(value: Any, base: Path) -> Any:
+    match value:
+        case Path():
+            return base / value.expanduser()
+        case dict():
+            return {name: _absolute(item, base) for name, item in value.items()}
+        case BaseModel():
+            return _located(value, base)
+        case _:
+            return value
+
+
+def check_files(settings: Settings) -> None:
+    """Check that everything the settings name is there. Run by `council-node check` and when the node starts.
+
+    Raises:
+        FileProblem: Names the first setting whose file or folder is missing.
+    """
+    files = {
+        "keys.identity": settings.keys.identity,
+        "policy": settings.policy,
+        **{f"data.{name}": mapping for name, mapping in settings.data.items()},
+    }
+    if settings.coordinator.ca_file is not None:
+        files["coordinator.ca_file"] = settings.coordinator.ca_file
+    for name, path in files.items():
+        if not path.is_file():
+            raise FileProblem(
+                f"The setting {name} names the file {path}, which is not there.",
+                remedy="Put the file there, or correct the setting.",
+            )
+    for name, path in {"state": settings.state, "agreements": settings.agreements}.items():
+        if not path.is_dir():
+            raise FileProblem(
+                f"The setting {name} names the folder {path}, which is not there.",
+                remedy="Make the folder, or correct the setting.",
+            )
+
+
+_TEMPLATE: Final = """\
+# Settings of a council node. docs/reference/settings.md explains every line.
+# Paths are read from this file's folder. Replace every FILL IN; `council-node check` says what is still missing.
+settings: 1
+
+council:
+  id: {council_id}
+  name: {name}
+
+coordinator:
+  address: {address}
+  # Only if the coordinator's certificate is not from a public authority:
+  # ca_file: coordinator-ca.pem
+  # server_name: coordinator.example
+  # Only if the computer's own proxy settings are wrong for this:
+  # proxy: http://proxy.example:8080
+
+# Compare each key's fingerprint with its owner by telephone (`federated keys fingerprint`).
+trust:
+  roster_keys:
+    - "FILL IN: ed25519:... of the first person who signs the list of councils"
+    - "FILL IN: ed25519:... of the second person"
+  roster_threshold: 2
+  agreement_keys:
+    - "FILL IN: ed25519:... of a person who signs agreements"
+  agreement_threshold: 1
+
+keys:
+  identity: identity.pem
+
+state: state
+agreements: agreements
+policy: policy.yaml
+data:
+  case: case-mapping.yaml
+
+log_level: info
+
+# Printed on receipts and in the hand-over report.
+# roles:
+#   information_asset_owner: Head of Housing
+#   senior_information_risk_owner: Director of Resources
+#   data_protection_officer: dpo@council.example
+#   system_owner: IT service desk
+#   residents_contact: dpo@council.example
+
+limits:
+  memory_mib: 400
+  threads: 2
+"""
+
+
+def template(*, council_id: str = "FILL IN", name: str = "FILL IN", address: str = "FILL IN") -> str:
+    """A settings file to start from."""
+    return _TEMPLATE.format(council_id=_quoted(council_id), name=_quoted(name), address=_quoted(address))
+
+
+def _quoted(text: str) -> str:
+    # YAML's single quotes know one escape only: the quote itself.
+    return "'" + text.replace("'", "''") + "'"
+
+
+def write_template(path: Path, *, council_id: str = "FILL IN", name: str = "FILL IN", address: str = "FILL IN") -> None:
+    """Write a settings file to start from, never over one that is there. Run by `council-node init`.
+
+    Raises:
+        FileProblem: A file is there already, or the folder cannot be written to.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(template(council_id=council_id, name=name, address=address))
+    except FileExistsError as error:
+        raise FileProblem(f"There are settings at {path} already.", remedy="Edit them, or move them away.") from error
+    except OSError as error:
+        raise FileProblem(
+            f"The settings {path} cannot be written: {error.strerror}.",
+            remedy="Check the folder and who may write to it.",
+        ) from error
