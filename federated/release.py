@@ -6,6 +6,7 @@ The document also keeps the noisy whole-number totals, so that anyone can make t
 """
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -17,13 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from federated.errors import FileProblem
 from federated.plan import Plan, PlannedTable
 from federated.privacy import ReleasedNoise
-from federated.query import Level, question_document
+from federated.query import Level
 from federated.rationals import rational_text
 from federated.schema import Schema
 from federated.statistics import Axis, statistic
 from federated.timestamps import time_text
 from protocols.encoding import sha256
-from protocols.identifiers import CouncilId, Digest
+from protocols.identifiers import Digest, RoundId
+from protocols.secagg import SecureSum
 
 __all__ = ["AxisRecord", "CellRecord", "CouncilRecord", "Release", "TableRecord", "make_release", "open_release"]
 
@@ -99,18 +101,33 @@ class CostRecord(_Record):
     delta: str
 
 
+class AttestationRecord(_Record):
+    """Evidence for whose sum it is; see `federated.release_check`.
+
+    Attributes:
+        view: h2, the view of the key shares that every mask was derived from, hexadecimal.
+        masked_inputs: SHA-256 of the masked vector of each contributing council, hexadecimal.
+        statements: At least t signed survivor statements, base64.
+    """
+
+    view: str
+    masked_inputs: dict[str, str]
+    statements: tuple[str, ...]
+
+
 class Release(_Record):
     """A release, version 1. Its identity is the SHA-256 of its bytes.
 
     Attributes:
-        attestations: Signed survivor statements of the round (base64), which say over which councils the sum is.
+        plan: The plan as signed: its canonical JSON has the digest `plan_digest`.
+        attestations: What the councils signed about the round, which says over whose inputs the sum is.
         data_cut_off: Earliest extract date among the contributing councils: the answer is no fresher than this.
     """
 
     version: Literal[1] = 1
     note: str = NOT_OFFICIAL
     title: str
-    question: dict[str, Any]
+    plan: dict[str, Any]
     query_digest: str
     plan_digest: str
     sid: str
@@ -125,13 +142,14 @@ class Release(_Record):
     councils: tuple[CouncilRecord, ...]
     joined: int
     contributed: Annotated[int, Field(ge=1)]
+    threshold: int
     honest: int
     data_cut_off: str | None
     period: str
     created_at: str
     software: str
     tables: tuple[TableRecord, ...]
-    attestations: tuple[str, ...]
+    attestations: AttestationRecord
 
     def encode(self) -> bytes:
         """The release's bytes: JSON with sorted keys, the same everywhere."""
@@ -172,46 +190,31 @@ def open_release(content: bytes) -> Release:
 
 def make_release(
     plan: Plan,
-    totals: NDArray[np.int64],
+    result: SecureSum,
     *,
     schema: Schema,
-    sid: bytes,
-    joined: int,
-    contributors: Sequence[CouncilId],
+    sid: RoundId,
     councils: Sequence[CouncilRecord],
-    attestations: Sequence[str],
     now: datetime,
     software: str,
 ) -> Release:
-    """Make the release of a finished round. Run by the coordinator, and by anyone who checks one.
+    """Make the release of a finished round. Run by the coordinator.
 
     Args:
         plan: The plan of the round.
-        totals: The unmasked sum, in steps of `1 / plan.scale`.
+        result: The unmasked sum, in steps of `1 / plan.scale`, with its evidence.
         schema: For labels.
         sid: The round.
-        joined: n = |U1|.
-        contributors: U3, over which the sum is.
         councils: What became of every council asked.
-        attestations: Signed survivor statements, base64.
         now: Time of the release.
         software: Version of this software.
-
-    Shapes:
-        `totals` is `(plan.cells,)`.
     """
-    tables = []
-    offset = 0
-    for index, planned in enumerate(plan.tables):
-        part = totals[offset : offset + planned.layout.cells]
-        offset += planned.layout.cells
-        noise = plan.released_noise(index, joined=joined, contributors=len(contributors))
-        tables.append(_table(plan, planned, part, noise))
+    joined, contributors = len(result.u1), len(result.u3)
     dates = [record.extract_date for record in councils if record.outcome == "contributed" and record.extract_date]
     period = plan.question.period
     return Release(
         title=plan.question.title,
-        question=question_document(plan.question),
+        plan=json.loads(plan.encode()),
         query_digest=plan.query_digest.hex(),
         plan_digest=plan.digest.hex(),
         sid=sid.hex(),
@@ -229,15 +232,42 @@ def make_release(
         ),
         councils=tuple(councils),
         joined=joined,
-        contributed=len(contributors),
-        honest=plan.rules.thresholds(joined).h,
+        contributed=contributors,
+        threshold=result.thresholds.t,
+        honest=result.thresholds.h,
         data_cut_off=min(dates, default=None),
         period=f"{period.start.isoformat()}/{period.end.isoformat()}",
         created_at=time_text(now),
         software=software,
-        tables=tuple(tables),
-        attestations=tuple(attestations),
+        tables=make_tables(plan, result.total, joined=joined, contributors=contributors),
+        attestations=AttestationRecord(
+            view=result.h2.hex(),
+            masked_inputs={council: digest.hex() for council, digest in result.input_digests.items()},
+            statements=tuple(b64encode(statement).decode("ascii") for statement in result.statements),
+        ),
     )
+
+
+def make_tables(plan: Plan, totals: NDArray[np.int64], *, joined: int, contributors: int) -> tuple[TableRecord, ...]:
+    """The tables of a release from its totals: what anyone can do again.
+
+    Args:
+        plan: The plan.
+        totals: Noisy totals in steps of `1 / plan.scale`.
+        joined: n = |U1|.
+        contributors: |U3|.
+
+    Shapes:
+        `totals` is `(plan.cells,)`.
+    """
+    tables = []
+    offset = 0
+    for index, planned in enumerate(plan.tables):
+        part = totals[offset : offset + planned.layout.cells]
+        offset += planned.layout.cells
+        noise = plan.released_noise(index, joined=joined, contributors=contributors)
+        tables.append(_table(plan, planned, part, noise))
+    return tuple(tables)
 
 
 def level_label(plan: Plan, schema: Schema) -> str:

@@ -1,0 +1,21 @@
+"""The command `federated`: for analysts, reviewers and people who sign."""
+
+import typer
+
+from federated.commands import demo, files, keys, questions, review
+from federated.shell import main_of, new_app
+
+__all__ = ["app", "main"]
+
+app: typer.Typer = new_app(
+    "Ask England's councils national questions about homelessness, without a record leaving the building."
+)
+app.add_typer(keys.app, name="keys")
+app.add_typer(files.roster, name="roster")
+app.add_typer(files.agreement, name="agreement")
+app.add_typer(files.manifest, name="manifest")
+questions.register(app)
+review.register(app)
+demo.register(app)
+
+main = main_of(app)

@@ -1,0 +1,124 @@
+"""`federated budgets` and `verify`: what a reviewer checks, without trusting the coordinator."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table as Grid
+
+from federated.budget_statement import BudgetStatement, PeriodStatement
+from federated.commands.files import read_file
+from federated.commands.questions import AsJson, Work, connect
+from federated.privacy import Totals, remaining
+from federated.release import open_release
+from federated.release_check import check_release
+from federated.roster import Roster
+from federated.schema import load_schema
+from federated.shell import output
+from federated.workspace import DEFAULT_FILE
+from protocols.identifiers import CouncilId
+
+__all__ = ["budget_rows", "print_budgets", "register"]
+
+
+def budgets(workspace: Work = DEFAULT_FILE, *, as_json: AsJson = False) -> None:
+    """Show what every council has spent, from statements that the councils' own nodes signed.
+
+    Example: federated budgets
+    """
+    with connect(workspace) as client:
+        trusted = client.trusted()
+        statements = client.budgets(trusted)
+    if as_json:
+        rows = [row for council, found in statements.items() for row in budget_rows(council, found)]
+        output.print_json(json.dumps(rows))
+    else:
+        print_budgets(trusted.roster, dict(statements))
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(help="A release, as `export` or `submit --out` wrote it (release.json).")],
+    workspace: Work = DEFAULT_FILE,
+) -> None:
+    """Check a release against the councils' own signatures, and make its tables again from its totals.
+
+    Example: federated verify answer/release.json
+    """
+    release = open_release(read_file(path, "release"))
+    with connect(workspace) as client:
+        trusted = client.trusted()
+    for line in check_release(release, roster=trusted.roster, agreements=trusted.agreements, schema=load_schema()):
+        output.print(f"ok  {line}", markup=False)
+
+
+def budget_rows(council: CouncilId, statement: BudgetStatement | None) -> list[dict[str, object]]:
+    """A council's statement as plain rows, one for each agreement and year; exact rationals as text."""
+    if statement is None:
+        return [{"council": council, "statement": None}]
+    return [
+        {
+            "council": council,
+            "agreement": item.agreement,
+            "period": item.period,
+            "budget_epsilon": str(item.budget.epsilon),
+            "delta": str(item.budget.delta),
+            "spent_epsilon": None if item.spent.epsilon is None else str(item.spent.epsilon),
+            "spent_rho": str(item.spent.rho),
+            "equivalent_epsilon": float(item.equivalent),
+            "remaining_epsilon": float(_left(item)),
+            "rounds": item.rounds,
+            "ledger_entries": statement.counter,
+            "ledger_head": statement.head.hex(),
+            "exhausted": statement.exhausted,
+        }
+        for item in statement.periods
+    ] or [{"council": council, "ledger_entries": statement.counter, "ledger_head": statement.head.hex(), "rounds": 0}]
+
+
+def _left(item: PeriodStatement) -> Fraction:
+    used = Totals(epsilon=item.spent.epsilon, rho=item.spent.rho, draws=item.spent.draws)
+    return remaining(used, item.budget).epsilon
+
+
+def print_budgets(roster: Roster, statements: dict[CouncilId, BudgetStatement | None]) -> None:
+    """Budgets as a table for a reviewer."""
+    grid = Grid(
+        "Council",
+        "Agreement",
+        "Year",
+        "Budget ε",
+        "Spent (as ε)",
+        "Spent ρ",
+        "Left (one pure question)",
+        "Rounds",
+        "Ledger",
+    )
+    for council, statement in statements.items():
+        name = roster.councils[council].name
+        if statement is None:
+            grid.add_row(name, "no statement: the council did not answer", *[""] * 7)
+            continue
+        ledger = f"entry {statement.counter}, {statement.head.hex()[:8]}{', EXHAUSTED' if statement.exhausted else ''}"
+        for item in statement.periods:
+            grid.add_row(
+                name,
+                item.agreement,
+                item.period,
+                f"{float(item.budget.epsilon):g}",
+                f"{float(item.equivalent):.4f}",
+                f"{float(item.spent.rho):.5f}",
+                f"{float(_left(item)):.4f}",
+                str(item.rounds),
+                ledger,
+            )
+        if not statement.periods:
+            grid.add_row(name, "nothing spent", *[""] * 6, ledger)
+    output.print(grid)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to `federated`."""
+    app.command()(budgets)
+    app.command()(verify)
