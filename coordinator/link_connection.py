@@ -9,7 +9,7 @@ import grpc
 
 from coordinator.asks import Ask, AskBook, nothing
 from coordinator.intake import Hold, Intake
-from coordinator.link_handshake import LinkRefused, LinkStream, ProvenCouncil
+from coordinator.link_handshake import LinkRefused, LinkStream, ProvenCouncil, read_frame
 from protocols.errors import MalformedMessage
 from protocols.identifiers import CouncilId
 from protocols.wire.chunks import CHUNK_BYTES, Assembler, abandonment, chunks_of
@@ -107,7 +107,7 @@ class Connection:
 
     async def _read(self) -> None:
         try:
-            while isinstance(frame := await self._stream.read(), NodeFrame):
+            while (frame := await read_frame(self._stream)) is not None:
                 if self._record is not None:
                     self._record("frame", self.proven.council, frame.SerializeToString())
                 await self._take(_reply_chunk(frame))

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from protocols.errors import MalformedMessage, RemoteProtocolError
 from protocols.identifiers import CouncilId, RandomSource, council_id
 from protocols.wire.council_link_pb2 import Challenge, CoordinatorFrame, Hello, NodeFrame, Proof, Welcome
 from protocols.wire.handshake import NONCE_SIZE, check_link_proof, choose_version, link_statement
 
-__all__ = ["Doorman", "LinkRefused", "LinkStream", "ProvenCouncil"]
+__all__ = ["Doorman", "LinkRefused", "LinkStream", "ProvenCouncil", "read_frame"]
 
 LinkStream = grpc.aio.ServicerContext[NodeFrame, CoordinatorFrame]
 
@@ -69,7 +70,7 @@ class Doorman:
             raise LinkRefused(grpc.StatusCode.UNAUTHENTICATED, str(problem)) from problem
 
     async def _admit(self, stream: LinkStream) -> ProvenCouncil:
-        hello = _hello(await stream.read())
+        hello = _hello(await read_frame(stream))
         council = council_id(hello.council_id)
         self.seen(council, NodeFrame(hello=hello))
         version = choose_version(hello.versions)
@@ -77,7 +78,7 @@ class Doorman:
         nonce = self.rng(NONCE_SIZE)
         challenge = Challenge(version=version, nonce=nonce, coordinator_id=self.coordinator_id)
         await stream.write(CoordinatorFrame(challenge=challenge))
-        proof = _proof(await stream.read())
+        proof = _proof(await read_frame(stream))
         self.seen(council, NodeFrame(proof=proof))
         self._check_name(proof.server_name)
         statement = link_statement(
@@ -106,13 +107,26 @@ class Doorman:
             raise RemoteProtocolError("the node verified a server name that is not this coordinator's")
 
 
-def _hello(frame: object) -> Hello:
-    if not isinstance(frame, NodeFrame) or frame.WhichOneof("body") != "hello":
+async def read_frame(stream: LinkStream) -> NodeFrame | None:
+    """The node's next frame, or None at the stream's end.
+
+    Raises:
+        MalformedMessage: The bytes are no frame.
+    """
+    try:
+        frame: object = await stream.read()
+    except DecodeError as problem:
+        raise MalformedMessage("bytes came that are no frame of this link") from problem
+    return frame if isinstance(frame, NodeFrame) else None
+
+
+def _hello(frame: NodeFrame | None) -> Hello:
+    if frame is None or frame.WhichOneof("body") != "hello":
         raise MalformedMessage("a link opens with Hello; something else came")
     return frame.hello
 
 
-def _proof(frame: object) -> Proof:
-    if not isinstance(frame, NodeFrame) or frame.WhichOneof("body") != "proof":
+def _proof(frame: NodeFrame | None) -> Proof:
+    if frame is None or frame.WhichOneof("body") != "proof":
         raise MalformedMessage("Challenge is answered by Proof; something else came")
     return frame.proof

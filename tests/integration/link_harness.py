@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -36,8 +37,16 @@ def councils(count: int) -> tuple[CouncilId, ...]:
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Run an async test; fail on anything the event loop complains of, and on tasks left behind."""
+    """Run an async test; fail on anything the event loop or gRPC complains of, and on tasks left behind."""
     complaints: list[str] = []
+
+    class Complaints(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            complaints.append(record.getMessage())
+
+    listener = Complaints(logging.WARNING)
+    for name in ("asyncio", "grpc"):
+        logging.getLogger(name).addHandler(listener)
 
     async def body() -> None:
         loop = asyncio.get_running_loop()
@@ -51,7 +60,11 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(0.01)
         assert not left, f"tasks left behind: {left}"
 
-    asyncio.run(asyncio.wait_for(body(), 60))
+    try:
+        asyncio.run(asyncio.wait_for(body(), 60))
+    finally:
+        for name in ("asyncio", "grpc"):
+            logging.getLogger(name).removeHandler(listener)
     assert complaints == []
 
 

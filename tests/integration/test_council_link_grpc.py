@@ -238,17 +238,27 @@ async def test_a_peer_that_breaks_the_framing_is_dropped_and_nobody_else_notices
         assert await collect(harness.link, {TWO: b"c"}) == {TWO: b"re:c"}
 
 
+@pytest.mark.parametrize("proven", [True, False])
 @async_test
-async def test_bytes_that_are_no_frame_end_that_stream_only() -> None:
+async def test_bytes_that_are_no_frame_end_that_stream_only(proven) -> None:
     async with over_grpc({TWO: echo}) as harness:
         key = Ed25519PrivateKey.generate()
         harness.identities[ONE] = key.public_key().public_bytes_raw()
         async with raw_stream(harness.port) as stream:
-            await prove(stream, ONE, key)
+            if proven:
+                await prove(stream, ONE, key)
             stream._request_serializer = lambda content: content
             await stream.write(b"\xff\xff\xff\xff garbage")
-            assert (await status_of(stream))[0] != grpc.StatusCode.OK
+            assert (await status_of(stream))[0] == grpc.StatusCode.INVALID_ARGUMENT
         await until(lambda: harness.link.connected() == {TWO})
+        assert await collect(harness.link, {TWO: b"c"}) == {TWO: b"re:c"}
+
+
+@async_test
+async def test_a_frame_larger_than_any_frame_ends_that_stream_only() -> None:
+    async with over_grpc({TWO: echo}) as harness, raw_stream(harness.port) as stream:
+        await stream.write(NodeFrame(hello={"versions": [1], "council_id": "E" * 2_000_000}))
+        assert (await status_of(stream))[0] != grpc.StatusCode.OK
         assert await collect(harness.link, {TWO: b"c"}) == {TWO: b"re:c"}
 
 
