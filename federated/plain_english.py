@@ -156,7 +156,11 @@ def reading_score(text: str) -> int | None:
 def acronyms(text: str) -> tuple[str, ...]:
     """The acronyms of a text in order, each once; those everybody knows are left out."""
     found = dict.fromkeys(match.group() for match in _ACRONYM.finditer(text))
-    return tuple(acronym for acronym in found if acronym.removesuffix("s") not in _KNOWN_ACRONYMS)
+    return tuple(
+        acronym
+        for acronym in found
+        if acronym.removesuffix("s") not in _KNOWN_ACRONYMS and not _PLACEHOLDER.fullmatch(acronym)
+    )
 
 
 def expanded_acronyms(text: str) -> frozenset[str]:

@@ -279,8 +279,8 @@ def test_what_changed_is_told_one_sentence_each():
         "Changed – datasets, ta placement, max cells: it was 3, it is now 2; this is stricter.",
         "Gone – datasets, case, columns: household_type.",
         "New – datasets, case, columns: main_sex.",
-        "Changed – groups 'north-east', label: it was North East, it is now The North East.",
-        "Changed – recipients 'The twelve councils', role: it was housing strategy leads, it is now planners.",
+        "Changed – groups, 'north-east', label: it was North East, it is now The North East.",
+        "Changed – recipients, 'The twelve councils', role: it was housing strategy leads, it is now planners.",
     }
 
 
