@@ -1,0 +1,298 @@
+"""Step 3 of 8: may this question be answered here? In: `Facts` of a plan. Out: nothing, or a refusal with its rule.
+
+Each check is a pure function over facts that follow from the signed plan, from the files this council pinned, and
+from the date of its extract. None of them sees a case: taking part never depends on case values, or a council's
+absence would itself be a figure without noise (`protocol.md` 1.3).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from fractions import Fraction
+from typing import Final, TypeAlias
+
+from council_node.policy_file import Class2, Policy
+from federated.agreement import NEEDS_APPROVAL, Agreement
+from federated.errors import CohortTooSmall, PolicyRefusal
+from federated.manifest import Manifest, check_columns, check_manifest
+from federated.plan import Plan
+from federated.rationals import rational_text
+from federated.schema import Schema
+from protocols.identifiers import CouncilId, Digest
+from protocols.secagg import CohortRuleBroken
+
+__all__ = ["CHECKS", "Check", "Facts", "facts_of", "persons_reasons", "review"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the checks look at.
+
+    Attributes:
+        council: This council.
+        agreement_id: Agreement that the plan names.
+        agreement_digest: Version of it that the plan names.
+        manifest_digest: Manifest that the plan names.
+        manifest: Manifest as received with it, its signature and wording already checked.
+        group: Named group that is asked.
+        eligible: Councils that are asked, sorted.
+        dataset: Data set read.
+        unit: Privacy unit.
+        columns: Every column read, the household key aside.
+        class_2: Those of them that need a named person's approval.
+        statistics: Statistics asked for.
+        max_cells: Most cells that one household may count in, over the tables.
+        cells: Length of the vector.
+        epsilon: Privacy cost asked for.
+        attempts: Masked inputs the plan allows.
+        not_before: Start of the plan's validity.
+        not_after: End of it.
+        missing: Columns that this council's mapping does not have.
+        extract_date: Date of the extract, if there is one.
+    """
+
+    council: CouncilId
+    agreement_id: str
+    agreement_digest: Digest
+    manifest_digest: Digest
+    manifest: Manifest
+    group: str
+    eligible: tuple[CouncilId, ...]
+    dataset: str
+    unit: str
+    columns: frozenset[str]
+    class_2: frozenset[str]
+    statistics: frozenset[str]
+    max_cells: int
+    cells: int
+    epsilon: Fraction
+    attempts: int
+    not_before: datetime
+    not_after: datetime
+    missing: frozenset[str]
+    extract_date: date | None
+
+
+def facts_of(
+    plan: Plan,
+    manifest: Manifest,
+    *,
+    council: CouncilId,
+    schema: Schema,
+    missing: frozenset[str],
+    extract_date: date | None,
+) -> Facts:
+    """The facts of a plan that this node derived itself.
+
+    Args:
+        plan: From `federated.plan.open_plan`.
+        manifest: From `federated.manifest.open_manifest`.
+        council: This council.
+        schema: The data dictionary.
+        missing: Columns of the question that the mapping of its data set lacks.
+        extract_date: Date of the extract, or None when there is no extract.
+    """
+    question = plan.question
+    dataset = schema.datasets[question.dataset]
+    columns = question.columns()
+    return Facts(
+        council=council,
+        agreement_id=plan.agreement_id,
+        agreement_digest=plan.agreement_digest,
+        manifest_digest=plan.terms.manifest_digest,
+        manifest=manifest,
+        group=question.group,
+        eligible=plan.eligible,
+        dataset=question.dataset,
+        unit=question.unit,
+        columns=columns,
+        class_2=frozenset(name for name in columns if dataset.columns[name].highest_class >= NEEDS_APPROVAL),
+        statistics=frozenset(table.statistic for table in question.tables),
+        max_cells=max(table.max_cells for table in question.tables),
+        cells=plan.cells,
+        epsilon=question.epsilon,
+        attempts=plan.terms.attempts,
+        not_before=plan.terms.not_before,
+        not_after=plan.terms.not_after,
+        missing=missing,
+        extract_date=extract_date,
+    )
+
+
+Check: TypeAlias = Callable[[Facts, Agreement, Policy, datetime], None]
+
+
+def check_paused(_facts: Facts, _agreement: Agreement, policy: Policy, _now: datetime) -> None:
+    """(0) The council answers nothing while it is paused."""
+    if policy.paused:
+        raise PolicyRefusal("paused", "This council has paused.", remedy="Ask the council when it takes part again.")
+
+
+def check_agreement(facts: Facts, agreement: Agreement, _policy: Policy, now: datetime) -> None:
+    """(1) The plan is under the very version of the agreement that this council accepted, and it is in force."""
+    if (facts.agreement_id, facts.agreement_digest) != (agreement.id, agreement.digest):
+        raise PolicyRefusal(
+            "agreement_not_accepted",
+            f"This council has not accepted the version of the agreement '{facts.agreement_id}' that the plan names.",
+            remedy="Plan the question under the version in force, or ask the council to accept the new one.",
+        )
+    agreement.check_in_force(now)
+
+
+def check_dates(facts: Facts, _agreement: Agreement, _policy: Policy, now: datetime) -> None:
+    """(2) The plan is valid now."""
+    if now < facts.not_before:
+        raise PolicyRefusal(
+            "plan_not_yet_valid", "The plan is not valid yet.", remedy="Wait, or check this computer's clock."
+        )
+    if now > facts.not_after:
+        raise PolicyRefusal("plan_expired", "The plan has expired.", remedy="Plan the question again.")
+
+
+def check_attempts(facts: Facts, agreement: Agreement, _policy: Policy, _now: datetime) -> None:
+    """(3) The plan allows itself no more attempts than the agreement does; each is charged in full."""
+    if facts.attempts > agreement.attempts:
+        raise PolicyRefusal(
+            "attempts",
+            f"The plan allows {facts.attempts} attempts; the agreement '{agreement.id}' allows {agreement.attempts}.",
+            remedy="Plan the question with fewer attempts.",
+        )
+
+
+def check_cohort(facts: Facts, agreement: Agreement, policy: Policy, _now: datetime) -> None:
+    """(4) One whole named group is asked, this council is in it, and it is large enough."""
+    group = agreement.group(facts.group)
+    # A coordinator that chose who is asked could ask the colluders and one victim (`protocol.md` 1.1).
+    if facts.eligible != group.councils:
+        raise PolicyRefusal(
+            "group", f"The councils asked are not those of the group '{group.name}'.", remedy="Ask a whole group."
+        )
+    if facts.council not in group.councils:
+        raise PolicyRefusal("group", f"This council is not in the group '{group.name}'.")
+    try:
+        agreement.cohort_rules(group).thresholds(len(group.councils))
+    except CohortRuleBroken as error:
+        raise CohortTooSmall(f"The group '{group.name}' is too small: {error}.", rule=error.rule) from error
+    if policy.min_cohort is not None and len(group.councils) < policy.min_cohort:
+        raise _own(f"answers only with {policy.min_cohort} or more councils; the group has {len(group.councils)}")
+
+
+def check_purpose(facts: Facts, agreement: Agreement, _policy: Policy, _now: datetime) -> None:
+    """(5) The manifest is the one the plan names, keeps to the agreement, and explains every column."""
+    if facts.manifest.digest != facts.manifest_digest:
+        raise PolicyRefusal(
+            "manifest_mismatch",
+            "The manifest that came with the plan is not the one that the plan names.",
+            remedy="Send the manifest that the plan was made with.",
+        )
+    check_manifest(facts.manifest, agreement)
+    check_columns(facts.manifest, dataset=facts.dataset, columns=facts.columns)
+
+
+def check_read(facts: Facts, agreement: Agreement, policy: Policy, _now: datetime) -> None:
+    """(6) Only what the agreement lists, and this council does not refuse, is read and counted."""
+    agreement.check_allowed(
+        dataset=facts.dataset,
+        unit=facts.unit,
+        columns=facts.columns,
+        statistics=facts.statistics,
+        max_cells=facts.max_cells,
+    )
+    for column in sorted(facts.columns & set(policy.refuse_columns)):
+        raise _own(f"does not let the column '{column}' be read")
+    for statistic in sorted(facts.statistics & set(policy.refuse_statistics)):
+        raise _own(f"does not answer the statistic '{statistic}'")
+    if policy.max_cells is not None and facts.cells > policy.max_cells:
+        raise PolicyRefusal(
+            "cells",
+            f"The question has {facts.cells} cells; this council answers up to {policy.max_cells}.",
+            remedy="Use fewer breakdowns.",
+        )
+
+
+def check_class_2(facts: Facts, agreement: Agreement, policy: Policy, _now: datetime) -> None:
+    """(7) A named person approved each special category, criminal-offence or immigration column."""
+    allowed = agreement.datasets[facts.dataset].class_2_approved_by
+    for column in sorted(facts.class_2):
+        if column not in allowed or policy.class_2 is Class2.REFUSE:
+            whose = "this council's policy" if column in allowed else f"the agreement '{agreement.id}'"
+            raise PolicyRefusal(
+                "class_2",
+                f"The column '{column}' holds the most sensitive kind of data, and {whose} does not let it be read.",
+                remedy="Leave the column out.",
+            )
+
+
+def check_epsilon(facts: Facts, agreement: Agreement, policy: Policy, _now: datetime) -> None:
+    """(8) The question costs no more than one question may."""
+    agreement.check_epsilon(facts.epsilon)
+    own = policy.max_epsilon_per_query
+    if own is not None and facts.epsilon > Fraction(own):
+        raise _own(f"allows epsilon {own} for one question; this one asks for {rational_text(facts.epsilon)}")
+
+
+def check_extract(facts: Facts, _agreement: Agreement, policy: Policy, now: datetime) -> None:
+    """(9) This council holds what is asked for, in an extract that is recent enough."""
+    if facts.missing:
+        raise PolicyRefusal(
+            "coverage",
+            f"This council does not hold the column(s) {', '.join(sorted(facts.missing))}.",
+            remedy="Ask without them, or ask a group that holds them.",
+        )
+    if facts.extract_date is None:
+        raise PolicyRefusal("coverage", f"This council has no extract of '{facts.dataset}' at present.")
+    age = (now.astimezone(UTC).date() - facts.extract_date).days
+    if policy.max_extract_age_days is not None and age > policy.max_extract_age_days:
+        raise PolicyRefusal(
+            "extract_age",
+            f"This council's extract is {age} days old; it answers from extracts of up to "
+            f"{policy.max_extract_age_days} days.",
+            remedy="Ask again once the council has a newer extract.",
+        )
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    check_paused,
+    check_agreement,
+    check_dates,
+    check_attempts,
+    check_cohort,
+    check_purpose,
+    check_read,
+    check_class_2,
+    check_epsilon,
+    check_extract,
+)
+"""Every check of `review`, in order."""
+
+
+def review(facts: Facts, agreement: Agreement, policy: Policy, now: datetime) -> None:
+    """Decide on a question. Run by the node at the proposal and again at each invitation.
+
+    Before it come the signatures, the roster and the plan's own figures (`federated`); after it the budget, which
+    the ledger decides as it reserves. The checks here: (0) not paused; (1) the accepted agreement, in force; (2) the
+    plan's dates; (3) attempts; (4) the cohort; (5) the purpose; (6) what is read and counted; (7) the most sensitive
+    columns; (8) the cost of one question; (9) coverage and age of the extract.
+
+    Raises:
+        PolicyRefusal: The first check that fails, by its rule.
+        CohortTooSmall: `min_cohort` or `min_honest`.
+    """
+    for check in CHECKS:
+        check(facts, agreement, policy, now)
+
+
+def persons_reasons(facts: Facts, policy: Policy) -> tuple[str, ...]:
+    """Why a person must decide on a question that passed every check; empty when approval is automatic."""
+    reasons = []
+    if not policy.automatic:
+        reasons.append("this council decides on every question")
+    if facts.class_2 and policy.class_2 is Class2.PERSON:
+        reasons.append(f"it reads the most sensitive kind of data: {', '.join(sorted(facts.class_2))}")
+    if facts.manifest.funding_use == "declared":
+        reasons.append("its answer is meant to inform a funding decision")
+    return tuple(reasons)
+
+
+def _own(what: str) -> PolicyRefusal:
+    return PolicyRefusal("council_policy", f"This council's policy {what}.", remedy="Ask for less, or ask the council.")

@@ -1,0 +1,76 @@
+import re
+
+import pytest
+
+from council_node.policy_file import Class2, Policy, policy_template, read_policy, write_policy
+from federated.errors import FileProblem
+
+
+def write(tmp_path, text):
+    path = tmp_path / "policy.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_template_is_safe_by_default(tmp_path):
+    path = tmp_path / "policy.yaml"
+    write_policy(path)
+    found = read_policy(path)
+    assert found == Policy(policy=1, max_extract_age_days=120)
+    assert not found.automatic
+    assert found.class_2 is Class2.PERSON
+
+
+def test_the_template_can_be_automatic(tmp_path):
+    assert read_policy(write(tmp_path, policy_template(automatic=True))).automatic
+
+
+def test_the_template_with_every_setting_in_force_is_read(tmp_path):
+    text = re.sub(r"^# (?=[a-z_]+: ?['\[\d]|approvals_needed:|cap:|  )", "", policy_template(), flags=re.MULTILINE)
+    found = read_policy(write(tmp_path, text))
+    assert found.approvals_needed == ("data protection officer", "information asset owner")
+    assert found.cap.epsilon == "4"
+    assert (found.min_cohort, found.max_cells, found.max_epsilon_per_query) == (12, 10000, "1")
+    assert (found.refuse_columns, found.refuse_statistics) == (("nationality",), ("sum",))
+
+
+def test_the_template_shows_every_setting():
+    text = policy_template()
+    assert [name for name in Policy.model_fields if not re.search(rf"^[ #]*{name}:", text, re.MULTILINE)] == []
+
+
+def test_a_template_never_overwrites(tmp_path):
+    path = write(tmp_path, "policy: 1\npaused: yes\n")
+    with pytest.raises(FileProblem, match="already"):
+        write_policy(path)
+    assert read_policy(path).paused
+    with pytest.raises(FileProblem, match="cannot be written"):
+        write_policy(tmp_path / "absent" / "policy.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("paused: no\n", "policy is missing"),
+        ("policy: 2\n", "line 1: policy must be 1"),
+        ("policy: 1\nautomatic: maybe\n", "line 2: automatic must be yes or no"),
+        ("policy: 1\nmin_cohort: 0\n", "line 2: min_cohort must be at least 1"),
+        ("policy: 1\nmax_epsilon_per_query: 0.5\n", "line 2: .*put it in quotes"),
+        ("policy: 1\nmax_epsilon_per_query: '0'\n", "max_epsilon_per_query above 0"),
+        ("policy: 1\ncap: {epsilon: '1'}\n", "line 2: cap.delta is missing"),
+        ("policy: 1\ncap: {epsilon: '1', delta: '1'}\n", "delta between 0 and 1"),
+        ("policy: 1\nrefuse_columns: [a, a]\n", "line 2: refuse_columns has an entry twice"),
+        ("policy: 1\nclass_2: sometimes\n", "line 2: class_2 must be"),
+        ("policy: 1\nmax_epsilon: '1'\n", "line 2: max_epsilon is not a field"),
+    ],
+)
+def test_a_fault_is_one_sentence_with_line_and_setting(tmp_path, text, said):
+    with pytest.raises(FileProblem, match=said) as caught:
+        read_policy(write(tmp_path, text))
+    assert caught.value.remedy
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_policy_is_not_an_empty_one(tmp_path):
+    with pytest.raises(FileProblem, match=r"policy file .* cannot be read"):
+        read_policy(tmp_path / "policy.yaml")
