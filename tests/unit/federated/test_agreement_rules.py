@@ -16,6 +16,7 @@ from federated.schema import load_schema
 from federated.signing import sign_payload
 from federated.templates import template
 from federated.trust import TrustSettings
+from federated.yaml_document import form_faults
 from protocols.encoding import sha256
 
 EXAMPLE = (Path(__file__).parent / "examples" / "agreement.yaml").read_bytes()
@@ -292,8 +293,11 @@ def test_moving_an_entry_is_no_change():
 def test_two_entries_of_one_name_do_not_hide_each_other():
     analyst = yaml.safe_load(EXAMPLE)["analysts"][0]
     second = analyst | {"public_key": public_line(ANN.public)}
-    third = analyst | {"public_key": public_line(BOB.public)}
-    told = diff(agreement((("analysts",), [analyst, second])), agreement((("analysts",), [third, second])))
+    third = analyst | {"public_key": public_line(CEM.public)}
+    other = analyst | {"public_key": public_line(BOB.public)}
+    told = diff(
+        agreement((("analysts",), [analyst, second, third])), agreement((("analysts",), [analyst, other, third]))
+    )
     assert len(told) == 1
     assert f"it is now {public_line(BOB.public)}" in told[0]
 
@@ -330,3 +334,9 @@ def test_the_template_is_an_agreement_once_it_is_filled_in():
     opened(yaml.safe_dump(document).encode())
     with pytest.raises(FileProblem, match="line 6: id is not written"):
         opened(template("agreement").encode())
+
+
+def test_a_list_whose_entries_are_at_fault_is_not_also_called_too_short():
+    named = {fault.name for fault in form_faults(Agreement, template("agreement").encode())}
+    assert "parties.0.name" in named
+    assert "parties" not in named
