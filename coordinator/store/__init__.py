@@ -16,6 +16,7 @@ from coordinator.store.records import (
     RosterRow,
     RoundCouncilRow,
     RoundRow,
+    StageRow,
 )
 from coordinator.store.thread import StoreThread
 
@@ -30,6 +31,7 @@ __all__ = [
     "RosterRow",
     "RoundCouncilRow",
     "RoundRow",
+    "StageRow",
     "Store",
     "StoreThread",
     "open_store",

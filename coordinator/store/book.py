@@ -1,6 +1,6 @@
 """What every book of the store shares: transactions, and one plain sentence for every failure of the database."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,12 +50,15 @@ class Book:
         with plain_database_errors(self._engine), self._engine.begin() as connection:
             yield connection
 
-    def _put(self, connection: Connection, table: Table, record: object) -> None:
-        """Write a row, over the one with the same key if there is one."""
-        values = row_values(record)
+    def _put(self, connection: Connection, table: Table, records: Sequence[object]) -> None:
+        """Write rows, over those with the same keys."""
+        if not records:
+            return
+        rows = [row_values(record) for record in records]
         keys = [column.name for column in table.primary_key.columns]
-        rest = {name: value for name, value in values.items() if name not in keys}
-        connection.execute(self._insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=rest))
+        insert = self._insert(table)
+        rest = {name: insert.excluded[name] for name in rows[0] if name not in keys}
+        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=rest), rows)
 
     def _put_new(self, connection: Connection, table: Table, record: object) -> bool:
         """Write a row unless one with the same key is there; whether it was written."""

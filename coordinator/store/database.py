@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from coordinator.store.book import plain_database_errors
 from coordinator.store.membership import MembershipBook
+from coordinator.store.outcomes import OutcomeBook
 from coordinator.store.proposals import ProposalBook
 from coordinator.store.releases import ReleaseBook
 from coordinator.store.rounds import RoundBook
@@ -44,6 +45,7 @@ class Store:
     proposals: ProposalBook
     rounds: RoundBook
     releases: ReleaseBook
+    outcomes: OutcomeBook
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -68,6 +70,7 @@ def open_store(url: str) -> Store:
         proposals=ProposalBook(engine),
         rounds=RoundBook(engine),
         releases=ReleaseBook(engine),
+        outcomes=OutcomeBook(engine),
     )
 
 

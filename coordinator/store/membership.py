@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from coordinator.store.book import Book
 from coordinator.store.records import AgreementRow, BudgetRow, EnrolmentRow, RosterRow, column_value, read_row
@@ -26,6 +26,11 @@ class MembershipBook(Book):
         with self._begin() as connection:
             found = connection.execute(select(rosters).order_by(rosters.c.epoch.desc()).limit(1)).mappings().first()
         return None if found is None else read_row(RosterRow, found)
+
+    def latest_epoch(self) -> int:
+        """Epoch of that roster; 0 without one."""
+        with self._begin() as connection:
+            return int(connection.execute(select(func.max(rosters.c.epoch))).scalar() or 0)
 
     def add_agreement(self, row: AgreementRow) -> bool:
         """Keep an agreement; whether it is new here."""
@@ -77,8 +82,7 @@ class MembershipBook(Book):
     def keep_budgets(self, rows: Sequence[BudgetRow]) -> None:
         """Keep the latest statement of each council."""
         with self._begin() as connection:
-            for row in rows:
-                self._put(connection, budget_statements, row)
+            self._put(connection, budget_statements, rows)
 
     def budgets(self, councils: Sequence[CouncilId]) -> tuple[BudgetRow, ...]:
         """The latest statement of each of these councils that has ever sent one, by council."""

@@ -1,12 +1,11 @@
 """Signed plans, where each stands, and what each council decided."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from coordinator.store.book import Book
-from coordinator.store.records import DecisionRow, ProposalRow, column_value, read_row
+from coordinator.store.records import DecisionRow, ProposalRow, read_row
 from coordinator.store.tables import decisions, proposals
 from protocols.identifiers import Digest
 
@@ -41,18 +40,10 @@ class ProposalBook(Book):
         with self._begin() as connection:
             return {state: int(number) for state, number in connection.execute(counted)}
 
-    def move(self, plan_digest: Digest, *, state: str, rule: str, reason: str, now: datetime) -> None:
-        """Record a proposal's new state and why."""
-        change = update(proposals).where(proposals.c.plan_digest == plan_digest.hex())
-        changed_at = column_value("changed_at", now)
-        with self._begin() as connection:
-            connection.execute(change.values(state=state, rule=rule, reason=reason, changed_at=changed_at))
-
     def keep_decisions(self, rows: Sequence[DecisionRow]) -> None:
         """Keep the current decision of each council, over its earlier one."""
         with self._begin() as connection:
-            for row in rows:
-                self._put(connection, decisions, row)
+            self._put(connection, decisions, rows)
 
     def decisions(self, plan_digest: Digest) -> tuple[DecisionRow, ...]:
         """The current decisions on a plan, by council."""

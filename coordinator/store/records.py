@@ -128,7 +128,7 @@ class ReleaseRow:
     query_digest: Digest
     plan_digest: Digest
     sid: RoundId
-    agreement_digest: Digest
+    agreement_id: str
     title: str
     contributed: int
     asked: int

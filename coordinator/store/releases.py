@@ -1,6 +1,6 @@
 """Releases as published, who is owed a copy, and who has read one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import insert, select
@@ -16,13 +16,6 @@ __all__ = ["ReleaseBook"]
 class ReleaseBook(Book):
     """Releases, deliveries and the record of readings."""
 
-    def publish(self, row: ReleaseRow, *, owed_to: Sequence[CouncilId]) -> None:
-        """Keep a release together with what is owed, so that no crash can keep the answer from a council."""
-        with self._begin() as connection:
-            self._put_new(connection, releases, row)
-            for council in owed_to:
-                self._put_new(connection, deliveries, DeliveryRow(release_digest=row.digest, council=council))
-
     def get(self, digest: Digest) -> ReleaseRow | None:
         """The release of that digest."""
         return self._newest(releases.c.digest == digest.hex())
@@ -31,17 +24,15 @@ class ReleaseBook(Book):
         """The newest release of that plan."""
         return self._newest(releases.c.plan_digest == plan_digest.hex())
 
-    def of_question(self, query_digest: Digest, agreement_digest: Digest) -> ReleaseRow | None:
-        """The newest release of the identical question under the same agreement."""
-        return self._newest(
-            releases.c.query_digest == query_digest.hex(), releases.c.agreement_digest == agreement_digest.hex()
-        )
+    def of_question(self, query_digest: Digest) -> ReleaseRow | None:
+        """The newest release of the identical question."""
+        return self._newest(releases.c.query_digest == query_digest.hex())
 
-    def page(self, agreement_digests: Sequence[Digest], *, offset: int, size: int) -> tuple[ReleaseRow, ...]:
+    def page(self, agreement_ids: Collection[str], *, offset: int, size: int) -> tuple[ReleaseRow, ...]:
         """Releases under these agreements, newest first."""
         wanted = (
             select(releases)
-            .where(releases.c.agreement_digest.in_([digest.hex() for digest in agreement_digests]))
+            .where(releases.c.agreement_id.in_(sorted(agreement_ids)))
             .order_by(releases.c.created_at.desc(), releases.c.digest)
             .offset(offset)
             .limit(size)
@@ -53,8 +44,7 @@ class ReleaseBook(Book):
     def keep_receipts(self, rows: Sequence[DeliveryRow]) -> None:
         """Settle deliveries with the councils' signed receipts."""
         with self._begin() as connection:
-            for row in rows:
-                self._put(connection, deliveries, row)
+            self._put(connection, deliveries, rows)
 
     def owed(self, council: CouncilId) -> tuple[ReleaseRow, ...]:
         """Releases whose receipt by this council is outstanding, oldest first."""

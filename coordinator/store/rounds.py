@@ -1,6 +1,5 @@
-"""Rounds: opened before an invitation leaves, held by a lease while they run, ended with an outcome."""
+"""Rounds, read back, and their leases; `coordinator.store.outcomes` opens and ends them."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import or_, select, update
@@ -8,7 +7,6 @@ from sqlalchemy import or_, select, update
 from coordinator.store.book import Book
 from coordinator.store.records import RoundCouncilRow, RoundRow, StageRow, column_value, read_row
 from coordinator.store.tables import round_councils, round_stages, rounds
-from federated.errors import InternalError
 from protocols.identifiers import Digest, RoundId
 
 __all__ = ["RoundBook"]
@@ -17,37 +15,12 @@ __all__ = ["RoundBook"]
 class RoundBook(Book):
     """Rounds, the councils in them and the time each stage took."""
 
-    def open(self, row: RoundRow) -> None:
-        """Record a round before its invitations leave.
-
-        Raises:
-            InternalError: The session id is known already.
-        """
-        with self._begin() as connection:
-            if not self._put_new(connection, rounds, row):
-                raise InternalError("A round was about to start under a session id that has been used.")
-
     def renew(self, sid: RoundId, *, stage: str, owner: str, until: datetime) -> bool:
         """Extend the lease of a running round; whether it was still ours to extend."""
         mine = (rounds.c.sid == sid.hex(), rounds.c.lease_owner == owner, rounds.c.outcome == "running")
         change = update(rounds).where(*mine).values(stage=stage, lease_until=column_value("lease_until", until))
         with self._begin() as connection:
             return connection.execute(change).rowcount == 1
-
-    def end(
-        self,
-        row: RoundRow,
-        *,
-        councils: Sequence[RoundCouncilRow] = (),
-        stages: Sequence[StageRow] = (),
-    ) -> None:
-        """Record how a round ended, what became of each council, and what each stage took."""
-        with self._begin() as connection:
-            self._put(connection, rounds, row)
-            for council in councils:
-                self._put(connection, round_councils, council)
-            for stage in stages:
-                self._put(connection, round_stages, stage)
 
     def get(self, sid: RoundId) -> RoundRow | None:
         """The round of that session id."""

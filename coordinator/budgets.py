@@ -1,0 +1,63 @@
+"""The councils' own budget statements, fetched afresh; the last one kept where a council does not answer.
+
+The coordinator keeps no account of anybody's budget: it asks, checks who signed, and hands the statement on. What
+the figures say is checked by whoever reads them, with `federated.budget_statement`.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+
+from coordinator.office import Office
+from coordinator.replies import Objection, read_budget_statement
+from coordinator.store import BudgetRow
+from federated.errors import SignatureProblem
+from protocols.identifiers import CouncilId
+from protocols.wire.link_message import NO_REFERENCE, Kind
+
+__all__ = ["Budgets"]
+
+
+class Budgets:
+    """Asks councils for their budget statements.
+
+    Args:
+        office: What the coordinator's parts share.
+    """
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    async def statements(self, councils: Sequence[CouncilId]) -> Mapping[CouncilId, bytes]:
+        """The newest signed statement of each of these councils that ever gave one.
+
+        Only councils that are connected are asked: a reviewer should not wait for one that is switched off.
+        """
+        connected = self._office.courier.connected()
+        fresh = await self._fetch([council for council in councils if council in connected])
+        missing = [council for council in councils if council not in fresh]
+        kept = await self._office.thread(self._office.store.membership.budgets, missing) if missing else ()
+        found = {row.council: row.envelope for row in kept} | fresh
+        return {council: found[council] for council in sorted(found)}
+
+    async def _fetch(self, councils: Sequence[CouncilId]) -> dict[CouncilId, bytes]:
+        fresh: dict[CouncilId, bytes] = {}
+        office = self._office
+        identities = office.identities()
+        payloads = dict.fromkeys(councils, b"")
+        asking = office.courier.ask(
+            Kind.BUDGET_REQUEST, NO_REFERENCE, payloads, timeout_s=office.settings.stages.budget
+        )
+        async with aclosing(asking) as answers:
+            async for council, answer in answers:
+                if isinstance(answer, Objection) or council not in identities:
+                    continue
+                try:
+                    read_budget_statement(answer.payload, council=council, key=identities[council])
+                except SignatureProblem:
+                    continue  # the last good one is served instead
+                fresh[council] = answer.payload
+        now = office.clock()
+        rows = [BudgetRow(council=council, envelope=kept, received_at=now) for council, kept in fresh.items()]
+        if rows:
+            await office.thread(office.store.membership.keep_budgets, rows)
+        return fresh

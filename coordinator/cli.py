@@ -1,0 +1,290 @@
+"""The command `coordinator`: set up, serve, enrol councils, publish rosters and agreements, look after it."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from coordinator.doctor import Verdict, examine
+from coordinator.enrolment import decide, find
+from coordinator.first_files import NewCoordinator, create
+from coordinator.proposal_states import WAITING, ProposalEvent, ProposalState, next_state
+from coordinator.roster import add_agreement, draft_roster, load_membership, publish_roster
+from coordinator.serve import run_server
+from coordinator.settings import DEFAULT_FILE, Settings, load_settings
+from coordinator.status import Status, read_status
+from coordinator.store import EnrolmentRow, Store, open_store
+from federated.errors import ExitStatus, FileProblem, PolicyRefusal
+from federated.keys import fingerprint, public_line, read_public_key
+from federated.roster import describe_changes
+from federated.schema import load_schema
+from federated.shell import main_of, new_app, now_utc, output
+from federated.timestamps import time_text
+from protocols.identifiers import CouncilId, Digest
+
+__all__ = ["app", "main"]
+
+app = new_app("Runs the centre of a federation: it carries signed files and masked vectors, and decides nothing.")
+enrol = new_app("Councils that ask to be put into the roster.")
+roster = new_app("The signed list of councils.")
+agreement = new_app("The signed data sharing agreements.")
+app.add_typer(enrol, name="enrol")
+app.add_typer(roster, name="roster")
+app.add_typer(agreement, name="agreement")
+
+SettingsFile = Annotated[Path, typer.Option("--settings", "-s", help="The settings file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Settings, Store]]:
+    settings = load_settings(path)
+    store = open_store(settings.database_url)
+    try:
+        yield settings, store
+    finally:
+        store.close()
+
+
+def _line(key: str) -> str:
+    """A public key given as its line, or as the file that holds it."""
+    return key if key.startswith("ed25519:") else public_line(read_public_key(Path(key)))
+
+
+@app.command("init")
+def init(
+    *,
+    id_: Annotated[str, typer.Option("--id", help="Short name of this coordinator; it goes into every round.")],
+    name: Annotated[str, typer.Option(help="Name for people.")],
+    host: Annotated[list[str], typer.Option(help="Host name or address councils will connect to; may be repeated.")],
+    roster_key: Annotated[list[str], typer.Option(help="Public key of a roster signer, or its file; at least two.")],
+    agreement_key: Annotated[list[str], typer.Option(help="Public key of an agreement signer, or its file.")],
+    folder: Annotated[Path, typer.Option(help="Where to write.")] = Path(),
+    listen: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104 - a server's purpose
+    port: Annotated[int, typer.Option(help="TCP port.")] = 7443,
+) -> None:
+    """Write settings, an identity key and a TLS certificate.
+
+    Example: coordinator init --id north-hub --name "Northern hub" --host hub.example --roster-key ann.pub
+    --roster-key bob.pub --agreement-key ann.pub
+    """
+    new = NewCoordinator(
+        id=id_,
+        name=name,
+        hosts=host,
+        listen_host=listen,
+        port=port,
+        roster_keys=[_line(key) for key in roster_key],
+        agreement_keys=[_line(key) for key in agreement_key],
+    )
+    _settings, key = create(folder, new, now=now_utc(), rng=os.urandom)
+    output.print(f"Wrote {folder / DEFAULT_FILE}, coordinator.pem, agreements/ and tls/", markup=False)
+    output.print(f"Councils and analysts need {folder / 'tls' / 'authority.pem'}", markup=False)
+    output.print(f"Keep {folder / 'tls' / 'authority.key'} offline; it is needed once a year.", markup=False)
+    output.print(f"Fingerprint of this coordinator, for the roster signers: {fingerprint(key.public)}")
+
+
+@app.command("serve")
+def serve(
+    *,
+    settings: SettingsFile = DEFAULT_FILE,
+    ready_file: Annotated[Path | None, typer.Option(help="Write host:port here once councils can connect.")] = None,
+) -> None:
+    """Run the coordinator until it is told to stop (SIGTERM or Ctrl-C).
+
+    Example: coordinator serve --settings /etc/federation/coordinator.yaml
+    """
+    run_server(load_settings(settings), ready_file=ready_file)
+
+
+@enrol.command("list")
+def enrol_list(*, settings: SettingsFile = DEFAULT_FILE, json_: AsJson = False) -> None:
+    """Show who has asked to take part.
+
+    Example: coordinator enrol list
+    """
+    with _opened(settings) as (_, store):
+        rows = store.membership.enrolments()
+    if json_:
+        output.print_json(json.dumps([_enrolment_json(row) for row in rows]))
+        return
+    table = Table("Council", "State", "Fingerprint", "Asked")
+    for row in rows:
+        table.add_row(row.council, row.state, row.fingerprint, time_text(row.requested_at))
+    output.print(table)
+
+
+def _enrolment_json(row: EnrolmentRow) -> dict[str, str]:
+    return {
+        "council": row.council,
+        "state": row.state,
+        "fingerprint": row.fingerprint,
+        "public_key": public_line(row.public_key),
+        "requested_at": time_text(row.requested_at),
+    }
+
+
+Who = Annotated[str, typer.Argument(help="The fingerprint, or the council's code when it has asked once.")]
+
+
+@enrol.command("accept")
+def enrol_accept(who: Who, settings: SettingsFile = DEFAULT_FILE) -> None:
+    """Accept a council's key, once you have compared the fingerprint with the council by telephone.
+
+    Example: coordinator enrol accept "01234 56789 01234 56789 01234 56789 01234 56789"
+    """
+    _decide(who, settings, accept=True)
+
+
+@enrol.command("reject")
+def enrol_reject(who: Who, settings: SettingsFile = DEFAULT_FILE) -> None:
+    """Reject a council's key.
+
+    Example: coordinator enrol reject E06000001
+    """
+    _decide(who, settings, accept=False)
+
+
+def _decide(who: str, settings: Path, *, accept: bool) -> None:
+    with _opened(settings) as (_, store):
+        row = find(store, who)
+        decide(store, row, accept=accept, now=now_utc())
+    word = "accepted for the next roster" if accept else "rejected"
+    output.print(f"{row.council} ({row.fingerprint}) is {word}.")
+
+
+@roster.command("draft")
+def roster_draft(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the unsigned roster.")],
+    settings: SettingsFile = DEFAULT_FILE,
+    days: Annotated[int, typer.Option(min=1, max=90, help="Days it is valid.")] = 90,
+    without: Annotated[list[str] | None, typer.Option(help="Council to leave out; may be repeated.")] = None,
+) -> None:
+    """Write the next roster for its signers: the councils of the last one, and those accepted since.
+
+    Example: coordinator roster draft --out roster.yaml
+    """
+    gone = frozenset(CouncilId(council) for council in without or ())
+    with _opened(settings) as (opened, store):
+        payload = draft_roster(opened, store, load_schema(), now=now_utc(), days=days, without=gone)
+    try:
+        out.write_bytes(payload)
+    except OSError as error:
+        raise FileProblem(f"{out}: the draft cannot be written ({error.strerror}).") from error
+    output.print(f"Wrote {out}. Two signers now sign it with 'federated roster sign'.", markup=False)
+
+
+@roster.command("publish")
+def roster_publish(
+    file: Annotated[Path, typer.Argument(help="The roster, signed by two people.")],
+    settings: SettingsFile = DEFAULT_FILE,
+) -> None:
+    """Check a signed roster and hand it to the councils; a running coordinator picks it up by itself.
+
+    Example: coordinator roster publish roster.dsse
+    """
+    with _opened(settings) as (opened, store):
+        before = load_membership(opened, store, now_utc()).roster
+        published = publish_roster(opened, store, file, now_utc())
+    for sentence in describe_changes(before, published):
+        output.print(sentence, markup=False)
+    output.print(f"Roster {published.epoch} is published: {len(published.councils)} councils.")
+
+
+@agreement.command("add")
+def agreement_add(
+    file: Annotated[Path, typer.Argument(help="The signed agreement.")], settings: SettingsFile = DEFAULT_FILE
+) -> None:
+    """Check a signed agreement and keep it; a running coordinator picks it up by itself.
+
+    Example: coordinator agreement add north-east.dsse
+    """
+    with _opened(settings) as (opened, store):
+        added = add_agreement(opened, store, file, now_utc())
+    output.print(f"Agreement '{added.id}' version {added.version} is in force until {added.valid_to}.", markup=False)
+
+
+@app.command("withdraw")
+def withdraw(
+    plan: Annotated[str, typer.Argument(help="Digest of the plan, 64 hexadecimal digits.")],
+    reason: Annotated[str, typer.Option(help="Why, for its analyst.")],
+    settings: SettingsFile = DEFAULT_FILE,
+) -> None:
+    """Take back a plan on which councils are still deciding; a round that has begun cannot be withdrawn.
+
+    Example: coordinator withdraw 3f2a… --reason "Asked for by the analyst"
+    """
+    with _opened(settings) as (_, store):
+        row = store.proposals.get(_plan_digest(plan))
+        if row is None or row.state not in WAITING:
+            state = "not known here" if row is None else row.state
+            raise PolicyRefusal("withdraw", f"The plan is {state}, so there is nothing to withdraw.")
+        state = next_state(ProposalState(row.state), ProposalEvent.WITHDRAWN)
+        moved = replace(row, state=state.value, rule="withdrawn", reason=f"Withdrawn: {reason}", changed_at=now_utc())
+        if not store.outcomes.moved(moved, before=row.state):
+            raise PolicyRefusal("withdraw", "The plan moved on at the same moment.", remedy="Look at its status.")
+    output.print("The plan is withdrawn; nothing was spent on it.")
+
+
+def _plan_digest(text: str) -> Digest:
+    try:
+        return Digest(bytes.fromhex(text))
+    except ValueError as error:
+        raise FileProblem(f"'{text}' is not a digest of hexadecimal digits.") from error
+
+
+@app.command("status")
+def status(*, settings: SettingsFile = DEFAULT_FILE, json_: AsJson = False) -> None:
+    """Show where things stand: roster, councils connected, proposals, releases, what is owed.
+
+    Example: coordinator status --json
+    """
+    with _opened(settings) as (opened, store):
+        found = read_status(opened, store, now_utc())
+    if json_:
+        output.print_json(json.dumps(found.canonical()))
+    else:
+        _print_status(found)
+
+
+def _print_status(found: Status) -> None:
+    table = Table(show_header=False, box=None)
+    ends = "none in force" if found.roster_epoch is None else f"epoch {found.roster_epoch}, until {found.roster_ends}"
+    table.add_row("Roster", ends)
+    table.add_row("Councils", f"{len(found.connected)} of {found.councils} connected")
+    table.add_row("Agreements", ", ".join(found.agreements) or "none")
+    table.add_row("Enrolments waiting", str(found.enrolments_pending))
+    table.add_row("Proposals", ", ".join(f"{count} {state}" for state, count in found.proposals.items()) or "none")
+    table.add_row("Releases", str(len(found.releases)))
+    table.add_row("Receipts outstanding", str(sum(len(councils) for councils in found.waiting_for_receipt.values())))
+    output.print(table)
+    for problem in found.problems:
+        output.print(f"Not in force: {problem}", markup=False)
+
+
+_MARKS = {Verdict.GOOD: "ok", Verdict.WARNING: "look", Verdict.BAD: "mend"}
+
+
+@app.command("doctor")
+def doctor(*, settings: SettingsFile = DEFAULT_FILE, json_: AsJson = False) -> int:
+    """Check settings, keys, certificate, database, roster and agreements; exits with 3 when something must be mended.
+
+    Example: coordinator doctor
+    """
+    findings = examine(load_settings(settings), now_utc())
+    if json_:
+        output.print_json(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            output.print(f"{_MARKS[finding.verdict]:>4}  {finding.check}: {finding.text}", markup=False)
+    bad = any(finding.verdict is Verdict.BAD for finding in findings)
+    return ExitStatus.INPUT if bad else ExitStatus.OK
+
+
+main = main_of(app)

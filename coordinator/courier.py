@@ -1,0 +1,63 @@
+"""Asking councils something, whatever it is: encode, exchange, decode, and hold the reply against the request."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import TypeAlias, cast
+
+from coordinator.council_link import CouncilLink
+from coordinator.replies import Objection, read_fault
+from protocols.errors import MalformedMessage
+from protocols.identifiers import CouncilId
+from protocols.wire.link_message import Kind, LinkMessage
+
+__all__ = ["Answer", "Courier"]
+
+Answer: TypeAlias = LinkMessage | Objection
+"""A reply of a kind that may answer the request, or why there is none: a fault, or bytes that are no reply."""
+
+
+class Courier:
+    """Carries one kind of request at a time over a link.
+
+    Args:
+        link: To the councils.
+    """
+
+    def __init__(self, link: CouncilLink) -> None:
+        self._link = link
+
+    def connected(self) -> frozenset[CouncilId]:
+        """The councils that could be asked at this moment."""
+        return self._link.connected()
+
+    async def ask(
+        self, kind: Kind, reference: bytes, payloads: Mapping[CouncilId, bytes], *, timeout_s: float
+    ) -> AsyncGenerator[tuple[CouncilId, Answer], None]:
+        """Ask councils and give their answers as they come; close the iterator when leaving early.
+
+        Args:
+            kind: Of the request.
+            reference: Of the request: a plan digest, a round id, or zeros.
+            payloads: What each council is sent.
+            timeout_s: Seconds; see `CouncilLink.exchange`.
+        """
+        requests = {
+            council: LinkMessage(kind=kind, reference=reference, payload=payload).encode()
+            for council, payload in payloads.items()
+        }
+        request = LinkMessage(kind=kind, reference=reference, payload=b"")
+        replies: AsyncIterator[tuple[CouncilId, bytes]] = self._link.exchange(requests, timeout_s=timeout_s)
+        # Every link's `exchange` is an async generator, as its interface asks: it can be closed before its end.
+        generator = cast("AsyncGenerator[tuple[CouncilId, bytes], None]", replies)
+        async with aclosing(generator) as incoming:
+            async for council, reply in incoming:
+                yield council, _read(request, reply)
+
+
+def _read(request: LinkMessage, reply: bytes) -> Answer:
+    try:
+        message = LinkMessage.decode(reply)
+        request.check_reply(message)
+    except MalformedMessage as problem:
+        return Objection(rule="protocol", reason=f"Its reply could not be used: {problem}.")
+    return read_fault(message.payload) if message.kind is Kind.FAULT else message

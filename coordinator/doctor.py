@@ -1,0 +1,115 @@
+"""`coordinator doctor`: everything an operator would otherwise find out one error at a time."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from coordinator.roster import Membership, load_membership, own_identity
+from coordinator.settings import Settings
+from coordinator.store import Store, open_store
+from coordinator.tls import load_certificate
+from federated.errors import FederatedError
+
+__all__ = ["Finding", "Verdict", "examine"]
+
+SOON: Final = timedelta(days=14)
+
+
+class Verdict(StrEnum):
+    """How one check came out."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One check, what it found, and what to do."""
+
+    check: str
+    verdict: Verdict
+    text: str
+
+
+def examine(settings: Settings, now: datetime) -> tuple[Finding, ...]:
+    """Run every check; one that fails does not hide the others."""
+    findings = [
+        _attempt("identity", lambda: f"this coordinator is '{own_identity(settings).id}'"),
+        _certificate(settings, now),
+        _attempt("state folder", lambda: _writable(Path(settings.state))),
+    ]
+    try:
+        store = open_store(settings.database_url)
+    except FederatedError as error:
+        return (*findings, Finding(check="database", verdict=Verdict.BAD, text=error.diagnostics()))
+    try:
+        findings.append(Finding(check="database", verdict=Verdict.GOOD, text="opened and up to date"))
+        findings.extend(_membership(settings, store, now))
+    finally:
+        store.close()
+    return tuple(findings)
+
+
+def _attempt(check: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(check=check, verdict=Verdict.GOOD, text=look())
+    except FederatedError as error:
+        return Finding(check=check, verdict=Verdict.BAD, text=error.diagnostics())
+    except OSError as error:
+        return Finding(check=check, verdict=Verdict.BAD, text=f"{error.filename}: {error.strerror}.")
+
+
+def _writable(folder: Path) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / ".doctor"
+    probe.write_bytes(b"")
+    probe.unlink()
+    return f"{folder} can be written to"
+
+
+def _certificate(settings: Settings, now: datetime) -> Finding:
+    def look() -> str:
+        certificate = load_certificate(Path(settings.tls.key), Path(settings.tls.certificate), now=now)
+        return f"for {', '.join(sorted(certificate.names))}, until {certificate.not_after:%d %B %Y}"
+
+    found = _attempt("certificate", look)
+    if found.verdict is Verdict.GOOD:
+        ends = load_certificate(Path(settings.tls.key), Path(settings.tls.certificate), now=now).not_after
+        if ends - now < SOON:
+            return Finding(check=found.check, verdict=Verdict.WARNING, text=f"{found.text}. Renew it now.")
+    return found
+
+
+def _membership(settings: Settings, store: Store, now: datetime) -> Iterator[Finding]:
+    membership = load_membership(settings, store, now)
+    yield _roster(membership, settings, now)
+    count = len(membership.agreements)
+    verdict = Verdict.GOOD if count else Verdict.WARNING
+    yield Finding(check="agreements", verdict=verdict, text=f"{count} in force")
+    for problem in membership.problems:
+        yield Finding(check="signed files", verdict=Verdict.WARNING, text=problem)
+    waiting = sum(row.state == "pending" for row in store.membership.enrolments())
+    if waiting:
+        text = f"{waiting} waiting; 'coordinator enrol list' shows them"
+        yield Finding(check="enrolments", verdict=Verdict.WARNING, text=text)
+
+
+def _roster(membership: Membership, settings: Settings, now: datetime) -> Finding:
+    roster = membership.roster
+    if roster is None:
+        text = "none in force; draft one with 'coordinator roster draft', have it signed, and publish it"
+        return Finding(check="roster", verdict=Verdict.BAD, text=text)
+    if roster.coordinator_id != settings.id:
+        text = f"it is for the coordinator '{roster.coordinator_id}', not '{settings.id}'"
+        return Finding(check="roster", verdict=Verdict.BAD, text=text)
+    text = f"epoch {roster.epoch}, {len(roster.councils)} councils, until {roster.not_after:%d %B %Y}"
+    ends_soon = roster.not_after - now.date() < SOON
+    return Finding(
+        check="roster",
+        verdict=Verdict.WARNING if ends_soon else Verdict.GOOD,
+        text=f"{text}. Publish the next one now." if ends_soon else text,
+    )

@@ -1,0 +1,95 @@
+"""What the coordinator's parts share: settings, store, link, clock, who takes part, and tasks nobody waits for."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from coordinator.council_link import CouncilLink
+from coordinator.courier import Courier
+from coordinator.progress import ProgressBoard
+from coordinator.roster import Membership
+from coordinator.settings import Settings
+from coordinator.store import Store, StoreThread
+from federated.schema import Schema
+from protocols.identifiers import CouncilId, RandomSource
+
+__all__ = ["Note", "Office"]
+
+Note = Callable[[str, Mapping[str, str | int]], None]
+"""Told what happened, by an event's name and a few fields; never a payload, never a council's figure."""
+
+OWNER_SIZE: Final = 16
+
+
+def _silence(_event: str, _fields: Mapping[str, str | int]) -> None:
+    """Tell nobody."""
+
+
+class Office:
+    """Shared by every part of one running coordinator; used from one event loop.
+
+    Attributes:
+        membership: Roster and agreements in force; replaced as a whole when they change.
+
+    Args:
+        settings: Of this coordinator.
+        store: Opened and up to date.
+        link: To the councils.
+        schema: The data dictionary.
+        clock: Gives the time, UTC.
+        rng: Gives secure random bytes.
+        owner: Name under which rounds are leased; the same after a restart of the same coordinator.
+        membership: Who takes part, at the start.
+        note: Where events are written down.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: Store,
+        link: CouncilLink,
+        schema: Schema,
+        clock: Callable[[], datetime],
+        rng: RandomSource,
+        owner: str,
+        membership: Membership,
+        note: Note = _silence,
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.thread = StoreThread()
+        self.courier = Courier(link)
+        self.board = ProgressBoard(clock)
+        self.schema = schema
+        self.clock = clock
+        self.rng = rng
+        self.owner = owner
+        self.membership = membership
+        self.note = note
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def identities(self) -> Mapping[CouncilId, bytes]:
+        """Public keys of the councils in the current roster."""
+        return self.membership.identities(self.clock())
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something that nobody waits for; what goes wrong in it is written down."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def settle(self, *, timeout_s: float) -> None:
+        """Wait for what runs in the background, for so long; then stop the rest."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            # Its name alone: an unexpected error's message could quote what was being handled.
+            self.note("background_failed", {"error": type(task.exception()).__name__})

@@ -1,0 +1,63 @@
+"""Which councils are here and up to date: each is given the current roster when it connects, before anything else.
+
+A node that has slept through a roster would refuse the next proposal for good, over nothing but its own sleep.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from coordinator.office import Office
+from protocols.identifiers import CouncilId
+
+__all__ = ["Presence"]
+
+Greet = Callable[[CouncilId], Awaitable[None]]
+
+_CONNECTED: Final = "connected"
+
+
+class Presence:
+    """Keeps who has been greeted; used from one event loop.
+
+    Args:
+        office: What the coordinator's parts share.
+        greet: Run once for each connection, before the council counts as ready. None: nobody is greeted, and
+            everyone connected is ready, as in one process.
+    """
+
+    def __init__(self, office: Office, *, greet: Greet | None) -> None:
+        self._office = office
+        self._greet = greet
+        self._greeted: set[CouncilId] = set()
+        self._listeners: set[asyncio.Event] = set()
+
+    def ready(self) -> frozenset[CouncilId]:
+        """The councils to ask at this moment."""
+        connected = self._office.courier.connected()
+        return connected if self._greet is None else connected & self._greeted
+
+    def on_event(self, event: str, fields: Mapping[str, str | int]) -> None:
+        """Hear of a connection; the link calls this."""
+        if event == _CONNECTED:
+            council = CouncilId(str(fields["council"]))
+            self._greeted.discard(council)
+            self._office.background(self._welcome(council))
+
+    def greet_all(self) -> None:
+        """Greet everyone again, as there is a new roster."""
+        for council in sorted(self._office.courier.connected()):
+            self._greeted.discard(council)
+            self._office.background(self._welcome(council))
+
+    def listen(self, changed: asyncio.Event) -> Callable[[], None]:
+        """Have an event set whenever a council becomes ready; call the result to stop."""
+        self._listeners.add(changed)
+        return lambda: self._listeners.discard(changed)
+
+    async def _welcome(self, council: CouncilId) -> None:
+        if self._greet is not None:
+            await self._greet(council)
+        self._greeted.add(council)
+        for changed in self._listeners:
+            changed.set()

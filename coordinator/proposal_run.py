@@ -1,0 +1,285 @@
+"""One proposal from its first asking to its end: collect, open a round, publish, or say why not.
+
+The shell around `coordinator.proposal_states` and `coordinator.choices`: every move is written down before it is
+acted on, so that a restart finds the truth.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from coordinator.choices import AfterRound, Opening, after_round, approvals
+from coordinator.collecting import Collection, proposal_payload
+from coordinator.office import Office
+from coordinator.plan_intake import Submission
+from coordinator.presence import Presence
+from coordinator.progress import RunStage
+from coordinator.proposal_states import WAITING, ProposalEvent, ProposalState, next_state
+from coordinator.publish import Deliveries, council_rows, release_of, release_row, stage_rows
+from coordinator.round_report import RoundOrder, RoundReport
+from coordinator.rounds import RoundDriver
+from coordinator.store import DecisionRow, ProposalRow, RoundRow
+from protocols.identifiers import CouncilId
+
+__all__ = ["Crew", "ProposalRun"]
+
+_LEASE_RENEWALS = 3
+"""A lease is renewed this many times before it would run out."""
+
+
+class _MovedAway(Exception):
+    """Somebody else has moved the proposal: an operator withdrew it, or another coordinator took it over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """Who does the work of a run."""
+
+    presence: Presence
+    driver: RoundDriver
+    deliveries: Deliveries
+
+
+class ProposalRun:
+    """Moves one proposal along; `run` ends when no more can happen without somebody asking.
+
+    Args:
+        office: What the coordinator's parts share.
+        crew: Who does the work.
+        submission: The plan and its manifest.
+        row: The proposal as it stands in the store.
+        kept: Decisions from before a restart.
+    """
+
+    def __init__(
+        self,
+        office: Office,
+        crew: Crew,
+        submission: Submission,
+        row: ProposalRow,
+        kept: Sequence[DecisionRow] = (),
+    ) -> None:
+        self._office = office
+        self._crew = crew
+        self._plan = submission.plan
+        self._digest = submission.plan.digest
+        self._row = row
+        self._roster = office.membership.require_roster()
+        self._collection = Collection(
+            office,
+            crew.presence,
+            plan=submission.plan,
+            roster=self._roster,
+            payload=proposal_payload(submission.plan_envelope, submission.manifest_envelope),
+            kept=kept,
+        )
+
+    @property
+    def state(self) -> ProposalState:
+        """Where the proposal stands."""
+        return ProposalState(self._row.state)
+
+    async def run(self) -> None:
+        """Move the proposal until it has ended."""
+        try:
+            if self.state is ProposalState.RECEIVED:
+                await self._move(ProposalEvent.CIRCULATED)
+            if self.state in WAITING:
+                await self._collect()
+            while self.state is ProposalState.READY:
+                await self._round()
+        except _MovedAway:
+            row = await self._office.thread(self._office.store.proposals.get, self._digest)
+            self._row = row or self._row
+            self._tell_end("withdrawn", row.reason if row else "The proposal is gone.")
+
+    # --- decisions ---
+
+    async def _collect(self) -> None:
+        choice = await self._collection.until_settled(self._still_ours)
+        match choice:
+            case Opening.OPEN:
+                if self.state is not ProposalState.READY:
+                    await self._move(ProposalEvent.ENOUGH_APPROVED)
+            case Opening.HOPELESS:
+                refused = len(self._collection.decisions) - len(approvals(self._collection.decisions))
+                reason = f"Too many councils refused: {refused} of {len(self._plan.eligible)}. Nothing was spent."
+                await self._end(ProposalEvent.TOO_MANY_REFUSED, "too_many_refused", reason)
+            case Opening.EXPIRED:
+                reason = "Too few councils had approved and were connected when the time to decide was over."
+                await self._end(ProposalEvent.TIME_OVER, "collect_by", f"{reason} Nothing was spent.")
+            case Opening.WAIT:
+                await self._end_overtaken()
+
+    async def _still_ours(self) -> bool:
+        """Whether the proposal stands as we left it: an operator may have withdrawn it."""
+        row = await self._office.thread(self._office.store.proposals.get, self._digest)
+        return row is not None and row.state == self._row.state
+
+    async def _end_overtaken(self) -> None:
+        if not self._collection.overtaken():
+            raise _MovedAway
+        reason = "The list of councils has changed since the question was planned. Plan it again; nothing was spent."
+        await self._end(ProposalEvent.OVERTAKEN, "roster_changed", reason)
+
+    # --- rounds ---
+
+    async def _round(self) -> None:
+        if self._collection.overtaken():
+            await self._end_overtaken()
+            return
+        office = self._office
+        earlier = await office.thread(office.store.rounds.of_plan, self._digest)
+        order = RoundOrder.make(
+            self._plan,
+            self._roster,
+            approvals(self._collection.decisions),
+            attempt=len(earlier) + 1,
+            rng=office.rng,
+        )
+        opened = await self._open(order)
+        report = await self._drive(order)
+        contributed = () if report.result is None else report.result.u3
+        over = [council for council in order.councils if council not in contributed]
+        if over:
+            reason = report.reason or "The round went on without this council."
+            office.background(self._crew.driver.abort(order.sid, over, reason))
+        if report.result is None:
+            await self._aborted(report, opened)
+        else:
+            await self._publish(report, opened)
+
+    async def _open(self, order: RoundOrder) -> RoundRow:
+        now = self._office.clock()
+        opened = RoundRow(
+            sid=order.sid,
+            plan_digest=self._digest,
+            attempt=order.attempt,
+            stage=RunStage.ADVERTISE_KEYS.label,
+            lease_owner=self._office.owner,
+            lease_until=now + timedelta(seconds=self._office.settings.proposals.lease),
+            started_at=now,
+        )
+        before, row = self._next(ProposalEvent.ROUND_OPENED)
+        await self._write(self._office.store.outcomes.opened, row, opened, before=before)
+        return opened
+
+    async def _drive(self, order: RoundOrder) -> RoundReport:
+        stage = [RunStage.ADVERTISE_KEYS]
+        driving = asyncio.create_task(self._crew.driver.run(order, entered=stage.append))
+        keeping = asyncio.create_task(self._keep_lease(order, stage))
+        try:
+            await asyncio.wait({driving, keeping}, return_when=asyncio.FIRST_COMPLETED)
+            if driving.done():
+                return driving.result()
+            keeping.result()
+            raise _MovedAway
+        finally:
+            driving.cancel()
+            keeping.cancel()
+            await asyncio.gather(driving, keeping, return_exceptions=True)
+
+    async def _keep_lease(self, order: RoundOrder, stage: Sequence[RunStage]) -> None:
+        """Extend the lease while it is ours; returns when somebody else has ended the round."""
+        office = self._office
+        lease = office.settings.proposals.lease
+        while True:
+            await asyncio.sleep(lease / _LEASE_RENEWALS)
+            until = office.clock() + timedelta(seconds=lease)
+            renew = office.store.rounds.renew
+            if not await office.thread(renew, order.sid, stage=stage[-1].label, owner=office.owner, until=until):
+                return
+
+    async def _aborted(self, report: RoundReport, opened: RoundRow) -> None:
+        choice = after_round(
+            charged=report.charged,
+            attempt=report.order.attempt,
+            attempts=self._plan.terms.attempts,
+            now=self._office.clock(),
+            return_by=self._plan.terms.return_by,
+        )
+        again = choice is AfterRound.INVITE_AGAIN
+        spent = (
+            "Councils that were asked for their masked input stay charged." if report.charged else "Nothing was spent."
+        )
+        reason = f"{report.reason} The round ended in the stage '{report.stage.label}' without a release. {spent}"
+        event = ProposalEvent.ROUND_FREE_FAILURE if again else ProposalEvent.ROUND_FAILED
+        before, row = self._next(event, rule=report.rule, reason=reason)
+        ended = self._ended(opened, report, "aborted", reason)
+        await self._write(
+            self._office.store.outcomes.aborted,
+            row,
+            ended,
+            before=before,
+            councils=council_rows(report),
+            stages=stage_rows(report),
+        )
+        if again:
+            self._office.board.publish(
+                self._digest, report.stage, rule=report.rule, message=f"{reason} Inviting again."
+            )
+        else:
+            self._tell_end(report.rule, reason)
+
+    async def _publish(self, report: RoundReport, opened: RoundRow) -> None:
+        office = self._office
+        now = office.clock()
+        decisions = dict(self._collection.decisions)
+        release = await asyncio.to_thread(release_of, report, decisions, schema=office.schema, now=now)
+        kept = release_row(release, report, now)
+        contributors = tuple(CouncilId(item.council) for item in release.councils if item.outcome == "contributed")
+        before, row = self._next(ProposalEvent.PUBLISHED)
+        await self._write(
+            office.store.outcomes.released,
+            row,
+            self._ended(opened, report, "released", ""),
+            kept,
+            before=before,
+            councils=council_rows(report),
+            stages=stage_rows(report),
+            owed_to=contributors,
+        )
+        # The councils first: nobody hears of an answer that is not on its way to those who gave it.
+        office.background(self._crew.deliveries.deliver(kept, contributors))
+        message = f"The answer is published; {release.contributed} of {len(release.councils)} councils are in it."
+        office.board.publish(
+            self._digest, RunStage.PUBLISHED, message=message, final=True, release_digest=release.digest
+        )
+
+    # --- moves ---
+
+    def _next(self, event: ProposalEvent, *, rule: str = "", reason: str = "") -> tuple[str, ProposalRow]:
+        state = next_state(self.state, event)
+        return self._row.state, replace(
+            self._row, state=state.value, rule=rule, reason=reason, changed_at=self._office.clock()
+        )
+
+    async def _move(self, event: ProposalEvent, *, rule: str = "", reason: str = "") -> None:
+        before, row = self._next(event, rule=rule, reason=reason)
+        kept = self._collection.take_unsaved()
+        await self._write(self._office.store.outcomes.moved, row, before=before, kept=kept)
+
+    async def _write(self, write: Callable[..., bool], row: ProposalRow, *args: object, **options: object) -> None:
+        """Write a move; refuse to go on when the proposal was not where we left it."""
+        if not await self._office.thread(write, row, *args, **options):
+            raise _MovedAway
+        self._row = row
+
+    async def _end(self, event: ProposalEvent, rule: str, reason: str) -> None:
+        await self._move(event, rule=rule, reason=reason)
+        self._tell_end(rule, reason)
+
+    def _tell_end(self, rule: str, reason: str) -> None:
+        self._office.board.publish(self._digest, RunStage.ABORTED, rule=rule, message=reason, final=True)
+
+    def _ended(self, opened: RoundRow, report: RoundReport, outcome: str, reason: str) -> RoundRow:
+        return replace(
+            opened,
+            stage=report.stage.label,
+            lease_owner=None,
+            lease_until=None,
+            ended_at=self._office.clock(),
+            outcome=outcome,
+            reason=reason,
+        )

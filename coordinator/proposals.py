@@ -1,0 +1,267 @@
+"""The proposal desk: what analysts hand in becomes runs, and the identical question is answered from the store.
+
+One desk for each coordinator. It decides what a submission leads to – a new run, one under way, or a release that
+exists already – and starts, resumes and stops runs.
+"""
+
+import asyncio
+from dataclasses import replace
+from typing import Final
+
+from coordinator.office import Office
+from coordinator.plan_intake import Submission, open_submission
+from coordinator.progress import RunStage
+from coordinator.proposal_run import Crew, ProposalRun
+from coordinator.proposal_states import OPEN, WAITING, ProposalEvent, ProposalState, next_state
+from coordinator.store import DecisionRow, ProposalRow, ReleaseRow, RoundRow
+from federated.errors import FederatedError, InternalError, PolicyRefusal
+from federated.plan import Plan
+from federated.release import open_release
+from protocols.identifiers import Digest
+
+__all__ = ["ProposalDesk"]
+
+STOPPED: Final = "The coordinator stopped during this round. What was spent stays spent."
+
+
+class ProposalDesk:
+    """Takes submissions and keeps their runs.
+
+    Args:
+        office: What the coordinator's parts share.
+        crew: Who does the work of runs.
+    """
+
+    def __init__(self, office: Office, crew: Crew) -> None:
+        self._office = office
+        self._crew = crew
+        self._runs: dict[Digest, tuple[Plan, asyncio.Task[None]]] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def submit(self, plan_envelope: bytes, manifest_envelope: bytes, *, refresh: bool = False) -> Digest:
+        """Take a signed plan.
+
+        Args:
+            plan_envelope: DSSE envelope of the plan.
+            manifest_envelope: DSSE envelope of its manifest.
+            refresh: Ask afresh, at a new charge, even where the answer to the identical question is here.
+
+        Returns:
+            Digest of the plan whose run to watch: this one's, or that of a run of the identical question.
+
+        Raises:
+            FederatedError: It cannot be taken; names the rule.
+        """
+        office = self._office
+        submission = await asyncio.to_thread(
+            open_submission,
+            plan_envelope,
+            manifest_envelope,
+            membership=office.membership,
+            schema=office.schema,
+            now=office.clock(),
+        )
+        async with self._one_at_a_time:  # two identical questions at once would both be charged
+            return await self._place(submission, refresh=refresh)
+
+    async def ensure_watchable(self, plan_digest: Digest) -> None:
+        """Make the end of a proposal from before a restart visible on the board."""
+        board = self._office.board
+        if board.known(plan_digest):
+            return
+        row = await self._office.thread(self._office.store.proposals.get, plan_digest)
+        if row is None or row.state in OPEN:
+            return
+        release = await self._office.thread(self._office.store.releases.of_plan, plan_digest)
+        board.begin(plan_digest)
+        if release is None:
+            board.publish(plan_digest, RunStage.ABORTED, rule=row.rule, message=row.reason, final=True)
+        else:
+            self._show_stored(plan_digest, release)
+
+    async def recover(self) -> None:
+        """After a start: end the rounds nobody drives, go on with proposals that were waiting."""
+        office = self._office
+        abandoned = await office.thread(office.store.rounds.abandoned, owner=office.owner, now=office.clock())
+        for found in abandoned:
+            await self._abandon(found)
+        waiting = await office.thread(office.store.proposals.in_states, sorted(WAITING))
+        for row in waiting:
+            await self._resume(row)
+
+    async def stop(self) -> None:
+        """Stop every run where it stands; `recover` goes on from there."""
+        for _plan, task in self._runs.values():
+            task.cancel()
+        await asyncio.gather(*(task for _plan, task in self._runs.values()), return_exceptions=True)
+
+    async def end_own_rounds(self) -> None:
+        """End the rounds under way here, and tell their councils; run before the link closes."""
+        office = self._office
+        for found in await office.thread(office.store.rounds.abandoned, owner=office.owner, now=office.clock()):
+            await self._abandon(found)
+
+    # --- what a submission leads to ---
+
+    async def _place(self, submission: Submission, *, refresh: bool) -> Digest:
+        plan = submission.plan
+        known = await self._office.thread(self._office.store.proposals.get, plan.digest)
+        if known is not None and known.state in WAITING and plan.digest not in self._runs:
+            await self._continue(submission, known)
+            return plan.digest
+        if known is not None and known.state in {*OPEN, ProposalState.RELEASED}:
+            await self.ensure_watchable(plan.digest)
+            return plan.digest
+        if not refresh:
+            stored = await self._stored(plan)
+            if stored is not None:
+                self._office.board.begin(plan.digest)
+                self._show_stored(plan.digest, stored)
+                return plan.digest
+            under_way = self._same_question(plan)
+            if under_way is not None:
+                return under_way
+        if known is None:
+            await self._accept(submission)
+        else:
+            await self._again(submission, known)
+        return plan.digest
+
+    async def _stored(self, plan: Plan) -> ReleaseRow | None:
+        """The newest release of the identical question, put to the same councils under the same agreement."""
+        row = await self._office.thread(self._office.store.releases.of_question, plan.query_digest)
+        if row is None or row.agreement_id != plan.agreement_id:
+            return None
+        asked = {record.council for record in open_release(row.content).councils}
+        return row if asked == set(plan.eligible) else None
+
+    def _same_question(self, plan: Plan) -> Digest | None:
+        for digest, (other, _task) in self._runs.items():
+            same = (other.query_digest, other.agreement_digest) == (plan.query_digest, plan.agreement_digest)
+            if same and digest != plan.digest:
+                return digest
+        return None
+
+    async def _accept(self, submission: Submission) -> None:
+        plan, now = submission.plan, self._office.clock()
+        row = ProposalRow(
+            plan_digest=plan.digest,
+            query_digest=plan.query_digest,
+            agreement_digest=plan.agreement_digest,
+            analyst=submission.analyst,
+            plan_envelope=submission.plan_envelope,
+            manifest_envelope=submission.manifest_envelope,
+            state=ProposalState.RECEIVED.value,
+            received_at=now,
+            changed_at=now,
+        )
+        if not await self._office.thread(self._office.store.proposals.add, row):
+            raise InternalError("The plan was kept by somebody else at the same moment.", remedy="Submit it again.")
+        self._start(submission, row, ())
+
+    async def _again(self, submission: Submission, known: ProposalRow) -> None:
+        """Run a plan once more whose last round failed: its analyst has handed it in again, so means it."""
+        plan, office = submission.plan, self._office
+        if known.state != ProposalState.FAILED:
+            raise PolicyRefusal(
+                "plan_used",
+                f"This plan was handed in before and is {known.state}: {known.reason}",
+                remedy="Plan the question again, which makes a new plan.",
+            )
+        rounds = await office.thread(office.store.rounds.of_plan, plan.digest)
+        if len(rounds) >= plan.terms.attempts:
+            raise PolicyRefusal(
+                "attempts",
+                f"This plan has had its {len(rounds)} attempt(s). {known.reason}",
+                remedy="Plan the question again, which makes a new plan.",
+            )
+        state = next_state(ProposalState.FAILED, ProposalEvent.ASKED_AGAIN)
+        row = replace(known, state=state.value, rule="", reason="", changed_at=office.clock())
+        if not await office.thread(office.store.outcomes.moved, row, before=known.state):
+            raise InternalError("The plan was moved by somebody else at the same moment.", remedy="Submit it again.")
+        await self._continue(submission, row)
+
+    def _show_stored(self, plan_digest: Digest, release: ReleaseRow) -> None:
+        cut_off = release.data_cut_off or "not stated"
+        self._office.board.publish(
+            plan_digest,
+            RunStage.PUBLISHED,
+            message=f"This is the stored answer to the identical question, at no cost. Data cut-off: {cut_off}.",
+            final=True,
+            release_digest=release.digest,
+        )
+
+    # --- runs ---
+
+    def _start(self, submission: Submission, row: ProposalRow, kept: tuple[DecisionRow, ...]) -> None:
+        digest = submission.plan.digest
+        self._office.board.begin(digest)
+        self._office.board.publish(digest, RunStage.ACCEPTED, message="The plan is accepted.")
+        run = ProposalRun(self._office, self._crew, submission, row, kept)
+        task = asyncio.create_task(self._guard(run, digest), name=f"proposal {digest.hex()[:12]}")
+        self._runs[digest] = (submission.plan, task)
+
+        def forget(_task: asyncio.Task[None]) -> None:
+            self._runs.pop(digest, None)
+
+        task.add_done_callback(forget)
+
+    async def _guard(self, run: ProposalRun, digest: Digest) -> None:
+        """Let nothing that goes wrong in one run reach another, or leave its watchers waiting."""
+        try:
+            await run.run()
+        except FederatedError as error:
+            self._office.note("run_failed", {"plan": digest.hex(), "code": error.code})
+            message = error.diagnostics()
+        except Exception as error:  # noqa: BLE001 - the outermost loop of a run: its watchers must be told
+            self._office.note("run_failed", {"plan": digest.hex(), "code": type(error).__name__})
+            message = f"Something unexpected happened in the coordinator ({type(error).__name__}). Please report it."
+        else:
+            return
+        await self.end_round_of(digest)
+        self._office.board.publish(digest, RunStage.ABORTED, rule="internal", message=message, final=True)
+
+    async def end_round_of(self, digest: Digest) -> None:
+        """End what a run has left open when it failed in the middle of a round."""
+        for found in await self._office.thread(self._office.store.rounds.of_plan, digest):
+            if found.outcome == "running":
+                await self._abandon(found)
+
+    async def _abandon(self, found: RoundRow) -> None:
+        office = self._office
+        proposal = await office.thread(office.store.proposals.get, found.plan_digest)
+        if proposal is None:
+            return
+        now = office.clock()
+        ended = replace(found, lease_owner=None, lease_until=None, ended_at=now, outcome="aborted", reason=STOPPED)
+        failed = next_state(ProposalState.RUNNING, ProposalEvent.ROUND_FAILED)
+        row = replace(proposal, state=failed.value, rule="coordinator_stopped", reason=STOPPED, changed_at=now)
+        if await office.thread(office.store.outcomes.aborted, row, ended, before=ProposalState.RUNNING.value):
+            office.note("round_abandoned", {"sid": found.sid.hex()})
+            decisions = await office.thread(office.store.proposals.decisions, found.plan_digest)
+            councils = [decision.council for decision in decisions if decision.decision == "approved"]
+            office.background(self._crew.driver.abort(found.sid, councils, STOPPED))
+
+    async def _resume(self, row: ProposalRow) -> None:
+        office = self._office
+        try:
+            submission = await asyncio.to_thread(
+                open_submission,
+                row.plan_envelope,
+                row.manifest_envelope,
+                membership=office.membership,
+                schema=office.schema,
+                now=office.clock(),
+            )
+        except FederatedError as error:
+            state = next_state(ProposalState(row.state), ProposalEvent.OVERTAKEN)
+            ended = replace(
+                row, state=state.value, rule=error.code, reason=error.diagnostics(), changed_at=office.clock()
+            )
+            await office.thread(office.store.outcomes.moved, ended, before=row.state)
+            return
+        await self._continue(submission, row)
+
+    async def _continue(self, submission: Submission, row: ProposalRow) -> None:
+        office = self._office
+        self._start(submission, row, await office.thread(office.store.proposals.decisions, row.plan_digest))

@@ -1,0 +1,279 @@
+"""Who takes part, as the coordinator hands it on: the roster and the agreements, each checked before it is served.
+
+The coordinator neither signs nor decides any of it. It checks only so that a mistake is met here, by its operator,
+and not in three hundred councils.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from coordinator.settings import Settings
+from coordinator.store import AgreementRow, EnrolmentRow, RosterRow, Store
+from federated.agreement import Agreement, open_agreement
+from federated.errors import FederatedError, FileProblem, PolicyRefusal
+from federated.keys import read_private_key
+from federated.roster import (
+    LONGEST,
+    ROSTER_TYPE,
+    Coordinator,
+    Roster,
+    RosterEntry,
+    open_roster,
+    parse_roster,
+    roster_payload,
+)
+from federated.schema import Schema
+from federated.signing import open_envelope
+from protocols.identifiers import CouncilId, Digest
+
+__all__ = [
+    "Membership",
+    "SignedAgreement",
+    "add_agreement",
+    "draft_roster",
+    "load_membership",
+    "membership_mark",
+    "own_identity",
+    "publish_roster",
+]
+
+_FILE_LIMIT: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedAgreement:
+    """An agreement in force, with the file its signers signed."""
+
+    agreement: Agreement
+    envelope: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """Everything in force at one moment.
+
+    Attributes:
+        roster: None until one has been published, or when the last one has expired.
+        roster_envelope: The roster as signed; empty without one.
+        agreements: By digest; of each id the highest version alone.
+        problems: Files that are not in force, each in one sentence for the operator.
+    """
+
+    roster: Roster | None = None
+    roster_envelope: bytes = field(default=b"", repr=False)
+    agreements: Mapping[Digest, SignedAgreement] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    def identities(self, now: datetime) -> Mapping[CouncilId, bytes]:
+        """Public keys of the councils whose entry is valid today."""
+        if self.roster is None:
+            return {}
+        return {council: entry.public_key for council, entry in self.roster.councils.items() if entry.valid(now)}
+
+    def require_roster(self) -> Roster:
+        """The roster in force.
+
+        Raises:
+            PolicyRefusal: `no_roster`.
+        """
+        if self.roster is None:
+            raise PolicyRefusal(
+                "no_roster",
+                "The coordinator has no list of councils that is in force.",
+                remedy="Ask its operator to publish the signed roster.",
+            )
+        return self.roster
+
+    def require_agreement(self, digest: Digest) -> SignedAgreement:
+        """The agreement of that digest.
+
+        Raises:
+            PolicyRefusal: `agreement`.
+        """
+        found = self.agreements.get(digest)
+        if found is None:
+            raise PolicyRefusal(
+                "agreement",
+                "The plan names an agreement that the coordinator does not have in force.",
+                remedy="Fetch the agreements in force and plan the question again.",
+            )
+        return found
+
+
+def load_membership(settings: Settings, store: Store, now: datetime) -> Membership:
+    """Open the newest roster of the store and every file of the agreements folder."""
+    problems: list[str] = []
+    row = store.membership.latest_roster()
+    roster = None
+    if row is not None:
+        try:
+            roster = open_roster(row.envelope, settings.trust, now, known=None)
+        except FederatedError as problem:
+            problems.append(problem.diagnostics())
+    agreements = _agreements(settings, now, problems)
+    return Membership(
+        roster=roster,
+        roster_envelope=b"" if row is None or roster is None else row.envelope,
+        agreements={signed.agreement.digest: signed for signed in agreements},
+        problems=tuple(problems),
+    )
+
+
+def membership_mark(settings: Settings, store: Store, now: datetime) -> object:
+    """Equal for as long as `load_membership` would give the same; far cheaper to find out."""
+    files = sorted(Path(settings.agreements).glob("*"))
+    stats = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files if path.is_file()]
+    return store.membership.latest_epoch(), tuple(stats), now.date()
+
+
+def _agreements(settings: Settings, now: datetime, problems: list[str]) -> Iterable[SignedAgreement]:
+    newest: dict[str, SignedAgreement] = {}
+    for path in sorted(Path(settings.agreements).glob("*")):
+        if not path.is_file() or path.name.startswith("."):
+            continue
+        try:
+            envelope = _read(path)
+            agreement = open_agreement(envelope, settings.trust, now)
+        except FederatedError as problem:
+            problems.append(f"{path.name}: {problem.diagnostics()}")
+            continue
+        known = newest.get(agreement.id)
+        if known is None or agreement.version > known.agreement.version:
+            newest[agreement.id] = SignedAgreement(agreement=agreement, envelope=envelope)
+    return newest.values()
+
+
+def add_agreement(settings: Settings, store: Store, path: Path, now: datetime) -> Agreement:
+    """Check a signed agreement, keep it, and put it into the agreements folder.
+
+    Raises:
+        FederatedError: It is not in force, or not signed by the pinned keys.
+    """
+    envelope = _read(path)
+    agreement = open_agreement(envelope, settings.trust, now)
+    folder = Path(settings.agreements)
+    target = folder / f"{agreement.id}-{agreement.version}.dsse"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if target.resolve() != path.resolve():
+            target.write_bytes(envelope)
+    except OSError as error:
+        raise FileProblem(f"{target}: the agreement cannot be written ({error.strerror}).") from error
+    row = AgreementRow(digest=agreement.digest, agreement_id=agreement.id, envelope=envelope, added_at=now)
+    store.membership.add_agreement(row)
+    return agreement
+
+
+def publish_roster(settings: Settings, store: Store, path: Path, now: datetime) -> Roster:
+    """Check a signed roster and keep it; a running coordinator hands it on within seconds.
+
+    Raises:
+        FederatedError: Not signed by enough pinned people, older than the last one, out of date, or another
+            coordinator's.
+    """
+    envelope = _read(path)
+    last = store.membership.latest_roster()
+    known = None if last is None else (last.epoch, last.digest)
+    roster = open_roster(envelope, settings.trust, now, known)
+    _check_ours(roster, settings, path)
+    store.membership.add_roster(RosterRow(epoch=roster.epoch, digest=roster.digest, envelope=envelope, accepted_at=now))
+    return roster
+
+
+def _check_ours(roster: Roster, settings: Settings, path: Path) -> None:
+    own = own_identity(settings)
+    if roster.coordinator.id != own.id or roster.coordinator.public_key != own.public_key:
+        raise FileProblem(
+            f"{path}: this roster is for the coordinator '{roster.coordinator.id}' with another key or name; "
+            f"this one is '{own.id}'.",
+            remedy="Draft it here with 'coordinator roster draft' and have that draft signed.",
+        )
+
+
+def own_identity(settings: Settings) -> Coordinator:
+    """This coordinator as a roster names it.
+
+    Raises:
+        FileProblem: Its key cannot be read.
+    """
+    key = read_private_key(Path(settings.key))
+    return Coordinator(id=settings.id, name=settings.name, public_key=key.public)
+
+
+def draft_roster(
+    settings: Settings,
+    store: Store,
+    schema: Schema,
+    *,
+    now: datetime,
+    days: int,
+    without: frozenset[CouncilId] = frozenset(),
+) -> bytes:
+    """Write the next roster, for its signers to check and sign: the last one's councils and those accepted since.
+
+    Args:
+        settings: Of this coordinator.
+        store: Last roster and enrolments.
+        schema: Names and regions of councils.
+        now: Time.
+        days: Days of validity, at most 90.
+        without: Councils to leave out.
+
+    Raises:
+        FileProblem: No council is left, or a council accepted is not in the list of English councils.
+    """
+    last = store.membership.latest_roster()
+    start = now.date()
+    end = start + min(timedelta(days=days), LONGEST)
+    entries = {} if last is None else _entries_of(last, settings)
+    for enrolment in store.membership.enrolments():
+        known = entries.get(enrolment.council)
+        if enrolment.state == "accepted" and (known is None or known.public_key != enrolment.public_key):
+            entries[enrolment.council] = _entry(enrolment, schema, start, end)
+    kept = [replace(entry, valid_to=end) for council, entry in sorted(entries.items()) if council not in without]
+    if not kept:
+        raise FileProblem(
+            "There is no council to put into the roster.",
+            remedy="Accept enrolments first: 'coordinator enrol list' shows them.",
+        )
+    epoch = 1 if last is None else last.epoch + 1
+    return roster_payload(
+        epoch=epoch, not_before=start, not_after=end, coordinator=own_identity(settings), councils=kept
+    )
+
+
+def _entries_of(last: RosterRow, settings: Settings) -> dict[CouncilId, RosterEntry]:
+    # Not `open_roster`: a roster that has just expired is exactly what the next one is drafted from.
+    trust = settings.trust
+    payload = open_envelope(last.envelope, ROSTER_TYPE, trust.roster, trust.roster_threshold).payload
+    return dict(parse_roster(payload).councils)
+
+
+def _entry(enrolment: EnrolmentRow, schema: Schema, start: date, end: date) -> RosterEntry:
+    council = schema.councils.get(enrolment.council)
+    if council is None:
+        raise FileProblem(
+            f"{enrolment.council} is not the code of an English council in the data dictionary.",
+            remedy="Reject its enrolment, or install the data dictionary that has it.",
+        )
+    return RosterEntry(
+        id=council.id,
+        name=council.name,
+        region=council.region,
+        public_key=enrolment.public_key,
+        valid_from=start,
+        valid_to=end,
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_FILE_LIMIT + 1)
+    except OSError as error:
+        raise FileProblem(
+            f"{path}: the signed file cannot be read ({error.strerror}).", remedy="Check its name and rights."
+        ) from error

@@ -1,0 +1,138 @@
+"""A round as it is ordered, and what is said about it afterwards."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, Self, TypeAlias
+
+from coordinator.progress import RunStage
+from federated.plan import Plan
+from federated.roster import Roster
+from protocols.encoding import canonical_json
+from protocols.identifiers import CouncilId, RandomSource, RoundId
+from protocols.secagg import RoundContext, SecureSum, round_id
+
+__all__ = ["Outcome", "RoundOrder", "RoundReport", "StageTime", "Standing"]
+
+NONCE_SIZE: Final = 32
+
+Outcome: TypeAlias = Literal["contributed", "refused", "unreachable", "dropped"]
+"""What became of a council, in the words of a release."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundOrder:
+    """A round to be driven.
+
+    Attributes:
+        plan: Signed and opened.
+        roster: In force, and the one the plan names.
+        councils: Those that approved.
+        attempt: From 1.
+        nonce: 32 fresh random bytes.
+        sid: Session id, from the above.
+    """
+
+    plan: Plan
+    roster: Roster
+    councils: tuple[CouncilId, ...]
+    attempt: int
+    nonce: bytes
+    sid: RoundId
+
+    @classmethod
+    def make(
+        cls, plan: Plan, roster: Roster, councils: Sequence[CouncilId], *, attempt: int, rng: RandomSource
+    ) -> Self:
+        """Draw a nonce and name the round."""
+        nonce = rng(NONCE_SIZE)
+        sid = round_id(
+            plan_digest=plan.digest,
+            roster_digest=roster.digest,
+            coordinator_id=roster.coordinator_id,
+            attempt=attempt,
+            nonce=nonce,
+        )
+        return cls(plan=plan, roster=roster, councils=tuple(councils), attempt=attempt, nonce=nonce, sid=sid)
+
+    def context(self) -> RoundContext:
+        """The round as the protocol knows it."""
+        return RoundContext(
+            sid=self.sid,
+            plan_digest=self.plan.digest,
+            eligible=self.plan.eligible,
+            identities={council: self.key(council) for council in self.plan.eligible},
+            rules=self.plan.rules,
+            ring=self.plan.ring,
+            cells=self.plan.cells,
+        )
+
+    def key(self, council: CouncilId) -> bytes:
+        """A council's public key in the roster."""
+        return self.roster.councils[council].public_key
+
+    def invitation(self) -> bytes:
+        """Payload of the INVITE."""
+        return canonical_json(
+            {
+                "version": 1,
+                "plan_digest": self.plan.digest.hex(),
+                "attempt": self.attempt,
+                "nonce": self.nonce.hex(),
+                "roster_epoch": self.roster.epoch,
+                "coordinator_id": self.roster.coordinator_id,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What became of one council that was invited.
+
+    Attributes:
+        joined: It is in U1.
+        outcome: As releases say it.
+        stage: Where it was lost, or the last stage.
+        rule: Its rule or fault code, where it gave one.
+        reason: In words.
+    """
+
+    joined: bool
+    outcome: Outcome
+    stage: RunStage
+    rule: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageTime:
+    """How long one stage took, in microseconds."""
+
+    stage: RunStage
+    microseconds: int
+    asked: int
+    answered: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundReport:
+    """How a round went.
+
+    Attributes:
+        order: What was ordered.
+        result: The sum over U3; None when the round ended without one.
+        standings: Of every council invited.
+        stage: The stage it ended in.
+        charged: Some council may have spent its budget on it.
+        rule: Why it ended without a sum, by name.
+        reason: The same in words.
+        times: Of each stage entered.
+    """
+
+    order: RoundOrder
+    result: SecureSum | None = field(repr=False)
+    standings: Mapping[CouncilId, Standing]
+    stage: RunStage
+    charged: bool
+    rule: str
+    reason: str
+    times: tuple[StageTime, ...]

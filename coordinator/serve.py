@@ -1,0 +1,250 @@
+"""`coordinator serve`: the centre behind TLS, with link, enrolment and the analysts' service, until told to stop."""
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from coordinator.analyst_service import AnalystService
+from coordinator.centre import Centre
+from coordinator.enrolment import record_key
+from coordinator.grpc_enrolment import EnrolmentService
+from coordinator.grpc_link import GrpcLink
+from coordinator.grpc_server import serving
+from coordinator.link_connection import Record
+from coordinator.office import OWNER_SIZE, Note, Office
+from coordinator.roster import load_membership, own_identity
+from coordinator.settings import Settings
+from coordinator.store import Store, open_store
+from coordinator.tls import ServerCertificate, load_certificate
+from federated.errors import FileProblem
+from federated.schema import load_schema
+from federated.shell import now_utc
+from protocols.identifiers import CouncilId
+
+__all__ = ["CONNECTIONS_FILE", "json_log", "run_server", "state_folder"]
+
+CONNECTIONS_FILE: Final = "connections.json"
+_LOOK_S: Final = 1.0
+"""How often a running coordinator looks for a newly published roster or agreement."""
+
+
+def run_server(
+    settings: Settings, *, ready_file: Path | None = None, record: Record | None = None, log: Note | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: Of this coordinator.
+        ready_file: Where to write ``host:port`` once councils can connect.
+        record: Shown everything that passes over the link; for tests that look for what must not be there.
+        log: Where events go; JSON lines on standard error when left out.
+
+    Raises:
+        FederatedError: A file or the address cannot be used.
+    """
+    own_identity(settings)  # a missing key is met now, not when the next roster is drafted
+    tls = settings.tls
+    certificate = load_certificate(Path(tls.key), Path(tls.certificate), now=now_utc())
+    with state_folder(settings) as folder:
+        store = open_store(settings.database_url)
+        try:
+            server = _Server(
+                settings, certificate=certificate, store=store, folder=folder, note=log or json_log(), record=record
+            )
+            asyncio.run(server.run(ready_file))
+        finally:
+            store.close()
+
+
+@contextmanager
+def state_folder(settings: Settings) -> Iterator[Path]:
+    """The state folder, held by this process alone.
+
+    Raises:
+        FileProblem: It cannot be written to, or another coordinator uses it.
+    """
+    folder = Path(settings.state)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(folder / "coordinator.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise FileProblem(
+            f"{folder}: the state folder cannot be used ({error.strerror}).",
+            remedy="Check that the account that runs the coordinator may write to it.",
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise FileProblem(
+            f"{folder}: another coordinator is using this state folder.", remedy="Stop the other one first."
+        ) from error
+    try:
+        yield folder
+    finally:
+        os.close(lock)  # closing lets go of the lock
+
+
+def json_log() -> Note:
+    """Events as JSON lines on standard error: names and a few fields, never a payload."""
+    structlog.configure(
+        processors=[structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logger = structlog.get_logger()
+
+    def note(event: str, fields: Mapping[str, str | int]) -> None:
+        logger.msg(event, **fields)
+
+    return note
+
+
+def _owner(folder: Path) -> str:
+    """Name under which this state folder's coordinator leases rounds; the same after a restart."""
+    path = folder / "owner"
+    if not path.exists():
+        path.write_text(os.urandom(OWNER_SIZE).hex(), encoding="ascii")
+    return path.read_text(encoding="ascii").strip()
+
+
+class _Late:
+    """Stands in for what exists only once the link does: the office's keys, and who hears of connections."""
+
+    def __init__(self) -> None:
+        self.office: Office | None = None
+        self.note: Note | None = None
+
+    def identities(self) -> Mapping[CouncilId, bytes]:
+        """Public keys of the roster in force."""
+        return {} if self.office is None else self.office.identities()
+
+    def hear(self, event: str, fields: Mapping[str, str | int]) -> None:
+        """Pass an event of the link on."""
+        if self.note is not None:
+            self.note(event, fields)
+
+
+class _Server:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        certificate: ServerCertificate,
+        store: Store,
+        folder: Path,
+        note: Note,
+        record: Record | None,
+    ) -> None:
+        self._settings = settings
+        self._certificate = certificate
+        self._store = store
+        self._folder = folder
+        self._note = note
+        self._record = record
+        self._clock: Callable[[], datetime] = now_utc
+        self._wake: asyncio.Event = asyncio.Event()
+        self._stopping = False
+        self._told: frozenset[CouncilId] | None = None
+
+    async def run(self, ready_file: Path | None) -> None:
+        late = _Late()
+        link = self._link(late)
+        office = self._office(link)
+        centre = Centre(office)
+        late.office, late.note = office, self._heard(centre)
+        self._listen_to_signals()
+        address = f"{self._settings.listen.host}:{self._settings.listen.port}"
+        enrolment = EnrolmentService(record_key(self._store, self._clock))
+        analysts = AnalystService(office, centre)
+        async with serving(address, self._certificate, link, enrolment, analysts) as port:
+            await centre.start()
+            self._announce(port, ready_file)
+            try:
+                await self._until_stopped(centre, link)
+            finally:
+                # The link is still up here, so councils hear that their rounds are over.
+                await centre.stop()
+                self._tell_connections(frozenset())
+                self._note("stopped", {})
+
+    def _link(self, late: _Late) -> GrpcLink:
+        return GrpcLink(
+            coordinator_id=self._settings.id,
+            server_names=self._certificate.names,
+            identities=late.identities,
+            rng=os.urandom,
+            record=self._record,
+            on_event=late.hear,
+        )
+
+    def _office(self, link: GrpcLink) -> Office:
+        return Office(
+            settings=self._settings,
+            store=self._store,
+            link=link,
+            schema=load_schema(),
+            clock=self._clock,
+            rng=os.urandom,
+            owner=_owner(self._folder),
+            membership=load_membership(self._settings, self._store, self._clock()),
+            note=self._note,
+        )
+
+    def _heard(self, centre: Centre) -> Note:
+        def heard(event: str, fields: Mapping[str, str | int]) -> None:
+            self._note(event, fields)
+            centre.presence.on_event(event, fields)
+            self._wake.set()
+
+        return heard
+
+    def _listen_to_signals(self) -> None:
+        def stop() -> None:
+            self._stopping = True
+            self._wake.set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+
+    def _announce(self, port: int, ready_file: Path | None) -> None:
+        host = self._settings.listen.host
+        self._note("ready", {"host": host, "port": port})
+        sys.stdout.write(f"coordinator ready on {host}:{port}\n")
+        sys.stdout.flush()
+        if ready_file is not None:
+            _replace(ready_file, f"{host}:{port}\n")
+
+    async def _until_stopped(self, centre: Centre, link: GrpcLink) -> None:
+        while not self._stopping:
+            await centre.refresh()
+            self._tell_connections(link.connected())
+            try:
+                async with asyncio.timeout(_LOOK_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+            self._wake.clear()
+
+    def _tell_connections(self, connected: frozenset[CouncilId]) -> None:
+        """Let `coordinator status` know who is connected."""
+        if connected != self._told:
+            self._told = connected
+            document = {"version": 1, "connected": sorted(connected)}
+            _replace(self._folder / CONNECTIONS_FILE, json.dumps(document) + "\n")
+
+
+def _replace(path: Path, content: str) -> None:
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(content, encoding="utf-8")
+    beside.replace(path)

@@ -1,0 +1,140 @@
+"""The coordinator's settings: one YAML file, read strictly; what each field means is said beside it.
+
+`docs/reference/coordinator-settings.md` is the same list for people, and a test holds the two together.
+"""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from federated.errors import FileProblem
+from federated.trust import TrustSettings
+from federated.yaml_document import read_form
+
+__all__ = ["DEFAULT_FILE", "Listen", "ProposalSettings", "Settings", "StageTimeouts", "TlsFiles", "load_settings"]
+
+DEFAULT_FILE: Final = Path("coordinator.yaml")
+_REMEDY: Final = "See docs/reference/coordinator-settings.md."
+_DAY_S: Final = 86_400
+
+Seconds = Annotated[float, Field(gt=0, le=_DAY_S)]
+FilePath = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Listen(_Block):
+    """Where councils and analysts connect to."""
+
+    host: Annotated[str, Field(min_length=1, max_length=255, description="Name or address to listen on.")] = "0.0.0.0"  # noqa: S104 - a server's purpose; examples and tests bind loopback
+    port: Annotated[int, Field(ge=0, le=65_535, description="TCP port; 0 lets the system choose one.")] = 7443
+
+
+class TlsFiles(_Block):
+    """The certificate councils and analysts verify."""
+
+    certificate: Annotated[FilePath, Field(description="Certificate chain, PEM.")]
+    key: Annotated[FilePath, Field(description="Its private key, PEM, readable by its owner alone.")]
+
+
+class StageTimeouts(_Block):
+    """Seconds each stage waits for councils before it goes on without them."""
+
+    decision: Annotated[Seconds, Field(description="For the decision on a proposal; a person may take longer.")] = 60
+    advert: Annotated[Seconds, Field(description="For the answer to an invitation.")] = 60
+    key_shares: Annotated[Seconds, Field(description="For the key shares.")] = 60
+    masked_input: Annotated[Seconds, Field(description="For the masked input; the query itself is run here.")] = 600
+    confirmation: Annotated[Seconds, Field(description="For the signed statement of who survived.")] = 60
+    unmask: Annotated[Seconds, Field(description="For the shares that unmask the sum.")] = 60
+    delivery: Annotated[Seconds, Field(description="For the receipt of a release, a roster or an abort.")] = 60
+    budget: Annotated[Seconds, Field(description="For a budget statement.")] = 15
+    reconnect: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=_DAY_S,
+            description="How long a stage waits for councils whose connection is lost, when all others have answered.",
+        ),
+    ] = 10
+
+
+class ProposalSettings(_Block):
+    """How the councils' decisions are collected."""
+
+    ask_again: Annotated[Seconds, Field(description="Councils that are still deciding are asked again this often.")] = (
+        60
+    )
+    opening_wait: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=90 * _DAY_S,
+            description="Once enough have approved, how long the others are still waited for, from the first asking.",
+        ),
+    ] = 60
+    lease: Annotated[
+        Seconds, Field(description="A round whose coordinator has not been heard of for this long counts as stopped.")
+    ] = 60
+
+
+class Settings(_Block):
+    """Everything `coordinator serve` needs to know."""
+
+    coordinator: Annotated[Literal[1], Field(description="Version of this form.")]
+    id: Annotated[
+        str,
+        Field(
+            pattern=r"^[!-~]{1,32}$", description="As the roster names this coordinator; it goes into every round id."
+        ),
+    ]
+    name: Annotated[str, Field(min_length=1, max_length=120, description="For people.")]
+    state: Annotated[FilePath, Field(description="Folder for the database and the identity of this coordinator.")] = (
+        "state"
+    )
+    key: Annotated[FilePath, Field(description="Private identity key, made by `coordinator init`.")] = "coordinator.pem"
+    listen: Annotated[Listen, Field(description="Where to listen.")] = Listen()
+    tls: Annotated[TlsFiles, Field(description="Certificate and key for TLS.")]
+    database: Annotated[
+        str | None,
+        Field(
+            max_length=1000, description="SQLAlchemy address of the database; SQLite in the state folder when left out."
+        ),
+    ] = None
+    trust: Annotated[TrustSettings, Field(description="Keys whose rosters and agreements are handed on.")]
+    agreements: Annotated[FilePath, Field(description="Folder of the signed agreements.")] = "agreements"
+    stages: Annotated[StageTimeouts, Field(description="Deadlines.")] = StageTimeouts()
+    proposals: Annotated[ProposalSettings, Field(description="Collecting decisions.")] = ProposalSettings()
+
+    def placed(self, folder: Path) -> Self:
+        """The same settings with every path taken from `folder` where it is relative."""
+
+        def place(path: str) -> str:
+            return str(folder / path)
+
+        tls = self.tls.model_copy(update={"certificate": place(self.tls.certificate), "key": place(self.tls.key)})
+        paths = {name: place(getattr(self, name)) for name in ("state", "key", "agreements")}
+        return self.model_copy(update={"tls": tls, **paths})
+
+    @property
+    def database_url(self) -> str:
+        """Address of the database."""
+        return self.database or f"sqlite:///{Path(self.state).resolve() / 'coordinator.db'}"
+
+
+def load_settings(path: Path) -> Settings:
+    """Read the settings file; paths in it are taken from its own folder.
+
+    Raises:
+        FileProblem: Missing, or a field is wrong; names the line.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FileProblem(
+            f"{path}: the settings file cannot be read ({error.strerror}).",
+            remedy="Name it with --settings, or make one with 'coordinator init'.",
+        ) from error
+    return read_form(Settings, content, source=str(path), remedy=_REMEDY).placed(path.resolve().parent)
