@@ -18,11 +18,15 @@ from council_node.durable_sqlite import connect, create_empty, plain_errors, sch
 from federated.errors import FileProblem, InternalError
 from federated.timestamps import parse_time, time_text
 
-__all__ = ["KEPT", "Document", "DocumentKind", "NodeStore"]
+__all__ = ["KEPT", "Document", "DocumentKind", "NodeStore", "StoreConflict"]
 
 NAME: Final = "node store"
 FORMAT: Final = 1
 DOCUMENT_VERSION: Final = 1
+
+
+class StoreConflict(FileProblem):
+    """Two programs changed one document at the same time; the later one must look again."""
 
 
 class DocumentKind(StrEnum):
@@ -131,16 +135,26 @@ class NodeStore:
         """Close."""
         self.close()
 
-    def put(self, kind: DocumentKind, name: str, body: bytes, now: datetime) -> Document:
+    def put(self, kind: DocumentKind, name: str, body: bytes, now: datetime, *, after: int | None = None) -> Document:
         """Store a document; it is on the disk when this returns, and the latest of its name.
 
+        Args:
+            kind: What it is.
+            name: Its name within the kind.
+            body: Its bytes.
+            now: Time, UTC.
+            after: The revision it was made from; another program's later one then makes this fail. Any when None.
+
         Raises:
+            StoreConflict: There is a later revision than `after`.
             FileProblem: The disk is full, the file read-only, and the like; nothing was stored.
         """
         with plain_errors(self._path, NAME), transaction(self._connection):
             (last,) = self._connection.execute(
                 "SELECT coalesce(max(revision), 0) FROM document WHERE kind = ? AND name = ?", (kind.value, name)
             ).fetchone()
+            if after is not None and after != last:
+                raise StoreConflict("Another program changed the same document.", remedy="Look again, then repeat.")
             row = (kind.value, name, last + 1, DOCUMENT_VERSION, time_text(now), body)
             self._connection.execute("INSERT INTO document VALUES (?, ?, ?, ?, ?, ?)", row)
         return Document(kind=kind, name=name, revision=last + 1, saved_at=parse_time(time_text(now)), body=body)
