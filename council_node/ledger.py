@@ -175,6 +175,10 @@ class Ledger:
         state = self._current()
         return state.spent(agreement, period), state.reserved(agreement, period)
 
+    def committed(self, agreement: str, period: str) -> Totals:
+        """Spent and reserved together, under one agreement in one calendar year."""
+        return self._current().committed(period, agreement)
+
     def open_reservations(self) -> tuple[LedgerRound, ...]:
         """Rounds reserved and neither spent nor released."""
         return self._current().reservations()
@@ -212,6 +216,19 @@ class Ledger:
         return self._current().statement(now)
 
     # Charging
+
+    def check(
+        self, *, charge: Charge, agreement: SignedAgreement, budget: Budget, cap: Budget | None, now: datetime
+    ) -> None:
+        """Whether a charge could be reserved now; reserves nothing. Run when a question is proposed.
+
+        Raises:
+            PolicyRefusal: `ledger_exhausted`, `council_policy` or `ledger_unavailable`.
+            BudgetExceeded: `budget`.
+        """
+        with self._turn, _plainly_unavailable():
+            self._check_standing()
+            self._check_covered(charge, agreement, budget, cap, period_of(now))
 
     def reserve(
         self,
@@ -262,9 +279,7 @@ class Ledger:
                     f"This plan was answered {state.attempts(plan_digest)} time(s) and allows {attempts}.",
                     remedy="Plan the question again.",
                 )
-            check_budget(state.committed(period, agreement.id), charge, budget)
-            if cap is not None:
-                _check_cap(state.committed(period), charge, cap)
+            self._check_covered(charge, agreement, budget, cap, period)
             reserved = LedgerRound(
                 sid=sid,
                 plan_digest=plan_digest,
@@ -412,6 +427,14 @@ class Ledger:
                 "This council's ledger takes no charge until its privacy reviewer has reconciled it.",
                 remedy="The council's reviewer can run `council-node ledger reconcile`.",
             )
+
+    def _check_covered(
+        self, charge: Charge, agreement: SignedAgreement, budget: Budget, cap: Budget | None, period: str
+    ) -> None:
+        state = self._current()
+        check_budget(state.committed(period, agreement.id), charge, budget)
+        if cap is not None:
+            _check_cap(state.committed(period), charge, cap)
 
     def _check_reserved(self, sid: RoundId) -> None:
         known = self._current().rounds.get(sid)

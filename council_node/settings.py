@@ -44,6 +44,9 @@ class Council(Form):
 class Coordinator(Form):
     """How to reach the coordinator. The node connects outward only, over TLS."""
 
+    id: Line = Field(
+        description="Its id, as the list of councils names it; a server that calls itself otherwise is not served."
+    )
     address: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")] = Field(
         description="Host name and port, such as `coordinator.example:443`."
     )
@@ -214,6 +217,7 @@ council:
   name: {name}
 
 coordinator:
+  id: {coordinator}
   address: {address}
   # Only if the coordinator's certificate is not from a public authority:
   # ca_file: coordinator-ca.pem
@@ -256,9 +260,13 @@ limits:
 """
 
 
-def template(*, council_id: str = "FILL IN", name: str = "FILL IN", address: str = "FILL IN") -> str:
+def template(
+    *, council_id: str = "FILL IN", name: str = "FILL IN", address: str = "FILL IN", coordinator: str = "FILL IN"
+) -> str:
     """A settings file to start from."""
-    return _TEMPLATE.format(council_id=_quoted(council_id), name=_quoted(name), address=_quoted(address))
+    return _TEMPLATE.format(
+        council_id=_quoted(council_id), name=_quoted(name), address=_quoted(address), coordinator=_quoted(coordinator)
+    )
 
 
 def _quoted(text: str) -> str:

@@ -1,0 +1,195 @@
+"""Step 3 of 8, whole: a signed proposal in, this council's signed decision out; and again at each invitation.
+
+What is checked and in what order: (0) the analyst's signature, under an agreement this council accepted; (1) the
+roster in force; (2) every figure of the plan, derived again from the question; (3) the manifest; (4) the policy
+checks of `council_node.policy`; (5) that the budget would cover it; (6) what people at the council decided.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from council_node.decisions import Decision, Decisions
+from council_node.node_store import DocumentKind
+from council_node.policy import facts_of, persons_reasons, review
+from council_node.station import Station
+from federated.agreement import Agreement
+from federated.errors import FederatedError, FileProblem, PolicyRefusal, QueryError, SignatureProblem
+from federated.manifest import Manifest, open_manifest
+from federated.plan import MAX_PLAN_BYTES, PLAN_TYPE, Plan, open_plan
+from federated.roster import Roster
+from federated.signing import open_envelope, sign_statement, unsafe_payload
+from federated.timestamps import time_text
+from protocols.encoding import Json, sha256
+from protocols.identifiers import Digest
+from protocols.wire.link_message import Kind, LinkMessage
+
+__all__ = ["Proposals"]
+
+ENVELOPE_LIMIT: Final = 2 * MAX_PLAN_BYTES
+PLANS_KEPT: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """A proposal whose signatures hold and whose plan is what follows from its question."""
+
+    plan: Plan
+    manifest: Manifest
+    agreement: Agreement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Papers:
+    """The two signed files of a proposal, as received."""
+
+    plan: bytes
+    manifest: bytes
+
+    @classmethod
+    def read(cls, content: bytes) -> "_Papers":
+        try:
+            body = json.loads(content)
+            if set(body) != {"version", "plan", "manifest"} or body["version"] != 1:
+                raise SignatureProblem("The proposal is not of version 1, with one plan and one manifest.")
+            return cls(plan=body["plan"].encode("utf-8"), manifest=body["manifest"].encode("utf-8"))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise SignatureProblem("The proposal cannot be read.") from error
+
+
+class Proposals:
+    """Every question proposed to this council.
+
+    Args:
+        station: What the council holds.
+    """
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._plans: dict[tuple[Digest, Digest, Digest], Plan] = {}
+
+    def decide(self, request: LinkMessage) -> LinkMessage:
+        """Answer a proposal with a signed decision; asked again, with the decision as it then stands."""
+        station = self._station
+        now = station.now()
+        digest = Digest(request.reference)
+        try:
+            papers = _Papers.read(request.payload)
+            opened = self._open(papers, digest, now)
+        except FederatedError as problem:
+            # Nothing is kept of what nobody trusted has signed: it could fill the disk.
+            return _decision(digest, self._unkept_refusal(digest, problem, now))
+        self._keep(digest, request.payload, now)
+        return _decision(digest, self._consider(opened, now).envelope)
+
+    def approved(self, digest: Digest, now: datetime) -> Plan:
+        """The plan of a proposal that may run now: every check is made again before a round.
+
+        Raises:
+            PolicyRefusal: By the rule of the first check that fails, or `not_approved`.
+        """
+        document = self._station.store.latest(DocumentKind.PROPOSAL, digest.hex())
+        if document is None:
+            raise PolicyRefusal("not_approved", "This question was never proposed to this council.")
+        opened = self._open(_Papers.read(document.body), digest, now)
+        self._consider(opened, now)
+        self._decisions().check_approved(digest)
+        return opened.plan
+
+    def _decisions(self) -> Decisions:
+        station = self._station
+        return Decisions(station.store, station.council, station.key, station.policy().approvals_needed)
+
+    def _open(self, papers: _Papers, digest: Digest, now: datetime) -> _Opened:
+        station = self._station
+        agreement = station.agreement(_agreement_id(papers.plan), now)
+        content = open_envelope(papers.plan, PLAN_TYPE, agreement.analyst_keys, limit=ENVELOPE_LIMIT).payload  # (0)
+        if sha256(content) != digest:
+            raise SignatureProblem("The proposal is not the plan it is said to be.")
+        roster = station.roster(now)  # (1)
+        plan = self._plan(content, agreement, roster)  # (2)
+        manifest = open_manifest(papers.manifest, agreement.analyst_keys, now)  # (3)
+        return _Opened(plan=plan, manifest=manifest, agreement=agreement)
+
+    def _plan(self, content: bytes, agreement: Agreement, roster: Roster) -> Plan:
+        """The plan, derived once for the same bytes, agreement and roster: it is a pure function of these."""
+        name = (sha256(content), agreement.digest, roster.digest)
+        if name not in self._plans:
+            while len(self._plans) >= PLANS_KEPT:
+                self._plans.pop(next(iter(self._plans)))
+            self._plans[name] = open_plan(content, agreement=agreement, roster=roster, schema=self._station.schema)
+        return self._plans[name]
+
+    def _consider(self, opened: _Opened, now: datetime) -> Decision:
+        station, plan = self._station, opened.plan
+        missing, extract_date = station.coverage(plan.question)
+        policy = station.policy()
+        facts = facts_of(
+            plan,
+            opened.manifest,
+            council=station.council,
+            schema=station.schema,
+            missing=missing,
+            extract_date=extract_date,
+        )
+        refusal: PolicyRefusal | None = None
+        try:
+            review(facts, opened.agreement, policy, now)  # (4)
+            station.check_affordable(plan, opened.agreement, now)  # (5)
+        except PolicyRefusal as found:
+            refusal = found
+        return self._decisions().consider(  # (6)
+            plan.digest,
+            title=plan.question.title,
+            refusal=refusal,
+            persons_reasons=persons_reasons(facts, policy),
+            extract_date=extract_date,
+            now=now,
+        )
+
+    def _keep(self, digest: Digest, payload: bytes, now: datetime) -> None:
+        store = self._station.store
+        kept = store.latest(DocumentKind.PROPOSAL, digest.hex())
+        if kept is None or kept.body != payload:
+            store.put(DocumentKind.PROPOSAL, digest.hex(), payload, now)
+
+    def _unkept_refusal(self, digest: Digest, problem: FederatedError, now: datetime) -> bytes:
+        self._station.log("proposal_refused", {"plan": digest.hex(), "rule": _rule(problem)})
+        statement: dict[str, Json] = {
+            "version": 1,
+            "council": self._station.council,
+            "plan_digest": digest.hex(),
+            "decision": "refused",
+            "rule": _rule(problem),
+            "reason": problem.diagnostics(),
+            "extract_date": "",
+            "decided_at": time_text(now),
+        }
+        return sign_statement("decision", statement, self._station.key)
+
+
+def _rule(problem: FederatedError) -> str:
+    match problem:
+        case PolicyRefusal(rule=rule):
+            return rule
+        case SignatureProblem():
+            return "signature"
+        case QueryError():
+            return "plan_mismatch"
+        case FileProblem():
+            return "manifest"
+        case _:
+            return problem.code
+
+
+def _agreement_id(envelope: bytes) -> str:
+    """Which agreement the plan says it is under: only to look up the keys it must be signed by."""
+    try:
+        return str(json.loads(unsafe_payload(envelope, PLAN_TYPE, limit=ENVELOPE_LIMIT))["agreement"]["id"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise SignatureProblem("The plan does not say which agreement it is under.") from error
+
+
+def _decision(digest: Digest, envelope: bytes) -> LinkMessage:
+    return LinkMessage(kind=Kind.DECISION, reference=digest, payload=envelope)

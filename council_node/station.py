@@ -1,0 +1,261 @@
+"""What one council holds, wired together: settings, keys, pinned files, ledger, store, policy and data.
+
+The only place where the node's rules meet its files. The clock and the source of randomness are passed in.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from council_node.ledger import Ledger, period_of
+from council_node.ledger_entries import RoundState
+from council_node.local_statistic import LocalStatistic, compute_local_statistic
+from council_node.mapping import ExtractMapping, load_mapping
+from council_node.node_store import DocumentKind, NodeStore
+from council_node.policy_file import Policy, read_policy
+from council_node.settings import Settings, check_files
+from council_node.sources.csv_source import RUN_KEY_SIZE, check_coverage, load_csv
+from council_node.sources.extract import LoadReport
+from federated.agreement import Agreement, open_agreement
+from federated.errors import FileProblem, PolicyRefusal
+from federated.keys import SigningKey, read_private_key
+from federated.plan import Plan
+from federated.privacy import Budget, check_budget
+from federated.query import Query
+from federated.roster import Roster, describe_changes, open_roster
+from federated.schema import Schema, load_schema
+from protocols.identifiers import CouncilId, Digest, RandomSource, RoundId
+
+__all__ = ["Station"]
+
+CURRENT: Final = "current"
+AGREEMENT_SUFFIX: Final = ".dsse"
+
+Log = Callable[[str, Mapping[str, str | int]], None]
+"""Writes one event: its name and fields that hold no case value."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A file's state when it was last read, so that it is read again only when it changed."""
+
+    modified_ns: int
+    size: int
+
+
+class Station:
+    """One council's files and keys; open it as a context manager.
+
+    Args:
+        settings: From `read_settings`.
+        clock: Gives the time, UTC.
+        rng: Gives secure random bytes.
+        log: Takes events.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], datetime], rng: RandomSource, log: Log) -> None:
+        check_files(settings)
+        self.settings = settings
+        self.council = CouncilId(settings.council.id)
+        self.now = clock
+        self.rng = rng
+        self.log = log
+        self.schema: Schema = load_schema()
+        self.key: SigningKey = read_private_key(settings.keys.identity)
+        self.store = NodeStore.open(settings.store_file)
+        self.ledger = self._open_ledger(clock())
+        self._roster: Roster | None = self._stored_roster()
+        self.load_reports: dict[Digest, LoadReport] = {}
+        self._agreements: dict[Path, tuple[_Seen, Agreement]] = {}
+
+    def _open_ledger(self, now: datetime) -> Ledger:
+        path = self.settings.ledger_file
+        if not path.exists():
+            return Ledger.create(path, self.council, now)
+        ledger = Ledger.open(path, self.council)
+        for released in ledger.recover(now):
+            self.log("reservation_released", {"sid": released.sid.hex(), "reason": "the node stopped"})
+        return ledger
+
+    def __enter__(self) -> Self:
+        """Everything is open already."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the ledger and the store."""
+        self.ledger.close()
+        self.store.close()
+
+    # The roster
+
+    def roster(self, now: datetime) -> Roster:
+        """The roster this council pinned, if it is in force.
+
+        Raises:
+            PolicyRefusal: `roster`: there is none yet; or it has expired.
+        """
+        if self._roster is None:
+            raise PolicyRefusal("roster", "This council has no list of councils yet.")
+        self._roster.check_in_force(now)
+        return self._roster
+
+    def accept_roster(self, envelope: bytes) -> int:
+        """Take a newer roster: signed by two pinned people, never an older epoch. What changed is logged and kept.
+
+        Returns:
+            The epoch in force.
+
+        Raises:
+            SignatureProblem: Not signed by the pinned people.
+            PolicyRefusal: Older than the one in force, or not valid now.
+        """
+        old = self._roster
+        known = None if old is None else (old.epoch, old.digest)
+        now = self.now()
+        new = open_roster(envelope, self.settings.trust, now, known)
+        if new.coordinator_id != self.settings.coordinator.id:
+            raise PolicyRefusal(
+                "roster",
+                f"The list of councils names the coordinator '{new.coordinator_id}', not the one of these settings.",
+                remedy="Ask the people who sign the list; if it is right, change coordinator.id in the settings.",
+            )
+        if old is None or new.digest != old.digest:
+            self.store.put(DocumentKind.ROSTER, CURRENT, envelope, now)
+            self._roster = new
+            for sentence in describe_changes(old, new):
+                self.log("roster_changed", {"epoch": new.epoch, "change": sentence})
+        return new.epoch
+
+    def _stored_roster(self) -> Roster | None:
+        document = self.store.latest(DocumentKind.ROSTER, CURRENT)
+        if document is None:
+            return None
+        # Opened as of the day it was stored: an expired roster still fixes which epochs are old.
+        return open_roster(document.body, self.settings.trust, document.saved_at, None)
+
+    # Agreement, policy, data
+
+    def agreement(self, name: str, now: datetime) -> Agreement:
+        """The agreement of that id that this council accepted.
+
+        Raises:
+            PolicyRefusal: `agreement_unknown`.
+            SignatureProblem: The file in the folder is not signed by the pinned people.
+        """
+        path = self.agreement_file(name)
+        try:
+            state = path.stat()
+        except OSError as error:
+            raise PolicyRefusal(
+                "agreement_unknown",
+                f"This council has not accepted an agreement '{name[:40]}'.",
+                remedy="Ask the council to accept it with `council-node accept`.",
+            ) from error
+        seen = _Seen(state.st_mtime_ns, state.st_size)
+        kept = self._agreements.get(path)
+        if kept is None or kept[0] != seen:
+            kept = (seen, open_agreement(path.read_bytes(), self.settings.trust, now, schema=self.schema))
+            self._agreements[path] = kept
+        return kept[1]
+
+    def agreement_file(self, name: str) -> Path:
+        """Where the accepted agreement of that id is kept; the name comes from outside and is not a path."""
+        if not name or not all(character.isalnum() or character in "-_" for character in name):
+            raise PolicyRefusal("agreement_unknown", "The plan names no agreement that this council knows.")
+        return self.settings.agreements / f"{name}{AGREEMENT_SUFFIX}"
+
+    def policy(self) -> Policy:
+        """The council's own policy, read afresh so that a pause works at once."""
+        return read_policy(self.settings.policy)
+
+    def mapping(self, dataset: str) -> ExtractMapping:
+        """The mapping of a data set.
+
+        Raises:
+            PolicyRefusal: `coverage`: this council has none.
+        """
+        path = self.settings.data.get(dataset)
+        if path is None:
+            raise PolicyRefusal("coverage", f"This council does not hold the data set '{dataset}'.")
+        return load_mapping(path, self.schema)
+
+    def coverage(self, question: Query) -> tuple[frozenset[str], date | None]:
+        """Columns of the question that are missing here, and the date of the extract. Reads no case."""
+        columns = question.columns()
+        try:
+            mapping = self.mapping(question.dataset)
+            changed = (self._folder(question.dataset) / mapping.file).stat().st_mtime
+        except (OSError, PolicyRefusal):
+            return columns, None
+        return self._missing(mapping, question.dataset, columns), datetime.fromtimestamp(changed, UTC).date()
+
+    def _missing(self, mapping: ExtractMapping, dataset: str, columns: frozenset[str]) -> frozenset[str]:
+        try:
+            check_coverage(mapping, self.schema.dataset(dataset), columns, directory=self._folder(dataset))
+        except FileProblem:
+            single = frozenset(column for column in columns if len(columns) > 1)
+            return frozenset(c for c in single if self._missing(mapping, dataset, frozenset({c}))) or columns
+        return frozenset()
+
+    def _folder(self, dataset: str) -> Path:
+        return self.settings.data[dataset].parent
+
+    def compute(self, plan: Plan) -> LocalStatistic:
+        """Step 4: read the question's columns and count. Called after the charge is durable."""
+        question = plan.question
+        with load_csv(
+            self.mapping(question.dataset),
+            self.schema.dataset(question.dataset),
+            question.columns(),
+            directory=self._folder(question.dataset),
+            run_key=self.rng(RUN_KEY_SIZE),
+            threads=self.settings.limits.threads,
+            memory_limit_mib=self.settings.limits.memory_mib,
+        ) as extract:
+            self.load_reports[plan.digest] = extract.report
+            return compute_local_statistic(plan, extract, region=self.schema.council(self.council).region)
+
+    # The ledger
+
+    def check_affordable(self, plan: Plan, agreement: Agreement, now: datetime) -> None:
+        """Whether the budget would cover the plan now. The ledger decides for certain when the charge is reserved.
+
+        Raises:
+            BudgetExceeded: It would not.
+            PolicyRefusal: `ledger_exhausted`.
+        """
+        if self.ledger.exhausted is not None:
+            raise PolicyRefusal(
+                "ledger_exhausted",
+                "This council's ledger takes no charge until its reviewer has reconciled it.",
+                remedy="Ask the council's reviewer.",
+            )
+        budget = Budget(epsilon=agreement.budget_epsilon, delta=agreement.budget_delta)
+        check_budget(self.ledger.committed(agreement.id, period_of(now)), plan.charge, budget)
+
+    def reserve(self, plan: Plan, sid: RoundId, now: datetime) -> None:
+        """Reserve the plan's charge for a round, durably."""
+        agreement = self.agreement(plan.agreement_id, now)
+        self.ledger.reserve(
+            sid=sid,
+            plan_digest=plan.digest,
+            title=plan.question.title,
+            charge=plan.charge,
+            unit=plan.question.unit,
+            agreement=agreement,
+            budget=Budget(epsilon=agreement.budget_epsilon, delta=agreement.budget_delta),
+            cap=self.policy().year_cap,
+            attempts=plan.terms.attempts,
+            now=now,
+        )
+
+    def give_back(self, sid: RoundId, reason: str) -> None:
+        """Release a reservation that was never spent; a spent one stands."""
+        held = self.ledger.round(sid)
+        if held is not None and held.state is RoundState.RESERVED:
+            self.ledger.release(sid, reason, self.now())
