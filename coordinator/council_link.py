@@ -7,6 +7,7 @@ The protocol never knows which link it is on. :class:`InProcessLink` is here; th
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from typing import Protocol
 
 from coordinator.asks import Ask, AskBook
@@ -75,8 +76,9 @@ class InProcessLink:
     ) -> AsyncGenerator[tuple[CouncilId, bytes], None]:
         """See :meth:`CouncilLink.exchange`."""
         known = {council: request for council, request in requests.items() if council in self._seats}
-        async for reply in self._book.exchange(known, timeout_s=timeout_s, send=self._send):
-            yield reply
+        async with aclosing(self._book.exchange(known, timeout_s=timeout_s, send=self._send)) as replies:
+            async for reply in replies:
+                yield reply
 
     def disconnect(self, council: CouncilId) -> None:
         """Act as if the council's connection broke: what it is answering now goes nowhere."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from typing import Final
 
 import grpc
@@ -100,8 +101,9 @@ class GrpcLink:
         known = {council: request for council, request in requests.items() if council in identities}
         for council in requests.keys() - known.keys():
             self._on_event("council_not_in_roster", {"council": council})
-        async for reply in self._book.exchange(known, timeout_s=timeout_s, send=self._send):
-            yield reply
+        async with aclosing(self._book.exchange(known, timeout_s=timeout_s, send=self._send)) as replies:
+            async for reply in replies:
+                yield reply
 
     async def close(self) -> None:
         """End every stream; the nodes will try again until the coordinator is back."""

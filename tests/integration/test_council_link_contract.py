@@ -128,11 +128,13 @@ async def test_a_council_that_drops_out_mid_request_is_sent_the_same_again(joine
 @LINKS
 @async_test
 async def test_a_council_that_is_away_is_asked_when_it_comes(joined) -> None:
-    async with joined({ONE: echo, TWO: echo}) as harness:
+    seen: list[bytes] = []
+    async with joined({ONE: echo, TWO: lambda request: seen.append(request) or echo(request)}) as harness:
         harness.disconnect(TWO)
         await until(lambda: harness.link.connected() == {ONE})
         exchange = asyncio.create_task(collect(harness.link, {ONE: b"a", TWO: b"b"}))
         await asyncio.sleep(0.2)
+        assert seen == []
         harness.reconnect(TWO)
         assert await exchange == {ONE: b"re:a", TWO: b"re:b"}
 

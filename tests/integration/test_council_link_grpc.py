@@ -1,6 +1,7 @@
 """The link over gRPC against peers, networks and files that do not behave."""
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -283,14 +284,14 @@ async def test_nobody_answers_for_another_council() -> None:
 async def test_a_second_reply_to_the_same_request_is_dropped() -> None:
     async with over_grpc({}) as harness:
         key = Ed25519PrivateKey.generate()
-        harness.identities[ONE] = key.public_key().public_bytes_raw()
+        harness.identities.update({ONE: key.public_key().public_bytes_raw(), TWO: bytes(32)})
         async with raw_stream(harness.port) as stream:
             await prove(stream, ONE, key)
-            exchange = asyncio.create_task(collect(harness.link, {ONE: b"a", TWO: b""}, timeout_s=0.5))
+            both = asyncio.create_task(collect(harness.link, {ONE: b"a", TWO: b"never answered"}, timeout_s=0.5))
             asked = (await stream.read()).request
             for content in (b"first", b"other"):
                 await stream.write(_chunk(request_id=asked.request_id, total_bytes=5, content=content, last=True))
-            assert await exchange == {ONE: b"first"}
+            assert await both == {ONE: b"first"}
             assert harness.link.connected() == {ONE}
 
 
@@ -342,6 +343,7 @@ async def test_an_exchange_that_ends_mid_request_leaves_the_stream_usable() -> N
             await prove(stream, ONE, key)
             replies = await collect(harness.link, {ONE: bytes(40_000_000), TWO: b"b"}, timeout_s=1.0)
             assert replies == {TWO: b"re:b"}
+            assert await collect(harness.link, {ONE: b"over before it could be sent"}, timeout_s=0.1) == {}
             exchange = asyncio.create_task(collect(harness.link, {ONE: b"next"}))
             chunks = 0
             while not (chunk := (await stream.read()).request).abandoned:
@@ -414,6 +416,16 @@ async def test_room_comes_back_when_a_council_breaks_off_or_answers_too_late() -
             await until(lambda: harness.link._intake.held > 0)
         await until(lambda: harness.link._intake.held == 0)
         assert await exchange == {}
+
+
+@async_test
+async def test_room_comes_back_when_the_round_leaves_replies_unread() -> None:
+    names = councils(3)
+    async with over_grpc(dict.fromkeys(names, lambda _: bytes(600_000))) as harness:
+        async with contextlib.aclosing(harness.link.exchange(dict.fromkeys(names, b""), timeout_s=5)) as replies:
+            await anext(replies)
+            await until(lambda: harness.link._intake.held == 1_200_000)
+        assert harness.link._intake.held == 0
 
 
 # What the node says when it cannot connect

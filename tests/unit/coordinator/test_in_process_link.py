@@ -59,3 +59,27 @@ async def test_close_drops_what_is_waiting() -> None:
     release.set()
     assert await asyncio.gather(*waiting) == [{}, {}, {}]
     assert asked == [b"\x00"]
+
+
+@async_test
+async def test_what_is_over_before_its_turn_is_never_asked_and_nothing_is_asked_twice() -> None:
+    release, asked = threading.Event(), []
+
+    def answer(request: bytes) -> bytes:
+        asked.append(request)
+        release.wait(5)
+        return request
+
+    (name,) = councils(1)
+    link = InProcessLink({name: answer})
+    first = asyncio.create_task(collect(link, {name: b"first"}))
+    await asyncio.sleep(0.05)
+    assert await collect(link, {name: b"over"}, timeout_s=0.05) == {}
+    last = asyncio.create_task(collect(link, {name: b"last"}))
+    await asyncio.sleep(0.05)
+    link.disconnect(name)
+    link.reconnect(name)
+    release.set()
+    assert await asyncio.gather(first, last) == [{name: b"first"}, {name: b"last"}]
+    assert asked == [b"first", b"first", b"last"]
+    await link.close()

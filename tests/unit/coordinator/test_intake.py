@@ -97,3 +97,14 @@ async def test_only_an_incomplete_reply_is_called_stalled_and_only_while_others_
     slow.release()
     complete.release()
     (await waiting).release()
+
+
+@async_test
+async def test_a_reply_that_is_over_is_never_called_stalled() -> None:
+    intake = Intake(100, 0.05)
+    (await intake.reserve(100, never)).release()
+    blocking = await intake.reserve(100, lambda: None)
+    waiting = asyncio.create_task(intake.reserve(1, never))
+    await asyncio.sleep(0.1)
+    blocking.release()
+    (await waiting).release()
