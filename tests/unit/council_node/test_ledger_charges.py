@@ -251,3 +251,19 @@ def test_another_councils_ledger_is_refused(tmp_path):
 def test_the_ledger_is_private_to_its_account(tmp_path):
     Ledger.create(tmp_path / "ledger.db", ME, NOW).close()
     assert (tmp_path / "ledger.db").stat().st_mode & 0o077 == 0
+
+
+def test_checking_says_what_reserving_would_say_and_reserves_nothing(ledger):
+    asked = {"charge": PURE, "agreement": AGREEMENT, "budget": BUDGET, "cap": None, "now": NOW}
+    ledger.check(**asked)
+    assert ledger.counter == 1
+    for number in range(4):
+        reserve(ledger, f"waiting {number}")
+    with pytest.raises(BudgetExceeded):
+        ledger.check(**asked)
+    ledger.check(**asked | {"now": NEXT_YEAR})
+    with refusal("council_policy"):
+        ledger.check(**asked | {"agreement": OTHER_AGREEMENT, "cap": Budget(epsilon=Fraction(1), delta=BUDGET.delta)})
+    ledger.mark_exhausted("being checked", NOW)
+    with refusal("ledger_exhausted"):
+        ledger.check(**asked | {"now": NEXT_YEAR})
