@@ -425,6 +425,7 @@ async def test_room_comes_back_when_the_round_leaves_replies_unread() -> None:
         async with contextlib.aclosing(harness.link.exchange(dict.fromkeys(names, b""), timeout_s=5)) as replies:
             await anext(replies)
             await until(lambda: harness.link._intake.held == 1_200_000)
+            await asyncio.sleep(0.3)  # by now both are complete and wait for us
         assert harness.link._intake.held == 0
 
 
