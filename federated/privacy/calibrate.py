@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import isqrt
+from math import ceil, isqrt
 from typing import Final
 
 from federated.errors import QueryError
@@ -18,8 +18,9 @@ from federated.privacy.mechanism import (
 )
 from federated.privacy.rounding import GRID, grid_floor, positive, whole
 
-_PART_BITS: Final = 16
+_PART_BITS: Final = 24
 _ROOT_BITS: Final = 96
+_VARIANCE_STEPS: Final = 1 << 32
 _MOST_HONEST: Final = 1 << 12
 
 Tables = Sequence[tuple[int, int]]
@@ -29,8 +30,8 @@ Tables = Sequence[tuple[int, int]]
 def split_laplace(epsilon: Fraction, blocks: Tables) -> tuple[Fraction, ...]:
     """Divide a pure budget over tables so that the total variance is least: epsilon_w in proportion to (n l1^2)^(1/3).
 
-    The cube roots are rounded to 16 bits, which changes the total variance by less than a millionth part unless
-    tables differ in size by more than 2^30, and keeps the parts exact: they sum to epsilon.
+    The cube roots are rounded to 24 bits of the largest, so that the parts are rationals of moderate length; they
+    still sum to epsilon exactly, and the total variance moves only in the second order.
 
     Args:
         epsilon: The whole budget asked for.
@@ -59,7 +60,7 @@ def split_gaussian(rho: Fraction, blocks: Tables) -> tuple[Fraction, ...]:
         blocks: (cells, squared l2) of each table.
 
     Returns:
-        The variance of each table's whole noise, in squared units of the query.
+        The variance of each table's whole noise, in squared units of the query, rounded up to a multiple of 2^-32.
 
     Raises:
         QueryError: Too little is asked for to pay for tau.
@@ -72,7 +73,8 @@ def split_gaussian(rho: Fraction, blocks: Tables) -> tuple[Fraction, ...]:
         raise _too_small(blocks)
     roots = [isqrt(_cells(count) * _bound(l2_squared) << _ROOT_BITS) for count, l2_squared in blocks]
     parts = _parts(spendable, roots)
-    return tuple(l2_squared / (2 * part) for (_, l2_squared), part in zip(blocks, parts, strict=True))
+    variances = (l2_squared / (2 * part) for (_, l2_squared), part in zip(blocks, parts, strict=True))
+    return tuple(Fraction(ceil(variance * _VARIANCE_STEPS), _VARIANCE_STEPS) for variance in variances)
 
 
 def gaussian_scale(variances: Sequence[Fraction], honest: int) -> int:
@@ -153,7 +155,7 @@ def _bound(sensitivity: int) -> int:
 
 
 def _parts(total: Fraction, roots: Sequence[int]) -> tuple[Fraction, ...]:
-    """Parts in proportion to the roots, rounded to 16 bits of the largest; they sum to the total exactly."""
+    """Parts in proportion to the roots, rounded to 24 bits of the largest; they sum to the total exactly."""
     largest = max(roots)
     weights = [max(1, (root << _PART_BITS) // largest) for root in roots]
     return tuple(total * weight / sum(weights) for weight in weights)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from math import ceil
 from typing import Final
 
 from federated.privacy.mechanism import Mechanism, NoiseBlock, NoiseSpec, share_variance
@@ -99,7 +100,7 @@ def tau_bound(variance: Fraction, honest: int) -> Fraction:
     near = min(honest, _TERMS)
     terms = sum((exp_upper(exponent * Fraction(k, k + 1)) for k in range(1, near)), Fraction(0))
     terms += (honest - near) * exp_upper(exponent * Fraction(near, near + 1))  # none of the rest is larger
-    return Fraction(-(-10 * terms.numerator * _TAU_GRID // terms.denominator), _TAU_GRID)
+    return Fraction(ceil(10 * terms * _TAU_GRID), _TAU_GRID)
 
 
 def _paired(spec: NoiseSpec, sensitivities: Sequence[int], mechanism: Mechanism) -> tuple[tuple[NoiseBlock, int], ...]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from math import isqrt
+from math import ceil, isqrt
 from typing import Final
 
 from federated.errors import QueryError
@@ -133,19 +133,15 @@ def noise_bound(spec: NoiseSpec, *, honest: int, contributors: int) -> int:
     whole(contributors, "contributors", least=1)
     if spec.mechanism is Mechanism.DISCRETE_LAPLACE:
         excess = max(Fraction(1), Fraction(contributors, 2 * honest))
-        return max(_ceil(64 * excess / block.parameter) for block in spec.blocks)
+        return max(ceil(64 * excess / block.parameter) for block in spec.blocks)
     return max(
         _ceil_sqrt(144 * contributors * share_variance(block.parameter, scale=spec.scale, honest=honest))
         for block in spec.blocks
     )
 
 
-def _ceil(value: Fraction) -> int:
-    return -(-value.numerator // value.denominator)
-
-
 def _ceil_sqrt(value: Fraction) -> int:
     """Smallest integer whose square is at least the value."""
-    target = _ceil(value)
+    target = ceil(value)
     root = isqrt(target)
     return root if root * root == target else root + 1

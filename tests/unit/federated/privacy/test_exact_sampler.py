@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federated.errors import QueryError
@@ -172,6 +172,7 @@ def test_every_tie_draws_its_own_bits():
     weights=st.lists(st.integers(1, 9) | st.integers(1, 1 << 180), min_size=1, max_size=40),
     data=st.data(),
 )
+@settings(deadline=None)
 def test_inversion_agrees_with_brute_force_on_192_bits(weights, data):
     table = build_table(-3, weights)
     total, running = sum(weights), list(accumulate(weights))

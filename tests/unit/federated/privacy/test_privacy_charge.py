@@ -4,7 +4,7 @@ from fractions import Fraction
 from math import exp, pi
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federated.privacy import (
@@ -67,6 +67,7 @@ def test_tau_bounds_the_published_sum_closely_from_above(variance, honest):
 
 
 @given(st.integers(2, 400), st.fractions(min_value=1, max_value=100))
+@settings(deadline=None)
 def test_tau_never_falls_with_more_honest_councils_and_narrower_shares(honest, variance):
     at_all = tau_bound(variance, honest)
     assert tau_bound(variance * honest / (honest - 1), honest - 1) <= at_all  # a smaller round of the same plan

@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federated.privacy.rounding import (
@@ -36,6 +36,7 @@ def exp_bracket(value: Fraction) -> tuple[Fraction, Fraction]:
 
 
 @given(st.fractions(min_value=0, max_value=1, max_denominator=10**6))
+@settings(deadline=None)
 def test_exponential_bounds_hold_against_an_exact_series(value):
     low, high = exp_bracket(value)
     assert low <= exp_upper(value) <= high * (1 + TIGHT)
@@ -43,6 +44,7 @@ def test_exponential_bounds_hold_against_an_exact_series(value):
 
 
 @given(st.fractions(min_value=0, max_value=1, max_denominator=10**6))
+@settings(deadline=None)
 def test_fixed_point_exponential_is_within_one_unit(value):
     low, high = exp_bracket(value)
     found = exp_fixed_point(-value, bits=200)
@@ -57,6 +59,7 @@ def test_fixed_point_exponential_at_the_ends():
 
 
 @given(st.fractions(min_value=Fraction(1, 10**9), max_value=10**9).filter(lambda value: value > 0))
+@settings(deadline=None)
 def test_logarithm_bounds_enclose_the_truth(value):
     with decimal.localcontext(prec=90):
         truth = Fraction((Decimal(value.numerator) / Decimal(value.denominator)).ln())
@@ -79,6 +82,7 @@ def test_far_exponentials_are_bounded_quickly():
 
 
 @given(st.fractions(min_value=0, max_value=1000))
+@settings(deadline=None)
 def test_round_up_keeps_short_values_and_never_lowers(value):
     awkward = value + Fraction(1, 3**60)
     assert round_up(value) == value or value.denominator > GRID
