@@ -156,7 +156,7 @@ class Decisions:
 
     def _act(self, act: Act, plan_digest: Digest, *, by: str, role: str, note: str, now: datetime) -> Decision:
         for option, text in {"by": by, "role": role, "reason": note}.items():
-            if not text.strip():
+            if not text.strip() and not (option == "reason" and act is Act.APPROVE):
                 raise FileProblem(f"The decision does not say its --{option}.", remedy=f"Add --{option}.")
 
         def decide(history: tuple[Decision, ...]) -> Decision:

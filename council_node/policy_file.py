@@ -4,6 +4,8 @@ Every check runs beside the agreement's own, so a setting that is wider than the
 setting is for stands beside it, and `docs/reference/policy.md` is made from that.
 """
 
+import os
+import re
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +19,7 @@ from federated.clauses import Form, Line, Name, RationalText, no_repeats
 from federated.errors import FileProblem
 from federated.yaml_document import read_form
 
-__all__ = ["Class2", "Policy", "policy_template", "read_policy", "write_policy"]
+__all__ = ["Class2", "Policy", "policy_template", "read_policy", "set_paused", "write_policy"]
 
 _REMEDY: Final = "docs/reference/policy.md explains every setting."
 
@@ -162,3 +164,42 @@ def write_policy(path: Path, *, automatic: bool = False) -> None:
         raise FileProblem(
             f"The policy {path} cannot be written: {error.strerror}.", remedy="Check who may write to its folder."
         ) from error
+
+
+def set_paused(path: Path, *, paused: bool) -> Policy:
+    """Pause or resume in the policy file, leaving every other line as it is. The node reads it at each question.
+
+    Raises:
+        FileProblem: The file is missing, faulty or cannot be written to; it is then unchanged.
+    """
+    read_policy(path)
+    text = path.read_text(encoding="utf-8")
+    line = f"paused: {'yes' if paused else 'no'}"
+    changed, found = re.subn(r"^paused:[^#\n]*?(?=[ \t]*(?:#.*)?$)", line, text, count=1, flags=re.MULTILINE)
+    if not found:
+        changed = f"{text.rstrip()}\n{line}\n"
+    arriving = path.with_name(f"{path.name}.new")
+    try:
+        _write_through(arriving, changed)
+        written = read_policy(arriving)
+        # One step: a node that reads it meanwhile sees the old file or the new one, never half of one.
+        arriving.replace(path)
+    except OSError as error:
+        raise FileProblem(
+            f"The policy {path} cannot be written: {error.strerror}.", remedy="Check who may write to its folder."
+        ) from error
+    except FileProblem as error:
+        raise FileProblem(
+            f"The policy {path} says whether it is paused in a way that cannot be changed for you.",
+            remedy="Edit it by hand: a line `paused: yes` or `paused: no`.",
+        ) from error
+    finally:
+        arriving.unlink(missing_ok=True)
+    return written
+
+
+def _write_through(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

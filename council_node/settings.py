@@ -274,15 +274,22 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def write_template(path: Path, *, council_id: str = "FILL IN", name: str = "FILL IN", address: str = "FILL IN") -> None:
-    """Write a settings file to start from, never over one that is there. Run by `council-node init`.
+def write_template(
+    path: Path,
+    *,
+    council_id: str = "FILL IN",
+    name: str = "FILL IN",
+    address: str = "FILL IN",
+    coordinator: str = "FILL IN",
+) -> None:
+    """Write a settings file to start from, never over one that is there.
 
     Raises:
         FileProblem: A file is there already, or the folder cannot be written to.
     """
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(template(council_id=council_id, name=name, address=address))
+            file.write(template(council_id=council_id, name=name, address=address, coordinator=coordinator))
     except FileExistsError as error:
         raise FileProblem(f"There are settings at {path} already.", remedy="Edit them, or move them away.") from error
     except OSError as error:

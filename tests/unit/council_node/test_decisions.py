@@ -188,7 +188,7 @@ def test_acts_need_a_proposal_a_name_a_role_and_a_reason(decisions, act):
     with pytest.raises(FileProblem, match="has been proposed"):
         do(OTHER, now=NOW, **PERSON)
     consider(decisions, why=() if act == "withdraw" else WHY)
-    for name in PERSON:
+    for name in ("by", "role") if act == "approve" else PERSON:
         with pytest.raises(FileProblem, match=f"--{name}"):
             do(PLAN, now=NOW, **PERSON | {name: " "})
     do(PLAN, now=NOW, **PERSON)

@@ -261,6 +261,7 @@ def test_checking_says_what_reserving_would_say_and_reserves_nothing(ledger):
         reserve(ledger, f"waiting {number}")
     with pytest.raises(BudgetExceeded):
         ledger.check(**asked)
+    assert ledger.committed(ID, YEAR).epsilon == BUDGET.epsilon
     ledger.check(**asked | {"now": NEXT_YEAR})
     with refusal("council_policy"):
         ledger.check(**asked | {"agreement": OTHER_AGREEMENT, "cap": Budget(epsilon=Fraction(1), delta=BUDGET.delta)})

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from council_node.policy_file import Class2, Policy, policy_template, read_policy, write_policy
+from council_node.policy_file import Class2, Policy, policy_template, read_policy, set_paused, write_policy
 from federated.errors import FileProblem
 
 
@@ -74,3 +74,35 @@ def test_a_fault_is_one_sentence_with_line_and_setting(tmp_path, text, said):
 def test_a_missing_policy_is_not_an_empty_one(tmp_path):
     with pytest.raises(FileProblem, match=r"policy file .* cannot be read"):
         read_policy(tmp_path / "policy.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        policy_template(),
+        "policy: 1\n",
+        "policy: 1\npaused: no  # while we check\nautomatic: yes\n",
+        "policy: 1\npaused:   no\n",
+        "policy: 1",
+    ],
+)
+def test_pausing_changes_that_line_alone(tmp_path, text):
+    path = write(tmp_path, text)
+    before = read_policy(path)
+    assert set_paused(path, paused=True).paused
+    assert read_policy(path) == before.model_copy(update={"paused": True})
+    kept = [line for line in text.splitlines() if not line.startswith("paused")]
+    assert [line for line in path.read_text().splitlines() if not line.startswith("paused")] == kept
+    assert text.count("#") == path.read_text().count("#")
+    set_paused(path, paused=False)
+    assert read_policy(path) == before
+    assert [item.name for item in tmp_path.iterdir()] == ["policy.yaml"]
+
+
+@pytest.mark.parametrize("text", ["policy: 2\n", '{"policy": 1, "paused": false}'])
+def test_a_policy_that_cannot_be_paused_safely_is_left_alone(tmp_path, text):
+    path = write(tmp_path, text)
+    with pytest.raises(FileProblem):
+        set_paused(path, paused=True)
+    assert path.read_text() == text
+    assert [item.name for item in tmp_path.iterdir()] == ["policy.yaml"]

@@ -12,7 +12,7 @@ KEYS = [public_line(make_key(lambda n, s=seed: bytes([s]) * n).public) for seed 
 
 def filled(**changes):
     """The template as a council would fill it in."""
-    text = template(council_id="E06000001", name="Hartlepool", address="coordinator.example:8443")
+    text = template(council_id="E06000001", name="Hartlepool", coordinator="pilot", address="coordinator.example:8443")
     for key in KEYS:
         text = re.sub(r'"FILL IN: ed25519[^"]*"', key, text, count=1)
     for old, new in changes.items():
@@ -29,6 +29,7 @@ def write(tmp_path, text):
 def test_a_filled_in_template_is_read(tmp_path):
     settings = read_settings(write(tmp_path, filled()))
     assert settings.council.id == "E06000001"
+    assert settings.coordinator.id == "pilot"
     assert settings.coordinator.address == "coordinator.example:8443"
     assert settings.coordinator.ca_file is None
     assert len(settings.trust.roster) == 2
