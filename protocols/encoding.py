@@ -20,7 +20,7 @@ def length_prefixed(domain: str, *fields: bytes) -> bytes:
         fields: Any bytes; each is preceded by its length as 8 bytes, big endian.
     """
     parts = [domain.encode("ascii"), *fields]
-    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return b"".join([len(part).to_bytes(8, "big") + part for part in parts])
 
 
 def digest(domain: str, *fields: bytes) -> Digest:

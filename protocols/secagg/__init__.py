@@ -9,7 +9,7 @@ from protocols.secagg.aggregator import Aggregator
 from protocols.secagg.cohort import CohortRules, Profile, Thresholds
 from protocols.secagg.context import LedgerClaim, RoundContext, round_id
 from protocols.secagg.errors import BadKeyShare, BelowThreshold, CohortRuleBroken
-from protocols.secagg.mask_removal import MaskWork, sum_masks
+from protocols.secagg.mask_removal import MaskSum, MaskWork, sum_masks
 from protocols.secagg.messages import Stage, size_limit
 from protocols.secagg.participant import (
     accept_shares,
@@ -50,6 +50,7 @@ __all__ = [
     "CohortRules",
     "Confirmed",
     "LedgerClaim",
+    "MaskSum",
     "MaskWork",
     "Masked",
     "ParticipantEvent",

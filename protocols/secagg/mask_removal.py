@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from protocols.errors import LocalProtocolError
 from protocols.identifiers import CouncilId, Digest
 from protocols.key_agreement import derive_key, private_key, shared_secret
 from protocols.masks import MaskKey, add_masks
@@ -19,43 +18,58 @@ from protocols.shamir import encode_element
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MaskTerm:
-    """One mask that a rebuilt secret gives.
+class SelfMask:
+    """The self mask of a survivor.
 
     Attributes:
-        peer: Public mask key of the other end; none for a self mask.
+        seed: b_seed as bytes.
         info: HKDF info of the mask.
-        sign: Sign of the mask as it stands in the sum.
     """
 
-    peer: bytes | None
+    seed: bytes = field(repr=False)
+    info: bytes
+
+    def keys(self) -> Iterator[MaskKey]:
+        """The one mask key."""
+        yield MaskKey(key=derive_key(self.seed, self.info), sign=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairTerm:
+    """One mask between a lost council and a survivor.
+
+    Attributes:
+        peer: Public mask key of the survivor.
+        info: HKDF info of the mask.
+        sign: As the survivor added it.
+    """
+
+    peer: bytes
     info: bytes
     sign: Literal[1, -1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MaskWork:
-    """All masks that one rebuilt secret removes: self-contained, so it can be given to another process.
+class DanglingMasks:
+    """The masks that every survivor shares with one lost council.
 
     Attributes:
-        secret: Seed bytes for a self mask, X25519 private key for pairwise masks.
-        terms: The masks.
+        private: The lost council's X25519 mask key.
+        terms: One for each survivor.
     """
 
-    secret: bytes = field(repr=False)
-    terms: tuple[MaskTerm, ...]
+    private: bytes = field(repr=False)
+    terms: tuple[PairTerm, ...]
 
     def keys(self) -> Iterator[MaskKey]:
-        """Derive each mask key; one key agreement for each pairwise mask."""
-        private = private_key(self.secret) if any(term.peer is not None for term in self.terms) else None
+        """Derive each mask key, with one key agreement each."""
+        private = private_key(self.private)
         for term in self.terms:
-            secret = self.secret
-            if term.peer is not None:
-                if private is None:
-                    raise LocalProtocolError("a pairwise mask needs a private key")
-                secret = shared_secret(private, term.peer)
-            yield MaskKey(key=derive_key(secret, term.info), sign=term.sign)
+            yield MaskKey(key=derive_key(shared_secret(private, term.peer), term.info), sign=term.sign)
 
+
+MaskWork: TypeAlias = SelfMask | DanglingMasks
+"""All masks that one rebuilt secret removes: self-contained, so it can be given to another process."""
 
 MaskSum: TypeAlias = Callable[[Sequence[MaskWork], Ring, int], RingVector]
 """Sums masks of work items over that many cells; a coordinator may spread the items over processes."""
@@ -69,18 +83,17 @@ def sum_masks(work: Sequence[MaskWork], ring: Ring, cells: int) -> RingVector:
     return total
 
 
-def survivor_work(owner: CouncilId, b_seed: int, *, h2: Digest) -> MaskWork:
-    """The self mask of a survivor."""
-    term = MaskTerm(peer=None, info=self_label(h2, owner), sign=1)
-    return MaskWork(secret=encode_element(b_seed), terms=(term,))
+def survivor_work(owner: CouncilId, b_seed: int, *, h2: Digest) -> SelfMask:
+    """What the b_seed of a survivor removes."""
+    return SelfMask(seed=encode_element(b_seed), info=self_label(h2, owner))
 
 
 def lost_work(
     owner: CouncilId, s_seed: int, *, context: RoundContext, h2: Digest, survivor_keys: Mapping[CouncilId, bytes]
-) -> MaskWork:
-    """The masks that every survivor shares with a lost council, each signed as that survivor added it."""
+) -> DanglingMasks:
+    """What the s_seed of a lost council removes."""
     terms = tuple(
-        MaskTerm(peer=key, info=pair_label(h2, context.plan_digest, owner, peer), sign=pair_sign(peer, owner))
+        PairTerm(peer=key, info=pair_label(h2, context.plan_digest, owner, peer), sign=pair_sign(peer, owner))
         for peer, key in survivor_keys.items()
     )
-    return MaskWork(secret=mask_private_bytes(s_seed, sid=context.sid, owner=owner), terms=terms)
+    return DanglingMasks(private=mask_private_bytes(s_seed, sid=context.sid, owner=owner), terms=terms)

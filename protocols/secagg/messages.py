@@ -147,7 +147,7 @@ class KeyShare:
 
 def decode_key_share(content: bytes) -> KeyShare:
     """Read a decrypted key share; only canonical field elements."""
-    reader = Reader(content, what="a key share", limit=KEY_SHARE_SIZE)
+    reader = Reader(content, what="a key share", limit=len(content))
     b_share, s_share = reader.take(ELEMENT_SIZE, "b share"), reader.take(ELEMENT_SIZE, "s share")
     b_salt, s_salt = reader.take(SALT_SIZE, "b salt"), reader.take(SALT_SIZE, "s salt")
     reader.finish()
@@ -292,9 +292,7 @@ def decode_unmask(
     message = _only(content, Stage.UNMASK, context, DIGEST_SIZE + len(kinds) * _UNMASK_ENTRY_SIZE)
     reader = Reader(message.body, what=Stage.UNMASK.label, limit=len(message.body))
     h3 = Digest(reader.take(DIGEST_SIZE, "h3"))
-    revealed = tuple(_read_revealed(reader, kind) for kind in kinds)
-    reader.finish()
-    return message, h3, revealed
+    return message, h3, tuple(_read_revealed(reader, kind) for kind in kinds)  # the length was checked: nothing is left
 
 
 def _read_revealed(reader: Reader, kind: ShareKind) -> RevealedShare:

@@ -5,6 +5,8 @@ what it expected, so that a refusal can say it. There is no optional field and n
 refuses left-over bytes, so decoding and encoding again gives the same bytes.
 """
 
+from functools import lru_cache
+
 from protocols.errors import LocalProtocolError, MalformedMessage
 from protocols.identifiers import CouncilId, council_id
 
@@ -54,15 +56,13 @@ class Reader:
 
     def take(self, size: int, field: str) -> bytes:
         """The next `size` bytes."""
-        return bytes(self.view(size, field))
+        start = self._advance(size, field)
+        return self._content[start : self._position]
 
     def view(self, size: int, field: str) -> memoryview:
         """The next `size` bytes, not copied; for vectors."""
-        left = len(self._content) - self._position
-        if not 0 <= size <= left:
-            raise MalformedMessage(f"{self._what} is cut short: {field} needs {size} bytes and {left} are left")
-        self._position += size
-        return memoryview(self._content)[self._position - size : self._position]
+        start = self._advance(size, field)
+        return memoryview(self._content)[start : self._position]
 
     def unsigned(self, size: int, field: str) -> int:
         """A whole number of `size` bytes, big endian."""
@@ -75,10 +75,7 @@ class Reader:
 
     def short_text(self, field: str) -> CouncilId:
         """A council id written by :func:`short_text`."""
-        content = self.take(self.unsigned(1, field), field)
-        if not content.isascii():
-            raise MalformedMessage(f"{self._what} has a {field} that is not ASCII")
-        return council_id(content.decode("ascii"))
+        return _council_id(self.take(self.unsigned(1, field), field))
 
     def prefixed(self, limit: int, field: str) -> bytes:
         """Bytes preceded by their length in four bytes; the length is checked before anything is taken."""
@@ -95,3 +92,17 @@ class Reader:
         """Refuse left-over bytes."""
         if left := len(self._content) - self._position:
             raise MalformedMessage(f"{self._what} has {left} bytes left over after its last field")
+
+    def _advance(self, size: int, field: str) -> int:
+        start, left = self._position, len(self._content) - self._position
+        if not 0 <= size <= left:
+            raise MalformedMessage(f"{self._what} is cut short: {field} needs {size} bytes and {left} are left")
+        self._position += size
+        return start
+
+
+@lru_cache(maxsize=1024)  # a round reads the same few hundred ids over and over
+def _council_id(content: bytes) -> CouncilId:
+    if not content.isascii():
+        raise MalformedMessage("a council id is ASCII")
+    return council_id(content.decode("ascii"))

@@ -8,6 +8,7 @@ from protocols.secagg import (
     Aggregator,
     AggregatorEvent,
     AggregatorState,
+    Confirmed,
     ParticipantEvent,
     ParticipantState,
     Stage,
@@ -167,6 +168,18 @@ def test_what_the_node_may_ask_of_a_session(walker):
     assert session.cohort.members == session.survivors == walker.rehearsal.context.eligible
     assert session.thresholds.t == 4
     assert session.cohort.claims[walker.me] == walker.rehearsal.claim
+
+
+def test_a_session_does_not_take_one_stage_for_another(walker):
+    with pytest.raises(LocalProtocolError, match="not at Confirmed"):
+        walker.session(S.MASKED)._at(Confirmed)
+
+
+def test_the_aggregators_thresholds_are_not_known_before_the_adverts_are_closed(walker):
+    aggregator = Aggregator(walker.rehearsal.context)
+    with pytest.raises(LocalProtocolError):
+        _ = aggregator.thresholds
+    assert _aggregator_at(A.SHARING_KEYS, walker.rehearsal).thresholds.t == 4
 
 
 def test_no_secret_is_left_after_the_unmask_answer(walker):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from protocols.envelope import sign_message
-from protocols.errors import RemoteProtocolError
+from protocols.errors import MalformedMessage, RemoteProtocolError
 from protocols.secagg import AggregatorState, BelowThreshold, Profile, Stage, sum_masks
 from protocols.secagg import participant as participant_module
 from protocols.secagg.messages import decode_unmask
 from protocols.secagg.recovery import rebuild
-from protocols.secagg.transcript import unmask_kinds
+from protocols.secagg.transcript import ShareKind, unmask_kinds
 from protocols.shamir import PRIME
 from tests.simulation.secagg_rehearsal import Rehearsal, council_ids
 
@@ -131,6 +131,36 @@ def test_an_answer_about_other_survivors_is_refused():
     rehearsal.aggregator.close_confirmations()
     with pytest.raises(RemoteProtocolError) as caught:
         rehearsal.aggregator.receive_unmask(IDS[0], other.replies[Stage.UNMASK][IDS[0]])
+    assert caught.value.culprit == IDS[0]
+
+
+def test_an_answer_under_another_view_of_the_survivors_is_refused():
+    rehearsal = Rehearsal(5, seed="recovery").play()
+    fresh = Rehearsal(5, seed="recovery").play(upto=Stage.CONFIRMATION)
+    fresh.aggregator.close_confirmations()
+    signed, _, _ = decode_unmask(rehearsal.replies[Stage.UNMASK][IDS[0]], rehearsal.context, (ShareKind.SELF_MASK,) * 5)
+    other = sign_message(
+        sid=rehearsal.context.sid,
+        stage=Stage.UNMASK,
+        sender=IDS[0],
+        body=bytes(32) + signed.body[32:],
+        sign=rehearsal.sign(IDS[0]),
+    )
+    with pytest.raises(RemoteProtocolError, match="unmasked another list"):
+        fresh.aggregator.receive_unmask(IDS[0], other.encode())
+
+
+def test_a_revealed_share_that_is_no_field_element_is_refused_on_arrival():
+    rehearsal = Rehearsal(5, seed="recovery").play()
+    fresh = Rehearsal(5, seed="recovery").play(upto=Stage.CONFIRMATION)
+    fresh.aggregator.close_confirmations()
+    signed, _, _ = decode_unmask(rehearsal.replies[Stage.UNMASK][IDS[0]], rehearsal.context, (ShareKind.SELF_MASK,) * 5)
+    body = signed.body[:33] + b"\xff" * 32 + signed.body[65:]
+    false = sign_message(
+        sid=rehearsal.context.sid, stage=Stage.UNMASK, sender=IDS[0], body=body, sign=rehearsal.sign(IDS[0])
+    )
+    with pytest.raises(MalformedMessage, match="field element") as caught:
+        fresh.aggregator.receive_unmask(IDS[0], false.encode())
     assert caught.value.culprit == IDS[0]
 
 
