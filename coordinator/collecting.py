@@ -115,15 +115,19 @@ class Collection:
         return rows
 
     def _choice(self, timing: _Timing) -> Opening:
-        return opening(
+        now = self._office.clock()
+        choice = opening(
             eligible=self._plan.eligible,
             decisions=self.decisions,
             reachable=self._presence.ready(),
             rules=self._plan.rules,
-            now=self._office.clock(),
+            now=now,
             patience_until=timing.patience_until,
             collect_by=timing.collect_by,
         )
+        # Hopeless already, but the analyst should hear every council's reason that is on its way.
+        still_coming = choice is Opening.HOPELESS and self._asking and now < timing.patience_until
+        return Opening.WAIT if still_coming else choice
 
     def _ask_whoever_is_due(self, batches: set[asyncio.Task[None]]) -> None:
         now = self._office.clock()

@@ -19,7 +19,8 @@ class StoreThread:
 
     async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one call and wait for its result; it runs to its end even when the waiting task is cancelled."""
-        return await asyncio.wrap_future(self._pool.submit(call, *args, **kwargs))
+        # Shielded: cancelling the wait would also withdraw a call that has not begun, and lose what it was to write.
+        return await asyncio.shield(asyncio.wrap_future(self._pool.submit(call, *args, **kwargs)))
 
     def close(self) -> None:
         """Finish what was asked for, then stop."""
