@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from protocols.encoding import length_prefixed, sha256
 from protocols.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError
-from protocols.identifiers import COUNCIL_ID_MAX, CouncilId, RoundId
+from protocols.identifiers import COUNCIL_ID_MAX, CouncilId, Digest, RoundId
 from protocols.wire.codec import Reader, short_text, unsigned
 
 DOMAIN: Final = "federated/secagg/v1"
@@ -35,12 +35,25 @@ Sign: TypeAlias = Callable[[bytes], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedMessage:
-    """One council's signed statement in one stage; what the body means is the stage's affair."""
+    """One council's signed statement in one stage; what the body means is the stage's affair.
+
+    Attributes:
+        stage: Stage byte.
+        sender: The council that signs.
+        body: What it says.
+        signature: Ed25519, 64 bytes.
+        body_digest: SHA-256 of the body, worked out once: it is signed and enters the views.
+    """
 
     stage: int
     sender: CouncilId
     body: bytes = field(repr=False)
     signature: bytes
+    body_digest: Digest = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out the digest."""
+        object.__setattr__(self, "body_digest", sha256(self.body))
 
     def encode(self) -> bytes:
         """The bytes on the wire."""
@@ -54,7 +67,7 @@ def sign_message(*, sid: RoundId, stage: int, sender: CouncilId, body: bytes, si
     Raises:
         LocalProtocolError: `sign` did not return an Ed25519 signature.
     """
-    signature = sign(_signed_bytes(sid=sid, stage=stage, sender=sender, body=body))
+    signature = sign(_signed_bytes(sid=sid, stage=stage, sender=sender, body_digest=sha256(body)))
     if len(signature) != SIGNATURE_SIZE:
         raise LocalProtocolError(f"an Ed25519 signature has {SIGNATURE_SIZE} bytes, not {len(signature)}")
     return SignedMessage(stage=stage, sender=sender, body=body, signature=signature)
@@ -87,7 +100,7 @@ def verify_message(message: SignedMessage, *, sid: RoundId, identity: bytes) -> 
     Raises:
         RemoteProtocolError: The signature is not the sender's, or is of another round or stage.
     """
-    content = _signed_bytes(sid=sid, stage=message.stage, sender=message.sender, body=message.body)
+    content = _signed_bytes(sid=sid, stage=message.stage, sender=message.sender, body_digest=message.body_digest)
     try:
         _identity_key(identity).verify(message.signature, content)
     except InvalidSignature as problem:
@@ -97,8 +110,8 @@ def verify_message(message: SignedMessage, *, sid: RoundId, identity: bytes) -> 
         ) from problem
 
 
-def _signed_bytes(*, sid: RoundId, stage: int, sender: CouncilId, body: bytes) -> bytes:
-    return length_prefixed(DOMAIN, unsigned(VERSION, 1), sid, unsigned(stage, 1), sender.encode("ascii"), sha256(body))
+def _signed_bytes(*, sid: RoundId, stage: int, sender: CouncilId, body_digest: Digest) -> bytes:
+    return length_prefixed(DOMAIN, unsigned(VERSION, 1), sid, unsigned(stage, 1), sender.encode("ascii"), body_digest)
 
 
 @lru_cache(maxsize=1024)  # public keys only; a node checks each identity four times a round

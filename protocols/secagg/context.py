@@ -14,6 +14,7 @@ from protocols.wire.codec import unsigned
 
 NONCE_SIZE: Final = 32
 COUNTER_SIZE: Final = 8
+_LARGEST_COUNTER: Final = (1 << 8 * COUNTER_SIZE) - 1
 
 
 def round_id(*, plan_digest: Digest, roster_digest: Digest, coordinator_id: str, attempt: int, nonce: bytes) -> RoundId:
@@ -52,7 +53,7 @@ class LedgerClaim:
     def __post_init__(self) -> None:
         """Refuse counters that do not fit the advert."""
         counters = (self.counter, *self.seen)
-        if len(self.head) != DIGEST_SIZE or min(counters) < 0 or max(counters) >= 1 << (8 * COUNTER_SIZE):
+        if len(self.head) != DIGEST_SIZE or min(counters) < 0 or max(counters) > _LARGEST_COUNTER:
             raise LocalProtocolError("a ledger claim has counters of 8 bytes without sign and a head of 32 bytes")
 
 
@@ -64,7 +65,7 @@ class RoundContext:
         sid: From :func:`round_id`.
         plan_digest: Enters every pairwise mask, so two nodes with different plans make noise, not data.
         eligible: Councils of the named group, sorted.
-        identities: Raw Ed25519 public key pinned for each eligible council.
+        identities: Raw Ed25519 public key pinned for each eligible council, and for no other.
         rules: Of the agreement, for the named group.
         ring: Of the plan.
         cells: Length of every vector, at least 1.
@@ -84,10 +85,12 @@ class RoundContext:
             raise LocalProtocolError("a round has a sid and a plan digest of 32 bytes and at least one cell")
         if list(self.eligible) != sorted(set(self.eligible)) or len(self.eligible) != self.rules.eligible_count:
             raise LocalProtocolError("the eligible councils are sorted, different, and as many as the rules say")
-        keys = [self.identities.get(council, b"") for council in self.eligible]
+        keys = self.identities.values()
         # One key under two names would be one council with two votes.
-        if any(len(key) != IDENTITY_KEY_SIZE for key in keys) or len(set(keys)) != len(keys):
+        if any(len(key) != IDENTITY_KEY_SIZE for key in keys) or len(set(keys)) != len(self.eligible):
             raise LocalProtocolError("every eligible council has its own pinned identity key of 32 bytes")
+        if self.identities.keys() != set(self.eligible):
+            raise LocalProtocolError("identities are pinned for the eligible councils and for no others")
 
     @property
     def vector_bytes(self) -> int:
@@ -100,6 +103,7 @@ class RoundContext:
         Raises:
             RemoteProtocolError: The council is not eligible: invented, or of another group.
         """
-        if council not in self.eligible:
+        identity = self.identities.get(council)
+        if identity is None:
             raise RemoteProtocolError(f"{council} is not one of the {len(self.eligible)} eligible councils")
-        return self.identities[council]
+        return identity

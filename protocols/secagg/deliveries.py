@@ -20,13 +20,12 @@ class Deliveries(Mapping[CouncilId, bytes]):
 
     def __init__(self, dealings: Mapping[CouncilId, Dealing], members: tuple[CouncilId, ...]) -> None:
         self._dealings = dealings
+        self._dealt = [dealing.dealt.message.encode() for dealing in dealings.values()]
         self._positions = {member: position for position, member in enumerate(members) if member in dealings}
 
     def __getitem__(self, receiver: CouncilId) -> bytes:
         position = self._positions[receiver]
-        return encode_shares(
-            [(dealing.dealt.message, dealing.openings[position]) for dealing in self._dealings.values()]
-        )
+        return encode_shares(self._dealt, [dealing.openings[position] for dealing in self._dealings.values()])
 
     def __iter__(self) -> Iterator[CouncilId]:
         return iter(self._positions)

@@ -224,10 +224,15 @@ def decode_key_shares(
     return _dealt_of(message), openings
 
 
-def encode_shares(entries: Sequence[tuple[SignedMessage, Opening]]) -> bytes:
-    """SHARES for one receiver: for each of U2 the dealer's signed part and the receiver's own opening."""
-    items = b"".join(message.encode() + opening.encode() for message, opening in entries)
-    return _list_head(Stage.SHARES, len(entries)) + items
+def encode_shares(dealt: Sequence[bytes], openings: Sequence[Opening]) -> bytes:
+    """SHARES for one receiver.
+
+    Args:
+        dealt: The signed part of each of U2, as bytes: they are the same for every receiver.
+        openings: The receiver's own opening from each.
+    """
+    items = (part for message, opening in zip(dealt, openings, strict=True) for part in (message, opening.encode()))
+    return b"".join((_list_head(Stage.SHARES, len(dealt)), *items))
 
 
 def decode_shares(

@@ -14,7 +14,7 @@ rounds derive masks that do not cancel, so equivocation yields noise even before
 from collections.abc import Iterable
 from enum import IntEnum
 
-from protocols.encoding import digest, sha256
+from protocols.encoding import digest
 from protocols.envelope import SignedMessage
 from protocols.identifiers import CouncilId, Digest, RoundId
 from protocols.shamir import encode_element
@@ -36,7 +36,7 @@ def adverts_view(sid: RoundId, adverts: Iterable[SignedMessage]) -> Digest:
 
 def shares_view(h1: Digest, dealt: Iterable[SignedMessage]) -> Digest:
     """h2, over the signed bodies of U2 sorted by council."""
-    fields = (part for message in dealt for part in (message.sender.encode("ascii"), sha256(message.body)))
+    fields = (part for message in dealt for part in (message.sender.encode("ascii"), message.body_digest))
     return digest("h2/v1", h1, *fields)
 
 

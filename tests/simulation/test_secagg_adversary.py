@@ -225,9 +225,12 @@ def entries_of(rehearsal, victim=VICTIM):
     )
 
 
+def shares_message(entries):
+    return encode_shares([dealt.message.encode() for dealt, _ in entries], [opening for _, opening in entries])
+
+
 def accept(rehearsal, entries, victim=VICTIM):
-    content = encode_shares([(dealt.message, opening) for dealt, opening in entries])
-    return accept_shares(rehearsal.states[victim][Stage.KEY_SHARES], content)
+    return accept_shares(rehearsal.states[victim][Stage.KEY_SHARES], shares_message(entries))
 
 
 def test_the_honest_shares_are_accepted(honest):
@@ -342,7 +345,7 @@ def test_a_session_ends_on_a_bad_key_share_before_anything_was_masked(honest):
     entries, _ = lying_dealer(honest, change)
     session = Rehearsal(5, seed="adversary").advertise().share_keys().sessions[VICTIM]
     with pytest.raises(BadKeyShare):
-        session.accept_shares(encode_shares([(dealt.message, opening) for dealt, opening in entries]))
+        session.accept_shares(shares_message(entries))
     assert session.state is ParticipantState.ENDED
     with pytest.raises(LocalProtocolError):
         session.mask(honest.inputs[VICTIM])
