@@ -11,7 +11,7 @@ from protocols.wire.link_message import MESSAGE_LIMIT
 __all__ = ["CHUNK_BYTES", "REQUEST_ID_MAX", "Assembler", "Message", "abandonment", "chunks_of"]
 
 CHUNK_BYTES: Final = 256 * 1024
-"""Content of every chunk but a message's last."""
+"""Content of a full chunk. A message longer than this is announced by a chunk of no content first."""
 
 REQUEST_ID_MAX: Final = 2**64 - 1
 
@@ -32,12 +32,17 @@ class Message:
 def chunks_of(request_id: int, content: bytes) -> Iterator[Chunk]:
     """Cut a message; an empty one is a single empty chunk.
 
+    A long message begins with an announcement, so that 300 councils that wait for the coordinator to have room have
+    sent nothing yet but their announcements.
+
     Raises:
         LocalProtocolError: ``request_id`` is outside ``[1, 2^64)``.
     """
     if not 1 <= request_id <= REQUEST_ID_MAX:
         raise LocalProtocolError(f"a request id lies in 1 to {REQUEST_ID_MAX}, not {request_id}")
     total = len(content)
+    if total > CHUNK_BYTES:
+        yield Chunk(request_id=request_id, total_bytes=total)
     for start in range(0, max(total, 1), CHUNK_BYTES):
         end = min(start + CHUNK_BYTES, total)
         piece = content if end - start == total else content[start:end]
@@ -52,21 +57,22 @@ def abandonment(request_id: int, total_bytes: int) -> Chunk:
 class Assembler:
     """Puts one direction's chunks together; messages come one after another.
 
-    A peer decides every byte of a chunk, so each is held to the one way of cutting: full chunks up to the last, the
-    announced length exactly, no message begun inside another. Many tiny chunks, endless ones, or an announced length
-    beyond the limit are refused at the first chunk that shows it.
+    A peer decides every byte of a chunk, so each is held to the one way of cutting: long messages announced, full
+    chunks up to the last, the announced length exactly, no message begun inside another. Many tiny chunks, endless
+    ones, or an announced length beyond the limit are refused at the first chunk that shows it.
 
     Args:
         limit: Most bytes of a whole message.
     """
 
-    __slots__ = ("_keep", "_limit", "_parts", "_received", "_request_id", "_total")
+    __slots__ = ("_expected", "_keep", "_limit", "_parts", "_received", "_request_id", "_total")
 
     def __init__(self, limit: int = MESSAGE_LIMIT) -> None:
         self._limit = limit
         self._request_id = 0  # 0: between messages
         self._total = 0
         self._received = 0
+        self._expected = 0  # bytes of content the next chunk must have
         self._keep = True
         self._parts: list[bytes] = []
 
@@ -108,12 +114,13 @@ class Assembler:
             )
         self._request_id = chunk.request_id
         self._total = chunk.total_bytes
+        self._expected = 0 if self._total > CHUNK_BYTES else self._total
 
     def _take(self, chunk: Chunk) -> None:
-        expected = min(CHUNK_BYTES, self._total - self._received)
-        if len(chunk.content) != expected:
-            raise MalformedMessage(f"a chunk has {len(chunk.content)} bytes; {expected} were expected")
-        self._received += expected
+        if len(chunk.content) != self._expected:
+            raise MalformedMessage(f"a chunk has {len(chunk.content)} bytes; {self._expected} were expected")
+        self._received += self._expected
+        self._expected = min(CHUNK_BYTES, self._total - self._received)
         if chunk.last != (self._received == self._total):
             raise MalformedMessage("the last chunk of a message is not where its announced length ends")
         if self._keep:

@@ -120,6 +120,7 @@ class Relay:
         self.frozen = False
         self.port = 0
         self.first_lines: list[bytes] = []
+        self.bytes_onward = 0
 
     async def start(self, *, proxy: bool = False) -> None:
         self._server = await asyncio.start_server(self._proxy if proxy else self._join, "127.0.0.1", 0)
@@ -159,14 +160,16 @@ class Relay:
         onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         self._writers |= {writer, onward_writer}
         with contextlib.suppress(OSError):
-            await asyncio.gather(self._copy(reader, onward_writer), self._copy(onward_reader, writer))
+            onward = self._copy(reader, onward_writer, counted=True)
+            await asyncio.gather(onward, self._copy(onward_reader, writer))
         self._writers -= {writer, onward_writer}
         self._tasks.discard(task)
         for end in (writer, onward_writer):
             end.close()
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counted: bool = False) -> None:
         while content := await reader.read(65536):
+            self.bytes_onward += len(content) * counted
             if not self.frozen:
                 writer.write(content)
                 await writer.drain()

@@ -217,8 +217,9 @@ GARBAGE = {
     "less than announced": _chunk(request_id=1, total_bytes=2, content=b"x", last=True),
     "a tiny chunk": _chunk(request_id=1, total_bytes=CHUNK_BYTES * 2, content=b"x"),
     "no end": _chunk(request_id=1, total_bytes=1, content=b"x"),
-    "an end too early": _chunk(request_id=1, total_bytes=CHUNK_BYTES * 2, content=bytes(CHUNK_BYTES), last=True),
-    "an oversize announcement": _chunk(request_id=1, total_bytes=2**63, content=bytes(CHUNK_BYTES)),
+    "a long message not announced": _chunk(request_id=1, total_bytes=CHUNK_BYTES * 2, content=bytes(CHUNK_BYTES)),
+    "an end too early": _chunk(request_id=1, total_bytes=CHUNK_BYTES * 2, last=True),
+    "an oversize announcement": _chunk(request_id=1, total_bytes=2**63),
 }
 
 
@@ -379,6 +380,21 @@ async def test_long_replies_are_held_back_until_there_is_room() -> None:
 
 
 @async_test
+async def test_a_reply_without_room_stays_with_its_council() -> None:
+    """Held back by the stream's flow control, not taken in and queued: seen on the line itself."""
+    names = councils(6)
+    async with over_grpc(dict.fromkeys(names, lambda _: bytes(8_000_000)), held_bytes=8_000_000) as harness:
+        exchange = harness.link.exchange(dict.fromkeys(names, b"go"), timeout_s=20)
+        first, _ = await anext(exchange)
+        await asyncio.sleep(1.0)  # the round is busy with the first
+        sent = {name: harness.nodes[name].relay.bytes_onward for name in names}
+        assert sent.pop(first) > 8_000_000
+        assert max(sent.values()) > 8_000_000  # the one that had room next
+        assert sum(sorted(sent.values())[:-1]) < 4 * 1_000_000
+        assert len([council async for council, _ in exchange]) == 5
+
+
+@async_test
 async def test_a_council_that_stalls_in_a_long_reply_blocks_nobody() -> None:
     reply = os.urandom(1_000_000)
     async with over_grpc({TWO: lambda _: reply}, held_bytes=1_000_000, patience_s=0.3) as harness:
@@ -388,7 +404,7 @@ async def test_a_council_that_stalls_in_a_long_reply_blocks_nobody() -> None:
             await prove(stream, ONE, key)
             first = asyncio.create_task(collect(harness.link, {ONE: b"a"}, timeout_s=3))
             asked = (await stream.read()).request
-            await stream.write(_chunk(request_id=asked.request_id, total_bytes=1_000_000, content=bytes(CHUNK_BYTES)))
+            await stream.write(_chunk(request_id=asked.request_id, total_bytes=1_000_000))
             await until(lambda: harness.link._intake.held == 1_000_000)
             await asyncio.sleep(0.5)
             assert harness.link.connected() == {ONE, TWO}  # slow alone harms nobody
@@ -403,7 +419,8 @@ async def test_room_comes_back_when_a_council_breaks_off_or_answers_too_late() -
     async with over_grpc({}) as harness:
         key = Ed25519PrivateKey.generate()
         harness.identities[ONE] = key.public_key().public_bytes_raw()
-        part = {"total_bytes": 2 * CHUNK_BYTES, "content": bytes(CHUNK_BYTES)}
+        part = {"total_bytes": 2 * CHUNK_BYTES}
+        full = {**part, "content": bytes(CHUNK_BYTES)}
         async with raw_stream(harness.port) as stream:
             await prove(stream, ONE, key)
             exchange = asyncio.create_task(collect(harness.link, {ONE: b"a"}, timeout_s=0.5))
@@ -411,8 +428,9 @@ async def test_room_comes_back_when_a_council_breaks_off_or_answers_too_late() -
             await stream.write(_chunk(request_id=asked.request_id, **part))
             await until(lambda: harness.link._intake.held > 0)
             assert await exchange == {}
-            await stream.write(_chunk(request_id=asked.request_id, last=True, **part))
+            await stream.write(_chunk(request_id=asked.request_id, **full))
             await until(lambda: harness.link._intake.held == 0)
+            await stream.write(_chunk(request_id=asked.request_id, last=True, **full))
             exchange = asyncio.create_task(collect(harness.link, {ONE: b"b"}, timeout_s=0.5))
             asked = (await stream.read()).request
             await stream.write(_chunk(request_id=asked.request_id, **part))
@@ -668,5 +686,5 @@ async def test_the_recorder_sees_everything_the_coordinator_sends_and_receives()
     assert [(council, content) for direction, council, content in seen if direction == "sent"] == [(ONE, b"question")]
     assert [(council, content) for direction, council, content in seen if direction == "received"] == [(ONE, reply)]
     frames = [NodeFrame.FromString(content) for direction, _, content in seen if direction == "frame"]
-    assert [frame.WhichOneof("body") for frame in frames] == ["hello", "proof", "reply", "reply", "reply"]
+    assert [frame.WhichOneof("body") for frame in frames] == ["hello", "proof", *["reply"] * 4]
     assert b"".join(frame.reply.content for frame in frames) == reply

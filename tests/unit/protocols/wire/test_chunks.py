@@ -12,7 +12,7 @@ def test_what_is_cut_is_put_together(size) -> None:
     content = bytes(index % 251 for index in range(size))
     assembler = Assembler()
     chunks = list(chunks_of(7, content))
-    assert len(chunks) == max(1, -(-size // CHUNK_BYTES))
+    assert len(chunks) == max(1, -(-size // CHUNK_BYTES)) + (size > CHUNK_BYTES)
     *before, last = [assembler.add(chunk) for chunk in chunks]
     assert before == [None] * len(before)
     assert last == Message(request_id=7, content=content)
@@ -33,7 +33,16 @@ def test_the_limit_is_on_the_announced_length() -> None:
 
 
 FULL = bytes(CHUNK_BYTES)
+ANNOUNCED = Chunk(request_id=1, total_bytes=2 * CHUNK_BYTES)
 FIRST = Chunk(request_id=1, total_bytes=2 * CHUNK_BYTES, content=FULL)
+
+
+def begun() -> Assembler:
+    assembler = Assembler()
+    assert assembler.add(ANNOUNCED) is None
+    assert assembler.request_id == 1
+    assert assembler.add(FIRST) is None
+    return assembler
 
 
 @pytest.mark.parametrize(
@@ -45,14 +54,14 @@ FIRST = Chunk(request_id=1, total_bytes=2 * CHUNK_BYTES, content=FULL)
         Chunk(request_id=1, total_bytes=2 * CHUNK_BYTES, content=FULL[1:], last=True),
         Chunk(request_id=1, total_bytes=2 * CHUNK_BYTES, content=FULL + b"x", last=True),
         Chunk(request_id=1, total_bytes=2 * CHUNK_BYTES, content=b"", last=True),
+        ANNOUNCED,
         Chunk(request_id=1, total_bytes=2 * CHUNK_BYTES, content=b"x", abandoned=True),
         Chunk(request_id=1, total_bytes=2 * CHUNK_BYTES, last=True, abandoned=True),
     ],
 )
 @pytest.mark.parametrize("discarded", [False, True])
 def test_a_chunk_that_does_not_continue_its_message_is_refused(chunk, discarded) -> None:
-    assembler = Assembler()
-    assert assembler.add(FIRST) is None
+    assembler = begun()
     if discarded:
         assembler.discard()
     with pytest.raises(MalformedMessage):
@@ -64,7 +73,8 @@ def test_a_chunk_that_does_not_continue_its_message_is_refused(chunk, discarded)
     [
         Chunk(request_id=0, total_bytes=1, content=b"x", last=True),
         Chunk(request_id=1, total_bytes=1, content=b"x"),
-        Chunk(request_id=1, total_bytes=2 * CHUNK_BYTES, content=FULL, last=True),
+        FIRST,
+        Chunk(request_id=1, total_bytes=2 * CHUNK_BYTES, last=True),
         Chunk(request_id=1, total_bytes=2 * CHUNK_BYTES, content=b"x"),
         Chunk(request_id=1, total_bytes=0),
     ],
@@ -74,17 +84,22 @@ def test_a_chunk_that_cannot_begin_a_message_is_refused(chunk) -> None:
         Assembler().add(chunk)
 
 
-def test_an_abandoned_message_is_forgotten() -> None:
+def test_an_announcement_comes_once() -> None:
     assembler = Assembler()
-    assembler.add(FIRST)
+    assembler.add(ANNOUNCED)
+    with pytest.raises(MalformedMessage):
+        assembler.add(ANNOUNCED)
+
+
+def test_an_abandoned_message_is_forgotten() -> None:
+    assembler = begun()
     assert assembler.add(abandonment(1, 2 * CHUNK_BYTES)) is None
     (chunk,) = chunks_of(2, b"next")
     assert assembler.add(chunk) == Message(request_id=2, content=b"next")
 
 
 def test_a_discarded_message_is_checked_but_not_kept() -> None:
-    assembler = Assembler()
-    assembler.add(FIRST)
+    assembler = begun()
     assembler.discard()
     last = Chunk(request_id=1, total_bytes=2 * CHUNK_BYTES, content=FULL, last=True)
     assert assembler.add(last) == Message(request_id=1, content=None)
