@@ -130,7 +130,7 @@ def _enrolment_json(row: EnrolmentRow) -> dict[str, str]:
     }
 
 
-Who = Annotated[str, typer.Argument(help="The fingerprint, or the council's code when it has asked once.")]
+Who = Annotated[list[str], typer.Argument(help="Fingerprints, or codes of councils that have asked once.")]
 
 
 @enrol.command("accept")
@@ -151,12 +151,13 @@ def enrol_reject(who: Who, settings: SettingsFile = DEFAULT_FILE) -> None:
     _decide(who, settings, accept=False)
 
 
-def _decide(who: str, settings: Path, *, accept: bool) -> None:
-    with _opened(settings) as (_, store):
-        row = find(store, who)
-        decide(store, row, accept=accept, now=now_utc())
+def _decide(who: list[str], settings: Path, *, accept: bool) -> None:
     word = "accepted for the next roster" if accept else "rejected"
-    output.print(f"{row.council} ({row.fingerprint}) is {word}.")
+    with _opened(settings) as (_, store):
+        rows = [find(store, one) for one in who]
+        for row in rows:
+            decide(store, row, accept=accept, now=now_utc())
+            output.print(f"{row.council} ({row.fingerprint}) is {word}.")
 
 
 @roster.command("draft")

@@ -7,14 +7,14 @@ wrong before the charge is spent gives the reservation back; from then on the ch
 import json
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from council_node.contribution import ApprovedPlan, charge, contribute
 from council_node.local_statistic import LocalStatistic
 from council_node.proposals import Proposals
-from council_node.receipts import keep_receipt
+from council_node.receipts import SentMessage, keep_receipt, keep_receipt_without_answer
 from council_node.station import Station
 from federated.errors import FederatedError, PolicyRefusal
 from federated.plan import NONCE_SIZE, Plan
@@ -22,7 +22,7 @@ from federated.release import Release, open_release
 from federated.signing import sign_statement
 from protocols.encoding import Json, sha256
 from protocols.errors import ProtocolError
-from protocols.identifiers import Digest, RoundId
+from protocols.identifiers import CouncilId, Digest, RoundId
 from protocols.secagg import BadKeyShare, LedgerClaim, ParticipantSession, RoundContext, round_id
 from protocols.wire.link_message import Kind, LinkMessage
 
@@ -41,6 +41,12 @@ class ActiveRound:
     approved: ApprovedPlan
     session: ParticipantSession
     started: datetime
+    sent: list[SentMessage] = field(default_factory=list)
+
+    @property
+    def survivors(self) -> tuple[CouncilId, ...]:
+        """U3 as this council signed it; empty before that."""
+        return self.session.survivors
 
     @property
     def sid(self) -> RoundId:
@@ -123,8 +129,9 @@ class Rounds:
         ledger = station.ledger
         claim = LedgerClaim(counter=ledger.counter, head=ledger.head, seen=ledger.seen(plan.eligible))
         advert = session.advertise(claim)
-        self._active[sid] = ActiveRound(approved=ApprovedPlan(plan=plan, sid=sid), session=session, started=now)
-        return _reply(Kind.ADVERT, sid, advert)
+        active = ActiveRound(approved=ApprovedPlan(plan=plan, sid=sid), session=session, started=now)
+        self._active[sid] = active
+        return self._sent(active, Kind.ADVERT, advert)
 
     def _check_round(self, plan: Plan, invitation: Invitation, sid: RoundId) -> None:
         """The sid must follow from what was invited to, and the attempt must be one the plan allows."""
@@ -199,7 +206,7 @@ class Rounds:
                 "unknown_round", "This council is not in that round: it was never invited, or it has ended here."
             )
         try:
-            return _reply(kind, sid, step(active))
+            return self._sent(active, kind, step(active))
         except BadKeyShare as problem:
             self._end(sid, f"council {problem.culprit} dealt a bad key share")
             return self._statement(Kind.COMPLAINT, sid, "bad_key_share", str(problem), evidence=problem.evidence)
@@ -210,6 +217,14 @@ class Rounds:
             self._end(sid, problem.diagnostics())
             rule = problem.rule if isinstance(problem, PolicyRefusal) else problem.code
             return self._statement(Kind.COMPLAINT, sid, rule, problem.diagnostics())
+
+    @staticmethod
+    def _sent(active: ActiveRound, kind: Kind, reply: bytes) -> LinkMessage:
+        """The reply, noted for the receipt; a repeat of the same bytes is noted once."""
+        message = SentMessage.of(kind.name.lower().replace("_", " "), reply)
+        if message not in active.sent:
+            active.sent.append(message)
+        return _reply(kind, active.sid, reply)
 
     def keep_release(self, request: LinkMessage) -> LinkMessage:
         """R5: keep the answer and write the receipt; the reply is a signed receipt of the release's digest."""
@@ -246,10 +261,12 @@ class Rounds:
             self._end(sid, "the round was not heard of again")
 
     def _end(self, sid: RoundId, reason: str) -> None:
-        self._station.give_back(sid, reason)
+        station = self._station
+        station.give_back(sid, reason)
         active = self._active.get(sid)
         if active is not None:
             active.session.end()
+            keep_receipt_without_answer(station, sid, active, reason, station.now())
         self._forget(sid)
 
     def _forget(self, sid: RoundId) -> None:

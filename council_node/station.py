@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from council_node.ledger import Ledger, period_of
+from council_node.ledger import Ledger
 from council_node.ledger_entries import RoundState
 from council_node.local_statistic import LocalStatistic, compute_local_statistic
 from council_node.mapping import ExtractMapping, load_mapping
@@ -23,7 +23,7 @@ from federated.agreement import Agreement, open_agreement
 from federated.errors import FileProblem, PolicyRefusal
 from federated.keys import SigningKey, read_private_key
 from federated.plan import Plan
-from federated.privacy import Budget, check_budget
+from federated.privacy import Budget
 from federated.query import Query
 from federated.roster import Roster, describe_changes, open_roster
 from federated.schema import Schema, load_schema
@@ -218,7 +218,8 @@ class Station:
             memory_limit_mib=self.settings.limits.memory_mib,
         ) as extract:
             self.load_reports[plan.digest] = extract.report
-            return compute_local_statistic(plan, extract, region=self.schema.council(self.council).region)
+            region = self.schema.council(self.council).region
+            return compute_local_statistic(extract, question, plan.tables, region=region)
 
     # The ledger
 
@@ -229,14 +230,13 @@ class Station:
             BudgetExceeded: It would not.
             PolicyRefusal: `ledger_exhausted`.
         """
-        if self.ledger.exhausted is not None:
-            raise PolicyRefusal(
-                "ledger_exhausted",
-                "This council's ledger takes no charge until its reviewer has reconciled it.",
-                remedy="Ask the council's reviewer.",
-            )
-        budget = Budget(epsilon=agreement.budget_epsilon, delta=agreement.budget_delta)
-        check_budget(self.ledger.committed(agreement.id, period_of(now)), plan.charge, budget)
+        self.ledger.check(
+            charge=plan.charge,
+            agreement=agreement,
+            budget=Budget(epsilon=agreement.budget_epsilon, delta=agreement.budget_delta),
+            cap=self.policy().year_cap,
+            now=now,
+        )
 
     def reserve(self, plan: Plan, sid: RoundId, now: datetime) -> None:
         """Reserve the plan's charge for a round, durably."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from federated.query import DatePart, Dimension, In, Level, Period, Query, Table
-from federated.synthetic.cases import PUBLISHED_QUARTER
+from federated.synthetic import PUBLISHED_QUARTER
 
 __all__ = ["DemoQuestion", "demo_questions"]
 

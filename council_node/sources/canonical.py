@@ -1,0 +1,166 @@
+"""From a council's own text to canonical values, as DuckDB expressions: one set for every kind of source.
+
+Every value of every row gets a meaning: what cannot be read is unknown, and is counted. Nothing here can fail because
+of what a row holds (`protocol.md` 1.3: taking part never depends on case values).
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, assert_never
+
+from duckdb import Expression, coalesce, col, fn, lit, when
+
+from council_node.mapping import ColumnMapping, DateOrder
+from federated.schema import NOT_KNOWN, Column, ColumnType, Dataset
+
+__all__ = ["CanonicalColumn", "canonical_column", "objects", "pseudonym", "text_of"]
+
+SERIAL_DAY_ZERO: Final = date(1899, 12, 30)
+SERIALS: Final = (10_000, 80_000)
+"""Spreadsheet day numbers that are taken as dates: 1927 to 2119."""
+
+# The usual form first: an attempt that fails costs ten times one that succeeds.
+_ISO: Final = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
+_DAY_FIRST: Final = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d %b %Y", "%d-%b-%Y", "%d %B %Y")
+_DAY_FIRST_TIMED: Final = ("%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d-%m-%Y %H:%M:%S")
+_FORMATS: Final = {
+    DateOrder.DAY_FIRST: (*_DAY_FIRST, *_DAY_FIRST_TIMED, *_ISO),
+    DateOrder.ISO: _ISO,
+}
+CENTURY: Final = 2000
+"""Years written with two digits are of this century: case records begin in 2018."""
+_YES_NO: Final = {"y": "yes", "true": "yes", "t": "yes", "1": "yes", "n": "no", "false": "no", "f": "no", "0": "no"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanonicalColumn:
+    """One column of the schema as expressions, in two steps so that nothing is worked out twice.
+
+    Attributes:
+        parsed: From the row's text (a column named by `text`), what it was understood as; null when it was not.
+        value: From `parsed` (a column of its own), the position of the code, the date or the whole number.
+        unread: From both, whether the row holds something that means nothing here.
+        outside: From `parsed`, whether a number lies beyond the schema's bounds; None for other types.
+    """
+
+    parsed: Expression
+    value: Expression
+    unread: Expression
+    outside: Expression | None = None
+
+
+def text_of(raw: str) -> Expression:
+    """A column's text without surrounding blanks; null when there is nothing else."""
+    return fn("nullif", fn("trim", col(raw)), lit(""))
+
+
+def canonical_column(
+    column: Column, mapped: ColumnMapping, *, text: str, parsed: str, dataset: Dataset, dates: DateOrder
+) -> CanonicalColumn:
+    """How one column of the schema is read.
+
+    Args:
+        column: The column, which may be derived.
+        mapped: Where it comes from: for a derived column, its source's mapping.
+        text: Name of the column of text, as `text_of` makes it.
+        parsed: Name of the column that will hold `CanonicalColumn.parsed`.
+        dataset: The data set of the column.
+        dates: How dates are written.
+    """
+    unread = col(text).is_not_null() & col(parsed).is_null()
+    match column.type:
+        case ColumnType.CATEGORY:
+            wordings = _wordings(column, mapped, dataset)
+            return CanonicalColumn(
+                parsed=fn("list_position", lit(list(wordings)), fn("lower", col(text))),
+                value=_position(column, wordings, col(parsed)),
+                unread=unread,
+            )
+        case ColumnType.DATE:
+            value = _full_year(col(parsed))
+            return CanonicalColumn(
+                parsed=_date(col(text), dates), value=value, unread=col(text).is_not_null() & value.is_null()
+            )
+        case ColumnType.INTEGER:
+            value, outside = _bounded(column, col(parsed))
+            return CanonicalColumn(parsed=_whole_number(col(text)), value=value, unread=unread, outside=outside)
+        case ColumnType.KEY:
+            raise ValueError(f"'{column.name}' is a reference and is never read as a value")
+        case _:
+            assert_never(column.type)
+
+
+def objects(column: Column, mapped: ColumnMapping, *, text: str, dataset: Dataset) -> Expression:
+    """Whether the row's household objects. Wording that is neither blank nor known counts as an objection."""
+    agrees = [wording for wording, code in _wordings(column, mapped, dataset).items() if code != "yes"]
+    return coalesce(~fn("list_contains", lit(agrees), fn("lower", col(text))), lit(value=False))
+
+
+def pseudonym(run_key: bytes, *texts: Expression) -> Expression:
+    """A run-local pseudonym of the first text that is not null: 128 bits of SHA-256 under the run's key.
+
+    The reference itself is not kept. The pseudonym depends on nothing but the key and the reference, so that what is
+    done with one household cannot depend on which others are there; a number given out in order would. Under a fresh
+    secret key it says nothing about the reference, and two of 2^23 households share one with probability below 2^-80.
+    """
+    tagged = [fn("||", lit(f"{run_key.hex()}{place}:"), text) for place, text in enumerate(texts)]
+    digest = fn("sha256", coalesce(*tagged))
+    return fn("||", lit("0x"), fn("left", digest, lit(32))).cast("UHUGEINT")
+
+
+def _wordings(column: Column, mapped: ColumnMapping, dataset: Dataset) -> dict[str, str]:
+    """Every understood wording in lower case, with the code it means: codes, labels, then the mapping's own."""
+    if column.derived_from is not None:
+        source = dataset.column(column.derived_from)
+        return {text: column.derivation[code] for text, code in _wordings(source, mapped, dataset).items()}
+    known = {_lower(code.label): code.code for code in column.codes}
+    known |= {_lower(code.code): code.code for code in column.codes}
+    if set(column.code_list) == {"yes", "no", NOT_KNOWN}:
+        known |= _YES_NO
+    return known | {_lower(wording): code for wording, code in mapped.codes.items()}
+
+
+def _lower(text: str) -> str:
+    return text.strip(" ").lower()
+
+
+def _position(column: Column, wordings: dict[str, str], place: Expression) -> Expression:
+    positions = {code: position for position, code in enumerate(column.code_list)}
+    known = fn("list_extract", lit([positions[code] for code in wordings.values()]), place)
+    return coalesce(known, lit(positions[NOT_KNOWN])).cast("USMALLINT")
+
+
+def _date(text: Expression, dates: DateOrder) -> Expression:
+    written = fn("try_strptime", text, lit(list(_FORMATS[dates]))).cast("DATE")
+    day = fn("floor", text.try_cast("DOUBLE")).try_cast("INTEGER")
+    serial = when(day.between(lit(SERIALS[0]), lit(SERIALS[1]))).then(lit(SERIAL_DAY_ZERO) + day).end()
+    return coalesce(written, serial)
+
+
+def _full_year(found: Expression) -> Expression:
+    """A date whose year was written with two digits, in this century; dates out of all reason are unknown."""
+    moved = found + fn("to_years", lit(CENTURY))
+    return (
+        when(fn("year", found).between(lit(1900), lit(2100)))
+        .then(found)
+        .when(fn("year", found).between(lit(0), lit(99)))
+        .then(moved.cast("DATE"))
+        .end()
+    )
+
+
+def _whole_number(text: Expression) -> Expression:
+    # Pounds and thousands are written "£1,234.50"; what is not a whole number is rounded to the nearest.
+    return fn("round", fn("translate", text, lit("£, "), lit("")).try_cast("DOUBLE")).try_cast("BIGINT")
+
+
+def _bounded(column: Column, number: Expression) -> tuple[Expression, Expression]:
+    """The number within the schema's bounds, and whether it was beyond them. `greatest` would make null a bound."""
+    outside, value = lit(value=False), number
+    if column.low is not None:
+        below = number < lit(column.low)
+        outside, value = outside | below, when(below).then(lit(column.low)).otherwise(value)
+    if column.high is not None:
+        above = number > lit(column.high)
+        outside, value = outside | above, when(above).then(lit(column.high)).otherwise(value)
+    return value.cast("BIGINT"), coalesce(outside, lit(value=False))

@@ -1,0 +1,128 @@
+"""The outside of a CSV file: its encoding, delimiter and headings. Only the heading row is looked at here."""
+
+import csv
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from council_node.mapping import normal_heading
+from federated.errors import FileProblem
+
+__all__ = ["CsvForm", "as_utf8", "read_form"]
+
+HEADING_BYTES: Final = 1024 * 1024
+BLOCK_BYTES: Final = 1024 * 1024
+DELIMITERS: Final = ",;\t|"
+MAX_HEADINGS: Final = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvForm:
+    """What the heading row of a file shows.
+
+    Attributes:
+        path: The file.
+        delimiter: One of comma, semicolon, tab and bar.
+        headings: Headings as written, left to right.
+    """
+
+    path: Path
+    delimiter: str
+    headings: tuple[str, ...]
+
+    def position(self, heading: str) -> int:
+        """Place of a heading, from 0.
+
+        Raises:
+            FileProblem: It is not there, or is there twice.
+        """
+        wanted = normal_heading(heading)
+        places = [place for place, found in enumerate(self.headings) if normal_heading(found) == wanted]
+        if not places:
+            raise FileProblem(
+                f"{self.path}, line 1: there is no heading '{heading}'.",
+                remedy="Check the mapping file against the headings of the extract.",
+            )
+        if len(places) > 1:
+            raise FileProblem(
+                f"{self.path}, line 1: the heading '{heading}' is there {len(places)} times.",
+                remedy="Rename all but one of them in the export.",
+            )
+        return places[0]
+
+
+def read_form(path: Path) -> CsvForm:
+    """Read the heading row of a CSV file.
+
+    Raises:
+        FileProblem: The file cannot be read, or does not begin with a row of headings.
+    """
+    if any(mark in str(path) for mark in "*?["):
+        raise FileProblem(f"{path}: a file name with *, ? or [ cannot be read.", remedy="Rename the file.")
+    try:
+        with path.open("rb") as file:
+            start = file.read(HEADING_BYTES)
+    except OSError as error:
+        raise FileProblem(
+            f"The extract {path} cannot be read: {error.strerror}.", remedy="Check its name and permissions."
+        ) from error
+    row = _first_row(_text(start), path)
+    delimiter = max(DELIMITERS, key=row.count)
+    headings = tuple(next(csv.reader(io.StringIO(row), delimiter=delimiter), ()))
+    if not any(heading.strip() for heading in headings) or len(headings) > MAX_HEADINGS:
+        raise FileProblem(
+            f"{path}, line 1: a row of headings was expected.",
+            remedy="Remove title rows above the headings, and save the sheet as CSV.",
+        )
+    return CsvForm(path=path, delimiter=delimiter, headings=headings)
+
+
+def _text(start: bytes) -> str:
+    for encoding in ("utf-8-sig", "cp1252"):
+        try:
+            # A block may end inside a character: an incomplete one at the very end is not a fault.
+            return start.decode(encoding) if len(start) < HEADING_BYTES else start[:-3].decode(encoding, "ignore")
+        except UnicodeDecodeError:
+            continue
+    return start.decode("latin-1")
+
+
+def _first_row(text: str, path: Path) -> str:
+    """The heading row; headings may hold line breaks inside quotes."""
+    inside_quotes = False
+    for place, character in enumerate(text):
+        if character == '"':
+            inside_quotes = not inside_quotes
+        elif character in "\r\n" and not inside_quotes:
+            return text[:place]
+    if inside_quotes or len(text) >= HEADING_BYTES - 4:
+        raise FileProblem(
+            f"{path}, line 1: the row of headings does not end.", remedy="Check the quotation marks in the headings."
+        )
+    return text
+
+
+@contextmanager
+def as_utf8(path: Path) -> Iterator[Path]:
+    """A Windows-1252 file as UTF-8, in memory only: case records are never copied to a disk.
+
+    Raises:
+        FileProblem: The file cannot be read, or this system has no files in memory.
+    """
+    if not hasattr(os, "memfd_create"):
+        raise FileProblem(f"{path} is not UTF-8 text.", remedy="Save it as 'CSV UTF-8'.")
+    descriptor = os.memfd_create("extract")
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as copy, path.open("rb") as source:
+            while block := source.read(BLOCK_BYTES):
+                # Five bytes mean nothing in Windows-1252; they become the sign for an unknown character.
+                copy.write(block.decode("cp1252", "replace").encode("utf-8"))
+        yield Path(f"/proc/self/fd/{descriptor}")
+    except OSError as error:
+        raise FileProblem(f"The extract {path} cannot be read: {error.strerror}.") from error
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,142 @@
+"""An extract in memory: the approved columns of a question in a locked-down DuckDB, and what reading them showed.
+
+The database is in memory and never on disk: it spills nowhere, keeps nothing, loads no extension, and can open no file
+but the one extract it was made for. It lives for one question (`protocol.md` 1.3: data is read after the charge).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Self
+
+import duckdb
+
+from council_node.selects import Select, from_table
+from federated.schema import Dataset
+
+__all__ = ["CASE_REFERENCE", "HOUSEHOLD", "ROWS", "Extract", "LoadReport", "open_database"]
+
+ROWS: Final = "canonical_rows"
+"""Name of the table of an extract."""
+HOUSEHOLD: Final = "!household"
+"""Column of the run-local pseudonym of the privacy unit; no column of a schema has such a name."""
+CASE_REFERENCE: Final = "!case"
+"""Column of the run-local pseudonym of the case reference, where there is one."""
+
+_NOTHING: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadReport:
+    """What reading an extract showed: counts by column, for the council's own eyes. It never leaves the council.
+
+    Attributes:
+        rows_read: Rows with anything in them, opted-out rows included.
+        rows_opted_out: Rows of households that object, dropped.
+        rows_unreadable: Lines that are not rows (too long, or broken characters), left out; at most 10,000 counted.
+        rows_without_key: Rows with no reference of their household, each counted as a household of its own or of
+            its case.
+        unknown_codes: Category columns: rows whose wording is neither blank nor known, taken as `not_known`.
+        unreadable: Date and number columns: rows that are not blank and cannot be read, taken as unknown.
+        outside_bounds: Number columns: rows beyond the schema's bounds, taken as the bound.
+        opt_out_known: Whether the mapping says which rows are opted out.
+        encoding: How the file was read, ``utf-8`` or ``cp1252``.
+    """
+
+    rows_read: int
+    rows_opted_out: int = 0
+    rows_unreadable: int = 0
+    rows_without_key: int = 0
+    unknown_codes: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
+    unreadable: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
+    outside_bounds: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
+    opt_out_known: bool = True
+    encoding: str = "utf-8"
+
+    def warnings(self) -> tuple[str, ...]:
+        """Plain sentences about what a council may want to mend; none is a reason to refuse."""
+        found = []
+        if not self.opt_out_known:
+            found.append("The mapping has no column 'opted_out', so no objection could be honoured.")
+        if self.rows_without_key:
+            found.append(
+                f"{self.rows_without_key:,} rows have no household reference: "
+                "repeat applications among them count as separate households."
+            )
+        if self.rows_unreadable:
+            found.append(f"{self.rows_unreadable:,} lines could not be read as rows and are left out.")
+        found += _by_column(self.unknown_codes, "hold wording that the mapping does not know, taken as not known")
+        found += _by_column(self.unreadable, "cannot be read, taken as not known")
+        found += _by_column(self.outside_bounds, "lie outside the schema's bounds, taken as the bound")
+        return tuple(found)
+
+
+def _by_column(counts: Mapping[str, int], problem: str) -> list[str]:
+    return [f"Column '{name}': {count:,} rows {problem}." for name, count in counts.items() if count]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extract:
+    """The approved columns of an extract, ready for step 4. A context manager: leaving it forgets the rows.
+
+    The table holds, per row, the household's pseudonym and the approved columns: for a category the position of its
+    code in the schema's list (never null: unknown is `not_known`), a date, or a whole number (null when unknown).
+
+    Attributes:
+        dataset: Its data dictionary.
+        columns: The approved columns it holds.
+        has_case_reference: Whether rows that agree in case and in every column are one row written twice.
+        report: What reading it showed.
+        connection: The database.
+    """
+
+    dataset: Dataset
+    columns: frozenset[str]
+    has_case_reference: bool
+    report: LoadReport
+    connection: duckdb.DuckDBPyConnection = field(repr=False)
+
+    def rows(self) -> Select:
+        """The rows, as a query to build on."""
+        references = (HOUSEHOLD, CASE_REFERENCE) if self.has_case_reference else (HOUSEHOLD,)
+        return from_table(ROWS, (*references, *sorted(self.columns)))
+
+    def close(self) -> None:
+        """Forget the rows."""
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_database(*, threads: int, memory_limit_mib: int, readable: Path | None) -> duckdb.DuckDBPyConnection:
+    """An empty in-memory database that can read one file and nothing else.
+
+    Args:
+        threads: Threads of a query.
+        memory_limit_mib: Most memory it may take.
+        readable: The extract; None for none.
+    """
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "threads": threads,
+            "memory_limit": f"{memory_limit_mib}MiB",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+            "python_enable_replacements": False,
+            "preserve_insertion_order": False,
+        },
+    )
+    # No spilling to disk: an extract is nowhere but in memory.
+    connection.execute("SET temp_directory = ''")
+    if readable is not None:
+        connection.execute("SET allowed_paths = [?]", [str(readable)])
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection

@@ -1,0 +1,80 @@
+"""`federated demo`: a whole federation on this machine, from nothing to answers."""
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from federated.errors import FileProblem
+from federated.query.model import parse_epsilon
+from federated.shell import now_utc, output
+
+__all__ = ["register"]
+
+
+def demo(
+    councils: Annotated[
+        int, typer.Option("--councils", help="How many councils; twelve are all of the North East.")
+    ] = 12,
+    epsilon: Annotated[str, typer.Option("--epsilon", help="Privacy cost of each question, such as 1 or 1/2.")] = "1",
+    seed: Annotated[int, typer.Option("--seed", help="Fixes the synthetic cases and which node fails.")] = 1,
+    keep: Annotated[Path | None, typer.Option("--keep", help="Keep all files in this new folder.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Run a coordinator and councils as separate processes, with synthetic cases of real sizes, and ask them.
+
+    Example: federated demo --councils 12 --keep demo-output
+    """
+    # Imported here: the demo needs drawing and numbers that no other command waits for.
+    from federated.demo.report import print_result  # noqa: PLC0415
+    from federated.demo.run import run_questions, write_report  # noqa: PLC0415
+    from federated.demo.world import build_world  # noqa: PLC0415
+
+    begun = time.perf_counter()
+    cost = parse_epsilon(epsilon)
+
+    def tell(line: str) -> None:
+        if not as_json:
+            output.print(line, markup=False)
+
+    with _folder(keep) as folder:
+        tell(f"Setting up a coordinator and {councils} councils, each with its own key and messy extract …")
+        with build_world(folder, count=councils, epsilon=cost, seed=seed) as world:
+            tell(f"Up after {time.perf_counter() - begun:.0f} seconds. Asking.")
+            result = run_questions(world, epsilon=cost, seed=seed, today=now_utc().date(), tell=tell)
+            with world.client() as client:
+                roster = client.trusted().roster
+        write_report(result, folder / "demo.json")
+        if as_json:
+            output.print_json(json.dumps(result.as_json()))
+        else:
+            print_result(result, roster, output)
+            where = (
+                f"All files are in {folder}."
+                if keep is not None
+                else "Add --keep DIR to keep releases, charts, receipts and logs."
+            )
+            output.print(f"Done in {time.perf_counter() - begun:.0f} seconds. {where}", markup=False)
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="federation-") as name:
+            yield Path(name)
+        return
+    if keep.exists() and any(keep.iterdir()):
+        raise FileProblem(f"{keep} is not empty.", remedy="Name a new folder.")
+    keep.mkdir(parents=True, exist_ok=True)
+    yield keep.resolve()
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to `federated`."""
+    app.command()(demo)

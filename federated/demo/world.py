@@ -1,0 +1,253 @@
+"""The demo's federation, from nothing: keys, agreement, coordinator, councils with messy extracts, roster."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import yaml
+
+from federated.agreement import AGREEMENT_TYPE
+from federated.client import Client
+from federated.demo.papers import SMALL_COHORT, agreement_payload
+from federated.demo.processes import Processes, command, run, wait_for
+from federated.errors import FederatedError
+from federated.keys import SigningKey, fingerprint, make_key, public_line, read_public_key, write_private_key
+from federated.roster import ROSTER_TYPE
+from federated.schema import Council, load_schema
+from federated.shell import now_utc
+from federated.signing import add_signature, sign_payload
+from federated.synthetic import Cases, style_of, synthesise, write_extract, write_mapping
+from federated.trust import TrustSettings
+from federated.workspace import Workspace
+from protocols.identifiers import CouncilId
+from protocols.secagg import Profile
+
+__all__ = ["World", "build_world", "choose_councils"]
+
+COORDINATOR = "demo-hub"
+NORTH_EAST = "E12000001"
+SMALLEST = 4
+START_S = 60.0
+AT_ONCE = 3
+"""Commands run side by side while the federation is set up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """A federation that is up.
+
+    Attributes:
+        folder: Everything it wrote.
+        councils: Who is asked, by code.
+        cases: What each council's extract holds: the synthetic truth.
+        processes: What runs.
+        workspace: The analyst's.
+        profile: Of the group that is asked.
+    """
+
+    folder: Path
+    councils: Mapping[CouncilId, Council]
+    cases: Sequence[Cases]
+    processes: Processes
+    workspace: Workspace
+    profile: Profile
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """The analyst's connection."""
+        with Client(self.workspace, clock=now_utc, rng=os.urandom) as client:
+            yield client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Keys:
+    """The people of the demo."""
+
+    signer_a: SigningKey
+    signer_b: SigningKey
+    programme: SigningKey
+    analyst: SigningKey
+    reviewer: SigningKey
+
+    @property
+    def trust(self) -> TrustSettings:
+        """What every party pins."""
+        return TrustSettings(
+            roster_keys=(public_line(self.signer_a.public), public_line(self.signer_b.public)),
+            roster_threshold=2,
+            agreement_keys=(public_line(self.programme.public),),
+            agreement_threshold=1,
+        )
+
+
+def choose_councils(count: int) -> dict[CouncilId, Council]:
+    """The first `count` councils, those of the North East before all others.
+
+    Raises:
+        FederatedError: Fewer than a round needs, or more than there are.
+    """
+    councils = load_schema().councils
+    if not SMALLEST <= count <= len(councils):
+        raise FederatedError(f"The demo runs with {SMALLEST} to {len(councils)} councils, not {count}.")
+    ordered = sorted(councils.values(), key=lambda council: (council.region != NORTH_EAST, council.id))
+    return {council.id: council for council in sorted(ordered[:count], key=lambda council: council.id)}
+
+
+@contextmanager
+def build_world(folder: Path, *, count: int, epsilon: Fraction, seed: int) -> Iterator[World]:
+    """Set a federation up and keep it running for the length of the block.
+
+    Args:
+        folder: An empty folder.
+        count: Councils asked.
+        epsilon: Cost of each question.
+        seed: Fixes the synthetic cases. Masks and noise always come from the system's entropy.
+    """
+    councils = choose_councils(count)
+    profile = Profile.STANDARD if count >= SMALL_COHORT else Profile.CAREFUL
+    keys = _keys(folder)
+    signed = _agreement(folder, councils, profile, epsilon, keys)
+    cases = [_extract(folder, council, seed) for council in councils]
+    with Processes(folder) as processes:
+        address = _coordinator(folder, processes, signed)
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            list(pool.map(lambda council: _council(folder, council, address, signed), councils))
+        _roster(folder, councils, keys)
+        for council in councils:
+            node = folder / "councils" / council / "node" / "node.yaml"
+            processes.start(f"councils/{council}/node", [command("council-node"), "run", "--settings", str(node)])
+        wait_for(
+            "Every council's connection",
+            lambda: all(processes.running[f"councils/{council}/node"].logged("roster_changed") for council in councils),
+            check=processes.check,
+            timeout_s=START_S,
+        )
+        yield World(
+            folder=folder,
+            councils=councils,
+            cases=cases,
+            processes=processes,
+            workspace=_workspace(folder, address, keys),
+            profile=profile,
+        )
+
+
+def _keys(folder: Path) -> _Keys:
+    made = {name: make_key(os.urandom) for name in ("signer_a", "signer_b", "programme", "analyst", "reviewer")}
+    (folder / "keys").mkdir(parents=True)
+    for name, key in made.items():
+        write_private_key(folder / "keys" / f"{name}.pem", key)
+    keys = _Keys(**made)
+    (folder / "trust.yaml").write_text(yaml.safe_dump(keys.trust.model_dump(mode="json")), encoding="utf-8")
+    return keys
+
+
+def _agreement(
+    folder: Path, councils: Mapping[CouncilId, Council], profile: Profile, epsilon: Fraction, keys: _Keys
+) -> Path:
+    regions = {council.region for council in councils.values()}
+    label = (
+        "the twelve councils of the North East"
+        if _is_north_east(councils)
+        else f"{len(councils)} councils in {len(regions)} region(s)"
+    )
+    payload = agreement_payload(
+        {council.id: council.name for council in councils.values()},
+        label=label,
+        profile=profile,
+        epsilon=epsilon,
+        analyst=keys.analyst,
+        reviewer=keys.reviewer,
+        today=now_utc().date(),
+    )
+    path = folder / "agreement.dsse"
+    path.write_bytes(sign_payload(payload, AGREEMENT_TYPE, [keys.programme]))
+    return path
+
+
+def _is_north_east(councils: Mapping[CouncilId, Council]) -> bool:
+    everyone = {council.id for council in load_schema().councils.values() if council.region == NORTH_EAST}
+    return set(councils) == everyone
+
+
+def _extract(folder: Path, council: CouncilId, seed: int) -> Cases:
+    place = folder / "councils" / council
+    place.mkdir(parents=True)
+    write_mapping(place / "mapping.yaml", style_of(council), file="extract.csv")
+    return write_extract(synthesise(council, seed), place / "extract.csv", seed=seed)
+
+
+def _coordinator(folder: Path, processes: Processes, agreement: Path) -> str:
+    home = folder / "coordinator"
+    trust = yaml.safe_load((folder / "trust.yaml").read_text(encoding="utf-8"))
+    trusted = [part for key in trust["roster_keys"] for part in ("--roster-key", key)]
+    trusted += [part for key in trust["agreement_keys"] for part in ("--agreement-key", key)]
+    names = [
+        "--id",
+        COORDINATOR,
+        "--name",
+        "Demo coordinator",
+        "--host",
+        "127.0.0.1",
+        "--listen",
+        "127.0.0.1",
+        "--port",
+        "0",
+    ]
+    run([command("coordinator"), "init", "--folder", str(home), *names, *trusted])
+    settings = ["--settings", str(home / "coordinator.yaml")]
+    run([command("coordinator"), "agreement", "add", str(agreement), *settings])
+    ready = home / "ready"
+    processes.start("coordinator-serve", [command("coordinator"), "serve", *settings, "--ready-file", str(ready)])
+    wait_for("The coordinator", ready.exists, check=processes.check, timeout_s=START_S)
+    return ready.read_text(encoding="ascii").strip()
+
+
+def _council(folder: Path, council: CouncilId, address: str, agreement: Path) -> None:
+    place = folder / "councils" / council
+    run(
+        [
+            command("council-node"),
+            "init",
+            str(place / "node"),
+            *("--council", council, "--coordinator", COORDINATOR, "--address", address),
+            *("--trust", str(folder / "trust.yaml"), "--mapping", str(place / "mapping.yaml")),
+            *("--ca-file", str(folder / "coordinator" / "tls" / "authority.pem")),
+            *("--agreement", str(agreement), "--automatic", "--enrol"),
+        ]
+    )
+
+
+def _roster(folder: Path, councils: Mapping[CouncilId, Council], keys: _Keys) -> None:
+    """Compare every fingerprint with the council's own, then have the list drafted, signed by two, and published."""
+    settings = ["--settings", str(folder / "coordinator" / "coordinator.yaml")]
+    listed = json.loads(run([command("coordinator"), "enrol", "list", "--json", *settings]))
+    shown = {item["council"]: item["fingerprint"] for item in listed}
+    for council in councils:
+        own = fingerprint(read_public_key(folder / "councils" / council / "node" / "identity.pub"))
+        if shown.get(council) != own:
+            raise FederatedError(f"The key that came for {council} is not the council's own.")
+    run([command("coordinator"), "enrol", "accept", *councils, *settings])
+    draft = folder / "roster.yaml"
+    run([command("coordinator"), "roster", "draft", "--out", str(draft), *settings])
+    once = sign_payload(draft.read_bytes(), ROSTER_TYPE, [keys.signer_a])
+    (folder / "roster.dsse").write_bytes(add_signature(once, keys.signer_b))
+    run([command("coordinator"), "roster", "publish", str(folder / "roster.dsse"), *settings])
+
+
+def _workspace(folder: Path, address: str, keys: _Keys) -> Workspace:
+    shutil.copyfile(folder / "coordinator" / "tls" / "authority.pem", folder / "coordinator-ca.pem")
+    document = {
+        "workspace": 1,
+        "key": "keys/analyst.pem",
+        "coordinator": {"id": COORDINATOR, "address": address, "ca_file": "coordinator-ca.pem"},
+        "trust": keys.trust.model_dump(mode="json"),
+    }
+    (folder / "federated.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    return Workspace.load(folder / "federated.yaml")
