@@ -161,6 +161,7 @@ class AnalystService:
     ) -> T:
         """Check who asks, then serve; every failure becomes a status with one plain sentence."""
         try:
+            await self._centre.refresh()  # an agreement added a moment ago counts already
             asker = admit(self._office, request, method)
             _check_version(request)
             return await serve(asker)

@@ -34,7 +34,7 @@ from protocols.identifiers import CouncilId
 __all__ = ["CONNECTIONS_FILE", "json_log", "run_server", "state_folder"]
 
 CONNECTIONS_FILE: Final = "connections.json"
-_LOOK_S: Final = 1.0
+_LOOK_S: Final = 0.5
 """How often a running coordinator looks for a newly published roster or agreement."""
 
 
@@ -220,10 +220,10 @@ class _Server:
     def _announce(self, port: int, ready_file: Path | None) -> None:
         host = self._settings.listen.host
         self._note("ready", {"host": host, "port": port})
-        sys.stdout.write(f"coordinator ready on {host}:{port}\n")
-        sys.stdout.flush()
         if ready_file is not None:
             _replace(ready_file, f"{host}:{port}\n")
+        sys.stdout.write(f"coordinator ready on {host}:{port}\n")
+        sys.stdout.flush()
 
     async def _until_stopped(self, centre: Centre, link: GrpcLink) -> None:
         while not self._stopping:

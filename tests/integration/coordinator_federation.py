@@ -106,8 +106,7 @@ def make_agreement(
     document["analysts"][0]["public_key"] = public_line(ANALYST.public)
     document["reviewers"][0]["public_key"] = public_line(REVIEWER.public)
     document["attempts"] = attempts
-    for name in ("valid_from", "valid_to", "review_on"):
-        document[name] = document[name].replace(year=year)
+    document |= {"valid_from": date(year, 1, 1), "review_on": date(year, 1, 1), "valid_to": date(year, 12, 31)}
     payload = yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
     return sign_payload(payload, AGREEMENT_TYPE, [CEM])
 
@@ -237,13 +236,21 @@ class Federation:
     """Councils, signed files and a store; `centre` starts a coordinator over them, as often as needed."""
 
     def __init__(
-        self, folder: Path, *, size: int = 8, profile: str = "careful", attempts: int = 2, **timing: float
+        self,
+        folder: Path,
+        *,
+        size: int = 8,
+        profile: str = "careful",
+        attempts: int = 2,
+        start: datetime = START,
+        **timing: float,
     ) -> None:
+        self.start = start
         self.councils = NORTH_EAST[:size]
         self.folder = folder
-        self.roster_envelope = make_roster(self.councils)
+        self.roster_envelope = make_roster(self.councils, start=start.date())
         self.roster: Roster = parse_roster(unsafe_payload(self.roster_envelope, ROSTER_TYPE))
-        self.agreement_envelope = make_agreement(self.councils, profile=profile, attempts=attempts)
+        self.agreement_envelope = make_agreement(self.councils, profile=profile, attempts=attempts, year=start.year)
         self.agreement: Agreement = parse_agreement(unsafe_payload(self.agreement_envelope, AGREEMENT_TYPE))
         self.offset = timedelta()
         self._began = datetime.now(UTC)
@@ -254,7 +261,7 @@ class Federation:
         self.store: Store = open_store(self.settings.database_url)
         self.store.membership.add_roster(
             RosterRow(
-                epoch=self.roster.epoch, digest=self.roster.digest, envelope=self.roster_envelope, accepted_at=START
+                epoch=self.roster.epoch, digest=self.roster.digest, envelope=self.roster_envelope, accepted_at=start
             )
         )
         self.manifest = self._manifest()
@@ -282,10 +289,12 @@ class Federation:
         )
 
     def now(self) -> datetime:
-        return START + (datetime.now(UTC) - self._began) + self.offset
+        return self.start + (datetime.now(UTC) - self._began) + self.offset
 
     def _manifest(self) -> bytes:
         document = yaml.safe_load((EXAMPLES / "manifest.yaml").read_bytes())
+        end = f"{self.start.year}-12-31"
+        document |= {"collect_by": end, "return_by": end, "expires_on": end}
         document["fields_read"].append({**document["fields_read"][0], "column": "main_age_band"})
         return yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
 
