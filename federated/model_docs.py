@@ -12,7 +12,7 @@ from federated.clauses import MEANINGS
 
 __all__ = ["render"]
 
-_PLAIN: Final = {int: "whole number", bool: "`yes` or `no`", date: "date"}
+_PLAIN: Final = {int: "whole number", float: "number", bool: "`yes` or `no`", date: "date"}
 
 
 def render(model: type[BaseModel]) -> str:

@@ -1,0 +1,90 @@
+"""SECURITY.md is true: every module and every test it names is there, and no attack of the threat model is left out."""
+
+import re
+
+import pytest
+
+from tests.docs.pages import ROOT, page, rows
+
+PAGE = page("SECURITY.md")
+THREATS = page("docs/threat-model.md")
+CONSEQUENCES = (
+    "No code travels",
+    "The node decides",
+    "Debit before compute",
+    "Nothing at the centre is worth stealing",
+)
+FEWEST_TESTS = 25
+
+
+def claims(text: str) -> list[tuple[str, str, str]]:
+    """The rows that claim something: what, which module, which tests."""
+    return [cells for cells in rows(text) if len(cells) == 3 and cells[1] not in {"Module", "---"}]
+
+
+def faults(text: str) -> list[str]:
+    found = []
+    for what, module, tests in claims(text):
+        names = re.findall(r"`(tests/[^`]+)`", tests)
+        modules = re.findall(r"`([^`]+)`", module)
+        found += [] if names and modules else [f"{what}: names no module or no test"]
+        found += [f"{what}: {name} is not there" for name in modules if not (ROOT / name).is_file()]
+        found += [f"{what}: {name} is not there" for name in names if not _is_there(name)]
+    return found
+
+
+def _is_there(name: str) -> bool:
+    path, _, function = name.partition("::")
+    file = ROOT / path
+    return (
+        bool(function)
+        and file.is_file()
+        and re.search(rf"^(async )?def {function}\(", file.read_text("utf-8"), re.MULTILINE) is not None
+    )
+
+
+def attacks(threats: str) -> list[str]:
+    table = threats.split("## Attacks on the protocol", maxsplit=1)[1].split("\n## ", maxsplit=1)[0]
+    return [cells[0] for cells in rows(table) if cells[0] not in {"Attack", "---"}]
+
+
+def missing(text: str, threats: str) -> list[str]:
+    told = {what for what, _, _ in claims(text)}
+    return [attack for attack in attacks(threats) if attack not in told]
+
+
+def test_every_module_and_test_is_there():
+    assert faults(PAGE) == []
+    assert len(set(re.findall(r"`(tests/[^`]+)`", PAGE))) >= FEWEST_TESTS
+
+
+def test_every_attack_of_the_threat_model_has_its_test():
+    assert len(attacks(THREATS)) > 8
+    assert missing(PAGE, THREATS) == []
+
+
+@pytest.mark.parametrize("consequence", CONSEQUENCES)
+def test_every_consequence_of_the_design_has_its_test(consequence):
+    assert any(what.startswith(consequence) for what, _, _ in claims(PAGE))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("::test_every_byte_matters", "::test_every_byte_is_idle", "test_every_byte_is_idle is not there"),
+        (
+            "test_secagg_tampering.py",
+            "test_secagg_gone.py",
+            "test_secagg_gone.py::test_every_byte_matters is not there",
+        ),
+        ("`protocols/wire/codec.py`", "`protocols/wire/codex.py`", "codex.py is not there"),
+        ("`protocols/wire/codec.py`", "", "names no module"),
+    ],
+)
+def test_a_false_claim_is_found(old, new, fault):
+    assert old in PAGE
+    assert any(fault in found for found in faults(PAGE.replace(old, new)))
+
+
+def test_an_attack_left_out_is_found():
+    assert missing(PAGE, THREATS.replace("| Replay |", "| Replay of tapes |")) == ["Replay of tapes"]
