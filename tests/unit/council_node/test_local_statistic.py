@@ -1,0 +1,345 @@
+"""Step 4 against the plain-Python reference, over random small extracts, questions and contribution bounds."""
+
+from collections import Counter
+from datetime import date
+from itertools import chain, product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from council_node.local_statistic import LocalStatistic, compute_local_statistic
+from federated.errors import InternalError
+from federated.query import And, Between, DatePart, Dimension, Equals, In, Level, Not, Or, Period, Table
+from federated.statistics import statistic
+from tests.spec.council import (
+    QUARTER,
+    REGIONS,
+    RUN_KEY,
+    Planned,
+    case_dataset,
+    extract_of,
+    layout_of,
+    node_vectors,
+    pseudonym_of,
+    question,
+)
+from tests.spec.reference_evaluator import by_household, reference_vector
+
+SEXES = case_dataset().column("main_sex").code_list
+TYPES = case_dataset().column("household_type").code_list[:4]
+DAYS = (date(2024, 12, 31), date(2025, 1, 1), date(2025, 1, 31), date(2025, 2, 28), date(2025, 3, 31), date(2025, 4, 1))
+SMALL = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+
+rows_strategy = st.lists(
+    st.fixed_dictionaries(
+        {
+            "household": st.sampled_from(["A", "B", "C"]),
+            "main_sex": st.sampled_from(SEXES),
+            "household_type": st.sampled_from((*TYPES, "not_known")),
+            "assessment_date": st.sampled_from((*DAYS, None)),
+            "application_date": st.sampled_from((*DAYS, None)),
+            "dependent_children_n": st.sampled_from((0, 1, 2, 6, None)),
+        }
+    ),
+    max_size=14,
+)
+dimension_strategy = st.one_of(
+    st.sampled_from(("main_sex", "household_type")).map(lambda name: Dimension(column=name)),
+    st.tuples(st.sampled_from(("assessment_date", "application_date")), st.sampled_from(tuple(DatePart))).map(
+        lambda pair: Dimension(column=pair[0], part=pair[1])
+    ),
+)
+breakdowns = st.lists(dimension_strategy, max_size=3, unique=True).map(tuple)
+leaf = st.one_of(
+    st.sampled_from(SEXES).map(lambda code: Equals(column="main_sex", value=code)),
+    st.lists(st.sampled_from((*TYPES, "not_known")), max_size=3).map(
+        lambda codes: In(column="household_type", values=tuple(codes))
+    ),
+    st.sampled_from((0, 2)).map(lambda low: Between(column="dependent_children_n", low=str(low), high="5")),
+    st.sampled_from(DAYS).map(lambda day: Between(column="application_date", low=str(DAYS[1]), high=str(day))),
+    st.sampled_from(("1", "6")).map(lambda value: Equals(column="dependent_children_n", value=value)),
+    st.just(Equals(column="application_date", value="2025-01-31")),
+)
+conditions = st.recursive(
+    leaf,
+    lambda inner: st.one_of(
+        inner.map(lambda item: Not(condition=item)),
+        st.lists(inner, max_size=3).map(lambda items: And(conditions=tuple(items))),
+        st.lists(inner, max_size=3).map(lambda items: Or(conditions=tuple(items))),
+    ),
+    max_leaves=5,
+)
+
+
+@st.composite
+def tables(draw, name: str):
+    kind = draw(st.sampled_from(("households", "rows", "sum", "mean")))
+    measure = {"column": "dependent_children_n", "clip": draw(st.sampled_from(((0, 6), (-1, 3), (1, 2))))}
+    return Table(
+        name=name,
+        statistic=kind,
+        by=draw(breakdowns),
+        level=draw(st.sampled_from(tuple(Level))),
+        max_cells=draw(st.integers(1, 3)),
+        **(measure if kind in {"sum", "mean"} else {}),
+    )
+
+
+@st.composite
+def questions(draw):
+    return question(draw(tables("one")), draw(tables("two")), where=draw(st.none() | conditions))
+
+
+class NodeDraws:
+    """The node's keyed numbers, asked of DuckDB one at a time: what is chosen by them is the reference's business."""
+
+    def __init__(self) -> None:
+        self.connection = duckdb.connect(":memory:", config={"threads": 1})
+
+    def __call__(self, household: str, identity: tuple[int, ...]) -> int:
+        kinds = ("UBIGINT", "INTEGER", "BIGINT")[: len(identity)]
+        places = ", ".join(f"?::{kind}" for kind in kinds)
+        query = f"SELECT hash(hash(?::UHUGEINT, {places}))"
+        return self.connection.execute(query, [pseudonym_of(household), *identity]).fetchone()[0]
+
+
+@pytest.fixture(scope="module")
+def draws():
+    return NodeDraws()
+
+
+@SMALL
+@given(rows=rows_strategy, asked=questions(), region=st.sampled_from((REGIONS[0][0], REGIONS[2][0], "E12000009")))
+def test_node_computes_what_the_reference_computes(draws, rows, asked, region):
+    with TemporaryDirectory() as directory:
+        found = node_vectors(Path(directory), rows, asked, region=region)
+    expected = [
+        reference_vector(rows, asked, table, layout_of(table, asked), case_dataset(), region=region, draw=draws)
+        for table in asked.tables
+    ]
+    assert found == expected
+
+
+@SMALL
+@given(rows=rows_strategy, table=tables("one"))
+def test_a_household_adds_the_same_whoever_else_is_there(rows, table):
+    # The promise behind every sensitivity: the vector is the sum of what each household adds alone.
+    asked = question(table)
+    with TemporaryDirectory() as directory:
+        together = node_vectors(Path(directory), rows, asked)[0]
+        alone = [node_vectors(Path(directory), own, asked)[0] for own in by_household(rows).values()]
+    assert together == [sum(column) for column in zip(*alone, strict=True)] or (not alone and not any(together))
+
+
+def sixty_households(rows_each):
+    return [
+        {"household": f"H{number}", "main_sex": sex, "assessment_date": QUARTER.start, "dependent_children_n": 1}
+        for number in range(60)
+        for sex in rows_each
+    ]
+
+
+@pytest.mark.parametrize("bound", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["households", "sum", "rows"])
+def test_contribution_bound_holds_for_every_household(tmp_path, kind, bound):
+    measure = {"column": "dependent_children_n", "clip": (0, 1)} if kind == "sum" else {}
+    table = Table(name="t", statistic=kind, by=(Dimension(column="main_sex"),), max_cells=bound, **measure)
+    found = node_vectors(tmp_path, sixty_households(SEXES[:3]), question(table))[0]
+    assert sum(found) == 60 * bound
+
+
+@pytest.mark.parametrize(
+    ("kind", "bound", "sizes"), [("households", 1, (1, 1, 1)), ("sum", 2, (1, 1, 1)), ("rows", 1, (4, 1, 1))]
+)
+def test_choice_prefers_no_cell_and_no_row(tmp_path, kind, bound, sizes):
+    # 3,000 households; each cell or row should be kept with its fair probability, to five standard errors.
+    measure = {"column": "dependent_children_n", "clip": (0, 1)} if kind == "sum" else {}
+    codes = list(chain.from_iterable([code] * size for code, size in zip(SEXES[:3], sizes, strict=True)))
+    rows = [
+        {"household": f"H{number}", "main_sex": code, "assessment_date": QUARTER.start, "dependent_children_n": 1}
+        for number in range(3000)
+        for code in codes
+    ]
+    table = Table(name="t", statistic=kind, by=(Dimension(column="main_sex"),), max_cells=bound, **measure)
+    found = np.array(node_vectors(tmp_path, rows, question(table))[0][:3])
+    fair = np.array(sizes) / sum(sizes) * bound
+    assert np.all(np.abs(found - 3000 * fair) < 5 * np.sqrt(3000 * fair * (1 - np.minimum(fair, 0.99))))
+
+
+def test_choice_changes_with_the_key_and_is_repeated_under_it(tmp_path):
+    rows = sixty_households(SEXES[:3])
+    asked = question(Table(name="t", statistic="households", by=(Dimension(column="main_sex"),)))
+    first, again, other = (node_vectors(tmp_path, rows, asked, run_key=key) for key in (RUN_KEY, RUN_KEY, bytes(16)))
+    assert first == again
+    assert first != other
+
+
+def test_only_the_councils_own_region_is_filled(tmp_path):
+    rows = sixty_households(SEXES[:1])
+    table = Table(name="t", statistic="households", by=(Dimension(column="main_sex"),), level=Level.REGION)
+    cells = np.array(node_vectors(tmp_path, rows, question(table), region=REGIONS[1][0])[0]).reshape(3, -1)
+    assert cells.sum() == 60
+    assert cells[1].sum() == 60
+    assert not any(node_vectors(tmp_path, rows, question(table), region="E12000009")[0])
+
+
+def test_every_cell_is_clamped_as_planned(tmp_path):
+    table = Table(name="t", statistic="sum", column="dependent_children_n", clip=(-1, 6))
+    rows = sixty_households(SEXES[:1])
+    assert node_vectors(tmp_path, rows, question(table), clamp=50) == [[50]]
+    assert node_vectors(tmp_path, rows, question(table), clamp=60) == [[60]]
+
+
+THREE_HOUSEHOLDS = [
+    {"household": "f", "main_sex": "female", "household_type": TYPES[0], "dependent_children_n": 2},
+    {"household": "m", "main_sex": "male", "household_type": TYPES[1], "dependent_children_n": 1},
+    {"household": "u", "main_sex": "not_known", "household_type": "not_known", "dependent_children_n": None},
+]
+
+
+@pytest.mark.parametrize(
+    ("where", "matched"),
+    [
+        (Equals(column="main_sex", value="female"), "f"),
+        (Not(condition=Equals(column="main_sex", value="female")), "m"),
+        (Not(condition=Between(column="dependent_children_n", low="0", high="1")), "f"),
+        (Not(condition=Equals(column="dependent_children_n", value="1")), "f"),
+        (Or(conditions=()), ""),
+        (And(conditions=()), "fmu"),
+        (In(column="household_type", values=("not_known",)), "u"),
+        (In(column="household_type", values=()), ""),
+        (Not(condition=In(column="household_type", values=())), "fmu"),
+        (Not(condition=In(column="household_type", values=("not_known",))), "fm"),
+        (Not(condition=In(column="household_type", values=("not_known", TYPES[0]))), "m"),
+        (Not(condition=Equals(column="household_type", value=TYPES[0])), "m"),
+    ],
+)
+def test_not_never_picks_up_what_is_not_known(tmp_path, where, matched):
+    asked = question(Table(name="t", statistic="households"), where=where)
+    counted = [
+        row["household"]
+        for row in THREE_HOUSEHOLDS
+        if node_vectors(tmp_path, [row | {"assessment_date": QUARTER.start}], asked) == [[1]]
+    ]
+    assert "".join(counted) == matched
+
+
+def test_rows_exported_twice_count_once_where_cases_are_told_apart(tmp_path):
+    row = {
+        "household": "A",
+        "case": "1",
+        "main_sex": SEXES[0],
+        "assessment_date": QUARTER.start,
+        "dependent_children_n": 2,
+    }
+    other = row | {"case": "2"}
+    tables_asked = (
+        Table(name="r", statistic="rows", max_cells=9),
+        Table(name="s", statistic="sum", column="dependent_children_n", clip=(0, 99)),
+    )
+    assert node_vectors(tmp_path, [row, row, other], question(*tables_asked)) == [[2], [4]]
+    without = [{key: value for key, value in item.items() if key != "case"} for item in (row, row, other)]
+    assert node_vectors(tmp_path, without, question(*tables_asked)) == [[3], [6]]
+
+
+def test_dates_of_another_column_outside_the_period_have_their_own_bin(tmp_path):
+    days = (date(2024, 12, 31), date(2025, 1, 1), date(2025, 3, 31), date(2025, 4, 1), None)
+    rows = [
+        {"household": str(number), "assessment_date": QUARTER.start, "application_date": day}
+        for number, day in enumerate(days)
+    ]
+    table = Table(name="t", statistic="households", by=(Dimension(column="application_date", part=DatePart.MONTH),))
+    assert node_vectors(tmp_path, rows, question(table)) == [[1, 0, 1, 3]]
+
+
+def test_sums_beyond_any_column_are_clipped_not_wrapped(tmp_path):
+    rows = [
+        {"household": "A", "assessment_date": QUARTER.start, "dependent_children_n": 6, "main_sex": code}
+        for code in SEXES
+    ] * 40
+    table = Table(name="t", statistic="sum", column="dependent_children_n", clip=(0, 7))
+    assert node_vectors(tmp_path, rows, question(table)) == [[7]]
+
+
+def test_figures_and_references_are_in_no_repr(tmp_path):
+    asked = question(Table(name="t", statistic="households"))
+    with extract_of(
+        tmp_path, [{"household": "CANARY-1", "assessment_date": QUARTER.start}], asked.columns()
+    ) as extract:
+        planned = Planned(asked.tables[0], layout_of(asked.tables[0], asked))
+        found = compute_local_statistic(extract, asked, [planned], region=REGIONS[0][0])
+        assert repr(found) == "LocalStatistic()"
+        assert "CANARY" not in repr(extract)
+        assert "CANARY" not in str(extract.rows().run(extract.connection).fetchall())
+        assert isinstance(found, LocalStatistic)
+        assert found.vector.dtype == np.int64
+
+
+def test_a_database_that_stops_says_nothing_of_the_rows(tmp_path):
+    asked = question(Table(name="t", statistic="households"))
+    extract = extract_of(tmp_path, [{"household": "CANARY-1", "assessment_date": QUARTER.start}], asked.columns())
+    extract.close()
+    with pytest.raises(InternalError) as caught:
+        compute_local_statistic(
+            extract, asked, [Planned(asked.tables[0], layout_of(asked.tables[0], asked))], region="x"
+        )
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_a_list_that_is_not_the_schemas_is_refused(tmp_path):
+    asked = question(Table(name="t", statistic="households", by=(Dimension(column="main_sex"),)))
+    layout = layout_of(asked.tables[0], asked)
+    short = type(layout)(
+        axes=(type(layout.axes[0])(name="main_sex", codes=layout.axes[0].codes[:2], labels=("a", "b")),),
+        blocks=layout.blocks,
+    )
+    with (
+        extract_of(tmp_path, sixty_households(SEXES[:1]), asked.columns()) as extract,
+        pytest.raises(InternalError, match="main_sex"),
+    ):
+        compute_local_statistic(extract, asked, [Planned(asked.tables[0], short)], region=REGIONS[0][0])
+
+
+def neighbours():
+    """Every household of up to three rows over a few cells and values."""
+    kinds = [
+        {"main_sex": sex, "assessment_date": QUARTER.start, "dependent_children_n": value}
+        for sex, value in product(SEXES[:2], (0, 3, 6))
+    ]
+    for size in (1, 2, 3):
+        yield from (
+            [dict(kinds[i]) for i in places]
+            for places in product(range(len(kinds)), repeat=size)
+            if list(places) == sorted(places)
+        )
+
+
+@pytest.mark.parametrize("kind", ["households", "rows", "sum", "mean"])
+def test_the_nodes_own_vector_moves_by_no_more_than_claimed(tmp_path, kind):
+    measure = {"column": "dependent_children_n", "clip": (0, 4)} if kind in {"sum", "mean"} else {}
+    table = Table(
+        name="t", statistic=kind, by=(Dimension(column="main_sex"),), max_cells=2 if kind != "rows" else 3, **measure
+    )
+    claimed = statistic(kind).sensitivity(table)
+    norms = Counter()
+    for household in list(neighbours())[::3]:
+        rows = [{"household": "A", **row} for row in household]
+        vector = np.array(node_vectors(tmp_path, rows, question(table))[0])
+        norms["l1"] = max(norms["l1"], int(np.abs(vector).sum()))
+        norms["l2"] = max(norms["l2"], int((vector**2).sum()))
+    assert (norms["l1"], norms["l2"]) == (claimed.l1, claimed.l2_squared)
+
+
+def test_period_bounds_are_both_included(tmp_path):
+    rows = [{"household": str(day), "assessment_date": day} for day in DAYS] + [
+        {"household": "n", "assessment_date": None}
+    ]
+    assert node_vectors(tmp_path, rows, question(Table(name="t", statistic="households"))) == [[4]]
+    single = Period(column="assessment_date", start=DAYS[2], end=DAYS[2])
+    assert node_vectors(tmp_path, rows, question(Table(name="t", statistic="households"), period=single)) == [[1]]
