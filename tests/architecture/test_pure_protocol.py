@@ -8,8 +8,24 @@ import pytest
 from tests.architecture.source_tree import PACKAGES, modules
 
 PURE = frozenset(
-    ("__future__", "collections", "contextlib", "cryptography", "dataclasses", "enum", "functools", "hashlib")
-    + ("itertools", "json", "math", "numpy", "protocols", "struct", "types", "typing")
+    {
+        "__future__",
+        "collections",
+        "contextlib",
+        "cryptography",
+        "dataclasses",
+        "enum",
+        "functools",
+        "hashlib",
+        "itertools",
+        "json",
+        "math",
+        "numpy",
+        "protocols",
+        "struct",
+        "types",
+        "typing",
+    }
 )
 """All that `protocols/` may import; generated code is left out."""
 SHELLS = (
