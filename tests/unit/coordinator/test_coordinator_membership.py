@@ -1,0 +1,251 @@
+"""Who takes part, and the commands: enrolment, rosters, agreements, doctor, status, exit statuses."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from coordinator.cli import app, main
+from coordinator.doctor import Verdict, examine
+from coordinator.enrolment import PENDING_PER_COUNCIL, decide, find, record_key
+from coordinator.first_files import NewCoordinator, create
+from coordinator.roster import (
+    add_agreement,
+    draft_roster,
+    load_membership,
+    membership_mark,
+    own_identity,
+    publish_roster,
+)
+from coordinator.store import open_store
+from federated.errors import ExitStatus, FileProblem, PolicyRefusal, SignatureProblem
+from federated.keys import fingerprint, make_key, public_line
+from federated.roster import ROSTER_TYPE, RosterAlarm, parse_roster
+from federated.schema import load_schema
+from federated.signing import sign_payload
+from tests.integration.coordinator_federation import (
+    ANN,
+    BOB,
+    CEM,
+    NORTH_EAST,
+    START,
+    council_key,
+    make_agreement,
+    make_roster,
+    seeded,
+)
+
+COUNCIL = NORTH_EAST[0]
+KEY = council_key(COUNCIL)
+
+
+@pytest.fixture
+def new(tmp_path):
+    return NewCoordinator(
+        id="hub",
+        name="Hub",
+        hosts=["127.0.0.1", "hub.example"],
+        listen_host="127.0.0.1",
+        port=0,
+        roster_keys=[public_line(ANN.public), public_line(BOB.public)],
+        agreement_keys=[public_line(CEM.public)],
+    )
+
+
+@pytest.fixture
+def settings(tmp_path, new):
+    return create(tmp_path, new, now=START, rng=seeded(42))[0]
+
+
+@pytest.fixture
+def store(settings):
+    opened = open_store(settings.database_url)
+    yield opened
+    opened.close()
+
+
+# --- membership ---
+
+
+def test_an_enrolment_waits_for_a_person_and_then_for_two_signers(settings, store):
+    record = record_key(store, lambda: START)
+    for council in NORTH_EAST[:3]:
+        assert record(council, council_key(council).public) == fingerprint(council_key(council).public)
+    with pytest.raises(PolicyRefusal, match="another council"):
+        record(NORTH_EAST[1], KEY.public)
+    decide(store, find(store, NORTH_EAST[0]), accept=True, now=START)
+    decide(store, find(store, fingerprint(council_key(NORTH_EAST[1]).public).replace(" ", "")), accept=False, now=START)
+    with pytest.raises(FileProblem, match="No enrolment requests fit"):
+        find(store, NORTH_EAST[1])
+    drafted = parse_roster(draft_roster(settings, store, load_schema(), now=START, days=90))
+    assert list(drafted.councils) == [NORTH_EAST[0]]
+    assert drafted.coordinator == own_identity(settings)
+    assert (drafted.epoch, drafted.not_after - drafted.not_before) == (1, timedelta(days=90))
+
+
+def test_nobody_can_fill_the_list_of_enrolments(store):
+    record = record_key(store, lambda: START)
+    for number in range(PENDING_PER_COUNCIL):
+        record(COUNCIL, make_key(seeded(100 + number)).public)
+    with pytest.raises(PolicyRefusal, match="waiting already"):
+        record(COUNCIL, make_key(seeded(200)).public)
+
+
+def test_a_council_that_is_not_in_the_dictionary_is_met_at_the_draft(settings, store):
+    record_key(store, lambda: START)("X99999999", KEY.public)
+    decide(store, find(store, "X99999999"), accept=True, now=START)
+    with pytest.raises(FileProblem, match="X99999999 is not the code"):
+        draft_roster(settings, store, load_schema(), now=START, days=90)
+
+
+def publish(settings, store, tmp_path, now=START, *, keys=(ANN, BOB), **draft):
+    payload = draft_roster(settings, store, load_schema(), now=now, days=90, **draft)
+    path = tmp_path / "roster.dsse"
+    path.write_bytes(sign_payload(payload, ROSTER_TYPE, list(keys)))
+    return publish_roster(settings, store, path, now)
+
+
+def test_rosters_follow_one_another(tmp_path, settings, store):
+    record = record_key(store, lambda: START)
+    with pytest.raises(FileProblem, match="no council"):
+        draft_roster(settings, store, load_schema(), now=START, days=90)
+    for council in NORTH_EAST[:2]:
+        record(council, council_key(council).public)
+        decide(store, find(store, council), accept=True, now=START)
+    with pytest.raises(SignatureProblem):
+        publish(settings, store, tmp_path, keys=(ANN,))
+    first = publish(settings, store, tmp_path)
+    again = publish_roster(settings, store, tmp_path / "roster.dsse", START)
+    assert again == first
+    assert store.membership.latest_epoch() == 1
+    changed = make_key(seeded(300))
+    record(NORTH_EAST[0], changed.public)
+    decide(store, find(store, NORTH_EAST[0]), accept=True, now=START)
+    # Drafted from the last one although that has expired: that is when a new one is needed most.
+    later = START + timedelta(days=120)
+    assert load_membership(settings, store, later).roster is None
+    second = publish(settings, store, tmp_path, later, without=frozenset({NORTH_EAST[1]}))
+    assert (second.epoch, list(second.councils)) == (2, [NORTH_EAST[0]])
+    assert second.councils[NORTH_EAST[0]].public_key == changed.public
+    assert load_membership(settings, store, later).roster == second
+    rival = tmp_path / "rival.dsse"
+    payload = draft_roster(settings, store, load_schema(), now=later, days=30).replace(b"epoch: 3", b"epoch: 2")
+    rival.write_bytes(sign_payload(payload, ROSTER_TYPE, [ANN, BOB]))
+    with pytest.raises(RosterAlarm):
+        publish_roster(settings, store, rival, later)
+
+
+def test_another_coordinators_roster_is_not_published(tmp_path, settings, store):
+    path = tmp_path / "other.dsse"
+    path.write_bytes(make_roster(NORTH_EAST[:5]))
+    with pytest.raises(FileProblem, match="with another key"):
+        publish_roster(settings, store, path, START)
+    assert store.membership.latest_epoch() == 0
+
+
+def test_agreements_count_when_signed_in_force_and_newest(tmp_path, settings, store):
+    path = tmp_path / "agreement.dsse"
+    path.write_bytes(make_agreement(NORTH_EAST[:8]))
+    mark = membership_mark(settings, store, START)
+    added = add_agreement(settings, store, path, START)
+    assert membership_mark(settings, store, START) != mark
+    (Path(settings.agreements) / "broken.dsse").write_bytes(b"{}")
+    found = load_membership(settings, store, START)
+    assert list(found.agreements) == [added.digest]
+    assert len(found.problems) == 1
+    assert found.problems[0].startswith("broken.dsse:")
+    assert load_membership(settings, store, START + timedelta(days=600)).agreements == {}
+    path.write_bytes(make_agreement(NORTH_EAST[:8], year=2030))
+    with pytest.raises(PolicyRefusal):
+        add_agreement(settings, store, path, START)
+    with pytest.raises(PolicyRefusal, match="does not have in force"):
+        found.require_agreement(bytes(32))
+    with pytest.raises(PolicyRefusal, match="no list of councils"):
+        found.require_roster()
+
+
+# --- commands ---
+
+
+def test_doctor_tells_everything_at_once(settings):
+    found = {finding.check: finding.verdict for finding in examine(settings, START)}
+    assert found == {
+        "identity": Verdict.GOOD,
+        "certificate": Verdict.GOOD,
+        "state folder": Verdict.GOOD,
+        "database": Verdict.GOOD,
+        "roster": Verdict.BAD,
+        "agreements": Verdict.WARNING,
+    }
+    Path(settings.key).unlink()
+    Path(settings.tls.certificate).write_bytes(b"")
+    for path in Path(settings.state).glob("coordinator.db*"):
+        path.unlink()
+    (Path(settings.state) / "coordinator.db").write_bytes(b"not a database, and long enough to be looked at")
+    bad = {finding.check for finding in examine(settings, START) if finding.verdict is Verdict.BAD}
+    assert bad == {"identity", "certificate", "database"}
+    soon = examine(settings, START + timedelta(days=390))
+    assert all(finding.text for finding in soon)
+
+
+def test_a_certificate_about_to_end_is_a_warning(settings):
+    verdicts = {f.check: f.verdict for f in examine(settings, START + timedelta(days=390))}
+    assert verdicts["certificate"] is Verdict.WARNING
+
+
+def test_withdraw_takes_back_only_what_has_not_begun(tmp_path, settings, store):
+    from tests.unit.coordinator.test_coordinator_store import proposal
+
+    file = str(tmp_path / "coordinator.yaml")
+    store.proposals.add(proposal(state="collecting"))
+    arguments = ["withdraw", proposal().plan_digest.hex(), "--reason", "A mistake", "-s", file]
+    app(arguments, standalone_mode=False)
+    row = store.proposals.get(proposal().plan_digest)
+    assert (row.state, row.reason) == ("withdrawn", "Withdrawn: A mistake")
+    with pytest.raises(PolicyRefusal, match="is withdrawn"):
+        app(arguments, standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["status", "--settings", "none.yaml"], ExitStatus.INPUT),
+        (["roster", "publish", "none.dsse", "-s", "SETTINGS"], ExitStatus.INPUT),
+        (["enrol", "accept", "E06000001", "-s", "SETTINGS"], ExitStatus.INPUT),
+        (["withdraw", "xyz", "--reason", "x", "-s", "SETTINGS"], ExitStatus.INPUT),
+        (["withdraw", "00" * 32, "--reason", "x", "-s", "SETTINGS"], ExitStatus.REFUSED),
+        (["nonsense"], ExitStatus.USAGE),
+        (["doctor", "-s", "SETTINGS"], ExitStatus.INPUT),
+    ],
+)
+def test_failures_are_one_sentence_and_an_exit_status(settings, monkeypatch, capsys, arguments, status):
+    file = str(Path(settings.key).with_name("coordinator.yaml"))
+    monkeypatch.setattr("sys.argv", ["coordinator", *(file if part == "SETTINGS" else part for part in arguments)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == status
+    told = capsys.readouterr()
+    assert "Traceback" not in told.err + told.out
+
+
+def commands(group, path=()):
+    for command in group.registered_commands:
+        yield (*path, command.name), command.callback
+    for inner in group.registered_groups:
+        yield from commands(inner.typer_instance, (*path, inner.name))
+
+
+def test_every_command_shows_an_example():
+    ours = [(path, callback) for path, callback in commands(app) if callback.__module__ == "coordinator.cli"]
+    assert len(ours) >= 9
+    for path, callback in ours:
+        assert f"Example: coordinator {' '.join(path)}" in callback.__doc__, path
+
+
+def test_status_as_json_holds_nothing_but_what_it_says(tmp_path, settings, capsys):
+    capsys.readouterr()
+    app(["status", "--json", "-s", str(tmp_path / "coordinator.yaml")], standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["version"], told["roster_epoch"], told["connected"], told["proposals"]) == (1, None, [], {})
+    assert datetime.strptime(told["at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
