@@ -239,7 +239,7 @@ def _read(receipt: Receipt) -> Iterator[str]:
         return
     yield (
         f"Of '{receipt.dataset}', for {receipt.period}{dated}, only these columns: {', '.join(receipt.columns)}. "
-        "They were counted in memory and not kept."
+        "They were counted, and not kept."
     )
     if receipt.local_counts:
         counts = "; ".join(f"{item.what}: {item.count:,}" for item in receipt.local_counts)
@@ -259,7 +259,7 @@ def _left(receipt: Receipt) -> Iterator[str]:
     if receipt.noise:
         sds = "; ".join(f"{item.table}: {item.sd:,.2f}" for item in receipt.noise)
         yield (
-            f"Each council added a share of the noise before masking ({receipt.mechanism}). In the answer it comes "
+            f"Each council added a share of the noise before masking ({receipt.mechanism.replace('_', ' ')}). In the answer it comes "
             f"to a standard deviation of: {sds}."
         )
 
@@ -274,8 +274,9 @@ def _cost(receipt: Receipt) -> Iterator[str]:
     spent = Fraction(cost.spent_epsilon)
     yield (
         f"In {cost.period} all questions under this agreement together amount to epsilon {_short(cost.spent_epsilon)} "
-        f"of {_short(cost.budget_epsilon)} (delta {_small(cost.budget_delta)}). Left for one more question: epsilon "
-        f"{_short(cost.left_epsilon, up=False)} or rho {_short(cost.left_rho, up=False)}."
+        f"of {_short(cost.budget_epsilon)}, but for a chance of {_one_in(cost.budget_delta)} (delta). Left for one more "
+        f"question: epsilon "
+        f"{_short(cost.left_epsilon, up=False)}, or rho {_short(cost.left_rho, up=False)}."
     )
     yield (
         f"What that means: somebody who thought it as likely as not that one {cost.unit} is in the records could, "
@@ -290,7 +291,7 @@ def _together(receipt: Receipt) -> Iterator[str]:
         names = ", ".join(_first(receipt.contributors))
         yield f"{len(receipt.contributors)} of {receipt.councils_asked} councils: {names}."
         yield (
-            f"Nobody, the coordinator included, has seen this council's own figures. The answer is kept here too "
+            f"No one, the coordinator included, was sent this council's own figures. The answer is kept here too "
             f"(SHA-256 {receipt.release_digest[:DIGITS_SHOWN]})."
         )
         if receipt.purpose is not None:
@@ -320,8 +321,9 @@ def _short(text: str | None, *, up: bool = True) -> str:
     return f"{whole // 10**4}.{whole % 10**4:04d}".rstrip("0").rstrip(".")
 
 
-def _small(text: str) -> str:
-    return f"{float(Fraction(text)):.0e}"
+def _one_in(text: str) -> str:
+    """A small chance in words, rounded to look no better than it is."""
+    return f"one in {(1 / Fraction(text)).__floor__():,}"
 
 
 def _right_in_100(epsilon: Fraction) -> int:
