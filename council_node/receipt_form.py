@@ -259,8 +259,8 @@ def _left(receipt: Receipt) -> Iterator[str]:
     if receipt.noise:
         sds = "; ".join(f"{item.table}: {item.sd:,.2f}" for item in receipt.noise)
         yield (
-            f"Each council added a share of the noise before masking ({receipt.mechanism.replace('_', ' ')}). In the answer it comes "
-            f"to a standard deviation of: {sds}."
+            f"Each council added a share of the noise before masking ({receipt.mechanism.replace('_', ' ')}). In the "
+            f"answer it comes to a standard deviation of: {sds}."
         )
 
 
@@ -274,9 +274,8 @@ def _cost(receipt: Receipt) -> Iterator[str]:
     spent = Fraction(cost.spent_epsilon)
     yield (
         f"In {cost.period} all questions under this agreement together amount to epsilon {_short(cost.spent_epsilon)} "
-        f"of {_short(cost.budget_epsilon)}, but for a chance of {_one_in(cost.budget_delta)} (delta). Left for one more "
-        f"question: epsilon "
-        f"{_short(cost.left_epsilon, up=False)}, or rho {_short(cost.left_rho, up=False)}."
+        f"of {_short(cost.budget_epsilon)}, but for a chance of {_one_in(cost.budget_delta)} (delta). Left for one "
+        f"more question: epsilon {_short(cost.left_epsilon, up=False)}, or rho {_short(cost.left_rho, up=False)}."
     )
     yield (
         f"What that means: somebody who thought it as likely as not that one {cost.unit} is in the records could, "
