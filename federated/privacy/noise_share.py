@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.privacy.mechanism import Mechanism, NoiseBlock, NoiseSpec, require_samplable, share_variance
-from federated.privacy.rounding import whole
 from federated.privacy.sampler import WordStream, draw
 from federated.privacy.tables import discrete_gaussian_table, polya_table
 from protocols.identifiers import RandomSource
@@ -50,8 +49,6 @@ def sample_noise_share(spec: NoiseSpec, *, honest: int, rng: RandomSource) -> ND
     References:
         Goryczka and Xiong 2015 (Polya); Kairouz, Liu and Steinke 2021 (Gaussian); `protocol.md` 2.2.
     """
-    whole(honest, "honest", least=1)
-    require_noise(spec, honest=honest)
     stream = WordStream(rng)
     return np.concatenate([_block_share(spec, block, honest, stream) for block in spec.blocks])
 

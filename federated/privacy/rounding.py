@@ -98,8 +98,6 @@ def exp_fixed_point(value: Fraction, *, bits: int) -> int:
     """
     if value > 0:
         raise LocalProtocolError(f"the exponent must be at most 0, not {value}")
-    if -value > bits:
-        return 0  # e^-bits < 2^-bits: below one unit
     context = decimal.Context(prec=bits * 302 // 1000 + 20)
     exponent = context.divide(Decimal(value.numerator), Decimal(value.denominator))
     return int(context.multiply(context.exp(exponent), Decimal(1 << bits)))

@@ -61,6 +61,12 @@ def test_moving_laplace_budget_between_tables_does_not_help(epsilon, blocks, one
     assert laplace_variance(parts, blocks) > best * (1 - 1e-6)
 
 
+@pytest.mark.parametrize("split", [split_laplace, split_gaussian])
+def test_even_the_least_table_gets_a_part(split):
+    parts = split(Fraction(1), [(1, 1), (10**6, 10**12)])
+    assert all(part > 0 for part in parts)
+
+
 def test_equal_tables_and_single_tables_get_plain_numbers():
     assert split_laplace(Fraction(1), [(12, 1)]) == (1,)
     assert split_laplace(Fraction(1), [(12, 1)] * 3) == (Fraction(1, 3),) * 3

@@ -78,6 +78,7 @@ def test_gaussian_bound_is_twelve_standard_deviations_of_the_contributors():
 def test_laplace_bound_follows_the_protocol_up_to_twice_the_honest():
     assert noise_bound(spec(LAPLACE, Fraction(1, 3), 2), honest=8, contributors=16) == 192
     assert noise_bound(spec(LAPLACE, 1), honest=4, contributors=12) == 96
+    assert noise_bound(spec(LAPLACE, 3), honest=4, contributors=4) == 22
 
 
 @pytest.mark.parametrize("contributors", [5, 10, 12, 15])

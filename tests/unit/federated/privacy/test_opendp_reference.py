@@ -127,6 +127,11 @@ def test_a_map_can_be_read_without_any_randomness():
         silent([0] * noise.blocks[0].cells)
 
 
+def test_costs_handed_to_opendp_as_floats_are_rounded_up():
+    for exact in (Fraction(1, 3), Fraction(2, 3), Fraction(1, 2), Fraction(1, 10) ** 20):
+        assert exact <= Fraction(reference._float_above(exact)) <= exact * (1 + Fraction(1, 1 << 52))
+
+
 def test_opendp_is_not_imported_until_it_is_needed():
     code = "import sys, federated.privacy; sys.exit('opendp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federated.privacy import zcdp_epsilon, zcdp_rho
+from federated.privacy.conversion import _GRID_SIZE, _bound, _first_rising, _order
 from federated.privacy.opendp_reference import opendp_epsilon
+from federated.privacy.rounding import round_up
 from protocols.errors import LocalProtocolError
 
 MILLIONTH = Fraction(1, 10**6)
@@ -64,6 +66,27 @@ def test_zcdp_rho_is_the_largest_step_that_fits(epsilon, delta):
     rho, step = zcdp_rho(epsilon, delta), Fraction(1, 1 << 48)
     assert rho % step == 0
     assert zcdp_epsilon(rho, delta) <= epsilon < zcdp_epsilon(rho + step, delta)
+
+
+@given(rhos, deltas)
+@settings(deadline=None)
+def test_the_least_bound_of_the_whole_grid_is_found(rho, delta):
+    """Otherwise a little more rho could cost less, and a refused question could pass with more noise removed."""
+    index = _first_rising(rho, delta)
+    near = range(max(0, index - 40), index + 40)
+    far = range(0, _GRID_SIZE, 9973)
+    least = min(_bound(rho, delta, _order(i)) for i in (*near, *far))
+    assert zcdp_epsilon(rho, delta) == round_up(max(Fraction(0), least))
+
+
+@pytest.mark.parametrize("steps", [1 << 40, 3 << 41, 12345678901])
+def test_zcdp_rho_steps_back_when_rounding_up_has_the_last_word(steps):
+    """An epsilon that a step of rho meets exactly, but for the rounding up of its conversion."""
+    rho, step = Fraction(steps, 1 << 48), Fraction(1, 1 << 48)
+    index = _first_rising(rho, MILLIONTH)
+    epsilon = min(_bound(rho, MILLIONTH, _order(i)) for i in (index - 1, index))
+    assert zcdp_epsilon(rho, MILLIONTH) > epsilon
+    assert zcdp_rho(epsilon, MILLIONTH) == rho - step
 
 
 def test_the_extremes():
