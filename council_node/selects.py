@@ -46,11 +46,14 @@ class Select:
 
     def run(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         """Run the query."""
-        return connection.execute(f"SELECT * FROM {self.source}")  # noqa: S608 - written by expressions, see above
+        return connection.execute(self._text())
 
     def store(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
         """Run the query and keep its rows as a table of the database in memory."""
-        connection.execute(f"CREATE TABLE {col(table)} AS SELECT * FROM {self.source}")  # noqa: S608 - see above
+        connection.execute(f"CREATE TABLE {col(table)} AS {self._text()}")
+
+    def _text(self) -> str:
+        return f"SELECT {', '.join(str(col(name)) for name in self.columns)} FROM {self.source}"  # noqa: S608 - see above
 
     def _step(self, items: tuple[Expression, ...], rest: str = "") -> Self:
         written = ", ".join(item.as_select() for item in items)

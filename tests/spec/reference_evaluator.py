@@ -121,15 +121,12 @@ def is_true(condition: Condition | None, row: Row, dataset: Dataset) -> bool:
 def truth(condition: Condition, row: Row, dataset: Dataset) -> bool | None:
     """True, false, or None for unknown (Kleene)."""
     match condition:
-        case Equals(column=name, value=value):
-            return one_of(row[name], (value,), dataset.column(name).type.value)
-        case In(column=name, values=values):
+        case Equals(column=name) | In(column=name):
+            values = (condition.value,) if isinstance(condition, Equals) else condition.values
             return one_of(row[name], values, dataset.column(name).type.value)
         case Between(column=name, low=low, high=high):
-            if row[name] is None:
-                return None
             kind = dataset.column(name).type.value
-            return typed(low, kind) <= row[name] <= typed(high, kind)
+            return None if row[name] is None else typed(low, kind) <= row[name] <= typed(high, kind)
         case And(conditions=conditions):
             return combined([truth(item, row, dataset) for item in conditions], decisive=False)
         case Or(conditions=conditions):
