@@ -20,9 +20,7 @@ _OPTIONS: Final = (
     # with 60 replies of 8 MB, 410 to 530 MiB instead of 120 to 150.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 256 * 1024),  # 8 MB/s for each council at a round trip of 30 ms
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),  # nodes ping every 20 s
+    ("grpc.http2.min_ping_interval_without_data_ms", 900),  # nodes ping every 20 s; gRPC's own is 5 minutes
     ("grpc.so_reuseport", 0),  # a second coordinator on this port is a mistake, not a way to share the load
 )
 

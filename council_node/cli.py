@@ -14,7 +14,7 @@ from council_node.agreements import accept_agreement
 from council_node.decisions import Decision, Decisions
 from council_node.ledger import Ledger
 from council_node.node_store import DocumentKind, NodeStore
-from council_node.policy_file import read_policy, set_paused
+from council_node.policy_file import Class2, read_policy, set_paused
 from council_node.receipts import find_receipt, receipt_text
 from council_node.service import enrol_node, run_node
 from council_node.settings import Settings, read_settings
@@ -56,6 +56,9 @@ def init(
     automatic: Annotated[
         bool, typer.Option("--automatic", help="Answer what passes every check without asking.")
     ] = False,
+    class_2: Annotated[
+        Class2, typer.Option("--class-2", help="The most sensitive columns an agreement allows: ask a person, or not.")
+    ] = Class2.PERSON,
     enrol_now: Annotated[bool, typer.Option("--enrol", help="Send the new public key to the coordinator too.")] = False,
     agreement: Annotated[
         Path | None, typer.Option("--agreement", help="Accept this signed agreement too; you have read it.")
@@ -76,6 +79,7 @@ def init(
         ca_file=ca_file,
         server_name=server_name,
         automatic=automatic,
+        class_2=class_2,
     )
     settings, key = make_node(new)
     output.print(f"Made a node for {settings.council.name} in {folder}.", markup=False)

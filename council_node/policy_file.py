@@ -126,7 +126,7 @@ automatic: {automatic}
 #   - information asset owner
 
 # Special category, criminal-offence or immigration columns: person, refuse or as_agreed.
-class_2: person
+class_2: {class_2}
 
 # The most one question may cost, and all questions of a calendar year under all agreements. Quote the numbers.
 # max_epsilon_per_query: '1'
@@ -144,12 +144,12 @@ max_extract_age_days: 120
 """
 
 
-def policy_template(*, automatic: bool = False) -> str:
+def policy_template(*, automatic: bool = False, class_2: Class2 = Class2.PERSON) -> str:
     """A policy file to start from; a person decides, unless asked otherwise."""
-    return _TEMPLATE.format(automatic="yes" if automatic else "no")
+    return _TEMPLATE.format(automatic="yes" if automatic else "no", class_2=class_2.value)
 
 
-def write_policy(path: Path, *, automatic: bool = False) -> None:
+def write_policy(path: Path, *, automatic: bool = False, class_2: Class2 = Class2.PERSON) -> None:
     """Write a policy file to start from, never over one that is there. Run by `council-node init`.
 
     Raises:
@@ -157,7 +157,7 @@ def write_policy(path: Path, *, automatic: bool = False) -> None:
     """
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(policy_template(automatic=automatic))
+            file.write(policy_template(automatic=automatic, class_2=class_2))
     except FileExistsError as error:
         raise FileProblem(f"There is a policy at {path} already.", remedy="Edit it, or move it away.") from error
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from council_node.policy_file import write_policy
+from council_node.policy_file import Class2, write_policy
 from council_node.settings import Settings, read_settings
 from federated.errors import FileProblem
 from federated.keys import SigningKey, make_key, write_private_key, write_public_key
@@ -34,6 +34,7 @@ class NewNode:
         ca_file: Certificate authority of the coordinator, if not a public one.
         server_name: Name its certificate is for, if not the host.
         automatic: Whether questions that pass every check are answered without a person.
+        class_2: What to do with questions on the most sensitive columns that an agreement allows.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class NewNode:
     ca_file: Path | None = None
     server_name: str | None = None
     automatic: bool = False
+    class_2: Class2 = Class2.PERSON
 
 
 def make_node(new: NewNode) -> tuple[Settings, SigningKey]:
@@ -68,7 +70,7 @@ def make_node(new: NewNode) -> tuple[Settings, SigningKey]:
     key = make_key(os.urandom)
     write_private_key(new.folder / "identity.pem", key)
     write_public_key(new.folder / "identity.pub", key.public)
-    write_policy(new.folder / "policy.yaml", automatic=new.automatic)
+    write_policy(new.folder / "policy.yaml", automatic=new.automatic, class_2=new.class_2)
     coordinator: dict[str, Any] = {"id": new.coordinator, "address": new.address}
     if new.ca_file is not None:
         coordinator["ca_file"] = _copied(new.ca_file, new.folder / "coordinator-ca.pem")

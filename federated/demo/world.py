@@ -219,7 +219,7 @@ def _council(folder: Path, council: CouncilId, address: str, agreement: Path) ->
             *("--council", council, "--coordinator", COORDINATOR, "--address", address),
             *("--trust", str(folder / "trust.yaml"), "--mapping", str(place / "mapping.yaml")),
             *("--ca-file", str(folder / "coordinator" / "tls" / "authority.pem")),
-            *("--agreement", str(agreement), "--automatic", "--enrol"),
+            *("--agreement", str(agreement), "--automatic", "--class-2", "as_agreed", "--enrol"),
         ]
     )
 
