@@ -14,7 +14,6 @@ from sqlalchemy import Table
 from coordinator.cli import app as coordinator_app
 from coordinator.proposal_states import ProposalEvent, ProposalState
 from coordinator.proposal_states import next_state as next_proposal_state
-from coordinator.settings import Settings as CoordinatorSettings
 from coordinator.store.tables import METADATA
 from council_node.cli import app as node_app
 from council_node.policy_file import Policy
@@ -41,9 +40,6 @@ def pages() -> dict[str, str]:
     made |= {
         "docs/reference/settings.md": settings_page(NodeSettings, "Settings of a council node", "council-node init"),
         "docs/reference/policy.md": settings_page(Policy, "Policy of a council", "council-node init"),
-        "docs/reference/coordinator-settings.md": settings_page(
-            CoordinatorSettings, "Settings of a coordinator", "coordinator init"
-        ),
         "docs/reference/workspace.md": settings_page(Workspace, "Workspace of an analyst or reviewer", None),
         "docs/reference/refusals.md": refusals.render(),
         "docs/reference/data.md": data_page(),
