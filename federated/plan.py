@@ -26,6 +26,7 @@ from federated.privacy import (
     noise_charge,
     released_noise,
     require_no_cheaper_than_opendp,
+    require_noise,
     zcdp_rho,
 )
 from federated.query import Level, Query, Table, parse_query, question_document
@@ -39,9 +40,18 @@ from protocols.encoding import Json, canonical_json, sha256
 from protocols.errors import LocalProtocolError
 from protocols.identifiers import CouncilId, Digest
 from protocols.ring import Ring, headroom_ok
-from protocols.secagg import CohortRuleBroken, CohortRules
+from protocols.secagg import CohortRuleBroken, CohortRules, Thresholds
 
-__all__ = ["Plan", "PlannedTable", "Terms", "choose_mechanism", "derive_plan", "open_plan", "worst_totals"]
+__all__ = [
+    "Plan",
+    "PlannedTable",
+    "Terms",
+    "choose_mechanism",
+    "derive_plan",
+    "open_plan",
+    "possible_rounds",
+    "worst_totals",
+]
 
 PLAN_TYPE = "application/vnd.federated.plan+json"
 MAX_CELLS = 2_000_000
@@ -260,6 +270,8 @@ def derive_plan(
     tables = tuple(_shape(table, dataset, question, regions) for table in question.tables)
     _check_size(tables)
     noise = _noise(question, tables, mechanism, delta=agreement.budget_delta, honest=honest)
+    # Met here, not in a round whose charge is spent: a smaller cohort draws larger shares.
+    require_noise(noise, honest=_least_honest(rules))
     bounds = _bounds(tables, mechanism)
     # The largest h of any round of the plan, so the charge covers tau whichever councils join.
     charge = noise_charge(noise, bounds, honest=honest, councils=len(group.councils))
@@ -350,6 +362,21 @@ def _honest(rules: CohortRules) -> int:
         ) from error
 
 
+def possible_rounds(rules: CohortRules) -> tuple[Thresholds, ...]:
+    """Thresholds of every number of councils that makes a round possible, fewest first; never empty for a plan."""
+    found = []
+    for joined in range(1, rules.eligible_count + 1):
+        try:
+            found.append(rules.thresholds(joined))
+        except CohortRuleBroken:
+            continue
+    return tuple(found)
+
+
+def _least_honest(rules: CohortRules) -> int:
+    return min(thresholds.h for thresholds in possible_rounds(rules))
+
+
 def _shape(table: Table, dataset: Dataset, question: Query, regions: Sequence[tuple[str, str]]) -> PlannedTable:
     if table.level is Level.REGION and not regions:
         raise QueryError(
@@ -394,7 +421,7 @@ def _noise(
 def _ring(tables: Sequence[PlannedTable], noise: NoiseSpec, rules: CohortRules) -> Ring:
     """The narrowest ring in which neither the sum nor its noise can wrap round, whoever joins."""
     councils = rules.eligible_count
-    most = noise_bound(noise, honest=rules.min_honest, contributors=councils)
+    most = noise_bound(noise, honest=_least_honest(rules), contributors=councils)
     largest = councils * max(planned.clamp for planned in tables)
     for ring in (Ring(bits=32), Ring(bits=64)):
         if headroom_ok(ring, scale=noise.scale, max_abs_sum=largest, noise_bound=most):

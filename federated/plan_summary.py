@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from federated.plan import Plan
+from federated.plan import Plan, possible_rounds
 from federated.privacy import zcdp_epsilon
 from federated.rationals import rational_text
 from federated.statistics.offsets import TARGET_COVERAGE
-from protocols.secagg import CohortRuleBroken
 
 __all__ = ["PlanSummary", "TableSummary", "summarise"]
 
@@ -95,15 +94,7 @@ def summarise(plan: Plan) -> PlanSummary:
 
 def _needed(plan: Plan) -> int:
     """The fewest councils that make a round possible."""
-    return min(joined for joined in range(1, len(plan.eligible) + 1) if _possible(plan, joined))
-
-
-def _possible(plan: Plan, joined: int) -> bool:
-    try:
-        plan.rules.thresholds(joined)
-    except CohortRuleBroken:
-        return False
-    return True
+    return possible_rounds(plan.rules)[0].n
 
 
 def _table(plan: Plan, index: int, everyone: int, fewest: int) -> TableSummary:
