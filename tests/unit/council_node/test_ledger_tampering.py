@@ -6,9 +6,9 @@ import pytest
 
 from council_node.ledger import Ledger
 from council_node.ledger_chain import LedgerBroken, LedgerState, walk
-from council_node.ledger_entries import GENESIS, EntryKind, make_entry, stamped
+from council_node.ledger_entries import GENESIS, EntryKind, LedgerRound, make_entry, stamped
 from federated.errors import FileProblem
-from tests.unit.council_node.ledger_cases import ME, NOW, digest_of, reserve, sid_of
+from tests.unit.council_node.ledger_cases import AGREEMENT, BUDGET, ME, NOW, PURE, digest_of, reserve, sid_of
 
 
 @pytest.fixture
@@ -143,6 +143,18 @@ EXHAUSTED = {"reason": "x", "peers_saw": 0}
 RECONCILED = {"by": "x", "reason": "x", "lost": []}
 
 
+RESERVED = LedgerRound(
+    sid=sid_of("a"),
+    plan_digest=digest_of("plan"),
+    title="A question",
+    agreement=AGREEMENT,
+    period="2026",
+    charge=PURE,
+    unit="household",
+    budget=BUDGET,
+).body()
+
+
 @pytest.mark.parametrize(
     "links",
     [
@@ -160,11 +172,24 @@ RECONCILED = {"by": "x", "reason": "x", "lost": []}
         [OPENED, (2, EntryKind.EXHAUSTED, {"reason": "x", "peers_saw": True})],
         [OPENED, (2, EntryKind.EXHAUSTED, EXHAUSTED | {"version": 2})],
         [(1, EntryKind.OPENED, {"council": "two words"})],
+        [OPENED, (2, EntryKind.RESERVED, RESERVED), (3, EntryKind.RESERVED, RESERVED)],
+        [OPENED, (2, EntryKind.EXHAUSTED, EXHAUSTED), (3, EntryKind.RESERVED, RESERVED)],
+        [OPENED, (2, EntryKind.RESERVED, RESERVED | {"period": "26"})],
+        [OPENED, (2, EntryKind.RESERVED, RESERVED | {"rho": "0.125"})],
+        [OPENED, (2, EntryKind.RESERVED, RESERVED | {"rho": "1/9"})],
     ],
 )
 def test_well_hashed_entries_that_do_not_follow_are_refused(links):
     with pytest.raises(LedgerBroken):
         walk(chain(*links))
+
+
+def test_a_well_hashed_entry_of_another_chain_is_refused():
+    rows = chain(OPENED, (2, EntryKind.RESERVED, RESERVED))
+    assert walk(rows).counter == 2
+    stranger = make_entry(2, EntryKind.RESERVED, stamped(NOW, RESERVED), digest_of("another chain"))
+    with pytest.raises(LedgerBroken, match=r"Entry 2 .* does not follow the entry before it"):
+        walk([rows[0], stranger.row])
 
 
 def test_reconciling_alone_may_skip_numbers():
