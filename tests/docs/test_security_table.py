@@ -12,6 +12,8 @@ CONSEQUENCES = (
     "No code travels",
     "The node decides",
     "Debit before compute",
+    "Noise before mask, mask before send",
+    "Nothing identifying is read",
     "Nothing at the centre is worth stealing",
 )
 FEWEST_TESTS = 25
