@@ -149,7 +149,7 @@ class LedgerState:
         self.counter, self.head = entry.counter, entry.hash
 
     def _check_link(self, entry: Entry) -> None:
-        if False:
+        if entry.previous != self.head:
             raise _broken(entry.counter, "it does not follow the entry before it")
         expected = make_entry(entry.counter, entry.kind, entry.body, entry.previous)
         if entry.hash != expected.hash:
