@@ -107,6 +107,23 @@ class Ledger:
             return cls(*LedgerFile.open(path, council), lock)
 
     @classmethod
+    def open_or_create(cls, path: Path, council: CouncilId, now: datetime, *, in_service: bool) -> Self:
+        """Open the ledger; make one only for a node that has never been in service. Run at start-up.
+
+        Args:
+            path: The ledger's file.
+            council: Whose it is.
+            now: Time, UTC.
+            in_service: Whether anything else shows that this node has run before. A missing ledger then means that
+                charges were lost, and a new one would let them be spent again.
+
+        Raises:
+            FileProblem: As `open`.
+        """
+        unused = not path.exists() or path.stat().st_size == 0
+        return cls.create(path, council, now) if unused and not in_service else cls.open(path, council)
+
+    @classmethod
     def read_only(cls, path: Path, council: CouncilId) -> Self:
         """Open to show or verify, also while the node runs; every change is refused."""
         return cls(*LedgerFile.open(path, council, read_only=True), None)

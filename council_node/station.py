@@ -72,10 +72,8 @@ class Station:
         self._agreements: dict[Path, tuple[_Seen, Agreement]] = {}
 
     def _open_ledger(self, now: datetime) -> Ledger:
-        path = self.settings.ledger_file
-        if not path.exists():
-            return Ledger.create(path, self.council, now)
-        ledger = Ledger.open(path, self.council)
+        in_service = self.store.latest(DocumentKind.ROSTER, CURRENT) is not None
+        ledger = Ledger.open_or_create(self.settings.ledger_file, self.council, now, in_service=in_service)
         for released in ledger.recover(now):
             self.log("reservation_released", {"sid": released.sid.hex(), "reason": "the node stopped"})
         return ledger

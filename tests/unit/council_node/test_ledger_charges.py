@@ -268,3 +268,19 @@ def test_checking_says_what_reserving_would_say_and_reserves_nothing(ledger):
     ledger.mark_exhausted("being checked", NOW)
     with refusal("ledger_exhausted"):
         ledger.check(**asked | {"now": NEXT_YEAR})
+
+
+def test_a_new_node_gets_a_ledger_and_one_in_service_never_a_second(tmp_path):
+    path = tmp_path / "ledger.db"
+    path.touch()
+    with Ledger.open_or_create(path, ME, NOW, in_service=False) as ledger:
+        reserve(ledger, "a")
+    for in_service in (False, True):
+        with Ledger.open_or_create(path, ME, NOW, in_service=in_service) as ledger:
+            assert ledger.counter == 2
+    path.unlink()
+    with pytest.raises(FileProblem, match="There is no ledger"):
+        Ledger.open_or_create(path, ME, NOW, in_service=True)
+    path.touch()
+    with pytest.raises(FileProblem, match="holds no ledger"):
+        Ledger.open_or_create(path, ME, NOW, in_service=True)
