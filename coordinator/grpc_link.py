@@ -119,6 +119,8 @@ class GrpcLink:
         except LinkRefused as refusal:
             self._on_event("link_refused", {"reason": str(refusal)})
             reason = refusal
+        except grpc.aio.InternalError:  # the node left in the middle of the handshake
+            return
         except TimeoutError:
             reason = LinkRefused(grpc.StatusCode.DEADLINE_EXCEEDED, "the node took too long to prove itself")
             self._on_event("link_refused", {"reason": str(reason)})

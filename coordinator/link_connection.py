@@ -88,7 +88,7 @@ class Connection:
         return self._ended.result() if self._ended.done() else None
 
     async def _write(self) -> None:
-        with contextlib.suppress(grpc.aio.BaseError):  # the stream broke
+        with contextlib.suppress(grpc.aio.InternalError):  # the stream broke
             while True:
                 await self._send(await self._outbox.get())
 

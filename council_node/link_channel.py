@@ -24,6 +24,7 @@ NO_PROXY: Final = "direct"
 """Value of ``proxy`` that goes past any proxy of the environment."""
 
 _FRAME_ROOM: Final = 4096
+_AHEAD_BYTES: Final = 256 * 1024
 _PORT_MAX: Final = 65_535
 
 
@@ -82,6 +83,8 @@ def open_channel(settings: LinkSettings) -> grpc.aio.Channel:
 def _options(settings: LinkSettings) -> list[tuple[str, int | str]]:
     options: list[tuple[str, int | str]] = [
         ("grpc.max_receive_message_length", CHUNK_BYTES + _FRAME_ROOM),
+        ("grpc.http2.bdp_probe", 0),  # windows stay small, so that what we do not read stays with the coordinator
+        ("grpc.http2.lookahead_bytes", _AHEAD_BYTES),
         ("grpc.keepalive_time_ms", int(settings.keepalive_s * 1000)),
         ("grpc.keepalive_timeout_ms", int(settings.dead_after_s * 1000)),
         ("grpc.http2.ping_timeout_ms", int(settings.dead_after_s * 1000)),  # measured: without it, a minute

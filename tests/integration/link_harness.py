@@ -121,6 +121,7 @@ class Relay:
         self.port = 0
         self.first_lines: list[bytes] = []
         self.bytes_onward = 0
+        self.accepted = 0
 
     async def start(self, *, proxy: bool = False) -> None:
         self._server = await asyncio.start_server(self._proxy if proxy else self._join, "127.0.0.1", 0)
@@ -154,6 +155,7 @@ class Relay:
         if not self.open:
             writer.transport.abort()
             return
+        self.accepted += 1
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)

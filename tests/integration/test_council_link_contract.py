@@ -197,6 +197,33 @@ async def test_a_council_is_never_asked_two_things_at_once(joined) -> None:
 
 @LINKS
 @async_test
+async def test_nor_when_it_comes_back_while_still_at_work_on_the_first(joined) -> None:
+    inside: list[int] = []
+    overlaps: list[bytes] = []
+    go = threading.Event()
+
+    def answer(request: bytes) -> bytes:
+        overlaps.extend([request] * len(inside))
+        inside.append(1)
+        go.wait(5)
+        inside.pop()
+        return echo(request)
+
+    async with joined({ONE: answer}) as harness:
+        exchange = asyncio.create_task(collect(harness.link, {ONE: b"a"}))
+        await until(lambda: bool(inside))
+        harness.disconnect(ONE)
+        await until(lambda: not harness.link.connected())
+        harness.reconnect(ONE)
+        await until(lambda: bool(harness.link.connected()))
+        await asyncio.sleep(0.2)
+        go.set()
+        assert await exchange == {ONE: b"re:a"}
+        assert overlaps == []
+
+
+@LINKS
+@async_test
 async def test_leaving_an_exchange_early_leaves_nothing_behind(joined) -> None:
     silent = Silent()
     async with joined({ONE: echo, TWO: silent}) as harness:

@@ -603,6 +603,43 @@ async def test_a_coordinator_that_restarts_finds_its_councils_again() -> None:
 
 
 @async_test
+async def test_each_node_has_a_connection_of_its_own() -> None:
+    harness = GrpcHarness((ONE, TWO))
+    async with harness.running():
+        relay = Relay(harness.port)
+        await relay.start()
+        for council in (ONE, TWO):
+            harness._launch(council, echo, relay, harness.keys[council], {})
+        await until(lambda: harness.link.connected() == {ONE, TWO})
+        assert relay.accepted == 2
+        for council in (ONE, TWO):
+            harness.nodes[council].stop.set()
+            await harness.nodes.pop(council).task
+        await relay.stop()
+
+
+@async_test
+async def test_a_steady_connection_starts_the_waits_afresh() -> None:
+    harness = GrpcHarness((ONE,))
+    async with harness.running():
+        node = await harness.add(ONE, echo, first_wait_s=0.02, longest_wait_s=60.0, steady_s=0.0)
+        for _ in range(9):  # without a fresh start the last wait would be over 2 s
+            await until(lambda: harness.link.connected() == {ONE}, within_s=1)
+            node.relay.cut()
+            await until(lambda: harness.link.connected() == frozenset())
+            node.relay.open = True
+
+
+@async_test
+async def test_a_connection_that_never_holds_is_tried_less_and_less() -> None:
+    harness = GrpcHarness(())
+    async with harness.running():
+        node = await harness.add(ONE, echo, key=Ed25519PrivateKey.generate(), first_wait_s=0.1, longest_wait_s=60.0)
+        await asyncio.sleep(1.5)
+        assert 3 <= len(node.reasons()) <= 5
+
+
+@async_test
 async def test_a_second_coordinator_on_the_same_port_is_refused() -> None:
     harness = GrpcHarness(())
     async with harness.running():
@@ -686,3 +723,29 @@ async def test_the_recorder_sees_everything_the_coordinator_sends_and_receives()
     frames = [NodeFrame.FromString(content) for direction, _, content in seen if direction == "frame"]
     assert [frame.WhichOneof("body") for frame in frames] == ["hello", "proof", *["reply"] * 4]
     assert b"".join(frame.reply.content for frame in frames) == reply
+
+
+@async_test
+async def test_nodes_that_leave_at_any_moment_of_the_handshake_cause_no_fault() -> None:
+    """Faults in serving would be logged by gRPC, which fails the test."""
+    async with over_grpc({TWO: echo}) as harness:
+        harness.identities[ONE] = bytes(32)
+        for wait_s in (0, 0.0005, 0.001, 0.002, 0.004, 0.008) * 5:
+            async with raw_stream(harness.port) as stream:
+                await stream.write(NodeFrame(hello={"versions": [1], "council_id": ONE}))
+                await asyncio.sleep(wait_s)
+                stream.cancel()
+        assert await collect(harness.link, {TWO: b"c"}) == {TWO: b"re:c"}
+
+
+@async_test
+async def test_a_node_that_leaves_in_the_middle_of_a_request_causes_no_fault() -> None:
+    async with over_grpc({TWO: echo}) as harness:
+        key = Ed25519PrivateKey.generate()
+        harness.identities[ONE] = key.public_key().public_bytes_raw()
+        async with raw_stream(harness.port) as stream:
+            await prove(stream, ONE, key)
+            exchange = asyncio.create_task(collect(harness.link, {ONE: bytes(20_000_000), TWO: b"b"}, timeout_s=1.0))
+            await stream.read()
+            await stream.read()
+        assert await exchange == {TWO: b"re:b"}
