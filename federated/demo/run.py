@@ -24,7 +24,7 @@ from federated.synthetic import true_table
 from protocols.identifiers import CouncilId
 from protocols.wire import analyst_pb2 as pb
 
-__all__ = ["Answer", "DemoResult", "held_against_truth", "run_questions", "truth_of", "write_report"]
+__all__ = ["Answer", "DemoResult", "StageClock", "held_against_truth", "run_questions", "truth_of", "write_report"]
 
 Tell = Callable[[str], None]
 
@@ -135,8 +135,8 @@ def _ask(
     manifest = manifest_payload(question.id, question.query, today=today)
     (folder / "manifest.yaml").write_bytes(manifest)
     begun = time.perf_counter()
+    stages = StageClock("plan")
     plan = client.plan(question.query, agreement=None, manifest=manifest, trusted=trusted)
-    stages = _Stages(begun)
     digest = b""
     for step in client.submit(plan, manifest):
         stages.at(step.stage)
@@ -167,18 +167,20 @@ def _name(council: CouncilId) -> str:
     return f"councils/{council}/node"
 
 
-class _Stages:
-    """Seconds between the first steps of the stages."""
+class StageClock:
+    """Seconds between the first steps of the stages, as the analyst sees them."""
 
-    def __init__(self, begun: float) -> None:
-        self._marks: list[tuple[str, float]] = [("plan", begun)]
+    def __init__(self, first: str) -> None:
+        self._marks: list[tuple[str, float]] = [(first, time.perf_counter())]
 
     def at(self, stage: int) -> None:
+        """A step of this stage came."""
         name = pb.RunStage.Name(stage).removeprefix("RUN_STAGE_").lower()
         if name != self._marks[-1][0]:
             self._marks.append((name, time.perf_counter()))
 
     def seconds(self) -> dict[str, float]:
+        """By stage, until now."""
         ends = [moment for _, moment in self._marks[1:]] + [time.perf_counter()]
         found: dict[str, float] = {}
         for (name, start), end in zip(self._marks, ends, strict=True):

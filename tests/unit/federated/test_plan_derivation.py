@@ -147,9 +147,9 @@ def test_the_charge_never_exceeds_what_was_asked():
 
 
 def test_the_planner_takes_the_smaller_error():
-    def chosen(question, worst=Totals()):
+    def chosen(question, worst=None):
         return choose_mechanism(
-            question, agreement=AGREEMENT, roster=ROSTER, schema=given.SCHEMA, terms=given.terms(), worst=worst
+            question, agreement=AGREEMENT, roster=ROSTER, schema=given.SCHEMA, terms=given.terms(), worst=worst or Totals()
         ).mechanism
 
     one = given.question()
@@ -181,10 +181,10 @@ def test_a_region_is_shown_only_with_enough_councils():
     assert wider.tables[0].layout.axes[0].codes == ("E12000001",)
     few = given.agreement(6, Profile.CAREFUL)
     assert plan_of(given.question(table), agreement=few, roster=given.roster(6)).tables[0].layout.cells == 1
+    spread = given.agreement(14)
+    moved = given.roster(14)
+    entries = {c: replace(e, region=f"E1200000{1 + i % 3}") for i, (c, e) in enumerate(moved.councils.items())}
     with pytest.raises(QueryError, match="no region"):
-        spread = given.agreement(14)
-        moved = given.roster(14)
-        entries = {c: replace(e, region=f"E1200000{1 + i % 3}") for i, (c, e) in enumerate(moved.councils.items())}
         plan_of(given.question(table), agreement=spread, roster=replace(moved, councils=entries))
 
 
