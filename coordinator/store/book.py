@@ -64,7 +64,8 @@ class Book:
         """Write a row unless one with the same key is there; whether it was written."""
         keys = [column.name for column in table.primary_key.columns]
         insert = self._insert(table).values(row_values(record)).on_conflict_do_nothing(index_elements=keys)
-        return connection.execute(insert).rowcount == 1
+        # Asked of the database: a driver's row count of an insert is not to be relied on.
+        return connection.execute(insert.returning(*table.primary_key.columns)).first() is not None
 
     def _insert(self, table: Table) -> Any:
         # The two databases spell "unless it is there" alike, but SQLAlchemy keeps it in their own modules.
