@@ -82,7 +82,7 @@ def test_no_charge_is_lost_to_kill_9(tmp_path):
 
 @pytest.mark.long
 def test_no_charge_is_lost_to_kill_9_at_length(tmp_path):
-    kill_repeatedly(tmp_path / "ledger.db", 1000)
+    kill_repeatedly(tmp_path / "ledger.db", 400)
 
 
 # A power cut
