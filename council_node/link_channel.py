@@ -90,7 +90,6 @@ def _options(settings: LinkSettings) -> list[tuple[str, int | str]]:
         ("grpc.http2.ping_timeout_ms", int(settings.dead_after_s * 1000)),  # measured: without it, a minute
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.enable_retries", 0),  # the node's own waits decide
-        ("grpc.use_local_subchannel_pool", 1),  # a new channel is a new connection, with no memory of a failed one
         ("grpc.service_config_disable_resolution", 1),  # no DNS TXT look-ups from a council's network
     ]
     if settings.server_name is not None:
