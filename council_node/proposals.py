@@ -97,6 +97,19 @@ class Proposals:
         self._decisions().check_approved(digest)
         return opened.plan
 
+    def check_standing(self, plan: Plan, now: datetime) -> None:
+        """Whether an approval still stands just before its charge is spent: what days or people may have changed.
+
+        Raises:
+            PolicyRefusal: `plan_expired`, `paused`, `withdrawn`, or a rule of the agreement.
+        """
+        if now > plan.terms.not_after:
+            raise PolicyRefusal("plan_expired", "The plan expired before its data was read.")
+        self._station.agreement(plan.agreement_id, now).check_in_force(now)
+        if self._station.policy().paused:
+            raise PolicyRefusal("paused", "This council paused before its data was read.")
+        self._decisions().check_approved(plan.digest)
+
     def _decisions(self) -> Decisions:
         station = self._station
         return Decisions(station.store, station.council, station.key, station.policy().approvals_needed)

@@ -12,18 +12,27 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from council_node.contribution import ApprovedPlan, charge, contribute
+from council_node.ledger_entries import RoundState
 from council_node.local_statistic import LocalStatistic
 from council_node.proposals import Proposals
 from council_node.receipts import SentMessage, keep_receipt, keep_receipt_without_answer
 from council_node.station import Station
-from federated.errors import FederatedError, PolicyRefusal
+from federated.errors import FederatedError, FileProblem, InternalError, PolicyRefusal, SignatureProblem
 from federated.plan import NONCE_SIZE, Plan
 from federated.release import Release, open_release
 from federated.signing import sign_statement
 from protocols.encoding import Json, sha256
 from protocols.errors import ProtocolError
 from protocols.identifiers import CouncilId, Digest, RoundId
-from protocols.secagg import BadKeyShare, LedgerClaim, ParticipantSession, RoundContext, round_id
+from protocols.secagg import (
+    BadKeyShare,
+    BelowThreshold,
+    CohortRuleBroken,
+    LedgerClaim,
+    ParticipantSession,
+    RoundContext,
+    round_id,
+)
 from protocols.wire.link_message import Kind, LinkMessage
 
 __all__ = ["Rounds"]
@@ -32,6 +41,7 @@ MAX_ROUNDS: Final = 64
 """Rounds held at once; a coordinator that opens more must let some end."""
 ROUND_LIMIT: Final = timedelta(hours=6)
 """A node's own limit: a round it has not seen the end of by then is ended here."""
+OWN_FAULT: Final = "This council's node met a fault of its own; its IT officer finds the cause in the log."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +121,9 @@ class Rounds:
             reply = self._advertise(request, sid)
         except PolicyRefusal as refusal:
             return self._statement(Kind.REFUSAL, sid, refusal.rule, refusal.diagnostics())
+        except SignatureProblem as problem:
+            # A file this council pinned has changed since it approved: a decision too, so it is signed like one.
+            return self._statement(Kind.REFUSAL, sid, problem.code, problem.diagnostics())
         self._invited[sid] = (asked, reply)
         return reply
 
@@ -179,8 +192,7 @@ class Rounds:
                 return earlier
             active.session.accept_shares(request.payload)
             now = self._station.now()
-            if now > active.plan.terms.not_after:
-                raise PolicyRefusal("plan_expired", "The plan expired before its data was read.")
+            self._proposals.check_standing(active.plan, now)
             charged = charge(active.approved, self._station.ledger, now)
             return contribute(charged, compute=self._compute, session=active.session, rng=self._station.rng)
 
@@ -212,7 +224,12 @@ class Rounds:
             return self._statement(Kind.COMPLAINT, sid, "bad_key_share", str(problem), evidence=problem.evidence)
         except ProtocolError as problem:
             self._end(sid, str(problem))
-            return self._statement(Kind.COMPLAINT, sid, "protocol", str(problem))
+            return self._statement(Kind.COMPLAINT, sid, _protocol_rule(problem), str(problem))
+        except (FileProblem, InternalError) as problem:
+            # Which file of the council's cannot be read, and why, is said in its own log alone.
+            self._station.log("stage_failed", {"sid": sid.hex(), "reason": problem.diagnostics()})
+            self._end(sid, problem.diagnostics())
+            return self._statement(Kind.COMPLAINT, sid, "fault", OWN_FAULT)
         except FederatedError as problem:
             self._end(sid, problem.diagnostics())
             rule = problem.rule if isinstance(problem, PolicyRefusal) else problem.code
@@ -246,7 +263,8 @@ class Rounds:
 
     def _check_own_round(self, release: Release, sid: RoundId) -> None:
         charged = self._station.ledger.round(sid)
-        if charged is None or charged.plan_digest.hex() != release.plan_digest:
+        # Whoever never sent a masked input is in no sum, so a release that says otherwise is false.
+        if charged is None or charged.state is not RoundState.SPENT or charged.plan_digest.hex() != release.plan_digest:
             raise PolicyRefusal("release", "This council took no part in the round of that release.")
 
     def abort(self, request: LinkMessage) -> LinkMessage:
@@ -262,10 +280,11 @@ class Rounds:
 
     def _end(self, sid: RoundId, reason: str) -> None:
         station = self._station
-        station.give_back(sid, reason)
         active = self._active.get(sid)
         if active is not None:
-            active.session.end()
+            active.session.end()  # first: the secrets must go even if the ledger cannot be written
+        station.give_back(sid, reason)
+        if active is not None:
             keep_receipt_without_answer(station, sid, active, reason, station.now())
         self._forget(sid)
 
@@ -292,6 +311,16 @@ _INVITATION_FIELDS: Final[dict[str, Callable[[str], Any]]] = {
     "attempt": int,
     "nonce": bytes.fromhex,
 }
+
+
+def _protocol_rule(problem: ProtocolError) -> str:
+    match problem:
+        case CohortRuleBroken(rule=rule):
+            return rule
+        case BelowThreshold():
+            return "below_threshold"
+        case _:
+            return "protocol"
 
 
 def _reply(kind: Kind, sid: RoundId, payload: bytes) -> LinkMessage:
