@@ -7,7 +7,7 @@ checks of `council_node.policy`; (5) that the budget would cover it; (6) what pe
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from council_node.decisions import Decision, Decisions
@@ -68,6 +68,7 @@ class Proposals:
     def __init__(self, station: Station) -> None:
         self._station = station
         self._plans: dict[tuple[Digest, Digest, Digest], Plan] = {}
+        self._manifests: dict[tuple[Digest, Digest, date], Manifest] = {}
 
     def decide(self, request: LinkMessage) -> LinkMessage:
         """Answer a proposal with a signed decision; asked again, with the decision as it then stands."""
@@ -122,7 +123,7 @@ class Proposals:
             raise SignatureProblem("The proposal is not the plan it is said to be.")
         roster = station.roster(now)  # (1)
         plan = self._plan(content, agreement, roster)  # (2)
-        manifest = open_manifest(papers.manifest, agreement.analyst_keys, now)  # (3)
+        manifest = self._manifest(papers.manifest, agreement, now)  # (3)
         return _Opened(plan=plan, manifest=manifest, agreement=agreement)
 
     def _plan(self, content: bytes, agreement: Agreement, roster: Roster) -> Plan:
@@ -133,6 +134,15 @@ class Proposals:
                 self._plans.pop(next(iter(self._plans)))
             self._plans[name] = open_plan(content, agreement=agreement, roster=roster, schema=self._station.schema)
         return self._plans[name]
+
+    def _manifest(self, envelope: bytes, agreement: Agreement, now: datetime) -> Manifest:
+        """The manifest, opened once a day for the same bytes and agreement: only its expiry depends on the day."""
+        name = (sha256(envelope), agreement.digest, now.date())
+        if name not in self._manifests:
+            while len(self._manifests) >= PLANS_KEPT:
+                self._manifests.pop(next(iter(self._manifests)))
+            self._manifests[name] = open_manifest(envelope, agreement.analyst_keys, now)
+        return self._manifests[name]
 
     def _consider(self, opened: _Opened, now: datetime) -> Decision:
         station, plan = self._station, opened.plan

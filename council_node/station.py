@@ -4,7 +4,6 @@ The only place where the node's rules meet its files. The clock and the source o
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +14,7 @@ from council_node.ledger_entries import RoundState
 from council_node.local_statistic import LocalStatistic, compute_local_statistic
 from council_node.mapping import ExtractMapping, load_mapping
 from council_node.node_store import DocumentKind, NodeStore
+from council_node.pinned_file import PinnedFiles
 from council_node.policy_file import Policy, read_policy
 from council_node.settings import Settings, check_files
 from council_node.sources.csv_source import RUN_KEY_SIZE, check_coverage, load_csv
@@ -33,17 +33,11 @@ __all__ = ["Station"]
 
 CURRENT: Final = "current"
 AGREEMENT_SUFFIX: Final = ".dsse"
+REPORTS_KEPT: Final = 64
+"""Reports of loading kept for receipts; the oldest make room."""
 
 Log = Callable[[str, Mapping[str, str | int]], None]
 """Writes one event: its name and fields that hold no case value."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A file's state when it was last read, so that it is read again only when it changed."""
-
-    modified_ns: int
-    size: int
 
 
 class Station:
@@ -69,7 +63,9 @@ class Station:
         self.ledger = self._open_ledger(clock())
         self._roster: Roster | None = self._stored_roster()
         self.load_reports: dict[Digest, LoadReport] = {}
-        self._agreements: dict[Path, tuple[_Seen, Agreement]] = {}
+        self._agreements = PinnedFiles(self._open_agreement)
+        self._policies = PinnedFiles(read_policy)
+        self._mappings = PinnedFiles(lambda path: load_mapping(path, self.schema))
 
     def _open_ledger(self, now: datetime) -> Ledger:
         in_service = self.store.latest(DocumentKind.ROSTER, CURRENT) is not None
@@ -147,19 +143,18 @@ class Station:
         """
         path = self.agreement_file(name)
         try:
-            state = path.stat()
+            found = self._agreements.get(path)
         except OSError as error:
             raise PolicyRefusal(
                 "agreement_unknown",
                 f"This council has not accepted an agreement '{name[:40]}'.",
                 remedy="Ask the council to accept it with `council-node accept`.",
             ) from error
-        seen = _Seen(state.st_mtime_ns, state.st_size)
-        kept = self._agreements.get(path)
-        if kept is None or kept[0] != seen:
-            kept = (seen, open_agreement(path.read_bytes(), self.settings.trust, now, schema=self.schema))
-            self._agreements[path] = kept
-        return kept[1]
+        found.check_in_force(now)
+        return found
+
+    def _open_agreement(self, path: Path) -> Agreement:
+        return open_agreement(path.read_bytes(), self.settings.trust, self.now(), schema=self.schema)
 
     def agreement_file(self, name: str) -> Path:
         """Where the accepted agreement of that id is kept; the name comes from outside and is not a path."""
@@ -168,8 +163,11 @@ class Station:
         return self.settings.agreements / f"{name}{AGREEMENT_SUFFIX}"
 
     def policy(self) -> Policy:
-        """The council's own policy, read afresh so that a pause works at once."""
-        return read_policy(self.settings.policy)
+        """The council's own policy as it stands now, so that a pause works at once."""
+        try:
+            return self._policies.get(self.settings.policy)
+        except OSError:
+            return read_policy(self.settings.policy)  # says what is wrong with it
 
     def mapping(self, dataset: str) -> ExtractMapping:
         """The mapping of a data set.
@@ -180,7 +178,10 @@ class Station:
         path = self.settings.data.get(dataset)
         if path is None:
             raise PolicyRefusal("coverage", f"This council does not hold the data set '{dataset}'.")
-        return load_mapping(path, self.schema)
+        try:
+            return self._mappings.get(path)
+        except OSError:
+            return load_mapping(path, self.schema)  # says what is wrong with it
 
     def coverage(self, question: Query) -> tuple[frozenset[str], date | None]:
         """Columns of the question that are missing here, and the date of the extract. Reads no case."""
@@ -215,6 +216,8 @@ class Station:
             threads=self.settings.limits.threads,
             memory_limit_mib=self.settings.limits.memory_mib,
         ) as extract:
+            while len(self.load_reports) >= REPORTS_KEPT:
+                self.load_reports.pop(next(iter(self.load_reports)))
             self.load_reports[plan.digest] = extract.report
             region = self.schema.council(self.council).region
             return compute_local_statistic(extract, question, plan.tables, region=region)

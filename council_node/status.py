@@ -88,8 +88,8 @@ def print_status(found: NodeStatus) -> None:
     for period in found.budget.periods:
         left = remaining(period.spent, period.budget)
         output.print(
-            f"{period.agreement}, {period.period}: {float(period.equivalent):.4f} of ε = {float(period.budget.epsilon):g} "
-            f"spent in {period.rounds} round(s); a pure question of up to ε = {float(left.epsilon):.4f} still fits.",
+            f"{period.agreement}, {period.period}: {float(period.equivalent):.4f} of {float(period.budget.epsilon):g} ε "
+            f"spent in {period.rounds} round(s). A pure question of up to ε = {float(left.epsilon):.4f} still fits.",
             markup=False,
         )
     if found.budget.exhausted:

@@ -242,7 +242,9 @@ class _Reader:
         if event.tag is not None:
             self._refuse(event, "uses a YAML tag (!), which is not read here")
         # Control and direction characters can make a terminal or a page show another text than was signed.
-        if any(unicodedata.category(mark) in {"Cc", "Cf", "Co", "Cs"} for mark in text if mark not in "\n\t"):
+        if not text.isprintable() and any(
+            unicodedata.category(mark) in {"Cc", "Cf", "Co", "Cs"} for mark in text if mark not in "\n\t"
+        ):
             self._refuse(event, "has a character in it that cannot be seen; delete it and type the text again")
         if not event.implicit[0]:  # quoted: text, whatever it looks like
             return str(text)
