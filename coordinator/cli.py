@@ -18,6 +18,7 @@ from coordinator.proposal_states import WAITING, ProposalEvent, ProposalState, n
 from coordinator.roster import add_agreement, draft_roster, load_membership, publish_roster
 from coordinator.serve import run_server
 from coordinator.settings import DEFAULT_FILE, Settings, load_settings
+from coordinator.simulate_command import simulate
 from coordinator.status import Status, read_status
 from coordinator.store import EnrolmentRow, Store, open_store
 from federated.errors import ExitStatus, FileProblem, PolicyRefusal
@@ -37,6 +38,7 @@ agreement = new_app("The signed data sharing agreements.")
 app.add_typer(enrol, name="enrol")
 app.add_typer(roster, name="roster")
 app.add_typer(agreement, name="agreement")
+app.command("simulate")(simulate)
 
 SettingsFile = Annotated[Path, typer.Option("--settings", "-s", help="The settings file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -14,7 +14,7 @@ from federated.rationals import rational_text
 from protocols.identifiers import CouncilId
 from protocols.secagg import Profile
 
-__all__ = ["GROUP", "agreement_payload", "manifest_payload"]
+__all__ = ["GROUP", "agreement_document", "agreement_payload", "manifest_payload", "yaml_payload"]
 
 GROUP = "pilot"
 SMALL_COHORT = 10
@@ -27,11 +27,12 @@ def _text(name: str) -> dict[str, Any]:
     return document
 
 
-def _dump(document: Mapping[str, Any]) -> bytes:
+def yaml_payload(document: Mapping[str, Any]) -> bytes:
+    """A document as the bytes that are signed."""
     return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True).encode("utf-8")
 
 
-def agreement_payload(
+def agreement_document(
     councils: Mapping[CouncilId, str],
     *,
     label: str,
@@ -40,8 +41,8 @@ def agreement_payload(
     analyst: SigningKey,
     reviewer: SigningKey,
     today: date,
-) -> bytes:
-    """The agreement's bytes, to be signed.
+) -> dict[str, Any]:
+    """The agreement as plain values.
 
     Args:
         councils: Names by GSS code; fewer than ten need the careful profile and a smaller smallest cohort.
@@ -65,7 +66,24 @@ def agreement_payload(
         "reviewers": [_person("Demo reviewer", "A pilot council", reviewer)],
     }
     document["budget"] |= {"epsilon": rational_text(epsilon * YEARLY_QUESTIONS)}
-    return _dump(document)
+    return document
+
+
+def agreement_payload(
+    councils: Mapping[CouncilId, str],
+    *,
+    label: str,
+    profile: Profile,
+    epsilon: Fraction,
+    analyst: SigningKey,
+    reviewer: SigningKey,
+    today: date,
+) -> bytes:
+    """The agreement's bytes, to be signed; see `agreement_document`."""
+    document = agreement_document(
+        councils, label=label, profile=profile, epsilon=epsilon, analyst=analyst, reviewer=reviewer, today=today
+    )
+    return yaml_payload(document)
 
 
 def _person(name: str, organisation: str, key: SigningKey) -> dict[str, str]:
@@ -93,4 +111,4 @@ def manifest_payload(name: str, query: Query, *, today: date) -> bytes:
         "return_by": (today + timedelta(days=15)).isoformat(),
         "expires_on": (today + timedelta(days=30)).isoformat(),
     }
-    return _dump(document)
+    return yaml_payload(document)

@@ -1,0 +1,241 @@
+"""The whole federation in one process: read this after `protocols/secagg/run.py` to see every part at work.
+
+Nothing here stands in for anything: the councils are `CouncilNode` objects with real ledgers, policies and extracts,
+the coordinator is its own `Centre` over the in-process link, and noise and masks are from the system's entropy. Only
+the cases are made up. It is the one coordinator module that may import the node (see the import contract), and is
+used for planning capacity and by the tests that hold releases against the exact truth.
+"""
+
+import asyncio
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from coordinator.link_connection import Record
+from coordinator.office import Note
+from coordinator.simulation_figures import Integers, SimulatedRound, Simulation, Traffic, exact_vector
+from coordinator.simulation_files import COORDINATOR, CentreFiles, World, open_centre_files, plan_of, terms_of
+from coordinator.simulation_hub import Hub, Lines
+from coordinator.simulation_papers import People, Scenario, signed_agreement
+from council_node.agreements import accept_agreement
+from council_node.node import CouncilNode
+from council_node.policy_file import Class2
+from council_node.settings import Settings
+from council_node.setup import NewNode, make_node
+from council_node.station import Station
+from federated.demo.world import choose_councils
+from federated.errors import FileProblem
+from federated.plan import Plan
+from federated.privacy import Totals
+from federated.query import Query
+from federated.schema import Council
+from federated.shell import now_utc
+from federated.synthetic import style_of, synthesise, write_extract, write_mapping
+from protocols.identifiers import CouncilId
+
+__all__ = ["Scenario", "Simulation", "build_world", "simulate"]
+
+FILES_PER_COUNCIL: Final = 12
+FILES_BESIDE: Final = 200
+KIB_PER_MIB: Final = 1024
+
+Tell = Callable[[str], None]
+NodeLog = Callable[[CouncilId], Note]
+
+
+def _quiet(_event: str, _fields: Mapping[str, str | int]) -> None:
+    """Tell nobody."""
+
+
+def simulate(
+    scenario: Scenario,
+    *,
+    folder: Path | None = None,
+    record: Record = lambda _way, _council, _content: None,
+    note: Note = _quiet,
+    node_log: NodeLog = lambda _council: _quiet,
+    tell: Tell = lambda _line: None,
+) -> Simulation:
+    """Set a federation up in this process, ask it every question, and hold the answers against the truth.
+
+    Args:
+        scenario: What to simulate.
+        folder: An empty folder to keep everything in; a temporary one when None.
+        record: Shown every request to a council and every reply.
+        note: Where the coordinator's events go.
+        node_log: Gives each council's node where its events go.
+        tell: Takes progress, one line at a time.
+
+    Raises:
+        FederatedError: The questions cannot be asked, or a round ended without an answer.
+    """
+    with ExitStack() as opened:
+        place = folder or Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="simulation-")))
+        began = time.perf_counter()
+        world = opened.enter_context(build_world(scenario, place, node_log=node_log))
+        setup_s = time.perf_counter() - began
+        tell(f"{len(world.councils)} councils are set up after {setup_s:.1f} seconds.")
+        rounds, traffic = asyncio.run(_run(world, record, note, tell))
+    memory_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Simulation(
+        scenario=scenario,
+        councils=world.councils,
+        setup_s=setup_s,
+        rounds=rounds,
+        traffic=traffic,
+        memory_mib=memory_kib // KIB_PER_MIB,
+    )
+
+
+async def _run(
+    world: World, record: Record, note: Note, tell: Tell
+) -> tuple[tuple[SimulatedRound, ...], Mapping[CouncilId, Traffic]]:
+    """Ask every question of the scenario in every turn, over the in-process link."""
+    scenario = world.scenario
+    lines = Lines(world.nodes, threads=os.cpu_count() or 1, record=record)
+    answered: list[SimulatedRound] = []
+    try:
+        async with Hub(world, lines.link, note=note) as hub:
+            for turn in range(scenario.rounds):
+                for question in scenario.questions:
+                    lines.lose(_lost(world, len(answered)))
+                    answered.append(await hub.ask(question))
+                    lines.find_again()
+                    await hub.settle()
+                    tell(f"Turn {turn + 1}: {question.title} – {sum(answered[-1].seconds.values()):.1f} seconds.")
+    finally:
+        await lines.link.close()
+    return tuple(answered), lines.traffic
+
+
+def _lost(world: World, number: int) -> tuple[CouncilId, ...]:
+    """The councils lost in a round: others each time, the same for the same seed."""
+    councils = tuple(world.councils)
+    first = (world.scenario.seed + number) * world.scenario.lost
+    return tuple({councils[(first + place) % len(councils)] for place in range(world.scenario.lost)})
+
+
+@contextmanager
+def build_world(scenario: Scenario, folder: Path, *, node_log: NodeLog = lambda _council: _quiet) -> Iterator[World]:
+    """Set a federation up through the steps its people take, and keep it open for the length of the block.
+
+    Args:
+        scenario: What it is for.
+        folder: An empty folder.
+        node_log: Gives each council's node where its events go.
+    """
+    councils = choose_councils(scenario.councils)
+    _allow_files(len(councils))
+    people = People.make(os.urandom)
+    (folder / "trust.yaml").write_text(yaml.safe_dump(people.trust.model_dump(mode="json")), encoding="utf-8")
+    agreement = folder / "agreement.dsse"
+    agreement.write_bytes(signed_agreement(scenario, councils, people, today=now_utc().date()))
+    made = {council: _make_node(folder, council) for council in councils}
+    keys = {council: item.public_key for council, item in made.items()}
+    with ExitStack() as opened:
+        centre = opened.enter_context(
+            open_centre_files(folder / "coordinator", people, agreement, keys, clock=now_utc, rng=os.urandom)
+        )
+        stations = {
+            council: opened.enter_context(_open_station(item, agreement, centre, node_log(council)))
+            for council, item in made.items()
+        }
+        yield World(
+            scenario=scenario,
+            folder=folder,
+            councils=councils,
+            people=people,
+            centre_files=centre,
+            nodes={council: CouncilNode(station).answer for council, station in stations.items()},
+            exact=_write_extracts(scenario, folder, councils, centre),
+            clock=now_utc,
+            rng=os.urandom,
+        )
+
+
+def _allow_files(councils: int) -> None:
+    """Every council's ledger and store are open at once; ask the system for as many files.
+
+    Raises:
+        FileProblem: The system does not allow it.
+    """
+    needed = FILES_BESIDE + FILES_PER_COUNCIL * councils
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise FileProblem(
+            f"{councils} councils in one process need {needed} open files; this system allows {hard}.",
+            remedy="Simulate fewer councils, or raise the limit (`ulimit -n`).",
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """A council's node as `council-node init` leaves it."""
+
+    settings: Settings = field(repr=False)
+    public_key: bytes
+
+
+def _make_node(folder: Path, council: CouncilId) -> _Made:
+    place = folder / "councils" / council
+    place.mkdir(parents=True)
+    write_mapping(place / "mapping.yaml", style_of(council), file="extract.csv")
+    settings, key = make_node(
+        NewNode(
+            folder=place / "node",
+            council=council,
+            coordinator=COORDINATOR,
+            address="localhost:1",  # nothing connects: the link is in this process
+            trust=folder / "trust.yaml",
+            mapping=place / "mapping.yaml",
+            automatic=True,
+            class_2=Class2.AS_AGREED,
+        )
+    )
+    return _Made(settings=settings, public_key=key.public)
+
+
+def _open_station(made: _Made, agreement: Path, centre: CentreFiles, log: Note) -> Station:
+    accept_agreement(agreement, made.settings, confirm=lambda _agreement: True, now=now_utc())
+    with ExitStack() as unless_kept:
+        station = unless_kept.enter_context(Station(made.settings, clock=now_utc, rng=os.urandom, log=log))
+        station.accept_roster(centre.roster_envelope)
+        unless_kept.pop_all()
+    return station
+
+
+def _write_extracts(
+    scenario: Scenario, folder: Path, councils: Mapping[CouncilId, Council], centre: CentreFiles
+) -> dict[Query, dict[CouncilId, Integers]]:
+    """Write each council's extract and count it by hand; the records themselves are not kept in memory."""
+    plans = {question: _any_plan(question, scenario, centre) for question in scenario.questions}
+    exact: dict[Query, dict[CouncilId, Integers]] = {question: {} for question in plans}
+    for council in councils:
+        path = folder / "councils" / council / "extract.csv"
+        cases = write_extract(synthesise(council, scenario.seed), path, seed=scenario.seed, canary=scenario.marker)
+        for question, plan in plans.items():
+            exact[question][council] = exact_vector(cases, question, plan.tables)
+    return exact
+
+
+def _any_plan(question: Query, scenario: Scenario, centre: CentreFiles) -> Plan:
+    """A plan of the question, for the layout of its tables, which every plan of it shares."""
+    agreement = centre.agreement
+    return plan_of(
+        question,
+        agreement=agreement,
+        roster=centre.roster,
+        terms=terms_of(agreement, b"", now=now_utc(), rng=os.urandom),
+        mechanism=scenario.mechanism,
+        worst=Totals(),
+    )

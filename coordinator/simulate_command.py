@@ -1,0 +1,130 @@
+"""`coordinator simulate`: the whole federation in one process, for planning capacity before councils are asked."""
+
+import json
+from datetime import date
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table as Grid
+
+from federated.errors import FileProblem
+from federated.query import Dimension, Period, Query, Table, load_query
+from federated.query.model import parse_epsilon
+from federated.shell import output
+from protocols.secagg import Profile
+
+if TYPE_CHECKING:
+    from coordinator.simulation_figures import Simulation
+
+__all__ = ["simulate"]
+
+NODE_PARTS = frozenset({"duckdb", "council_node"})
+
+
+def simulate(
+    *,
+    councils: Annotated[int, typer.Option(help="How many councils; twelve are all of the North East.")] = 12,
+    epsilon: Annotated[
+        str | None,
+        typer.Option(help="Privacy cost of each question, such as 1 or 1/2; the question's own if left out."),
+    ] = None,
+    question: Annotated[
+        Path | None, typer.Option(help="The question, a YAML file; households by three columns if left out.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Fixes the synthetic cases and which councils are lost.")] = 1,
+    rounds: Annotated[int, typer.Option(min=1, help="How often the question is asked.")] = 1,
+    profile: Annotated[
+        Profile | None, typer.Option(help="How many councils may collude; standard from ten councils on if left out.")
+    ] = None,
+    lost: Annotated[int, typer.Option(min=0, help="Councils lost in each round after they have dealt keys.")] = 0,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Run coordinator and councils in one process, with synthetic cases, and say what a question takes.
+
+    Every part is the real one but the network. Needs the council node's packages beside the coordinator's.
+
+    Example: coordinator simulate --councils 296 --question question.yaml
+    """
+    try:
+        from coordinator.simulate import Scenario  # noqa: PLC0415 - no other command waits for the node's packages
+        from coordinator.simulate import simulate as run  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in NODE_PARTS:
+            raise
+        raise FileProblem(
+            f"The package '{error.name}' of the council node is not installed.",
+            remedy="Install council-federation with its extras node and coordinator.",
+        ) from error
+    asked = default_question() if question is None else load_query(question)
+    scenario = Scenario(questions=(asked,), councils=councils, seed=seed, rounds=rounds, profile=profile, lost=lost)
+    if epsilon is not None:
+        scenario = scenario.with_epsilon(parse_epsilon(epsilon))
+
+    def tell(line: str) -> None:
+        if not json_:
+            output.print(line, markup=False)
+
+    found = run(scenario, tell=tell)
+    if json_:
+        output.print_json(json.dumps(found.as_json()))
+    else:
+        print_simulation(found)
+
+
+def default_question() -> Query:
+    """Households by reason, age and outcome in the quarter of the published figures: many cells, most of them small."""
+    by = tuple(Dimension(column=name) for name in ("reason_loss", "main_age_band", "assessment_outcome"))
+    return Query(
+        title="Households by reason for loss of home, age and outcome",
+        dataset="case",
+        unit="household",
+        group="everyone",
+        period=Period(column="assessment_date", start=date(2025, 1, 1), end=date(2025, 3, 31)),
+        epsilon=Fraction(1),
+        tables=(Table(name="reasons", statistic="households", by=by),),
+    )
+
+
+def print_simulation(found: "Simulation") -> None:
+    """Print what a simulation found out, as tables."""
+    output.print(_seconds(found))
+    output.print(_noise(found))
+    sent, received = found.bytes_per_council()
+    output.print(f"Each council sent {sent:,} bytes for a question and received {received:,}, before TLS.")
+    held = [cell for item in found.rounds for cell in item.cells()]
+    known = [cell for cell in held if cell.truth is not None]
+    declared = sum(cell.cell.coverage for cell in known)
+    output.print(
+        f"{sum(bool(cell.held) for cell in known):,} of {len(known):,} intervals hold the exact value; their declared "
+        f"coverage adds up to {declared:,.0f}."
+    )
+    if len(known) < len(held):
+        output.print(f"{len(held) - len(known)} means are over no one and have no exact value.")
+    output.print(
+        f"Set up in {found.setup_s:.1f} seconds. At most {found.memory_mib:,} MiB of memory, all parties together."
+    )
+
+
+def _seconds(found: "Simulation") -> Grid:
+    grid = Grid("Step", "Mean", "Longest", title="Seconds of a round, all parties on this computer")
+    for step in found.rounds[0].seconds:
+        spent = [item.seconds[step] for item in found.rounds]
+        grid.add_row(step, f"{sum(spent) / len(spent):.2f}", f"{max(spent):.2f}")
+    spent = [sum(item.seconds.values()) for item in found.rounds]
+    grid.add_row("all", f"{sum(spent) / len(spent):.2f}", f"{max(spent):.2f}")
+    return grid
+
+
+def _noise(found: "Simulation") -> Grid:
+    grid = Grid(
+        "Round", "Councils in", "Table", "Noise", "Numbers", "Planned sd", "Found sd", title="Noise in the totals"
+    )
+    for number, item in enumerate(found.rounds, start=1):
+        law = item.release.mechanism.replace("_", " ")
+        inside = f"{item.release.contributed} of {len(item.release.councils)}"
+        for table in item.noise():
+            figures = f"{table.planned_sd:.4g}", f"{table.found_sd:.4g}"
+            grid.add_row(str(number), inside, table.name, law, f"{table.numbers:,}", *figures)
+    return grid

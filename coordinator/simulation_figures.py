@@ -1,0 +1,234 @@
+"""What a simulation finds out: the exact truth beside each release, the noise it holds, seconds and bytes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import sqrt
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.simulation_papers import Scenario
+from federated.plan import Plan, PlannedTable
+from federated.query import Query, Table
+from federated.release import CellRecord, Release
+from federated.schema import Council
+from federated.statistics import statistic
+from federated.statistics.offsets import cell_codes
+from federated.synthetic import Cases, true_table
+from protocols.identifiers import CouncilId
+
+__all__ = ["HeldCell", "SimulatedRound", "Simulation", "TableNoise", "Traffic", "exact_vector"]
+
+Cell: TypeAlias = tuple[str, ...]
+Integers: TypeAlias = NDArray[np.int64]
+
+
+def exact_vector(cases: Cases, question: Query, tables: Sequence[PlannedTable]) -> Integers:
+    """One council's exact figures, counted by hand over its synthetic records and not by its node.
+
+    Shapes:
+        `(cells of all tables,)`, as the council's node computes it.
+    """
+    return np.concatenate([_table_vector(cases, question, planned) for planned in tables])
+
+
+def _table_vector(cases: Cases, question: Query, planned: PlannedTable) -> Integers:
+    table = planned.table
+    if table.column is None:
+        counts, totals = _truth(cases, question, table), {}
+    else:
+        totals = _truth(cases, question, replace(table, statistic="sum"))
+        # Clipped to 1 and 1, the sum counts the households whose number is known.
+        counts = _truth(cases, question, replace(table, statistic="sum", clip=(1, 1)))
+    rule = statistic(table.statistic).contribution(table)
+    codes = cell_codes(planned.layout)
+    return np.array(
+        [
+            constant * int(counts.get(cell, 0)) + factor * int(totals.get(cell, 0))
+            for constant, factor in rule.blocks
+            for cell in codes
+        ],
+        dtype=np.int64,
+    )
+
+
+def _truth(cases: Cases, question: Query, table: Table) -> dict[Cell, Fraction]:
+    return true_table([cases], table, question.period, question.where)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCell:
+    """One printed cell held against the truth.
+
+    Attributes:
+        cell: As released.
+        truth: The exact value over the councils that contributed; None for a mean over no one, which has none.
+    """
+
+    cell: CellRecord
+    truth: Fraction | None
+
+    @property
+    def held(self) -> bool | None:
+        """Whether the interval holds the truth; None where there is no truth to hold."""
+        return None if self.truth is None else self.cell.low <= self.truth <= self.cell.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableNoise:
+    """The noise found in one table of a release.
+
+    Attributes:
+        name: The table.
+        numbers: Noisy numbers in it.
+        planned_sd: As the release states it, in units of the question.
+        found_sd: Root of the mean squared residual of the numbers.
+    """
+
+    name: str
+    numbers: int
+    planned_sd: float
+    found_sd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedRound:
+    """One question asked once.
+
+    Attributes:
+        plan: Its plan.
+        release: The answer.
+        exact: The exact sum over the councils that contributed, as the plan lays it out.
+        seconds: By step, in the order they were taken.
+    """
+
+    plan: Plan
+    release: Release
+    exact: Integers = field(repr=False)
+    seconds: Mapping[str, float]
+
+    @property
+    def residuals(self) -> tuple[Integers, ...]:
+        """The noise of each table: released totals less the exact sum, in steps of 1/scale."""
+        totals = [np.array(table.totals, dtype=np.int64) for table in self.release.tables]
+        exact = self._split(self.exact)
+        return tuple(total - self.plan.scale * part for total, part in zip(totals, exact, strict=True))
+
+    def truth(self, name: str) -> dict[Cell, Fraction | None]:
+        """The exact table of that name, every cell of it; None for a mean over no one."""
+        places = [planned.table.name for planned in self.plan.tables]
+        index = places.index(name)
+        planned = self.plan.tables[index]
+        blocks = self._split(self.exact)[index].reshape(len(planned.layout.blocks), planned.layout.categories)
+        values = (_value(planned.table, column) for column in blocks.T.tolist())
+        return dict(zip(cell_codes(planned.layout), values, strict=True))
+
+    def cells(self) -> Iterator[HeldCell]:
+        """Every cell printed, beside its truth."""
+        for table in self.release.tables:
+            truth = self.truth(table.name)
+            for cell in table.cells:
+                yield HeldCell(cell=cell, truth=truth[cell.codes])
+
+    def noise(self) -> tuple[TableNoise, ...]:
+        """The noise found in each table beside what the release states."""
+        return tuple(
+            TableNoise(
+                name=table.name,
+                numbers=len(found),
+                planned_sd=table.planned_sd,
+                found_sd=sqrt(float(np.mean(found.astype(np.float64) ** 2))) / table.scale,
+            )
+            for table, found in zip(self.release.tables, self.residuals, strict=True)
+        )
+
+    def _split(self, vector: Integers) -> list[Integers]:
+        ends = np.cumsum([planned.layout.cells for planned in self.plan.tables])[:-1]
+        return np.split(vector, ends)
+
+    def as_json(self) -> dict[str, object]:
+        """For ``--json``."""
+        cells = list(self.cells())
+        charge = self.release.cost
+        return {
+            "title": self.release.title,
+            "mechanism": self.release.mechanism,
+            "epsilon": charge.epsilon,
+            "rho": charge.rho,
+            "numbers": self.plan.cells,
+            "cells": len(cells),
+            "covered": sum(item.held is not False for item in cells),
+            "declared_coverage": sum(item.cell.coverage for item in cells) / len(cells),
+            "asked": len(self.release.councils),
+            "joined": self.release.joined,
+            "contributed": self.release.contributed,
+            "tables": [
+                {"name": n.name, "numbers": n.numbers, "planned_sd": n.planned_sd, "found_sd": n.found_sd}
+                for n in self.noise()
+            ],
+            "seconds": {step: round(spent, 3) for step, spent in self.seconds.items()},
+        }
+
+
+def _value(table: Table, numbers: Sequence[int]) -> Fraction | None:
+    if table.statistic != "mean" or table.clip is None:
+        return Fraction(numbers[0])
+    above, below = numbers
+    low, high = table.clip
+    return low + (high - low) * Fraction(above, above + below) if above + below else None
+
+
+@dataclass(slots=True, kw_only=True)
+class Traffic:
+    """Bytes of one council's messages over the link, before the link's own framing.
+
+    Attributes:
+        sent: By the council.
+        received: By the council.
+    """
+
+    sent: int = 0
+    received: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """Everything a simulation found out.
+
+    Attributes:
+        scenario: What was simulated.
+        councils: Who was asked.
+        setup_s: Seconds to make keys, papers, records and nodes.
+        rounds: Every question asked, in order.
+        traffic: By council, over all rounds.
+        memory_mib: Most memory this process has had, with all councils in it.
+    """
+
+    scenario: Scenario
+    councils: Mapping[CouncilId, Council]
+    setup_s: float
+    rounds: tuple[SimulatedRound, ...]
+    traffic: Mapping[CouncilId, Traffic]
+    memory_mib: int
+
+    def bytes_per_council(self) -> tuple[int, int]:
+        """Bytes that the average council sent and received for one question."""
+        parts = len(self.traffic) * len(self.rounds)
+        sent, received = (sum(getattr(item, way) for item in self.traffic.values()) for way in ("sent", "received"))
+        return round(sent / parts), round(received / parts)
+
+    def as_json(self) -> dict[str, object]:
+        """The one object of ``--json``."""
+        sent, received = self.bytes_per_council()
+        return {
+            "version": 1,
+            "councils": len(self.councils),
+            "profile": self.scenario.profile_in_force.value,
+            "seed": self.scenario.seed,
+            "rounds": [item.as_json() for item in self.rounds],
+            "setup_seconds": round(self.setup_s, 3),
+            "bytes_per_council": {"sent": sent, "received": received},
+            "memory_mib": self.memory_mib,
+        }

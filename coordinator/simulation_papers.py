@@ -1,0 +1,172 @@
+"""What a simulated federation is made from: its scenario, its people's keys and the papers they sign."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from fractions import Fraction
+from typing import Self
+
+from federated.agreement import AGREEMENT_TYPE, NEEDS_APPROVAL
+from federated.demo.papers import SMALL_COHORT, agreement_document, yaml_payload
+from federated.errors import QueryError
+from federated.keys import SigningKey, make_key, public_line
+from federated.privacy import Mechanism, zcdp_epsilon
+from federated.query import Query
+from federated.rationals import rational_text
+from federated.schema import Council, load_schema
+from federated.signing import sign_payload
+from federated.statistics import STATISTICS
+from federated.synthetic import PUBLISHED_QUARTER
+from federated.trust import TrustSettings
+from protocols.identifiers import CouncilId, RandomSource
+from protocols.secagg import Profile
+
+__all__ = ["People", "Scenario", "signed_agreement"]
+
+DATASET = "case"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What to simulate.
+
+    Attributes:
+        questions: Asked in turn, every one in every turn; all to the same group, on the case table.
+        councils: How many councils, those of the North East first.
+        seed: Fixes the synthetic cases and which councils are lost. Masks and noise are from the system's entropy.
+        rounds: How often each question is asked.
+        profile: Of the group; standard from ten councils on when None.
+        mechanism: Of the noise; the planner chooses when None.
+        lost: Councils lost in each round when they are asked for their masked input.
+        marker: A text planted in columns that no question reads, to be looked for elsewhere; none when None.
+    """
+
+    questions: tuple[Query, ...]
+    councils: int = 12
+    seed: int = 1
+    rounds: int = 1
+    profile: Profile | None = None
+    mechanism: Mechanism | None = None
+    lost: int = 0
+    marker: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be simulated."""
+        if not self.questions or self.rounds < 1 or self.lost < 0:
+            raise QueryError("A simulation needs a question and at least one round, and cannot lose fewer than none.")
+        if len({question.group for question in self.questions}) > 1:
+            raise QueryError("The questions of one simulation are all put to one group.")
+        for question in self.questions:
+            _check_synthetic(question)
+
+    @property
+    def group(self) -> str:
+        """The group asked."""
+        return self.questions[0].group
+
+    @property
+    def profile_in_force(self) -> Profile:
+        """The group's profile."""
+        if self.profile is not None:
+            return self.profile
+        return Profile.STANDARD if self.councils >= SMALL_COHORT else Profile.CAREFUL
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Every column the questions read."""
+        return frozenset().union(*(question.columns() for question in self.questions))
+
+    def with_epsilon(self, epsilon: Fraction) -> Self:
+        """The same questions at another cost each."""
+        return replace(self, questions=tuple(replace(question, epsilon=epsilon) for question in self.questions))
+
+
+def _check_synthetic(question: Query) -> None:
+    if question.dataset != DATASET:
+        raise QueryError(
+            f"There are synthetic records of the data set '{DATASET}' only, not of '{question.dataset}'.",
+            remedy=f"Ask about '{DATASET}'.",
+        )
+    period = question.period
+    if period.column != PUBLISHED_QUARTER.column or not (
+        PUBLISHED_QUARTER.start <= period.start <= period.end <= PUBLISHED_QUARTER.end
+    ):
+        raise QueryError(
+            f"There are synthetic records from {PUBLISHED_QUARTER.start} to {PUBLISHED_QUARTER.end} only, by "
+            f"'{PUBLISHED_QUARTER.column}'.",
+            remedy="Ask about that period, or a part of it.",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """The people of a federation, each with a key of their own."""
+
+    signer_a: SigningKey
+    signer_b: SigningKey
+    programme: SigningKey
+    analyst: SigningKey
+    reviewer: SigningKey
+
+    @classmethod
+    def make(cls, rng: RandomSource) -> Self:
+        """Make every key."""
+        return cls(
+            signer_a=make_key(rng),
+            signer_b=make_key(rng),
+            programme=make_key(rng),
+            analyst=make_key(rng),
+            reviewer=make_key(rng),
+        )
+
+    @property
+    def trust(self) -> TrustSettings:
+        """What every party pins."""
+        return TrustSettings(
+            roster_keys=(public_line(self.signer_a.public), public_line(self.signer_b.public)),
+            agreement_keys=(public_line(self.programme.public),),
+        )
+
+
+def signed_agreement(
+    scenario: Scenario, councils: Mapping[CouncilId, Council], people: People, *, today: date
+) -> bytes:
+    """The demo's agreement, widened to what the scenario asks and to the budget that all its rounds need."""
+    document = agreement_document(
+        {council.id: council.name for council in councils.values()},
+        label=f"{len(councils)} simulated councils",
+        profile=scenario.profile_in_force,
+        epsilon=max(question.epsilon for question in scenario.questions),
+        analyst=people.analyst,
+        reviewer=people.reviewer,
+        today=today,
+    )
+    document["groups"][0]["name"] = scenario.group
+    document["budget"]["epsilon"] = rational_text(_budget(scenario, Fraction(document["budget"]["delta"])))
+    document["datasets"] = {DATASET: _allowed(scenario, document["datasets"][DATASET]["class_2_approved_by"])}
+    return sign_payload(yaml_payload(document), AGREEMENT_TYPE, [people.programme])
+
+
+def _budget(scenario: Scenario, delta: Fraction) -> Fraction:
+    """Enough for every round, whichever mechanisms the planner takes: the pure sum, or what its zCDP converts to."""
+    asked = [question.epsilon for question in scenario.questions] * scenario.rounds
+    # A charge of epsilon, of either mechanism, counts no more than epsilon^2 / 2 of rho.
+    return max(sum(asked, Fraction(0)), zcdp_epsilon(sum((e * e / 2 for e in asked), Fraction(0)), delta))
+
+
+def _allowed(scenario: Scenario, approvals: Mapping[str, str]) -> dict[str, object]:
+    dataset = load_schema().dataset(DATASET)
+    columns = sorted(scenario.columns)
+    approved = next(iter(approvals.values()))
+    needing = [name for name in columns if dataset.column(name).highest_class >= NEEDS_APPROVAL]
+    return {
+        "unit": dataset.unit,
+        "columns": columns,
+        "statistics": list(STATISTICS),
+        "max_cells": max(_max_cells(scenario.questions)),
+        "class_2_approved_by": dict.fromkeys(needing, approved),
+    }
+
+
+def _max_cells(questions: Sequence[Query]) -> Iterable[int]:
+    return (table.max_cells for question in questions for table in question.tables)
