@@ -329,6 +329,8 @@ def test_out_of_memory_is_told_without_a_row(tmp_path):
             mapping_for(HEADINGS), case_dataset(), COLUMNS, directory=tmp_path, run_key=RUN_KEY, memory_limit_mib=4
         )
     assert "CANARY" not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
     assert "MiB" in caught.value.remedy
 
 
@@ -338,6 +340,7 @@ def test_the_database_reads_its_one_file_and_writes_none(tmp_path):
         path.write_text("a\n1\n")
     connection = open_database(threads=1, memory_limit_mib=100, readable=extract)
     assert connection.execute("SELECT count(*) FROM read_csv(?)", [str(extract)]).fetchone() == (1,)
+    assert connection.execute("SELECT current_setting('temp_directory')").fetchone() == ("",)
     refused = (
         "SELECT * FROM read_csv('{other}')",
         "SELECT * FROM glob('{folder}/*')",

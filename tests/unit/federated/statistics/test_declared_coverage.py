@@ -137,6 +137,22 @@ def test_a_share_is_exactly_half_when_asked_of_a_coarse_law():
     assert found.coverage[0] >= 0.9
 
 
+def test_nothing_is_shown_where_the_sums_cancel():
+    # One large sum and one as far below zero: noise of that size is all but impossible, and no share explains it.
+    law = PairLaw.of(*NOISES["Gaussian"].pmf())
+    found = share_intervals(law, np.array([150.0]), np.array([-140.0]), coverage=0.95)
+    assert (found.low[0], found.high[0], found.coverage[0]) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_at_a_bound_the_coverage_is_that_of_one_side(name):
+    first, probabilities = NOISES[name].pmf()
+    law = PairLaw.of(first, probabilities)
+    found = share_intervals(law, np.array([-1.0, 5000.0]), np.array([5000.0, -1.0]), coverage=0.95)
+    at_most = np.cumsum(probabilities)
+    assert found.coverage == pytest.approx(at_most[at_most >= 0.95][0], abs=1e-9)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.8, 1.0])
 def test_law_of_a_pair_against_direct_convolution(share):
     first, probabilities = NOISES["Gaussian, scaled"].pmf()
