@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from coordinator.authorisation import Asker, admit
 from coordinator.centre import Centre
-from coordinator.office import Office
+from coordinator.office import Office, place
 from coordinator.progress import Step
 from coordinator.store import ReleaseRow
 from federated.errors import ExitStatus, FederatedError, InternalError, PolicyRefusal, QueryError
@@ -168,9 +168,9 @@ class AnalystService:
         except FederatedError as error:
             await _abort(context, error)
         except Exception as error:  # noqa: BLE001 - the outermost loop of a request: its caller must not see a traceback
-            self._office.note("request_failed", {"method": method, "error": type(error).__name__})
-            sentence = f"Something unexpected happened in the coordinator ({type(error).__name__})."
-            await _abort(context, InternalError(sentence, remedy="Please report it."))
+            self._office.note("request_failed", {"method": method, "error": type(error).__name__, "at": place(error)})
+            sentence = f"Something unexpected happened in the coordinator ({type(error).__name__} at {place(error)})."
+            await _abort(context, InternalError(sentence, remedy="Please report it, with this line."))
 
     async def _steps(self, digest: Digest, context: Context, *, after: int = 0) -> AsyncIterator[pb.Progress]:
         try:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from coordinator.council_link import CouncilLink
@@ -14,7 +14,7 @@ from coordinator.store import Store, StoreThread
 from federated.schema import Schema
 from protocols.identifiers import CouncilId, RandomSource
 
-__all__ = ["Note", "Office"]
+__all__ = ["Note", "Office", "place"]
 
 Note = Callable[[str, Mapping[str, str | int]], None]
 """Told what happened, by an event's name and a few fields; never a payload, never a council's figure."""
@@ -24,6 +24,14 @@ OWNER_SIZE: Final = 16
 
 def _silence(_event: str, _fields: Mapping[str, str | int]) -> None:
     """Tell nobody."""
+
+
+def place(error: BaseException) -> str:
+    """Module and line where an unexpected error arose; never its message, which could quote what was handled."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "unknown" if trace is None else f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
 
 
 class Office:
@@ -69,10 +77,15 @@ class Office:
         self.membership = membership
         self.note = note
         self._tasks: set[asyncio.Task[None]] = set()
+        self._identities: tuple[tuple[bytes, date], Mapping[CouncilId, bytes]] | None = None
 
     def identities(self) -> Mapping[CouncilId, bytes]:
-        """Public keys of the councils in the current roster."""
-        return self.membership.identities(self.clock())
+        """Public keys of the councils in the current roster; the link asks for them at every turn."""
+        now = self.clock()
+        key = (self.membership.roster_envelope, now.date())
+        if self._identities is None or self._identities[0] != key:
+            self._identities = (key, self.membership.identities(now))
+        return self._identities[1]
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something that nobody waits for; what goes wrong in it is written down."""
@@ -90,6 +103,6 @@ class Office:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            # Its name alone: an unexpected error's message could quote what was being handled.
-            self.note("background_failed", {"error": type(task.exception()).__name__})
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.note("background_failed", {"error": type(error).__name__, "at": place(error)})

@@ -59,8 +59,8 @@ class Patience:
         """Whether nobody who is missing is worth waiting for any longer."""
         if not self._waiting:
             return True
-        gone = self._connected().isdisjoint(self._waiting)
         enough = self._enough()
+        gone = self._connected().isdisjoint(self._waiting)
         if not gone and not enough:
             self._since = None
             return False

@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import replace
 from typing import Final
 
-from coordinator.office import Office
+from coordinator.office import Office, place
 from coordinator.plan_intake import Submission, open_submission
 from coordinator.progress import RunStage
 from coordinator.proposal_run import Crew, ProposalRun
@@ -214,8 +214,11 @@ class ProposalDesk:
             self._office.note("run_failed", {"plan": digest.hex(), "code": error.code})
             message = error.diagnostics()
         except Exception as error:  # noqa: BLE001 - the outermost loop of a run: its watchers must be told
-            self._office.note("run_failed", {"plan": digest.hex(), "code": type(error).__name__})
-            message = f"Something unexpected happened in the coordinator ({type(error).__name__}). Please report it."
+            self._office.note("run_failed", {"plan": digest.hex(), "code": type(error).__name__, "at": place(error)})
+            message = (
+                f"Something unexpected happened in the coordinator ({type(error).__name__} at {place(error)}). "
+                "Please report it, with this line."
+            )
         else:
             return
         await self.end_round_of(digest)

@@ -20,7 +20,7 @@ from federated.errors import SignatureProblem
 from protocols.encoding import canonical_json
 from protocols.errors import RemoteProtocolError
 from protocols.identifiers import CouncilId, RoundId
-from protocols.secagg import Aggregator, BelowThreshold, SecureSum, sum_masks
+from protocols.secagg import Aggregator, BelowThreshold, CohortRuleBroken, SecureSum, sum_masks
 from protocols.secagg.mask_removal import MaskSum
 from protocols.wire.link_message import Kind, LinkMessage
 
@@ -76,6 +76,7 @@ class _Drive:
         sum_of: MaskSum,
     ) -> None:
         self._order = order
+        self._plan_digest = order.plan.digest  # worked out from the plan's bytes each time it is asked for
         self._courier = courier
         self._timeouts = timeouts
         self._board = board
@@ -96,13 +97,19 @@ class _Drive:
                 entered(stage.stage)
                 requests = await self._run_stage(stage, requests)
             result = await asyncio.to_thread(self._aggregator.finish, self._sum_of)
-        except BelowThreshold as problem:
-            return self._report(None, rule=getattr(problem, "rule", "below_threshold"), reason=_sentence(problem))
         except RemoteProtocolError as problem:
-            return self._report(None, rule="protocol", reason=_sentence(problem))
+            return self._failed(problem)
         for council in result.bad_responders:
             self._lose(council, "shares", "It revealed key shares other than those it was dealt.", outcome="dropped")
         return self._report(result)
+
+    def _failed(self, problem: RemoteProtocolError) -> RoundReport:
+        """What ended the round, and at whose fault where that can be told."""
+        reason = _sentence(problem)
+        if problem.culprit in self._order.councils:
+            self._lose(CouncilId(str(problem.culprit)), "protocol", reason, outcome="dropped")
+        below = "below_threshold" if isinstance(problem, BelowThreshold) else "protocol"
+        return self._report(None, rule=problem.rule if isinstance(problem, CohortRuleBroken) else below, reason=reason)
 
     async def _run_stage(self, stage: RoundStage, requests: Mapping[CouncilId, bytes]) -> Mapping[CouncilId, bytes]:
         started = asyncio.get_running_loop().time()
@@ -232,7 +239,7 @@ class _Drive:
         asked: int = 0,
     ) -> None:
         self._board.publish(
-            self._order.plan.digest,
+            self._plan_digest,
             stage.stage,
             council=council,
             state=state,

@@ -21,6 +21,7 @@ from coordinator.grpc_enrolment import EnrolmentService
 from coordinator.grpc_link import GrpcLink
 from coordinator.grpc_server import serving
 from coordinator.link_connection import Record
+from coordinator.mask_pool import MaskPool
 from coordinator.office import OWNER_SIZE, Note, Office
 from coordinator.roster import load_membership, own_identity
 from coordinator.settings import Settings
@@ -160,7 +161,8 @@ class _Server:
         late = _Late()
         link = self._link(late)
         office = self._office(link)
-        centre = Centre(office)
+        masks = MaskPool(os.cpu_count() or 1)
+        centre = Centre(office, sum_of=masks)
         late.office, late.note = office, self._heard(centre)
         self._listen_to_signals()
         address = f"{self._settings.listen.host}:{self._settings.listen.port}"
@@ -174,6 +176,7 @@ class _Server:
             finally:
                 # The link is still up here, so councils hear that their rounds are over.
                 await centre.stop()
+                masks.close()
                 self._tell_connections(frozenset())
                 self._note("stopped", {})
 
