@@ -98,14 +98,14 @@ def make_roster(councils: tuple[CouncilId, ...], *, epoch: int = 1, start: date 
 
 
 def make_agreement(
-    councils: tuple[CouncilId, ...], *, profile: str = "careful", attempts: int = 2, year: int = 2026
+    councils: tuple[CouncilId, ...], *, profile: str = "careful", attempts: int = 2, year: int = 2026, version: int = 3
 ) -> bytes:
     """The example agreement for these councils, signed."""
     document = yaml.safe_load((EXAMPLES / "agreement.yaml").read_bytes())
     document["groups"] = [{"name": "everyone", "label": "Everyone", "profile": profile, "councils": list(councils)}]
     document["analysts"][0]["public_key"] = public_line(ANALYST.public)
     document["reviewers"][0]["public_key"] = public_line(REVIEWER.public)
-    document["attempts"] = attempts
+    document |= {"attempts": attempts, "version": version}
     document |= {"valid_from": date(year, 1, 1), "review_on": date(year, 1, 1), "valid_to": date(year, 12, 31)}
     payload = yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
     return sign_payload(payload, AGREEMENT_TYPE, [CEM])

@@ -12,12 +12,21 @@ from sqlalchemy import MetaData, select
 from coordinator.progress import CouncilState, RunStage
 from coordinator.store import RosterRow
 from coordinator.store.tables import METADATA
+from federated.agreement import AGREEMENT_TYPE, parse_agreement
 from federated.errors import PolicyRefusal, SignatureProblem
 from federated.release import open_release
 from federated.roster import ROSTER_TYPE, parse_roster
 from federated.signing import unsafe_payload
 from protocols.wire.link_message import Kind, LinkMessage
-from tests.integration.coordinator_federation import ANN, QUESTION, REVIEWER, Federation, make_roster, replace
+from tests.integration.coordinator_federation import (
+    ANN,
+    QUESTION,
+    REVIEWER,
+    Federation,
+    make_agreement,
+    make_roster,
+    replace,
+)
 from tests.integration.link_harness import async_test
 
 
@@ -57,6 +66,45 @@ async def test_a_question_of_another_epsilon_is_not_the_identical_question(feder
         steps = await running.ask(other)
         assert steps[-1].release_digest == federation.store.releases.of_plan(other.digest).digest
         assert federation.store.releases.of_plan(first.digest).digest != steps[-1].release_digest
+
+
+@async_test
+async def test_the_same_words_put_to_other_councils_are_not_the_identical_question(federation):
+    async with federation.running() as running:
+        await running.ask(federation.plan(nonce=1))
+        envelope = make_agreement(federation.councils[:7], version=4)
+        (federation.folder / "agreements" / "newer.dsse").write_bytes(envelope)
+        federation.agreement = parse_agreement(unsafe_payload(envelope, AGREEMENT_TYPE))
+        await running.centre.refresh()
+        plan = federation.plan(nonce=2)
+        steps = await running.ask(plan)
+        assert "no cost" not in steps[-1].message
+        assert open_release(federation.store.releases.of_plan(plan.digest).content).contributed == 7
+
+
+@async_test
+async def test_a_plan_that_came_to_nothing_is_not_taken_a_second_time(federation):
+    for node in federation.nodes.values():
+        node.decision = "refused"
+    async with federation.running() as running:
+        plan = federation.plan()
+        await running.ask(plan)
+        with pytest.raises(PolicyRefusal) as refusal:
+            await running.centre.desk.submit(*federation.signed(plan))
+        assert refusal.value.rule == "plan_used"
+
+
+@async_test
+async def test_handing_in_a_plan_twice_watches_its_run_and_asks_nobody_again(federation):
+    async with federation.running() as running:
+        plan = federation.plan()
+        await running.ask(plan)
+        seen = len(federation.nodes[federation.councils[0]].seen)
+        steps = await running.ask(plan, refresh=True)
+        assert steps[-1].release_digest == federation.store.releases.of_plan(plan.digest).digest
+        await running.settle()
+        assert federation.nodes[federation.councils[0]].seen[seen:] in ([], [Kind.RELEASE])
+        assert len(federation.store.rounds.of_plan(plan.digest)) == 1
 
 
 @async_test

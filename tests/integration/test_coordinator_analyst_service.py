@@ -1,0 +1,245 @@
+"""The analysts' service: who may ask what, that every answer is one sentence, and that reading is written down."""
+
+import json
+
+import grpc
+import pytest
+
+from coordinator.analyst_service import AnalystService
+from coordinator.progress import RunStage
+from federated.authorisation import authorise
+from protocols.secagg import BelowThreshold
+from protocols.wire import analyst_pb2 as pb
+from protocols.wire.link_message import Kind
+from tests.integration.coordinator_federation import ANALYST, BOB, NORTH_EAST, REVIEWER, Federation
+from tests.integration.link_harness import async_test
+
+
+class Aborted(Exception):
+    """What gRPC raises in a handler that aborts."""
+
+
+class Context:
+    """A call, as far as the service uses one."""
+
+    async def abort(self, code, details):
+        raise Aborted(code, json.loads(details))
+
+
+@pytest.fixture
+def federation(tmp_path):
+    made = Federation(tmp_path)
+    yield made
+    made.store.close()
+
+
+class Caller:
+    def __init__(self, federation, running):
+        self.federation = federation
+        self.service = AnalystService(running.office, running.centre)
+
+    def signed(self, method, request, key, *, coordinator="hub"):
+        request.version = request.version or 1
+        request.authorisation = authorise(
+            request, method=method, coordinator=coordinator, key=key, now=self.federation.now()
+        )
+        return request
+
+    async def call(self, method, request, key=ANALYST):
+        return await getattr(self.service, method)(self.signed(method, request, key), Context())
+
+    async def stream(self, method, request, key=ANALYST):
+        return [step async for step in getattr(self.service, method)(self.signed(method, request, key), Context())]
+
+    async def refused(self, method, request, key=ANALYST):
+        streams = {"Submit", "Watch"}
+        with pytest.raises(Aborted) as refusal:
+            await (self.stream if method in streams else self.call)(method, request, key)
+        code, detail = refusal.value.args
+        assert set(detail) == {"code", "rule", "message", "remedy"}
+        return code, detail
+
+    async def asked(self, **changes):
+        plan, manifest = self.federation.signed(self.federation.plan())
+        return await self.stream("Submit", pb.SubmitRequest(plan=plan, manifest=manifest, **changes))
+
+
+@async_test
+async def test_a_release_is_fetched_by_any_of_its_names_and_each_reading_is_written_down(federation):
+    async with federation.running() as running:
+        caller = Caller(federation, running)
+        steps = await caller.asked()
+        await running.settle()
+        assert [step.sequence for step in steps] == list(range(1, len(steps) + 1))
+        assert steps[0].stage == pb.RUN_STAGE_ACCEPTED
+        plan = federation.plan()
+        digest = steps[-1].release_digest
+        names = [
+            {"release_digest": digest},
+            {"plan_digest": steps[-1].plan_digest},
+            {"query_digest": plan.query_digest},
+        ]
+        for name in names:
+            reply = await caller.call("GetRelease", pb.GetReleaseRequest(**name), REVIEWER)
+            assert reply.release == federation.store.releases.get(digest).content
+            assert len(reply.receipts) == 8
+        assert [reader for reader, _, _ in federation.store.releases.reads(digest)] == [REVIEWER.keyid] * 3
+        listed = await caller.call("ListReleases", pb.ListReleasesRequest())
+        assert [(item.release_digest, item.councils_in, item.councils_asked) for item in listed.releases] == [
+            (digest, 8, 8)
+        ]
+        assert listed.next_page == ""
+        watched = await caller.stream("Watch", pb.WatchRequest(plan_digest=steps[-1].plan_digest, after_sequence=3))
+        assert [step.sequence for step in watched] == [step.sequence for step in steps[3:]]
+
+
+@async_test
+async def test_releases_come_in_pages(federation):
+    async with federation.running() as running:
+        caller = Caller(federation, running)
+        for nonce in (1, 2, 3):
+            await running.ask(federation.plan(nonce=nonce), refresh=True)
+        first = await caller.call("ListReleases", pb.ListReleasesRequest(page_size=2))
+        second = await caller.call("ListReleases", pb.ListReleasesRequest(page_size=2, page=first.next_page))
+        assert (len(first.releases), len(second.releases), second.next_page) == (2, 1, "")
+        assert len({item.release_digest for reply in (first, second) for item in reply.releases}) == 3
+        for page in ("x", "-1", "²", "9" * 30):
+            code, _ = await caller.refused("ListReleases", pb.ListReleasesRequest(page=page))
+            assert code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@async_test
+async def test_only_people_of_an_agreement_are_answered_and_only_analysts_ask(federation):
+    async with federation.running() as running:
+        caller = Caller(federation, running)
+        for method, request in [
+            ("GetAgreementState", pb.GetAgreementStateRequest()),
+            ("Budgets", pb.BudgetsRequest()),
+            ("ListReleases", pb.ListReleasesRequest()),
+            ("GetRelease", pb.GetReleaseRequest(plan_digest=bytes(32))),
+            ("Watch", pb.WatchRequest(plan_digest=bytes(32))),
+            ("Submit", pb.SubmitRequest(plan=b"x", manifest=b"y")),
+        ]:
+            code, detail = await caller.refused(method, request, BOB)
+            assert (code, detail["code"]) == (grpc.StatusCode.UNAUTHENTICATED, "signature")
+        plan, manifest = federation.signed(federation.plan())
+        code, detail = await caller.refused("Submit", pb.SubmitRequest(plan=plan, manifest=manifest), REVIEWER)
+        assert (code, detail["rule"]) == (grpc.StatusCode.FAILED_PRECONDITION, "analyst")
+        assert federation.store.proposals.counts() == {}
+
+
+@async_test
+async def test_an_authorisation_is_for_one_request_of_one_method_to_one_coordinator(federation):
+    async with federation.running() as running:
+        caller = Caller(federation, running)
+        request = caller.signed("ListReleases", pb.ListReleasesRequest(), ANALYST)
+        changed = pb.ListReleasesRequest()
+        changed.CopyFrom(request)
+        changed.page_size = 7
+        elsewhere = caller.signed("ListReleases", pb.ListReleasesRequest(), ANALYST, coordinator="other")
+        other = caller.signed("Budgets", pb.ListReleasesRequest(), ANALYST)
+        for bad in (changed, elsewhere, other):
+            with pytest.raises(Aborted) as refusal:
+                await caller.service.ListReleases(bad, Context())
+            assert refusal.value.args[0] is grpc.StatusCode.UNAUTHENTICATED
+        assert await caller.service.ListReleases(request, Context())
+
+
+@async_test
+async def test_a_run_and_a_release_of_another_agreement_are_as_if_they_did_not_exist(federation):
+    async with federation.running() as running:
+        caller = Caller(federation, running)
+        steps = await caller.asked()
+        digest = steps[-1].release_digest
+        (known,) = running.office.membership.agreements.values()
+        stranger = known.agreement.model_copy(update={"id": "another"})
+        stranger._digest = bytes(32)
+        moved = {bytes(32): type(known)(agreement=stranger, envelope=b"")}
+        running.office.membership = type(running.office.membership)(
+            roster=running.office.membership.roster,
+            roster_envelope=running.office.membership.roster_envelope,
+            agreements=moved,
+        )
+        for method, request in [
+            ("GetRelease", pb.GetReleaseRequest(release_digest=digest)),
+            ("GetRelease", pb.GetReleaseRequest(release_digest=bytes(32))),
+            ("Watch", pb.WatchRequest(plan_digest=steps[-1].plan_digest)),
+            ("Watch", pb.WatchRequest(plan_digest=bytes(32))),
+            ("Budgets", pb.BudgetsRequest(agreement_digest=bytes([1]) * 32)),
+        ]:
+            _, detail = await caller.refused(method, request)
+            assert detail["rule"] == "not_found"
+        assert not (await caller.call("ListReleases", pb.ListReleasesRequest())).releases
+        assert federation.store.releases.reads(digest) == ()
+
+
+@async_test
+async def test_budgets_are_the_councils_own_fresh_or_as_last_given(federation):
+    async with federation.running() as running:
+        caller = Caller(federation, running)
+        forger = federation.nodes[NORTH_EAST[1]]
+        genuine = forger.budget
+        first = await caller.call("Budgets", pb.BudgetsRequest())
+        assert [item.council_id for item in first.statements] == list(federation.councils)
+        assert all(item.statement for item in first.statements)
+        running.link.disconnect(NORTH_EAST[0])
+        forger.budget = federation.nodes[NORTH_EAST[2]].budget
+        again = await caller.call("Budgets", pb.BudgetsRequest(), REVIEWER)
+        assert [item.statement for item in again.statements] == [item.statement for item in first.statements]
+        assert genuine() == again.statements[1].statement
+        assert federation.nodes[NORTH_EAST[0]].seen.count(Kind.BUDGET_REQUEST) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "request_"),
+    [
+        ("GetRelease", pb.GetReleaseRequest()),
+        ("GetRelease", pb.GetReleaseRequest(plan_digest=b"short")),
+        ("GetRelease", pb.GetReleaseRequest(version=2, plan_digest=bytes(32))),
+        ("Watch", pb.WatchRequest(plan_digest=b"")),
+    ],
+)
+@async_test
+async def test_a_request_that_makes_no_sense_is_one_sentence(federation, method, request_):
+    async with federation.running() as running:
+        code, detail = await Caller(federation, running).refused(method, request_)
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert detail["message"].endswith(".")
+
+
+@async_test
+async def test_something_unexpected_is_one_sentence_and_a_line_in_the_log(federation):
+    async with federation.running() as running:
+        caller = Caller(federation, running)
+        running.office.store.releases.page = None
+        code, detail = await caller.refused("ListReleases", pb.ListReleasesRequest())
+        assert (code, detail["code"]) == (grpc.StatusCode.INTERNAL, "internal")
+        assert "request_failed" in [event for event, _ in federation.events]
+
+
+@async_test
+async def test_a_fault_of_ours_in_a_run_is_told_to_its_watchers_and_ends_its_round(federation):
+    async with federation.running() as running:
+        running.centre.desk._crew.driver._sum_of = None
+        plan = federation.plan()
+        steps = await running.ask(plan)
+        assert steps[-1].rule == "internal"
+        assert "TypeError" in steps[-1].message
+        assert federation.store.proposals.get(plan.digest).state == "failed"
+        assert federation.store.rounds.of_plan(plan.digest)[0].outcome == "aborted"
+
+
+@async_test
+async def test_the_council_at_fault_for_a_round_is_named(federation):
+    def blamed(_work, _ring, _cells):
+        raise BelowThreshold("shares were dealt wrong", culprit=NORTH_EAST[3])
+
+    async with federation.running() as running:
+        running.centre.desk._crew.driver._sum_of = blamed
+        plan = federation.plan()
+        steps = await running.ask(plan)
+        assert steps[-1].stage is RunStage.ABORTED
+        (found,) = federation.store.rounds.of_plan(plan.digest)
+        reasons = {row.council: row.reason for row in federation.store.rounds.councils(found.sid)}
+        assert reasons[NORTH_EAST[3]] == "Shares were dealt wrong."
+        assert "dealt wrong" not in reasons[NORTH_EAST[2]]
