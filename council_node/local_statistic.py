@@ -31,6 +31,8 @@ _KEPT: Final = "!kept"
 _COUNT: Final = "!count"
 _PLACE: Final = "!place"
 
+ALL_BITS: Final = 2**64 - 1
+
 _Integers = NDArray[np.int64]
 
 
@@ -175,13 +177,12 @@ def _distinct_cells(rows: Select, cell: Expression, bound: int, categories: int)
     if bound > 1:
         pairs = rows.select(col(HOUSEHOLD), cell).distinct()
         return _first_of_household(pairs, (col(_CELL),), bound)
-    # One cell each: a draw with the cell's number in its low digits, so that one minimum finds both. This costs no
-    # more than counting households does, where ranking would cost several times as much.
-    size = lit(1 << max(1, (categories - 1).bit_length()))
-    number = rows.select(col(HOUSEHOLD), cell, _draw(col(HOUSEHOLD), cell).alias(_PLACE))
-    packed = col(_PLACE) - col(_PLACE) % size + col(_CELL)
-    lowest = number.group_by((col(HOUSEHOLD),), fn("min", packed).alias(_KEPT))
-    return lowest.select((col(_KEPT) % size).alias(_CELL))
+    # One cell each: a draw with the cell's number in its low bits, so that one minimum finds both. This costs hardly
+    # more than counting households does, where ranking would cost three times as much.
+    low_bits = (1 << max(1, (categories - 1).bit_length())) - 1
+    packed = fn("|", fn("&", _draw(col(HOUSEHOLD), col(_CELL)), lit(ALL_BITS - low_bits)), col(_CELL))
+    lowest = rows.select(col(HOUSEHOLD), cell).group_by((col(HOUSEHOLD),), fn("min", packed).alias(_KEPT))
+    return lowest.select(fn("&", col(_KEPT), lit(low_bits)).alias(_CELL))
 
 
 def _kept_rows(rows: Select, bound: int) -> Select:
