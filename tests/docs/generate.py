@@ -27,6 +27,7 @@ from federated.schema import Column, Dataset, load_schema
 from federated.workspace import Workspace
 from protocols.secagg.transitions import AGGREGATOR, PARTICIPANT
 from tests.docs import refusals
+from tests.spec.render import pages as statistic_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {"federated": federated_app, "council-node": node_app, "coordinator": coordinator_app}
@@ -45,6 +46,7 @@ def pages() -> dict[str, str]:
         "docs/reference/data.md": data_page(),
         "docs/reference/commands.md": commands_page(),
     }
+    made |= statistic_pages()
     architecture = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     made["docs/architecture.md"] = with_parts(architecture, architecture_parts())
     return made

@@ -110,7 +110,9 @@ class NodeDraws:
 
 @pytest.fixture(scope="module")
 def draws():
-    return NodeDraws()
+    found = NodeDraws()
+    yield found
+    found.connection.close()
 
 
 @SMALL
