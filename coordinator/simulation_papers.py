@@ -24,6 +24,7 @@ from protocols.secagg import Profile
 __all__ = ["People", "Scenario", "signed_agreement"]
 
 DATASET = "case"
+SMALLEST = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,9 @@ class Scenario:
             raise QueryError("A simulation needs a question and at least one round, and cannot lose fewer than none.")
         if len({question.group for question in self.questions}) > 1:
             raise QueryError("The questions of one simulation are all put to one group.")
+        known = len(load_schema().councils)
+        if not SMALLEST <= self.councils <= known:
+            raise QueryError(f"A simulation has {SMALLEST} to {known} councils, not {self.councils}.")
         for question in self.questions:
             _check_synthetic(question)
 

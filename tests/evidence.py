@@ -1,0 +1,57 @@
+"""Keeps the figures of long runs in docs/evidence.json: what was run, at which commit, on how much, with what result.
+
+Used by tests marked `long` only, when what they assert is true. One entry a name; a later run takes the place of an
+earlier one.
+"""
+
+import json
+import platform
+import shlex
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+__all__ = ["EVIDENCE", "record"]
+
+ROOT = Path(__file__).resolve().parents[1]
+EVIDENCE = ROOT / "docs/evidence.json"
+
+
+def record(
+    name: str, figures: Mapping[str, object], *, test: str, n: int, seed: int | None = None, path: Path = EVIDENCE
+) -> None:
+    """Write down what a long test found.
+
+    Args:
+        name: Which claim the figures are evidence for.
+        figures: What was found.
+        test: The test, as pytest names it, which goes into the command that repeats it.
+        n: How many cells, residuals or cases the figures rest on.
+        seed: Of the synthetic cases; noise and masks have none.
+        path: The file.
+    """
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"version": 1, "runs": {}}
+    kept["runs"][name] = {
+        "command": shlex.join([".venv/bin/python", "-m", "pytest", "-m", "long", test]),
+        "commit": _commit(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "seed": seed,
+        "n": n,
+        "figures": dict(figures),
+    }
+    kept["runs"] = dict(sorted(kept["runs"].items()))
+    path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _commit() -> str:
+    """The commit checked out, with a mark when tracked files differ from it."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or "unknown"
