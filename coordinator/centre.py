@@ -53,11 +53,15 @@ class Centre:
         """Tidy up after an earlier stop, and go on with what was waiting."""
         await self.desk.recover()
 
-    async def stop(self) -> None:
-        """Stop every run, end rounds under way and tell their councils; the link must still be up."""
+    async def stop(self, *, timeout_s: float = _STOP_S) -> None:
+        """Stop every run, end rounds under way and tell their councils; the link must still be up.
+
+        Args:
+            timeout_s: Seconds that messages on their way are given to arrive.
+        """
         await self.desk.stop()
         await self.desk.end_own_rounds()
-        await self._office.settle(timeout_s=_STOP_S)
+        await self._office.settle(timeout_s=timeout_s)
         self._office.thread.close()
 
     async def refresh(self) -> None:

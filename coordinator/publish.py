@@ -130,9 +130,13 @@ class Deliveries:
         self._office = office
 
     async def deliver(self, release: ReleaseRow, councils: Sequence[CouncilId]) -> None:
-        """Send a release to councils and keep the receipts that come; the other councils are owed it still."""
+        """Send a release to councils and keep the receipts that come; the other councils are owed it still.
+
+        One that is away is not waited for: it is sent what it is owed when it connects.
+        """
         receipts: list[DeliveryRow] = []
-        payloads = dict.fromkeys(councils, release.content)
+        here = self._office.courier.connected()
+        payloads = {council: release.content for council in councils if council in here}
         timeout_s = self._office.settings.stages.delivery
         asking = self._office.courier.ask(Kind.RELEASE, release.sid, payloads, timeout_s=timeout_s)
         async with aclosing(asking) as answers:

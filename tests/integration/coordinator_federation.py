@@ -40,6 +40,7 @@ from protocols.encoding import canonical_json, sha256
 from protocols.identifiers import CouncilId, RandomSource
 from protocols.secagg import LedgerClaim, ParticipantSession, RoundContext
 from protocols.wire.link_message import Kind, LinkMessage, fault
+from tests.integration.link_harness import until
 
 EXAMPLES = Path(__file__).parent.parent / "unit" / "federated" / "examples"
 START = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -243,7 +244,6 @@ class Federation:
         profile: str = "careful",
         attempts: int = 2,
         start: datetime = START,
-        **timing: float,
     ) -> None:
         self.start = start
         self.councils = NORTH_EAST[:size]
@@ -257,7 +257,7 @@ class Federation:
         self.events: list[tuple[str, Mapping[str, object]]] = []
         (folder / "agreements").mkdir(exist_ok=True)
         (folder / "agreements" / "everyone.dsse").write_bytes(self.agreement_envelope)
-        self.settings = self._settings(timing)
+        self.settings = self._settings()
         self.store: Store = open_store(self.settings.database_url)
         self.store.membership.add_roster(
             RosterRow(
@@ -271,10 +271,9 @@ class Federation:
             for index, council in enumerate(self.councils)
         }
 
-    def _settings(self, timing: dict[str, float]) -> Settings:
-        stages = {name: value for name, value in timing.items() if name in StageTimeouts.model_fields}
-        proposals = {name: value for name, value in timing.items() if name in ProposalSettings.model_fields}
-        quick = dict.fromkeys(StageTimeouts.model_fields, 5.0) | {"reconnect": 0.2, "delivery": 0.4} | stages
+    def _settings(self) -> Settings:
+        # Long enough for a busy machine; a test that waits for a deadline sets it itself.
+        stages = dict.fromkeys(StageTimeouts.model_fields, 60.0) | {"reconnect": 0.2}
         return Settings(
             coordinator=1,
             id="hub",
@@ -284,8 +283,19 @@ class Federation:
             agreements=str(self.folder / "agreements"),
             tls=TlsFiles(certificate=str(self.folder / "server.pem"), key=str(self.folder / "server.key")),
             trust=TRUST,
-            stages=StageTimeouts(**quick),
-            proposals=ProposalSettings(**({"ask_again": 0.1, "opening_wait": 0.3} | proposals)),
+            stages=StageTimeouts(**stages),
+            proposals=ProposalSettings(ask_again=0.1, opening_wait=60),
+        )
+
+    def set_timing(self, **timing: float) -> None:
+        """Other deadlines, for the coordinators started from now on."""
+        stages = {name: value for name, value in timing.items() if name in StageTimeouts.model_fields}
+        proposals = {name: value for name, value in timing.items() if name in ProposalSettings.model_fields}
+        self.settings = self.settings.model_copy(
+            update={
+                "stages": self.settings.stages.model_copy(update=stages),
+                "proposals": self.settings.proposals.model_copy(update=proposals),
+            }
         )
 
     def now(self) -> datetime:
@@ -352,6 +362,7 @@ class Running:
         self.link = InProcessLink({council: node.answer for council, node in federation.nodes.items()})
         self.office = federation.office(self.link, owner=owner)
         self.centre = Centre(self.office, greet=greet)
+        self.stop_s = 0.05  # councils that are cut off never answer; a test that waits for messages says so
 
     async def __aenter__(self) -> Self:
         self.loop = asyncio.get_running_loop()
@@ -359,7 +370,7 @@ class Running:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.centre.stop()
+        await self.centre.stop(timeout_s=self.stop_s)
         await self.link.close()
 
     async def ask(self, plan: Plan, *, refresh: bool = False) -> list[Step]:
@@ -379,11 +390,8 @@ class Running:
                     return
 
     async def settle(self) -> None:
-        """Let background work end."""
-        for _ in range(100):
-            if not self.office._tasks:
-                return
-            await asyncio.sleep(0.02)
+        """Let background work end: only where no council is cut off, as that one would be waited for."""
+        await until(lambda: not self.office._tasks)
 
     def soon(self, call: Callable[[CouncilId], None], council: CouncilId) -> None:
         """From a council's thread: do something to the link before this council's reply reaches it."""

@@ -73,9 +73,7 @@ def test_it_keeps_what_sqlite_keeps(store, test):
 
 def test_a_whole_round(tmp_path, store, server, monkeypatch):
     settings = Federation._settings
-    monkeypatch.setattr(
-        Federation, "_settings", lambda self, timing: settings(self, timing).model_copy(update={"database": server})
-    )
+    monkeypatch.setattr(Federation, "_settings", lambda self: settings(self).model_copy(update={"database": server}))
     federation = Federation(tmp_path)
 
     @async_test

@@ -27,7 +27,7 @@ from tests.integration.coordinator_federation import (
     make_roster,
     replace,
 )
-from tests.integration.link_harness import async_test
+from tests.integration.link_harness import async_test, until
 
 
 @pytest.fixture
@@ -122,13 +122,10 @@ async def test_two_identical_questions_at_once_share_one_run(federation):
 async def test_a_round_waits_for_people_and_opens_when_all_have_decided(federation):
     slow = federation.nodes[federation.councils[3]]
     slow.decision = "pending"
-    federation.settings = federation.settings.model_copy(
-        update={"proposals": federation.settings.proposals.model_copy(update={"opening_wait": 60})}
-    )
     async with federation.running() as running:
         plan = federation.plan()
         digest = await running.centre.desk.submit(*federation.signed(plan))
-        await asyncio.sleep(0.3)
+        await until(lambda: slow.seen.count(Kind.PROPOSAL) >= 2)
         assert federation.store.proposals.get(digest).state == "collecting"
         slow.decision = "approved"
         steps = await running.follow(digest)
@@ -142,6 +139,7 @@ async def test_a_round_waits_for_people_and_opens_when_all_have_decided(federati
 @async_test
 async def test_after_the_opening_wait_the_round_goes_on_without_the_undecided(federation):
     federation.nodes[federation.councils[0]].decision = "pending"
+    federation.set_timing(opening_wait=1)
     async with federation.running() as running:
         plan = federation.plan()
         await running.ask(plan)
@@ -173,7 +171,7 @@ async def test_a_proposal_expires_when_its_time_to_decide_is_over(federation):
     async with federation.running() as running:
         plan = federation.plan(days=1)
         digest = await running.centre.desk.submit(*federation.signed(plan))
-        await asyncio.sleep(0.2)
+        await until(lambda: all(Kind.PROPOSAL in node.seen for node in federation.nodes.values()))
         federation.offset = timedelta(days=2)
         steps = await running.follow(digest)
     assert (steps[-1].stage, steps[-1].rule) == (RunStage.ABORTED, "collect_by")
@@ -187,7 +185,7 @@ async def test_an_operator_can_withdraw_a_proposal_while_councils_decide(federat
     async with federation.running() as running:
         plan = federation.plan()
         digest = await running.centre.desk.submit(*federation.signed(plan))
-        await asyncio.sleep(0.2)
+        await until(lambda: all(Kind.PROPOSAL in node.seen for node in federation.nodes.values()))
         row = federation.store.proposals.get(digest)
         withdrawn = replace(row, state="withdrawn", rule="withdrawn", reason="Withdrawn: a mistake.")
         assert federation.store.outcomes.moved(withdrawn, before=row.state)
@@ -195,7 +193,7 @@ async def test_an_operator_can_withdraw_a_proposal_while_councils_decide(federat
         assert steps[-1].message == "Withdrawn: a mistake."
         for node in federation.nodes.values():
             node.decision = "approved"
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # time enough to ask again, which must not happen
     assert federation.store.proposals.get(digest).state == "withdrawn"
     assert Kind.INVITE not in federation.nodes[federation.councils[0]].seen
 
@@ -218,6 +216,7 @@ async def test_a_decision_counts_only_when_the_council_signed_it_for_this_plan(f
         return LinkMessage(kind=Kind.DECISION, reference=message.reference, payload=payload).encode()
 
     bad.before = before
+    federation.set_timing(opening_wait=1)
     async with federation.running() as running:
         plan = federation.plan()
         steps = await running.ask(plan)
@@ -274,13 +273,13 @@ async def test_a_failed_plan_runs_again_only_when_handed_in_again_and_within_its
 
 @async_test
 async def test_a_restart_ends_the_round_it_interrupted_and_never_runs_it_again_by_itself(federation):
+    federation.set_timing(reconnect=60)  # the round hangs until the coordinator dies
     plan = federation.plan()
     running = federation.running()
     await running.__aenter__()
     for council in federation.councils:
         running.cut(council, Kind.SHARES)
-    federation.settings.stages.__dict__["reconnect"] = 60.0  # the round hangs until the coordinator dies
-    digest = await running.centre.desk.submit(*federation.signed(plan))
+        digest = await running.centre.desk.submit(*federation.signed(plan))
     await running.until(digest, RunStage.MASKED_INPUT)
     for _plan, task in running.centre.desk._runs.values():  # as a crash: nothing is tidied up
         task.cancel()
@@ -307,12 +306,12 @@ async def test_a_restart_ends_the_round_it_interrupted_and_never_runs_it_again_b
 
 @async_test
 async def test_another_coordinators_round_is_left_alone_until_its_lease_has_run_out(federation):
+    federation.set_timing(reconnect=60)
     plan = federation.plan()
     running = federation.running(owner="theirs")
     await running.__aenter__()
     for council in federation.councils:
         running.cut(council, Kind.SHARES)
-    federation.settings.stages.__dict__["reconnect"] = 60.0
     digest = await running.centre.desk.submit(*federation.signed(plan))
     await running.until(digest, RunStage.MASKED_INPUT)
     async with federation.running(owner="ours"):
@@ -325,11 +324,10 @@ async def test_another_coordinators_round_is_left_alone_until_its_lease_has_run_
 
 @async_test
 async def test_losing_the_lease_stops_the_round_here(federation):
-    federation.settings.proposals.__dict__["lease"] = 0.3
+    federation.set_timing(lease=0.3, reconnect=60)
     async with federation.running() as running:
         for council in federation.councils:
             running.cut(council, Kind.SHARES)
-        federation.settings.stages.__dict__["reconnect"] = 60.0
         plan = federation.plan()
         digest = await running.centre.desk.submit(*federation.signed(plan))
         await running.until(digest, RunStage.MASKED_INPUT)
@@ -345,12 +343,12 @@ async def test_losing_the_lease_stops_the_round_here(federation):
 
 @async_test
 async def test_stopping_in_the_middle_of_a_round_ends_it_and_tells_the_councils(federation):
+    federation.set_timing(reconnect=60)
     async with federation.running() as running:
+        running.stop_s = 1
         running.cut(federation.councils[0], Kind.SHARES)
-        federation.settings.stages.__dict__["reconnect"] = 60.0
         digest = await running.centre.desk.submit(*federation.signed(federation.plan()))
         await running.until(digest, RunStage.MASKED_INPUT)
-        await asyncio.sleep(0.1)
     assert federation.store.rounds.of_plan(digest)[0].outcome == "aborted"
     assert federation.store.proposals.get(digest).state == "failed"
     assert federation.nodes[federation.councils[1]].seen[-1] is Kind.ABORT
@@ -363,7 +361,7 @@ async def test_a_proposal_on_which_people_still_decide_survives_a_restart(federa
     plan = federation.plan()
     async with federation.running() as running:
         digest = await running.centre.desk.submit(*federation.signed(plan))
-        await asyncio.sleep(0.3)
+        await until(lambda: len(federation.store.proposals.decisions(digest)) == 8)
     assert federation.store.proposals.get(digest).state == "collecting"
     for council in federation.councils:
         federation.nodes[council].decision = "approved"
@@ -383,7 +381,7 @@ async def test_a_new_roster_overtakes_a_proposal_that_is_still_decided(federatio
         for council in federation.councils:
             running.centre.presence.on_event("connected", {"council": council})
         digest = await running.centre.desk.submit(*federation.signed(federation.plan()))
-        await asyncio.sleep(0.3)
+        await until(lambda: all(Kind.PROPOSAL in node.seen for node in federation.nodes.values()))
         envelope = make_roster(federation.councils, epoch=2)
         roster = parse_roster(unsafe_payload(envelope, ROSTER_TYPE))
         federation.store.membership.add_roster(
@@ -397,6 +395,10 @@ async def test_a_new_roster_overtakes_a_proposal_that_is_still_decided(federatio
     assert all(node.epochs == [1, 2] for node in federation.nodes.values())
 
 
+def receipts(federation, plan):
+    return federation.store.releases.deliveries(federation.store.releases.of_plan(plan.digest).digest)
+
+
 @async_test
 async def test_a_council_gets_the_roster_first_and_then_what_it_is_owed(federation):
     absent = federation.councils[2]
@@ -404,7 +406,9 @@ async def test_a_council_gets_the_roster_first_and_then_what_it_is_owed(federati
         running.cut(absent, Kind.SURVIVORS)  # its input is in the sum, so the answer is owed to it
         plan = federation.plan()
         await running.ask(plan)
-        await running.settle()
+        others = [node for council, node in federation.nodes.items() if council != absent]
+        await until(lambda: all(node.releases for node in others))
+        await until(lambda: sum(bool(row.receipt) for row in receipts(federation, plan)) == 7)
     release = federation.store.releases.of_plan(plan.digest)
     owed = [item.council for item in federation.store.releases.deliveries(release.digest) if item.receipt is None]
     assert owed == [absent]

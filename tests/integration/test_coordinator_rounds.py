@@ -6,7 +6,7 @@ from coordinator.progress import CouncilState, RunStage
 from federated.release import open_release
 from protocols.wire.link_message import Kind, LinkMessage
 from tests.integration.coordinator_federation import Federation
-from tests.integration.link_harness import async_test
+from tests.integration.link_harness import async_test, until
 
 STAGES = [Kind.INVITE, Kind.ADVERTS, Kind.SHARES, Kind.SURVIVORS, Kind.STATEMENTS]
 
@@ -77,12 +77,13 @@ async def test_below_the_threshold_nothing_is_released_and_the_charge_is_told(fe
             running.cut(council, kind)
         plan = federation.plan()
         steps = await running.ask(plan)
-        await running.settle()
+        rounds = federation.store.rounds.of_plan(plan.digest)
+        living = [federation.nodes[council] for council in federation.councils[3:]]
+        await until(lambda: all(node.seen.count(Kind.ABORT) == len(rounds) for node in living))
     final = steps[-1]
     assert final.final
     assert (final.stage, final.release_digest) == (RunStage.ABORTED, None)
     assert federation.store.releases.of_plan(plan.digest) is None
-    rounds = federation.store.rounds.of_plan(plan.digest)
     if kind is Kind.ADVERTS:  # nothing was charged, so it was tried again under a new session id
         assert [found.attempt for found in rounds] == [1, 2]
         assert len({found.sid for found in rounds}) == 2
@@ -92,8 +93,6 @@ async def test_below_the_threshold_nothing_is_released_and_the_charge_is_told(fe
         assert "stay charged" in final.message
     assert all(found.outcome == "aborted" for found in rounds)
     assert federation.store.proposals.get(plan.digest).state == "failed"
-    living = [federation.nodes[council] for council in federation.councils[3:]]
-    assert all(node.seen.count(Kind.ABORT) == len(rounds) for node in living)
 
 
 @async_test
@@ -160,9 +159,7 @@ async def test_a_signed_complaint_is_kept_with_its_rule(federation):
 
 @async_test
 async def test_a_council_that_comes_back_in_time_is_in_the_sum(federation):
-    federation.settings = federation.settings.model_copy(
-        update={"stages": federation.settings.stages.model_copy(update={"reconnect": 5})}
-    )
+    federation.set_timing(reconnect=60)
     flaky = federation.councils[4]
     node = federation.nodes[flaky]
     async with federation.running() as running:
