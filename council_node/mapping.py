@@ -110,7 +110,8 @@ class ExtractMapping(BaseModel):
         dataset: Data set of the schema that the extract holds.
         file: The extract, beside the mapping file unless a full path is given.
         dates: How dates are written.
-        encoding: The alphabet of a CSV file. Stating it means that no row can change how another is read.
+        encoding: The alphabet of a CSV file. Where it is not stated, each line that is not UTF-8 is taken as
+            Windows-1252, whatever the others are.
         columns: Where each column of the schema comes from; those left out cannot be asked about.
     """
 

@@ -1,5 +1,6 @@
 """The outside of a CSV file: its encoding, delimiter and headings. Only the heading row is looked at here."""
 
+import codecs
 import csv
 import io
 import os
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from council_node.mapping import normal_heading
+from council_node.mapping import CsvEncoding, normal_heading
 from federated.errors import FileProblem
 
 __all__ = ["CsvForm", "as_utf8", "read_form"]
@@ -70,7 +71,7 @@ def read_form(path: Path) -> CsvForm:
         raise FileProblem(
             f"The extract {path} cannot be read: {error.strerror}.", remedy="Check its name and permissions."
         ) from error
-    row = _first_row(_text(start), path)
+    row = _text(_first_row(start.decode("latin-1"), path).encode("latin-1"))
     delimiter = max(DELIMITERS, key=row.count)
     headings = tuple(next(csv.reader(io.StringIO(row), delimiter=delimiter), ()))
     if not any(heading.strip() for heading in headings) or len(headings) > MAX_HEADINGS:
@@ -81,18 +82,18 @@ def read_form(path: Path) -> CsvForm:
     return CsvForm(path=path, delimiter=delimiter, headings=headings)
 
 
-def _text(start: bytes) -> str:
+def _text(row: bytes) -> str:
+    """The heading row as text, from its own bytes alone: no case may decide how the headings are read."""
     for encoding in ("utf-8-sig", "cp1252"):
         try:
-            # A block may end inside a character: an incomplete one at the very end is not a fault.
-            return start.decode(encoding) if len(start) < HEADING_BYTES else start[:-3].decode(encoding, "ignore")
+            return row.decode(encoding)
         except UnicodeDecodeError:
             continue
-    return start.decode("latin-1")
+    return row.decode("latin-1")
 
 
 def _first_row(text: str, path: Path) -> str:
-    """The heading row; headings may hold line breaks inside quotes."""
+    """The heading row, one character for each byte; headings may hold line breaks inside quotes."""
     inside_quotes = False
     for place, character in enumerate(text):
         if character == '"':
@@ -107,22 +108,60 @@ def _first_row(text: str, path: Path) -> str:
 
 
 @contextmanager
-def as_utf8(path: Path) -> Iterator[Path]:
-    """A Windows-1252 file as UTF-8, in memory only: case records are never copied to a disk.
+def as_utf8(path: Path, encoding: CsvEncoding) -> Iterator[Path]:
+    """The file as UTF-8: itself where it is that or is said to be, else a copy in memory.
+
+    Where the encoding is not stated, each line that is not UTF-8 is taken as Windows-1252, and no other line: one
+    choice for the file would let a single case change how every other case is read.
 
     Raises:
         FileProblem: The file cannot be read, or this system has no files in memory.
     """
+    try:
+        if encoding is CsvEncoding.UTF_8 or (encoding is CsvEncoding.AUTO and _is_utf8(path)):
+            yield path
+            return
+        with _copy(path, line_by_line=encoding is CsvEncoding.AUTO) as copy:
+            yield copy
+    except OSError as error:
+        raise FileProblem(f"The extract {path} cannot be read: {error.strerror}.") from error
+
+
+def _is_utf8(path: Path) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as source:
+            while block := source.read(BLOCK_BYTES):
+                decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@contextmanager
+def _copy(path: Path, *, line_by_line: bool) -> Iterator[Path]:
+    """The file as UTF-8, in memory only: case records are never copied to a disk."""
     if not hasattr(os, "memfd_create"):
         raise FileProblem(f"{path} is not UTF-8 text.", remedy="Save it as 'CSV UTF-8'.")
     descriptor = os.memfd_create("extract")
     try:
-        with os.fdopen(os.dup(descriptor), "wb") as copy, path.open("rb") as source:
-            while block := source.read(BLOCK_BYTES):
-                # Five bytes mean nothing in Windows-1252; they become the sign for an unknown character.
-                copy.write(block.decode("cp1252", "replace").encode("utf-8"))
+        # Latin-1 gives one character for each byte; without translation every line keeps its ending.
+        with os.fdopen(os.dup(descriptor), "wb") as copy, path.open(encoding="latin-1", newline="") as source:
+            for line in source:
+                copy.write(_utf8_line(line.encode("latin-1"), keep=line_by_line))
         yield Path(f"/proc/self/fd/{descriptor}")
-    except OSError as error:
-        raise FileProblem(f"The extract {path} cannot be read: {error.strerror}.") from error
     finally:
         os.close(descriptor)
+
+
+def _utf8_line(line: bytes, *, keep: bool) -> bytes:
+    if keep:
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+        else:
+            return line
+    # Five bytes mean nothing in Windows-1252; they become the sign for an unknown character.
+    return line.decode("cp1252", "replace").encode("utf-8")

@@ -5,7 +5,7 @@ the council joins a round. After that nothing in a row can stop the load (`proto
 """
 
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -103,20 +103,14 @@ def load_csv(
     if len(run_key) != RUN_KEY_SIZE:
         raise ValueError(f"a run key has {RUN_KEY_SIZE} bytes, not {len(run_key)}")
     layout = _layout(mapping, dataset, columns, directory)
-    auto = mapping.encoding is CsvEncoding.AUTO
-    tried = (CsvEncoding.UTF_8, CsvEncoding.CP1252) if auto else (mapping.encoding,)
     try:
-        for encoding in tried:
-            extract = _load(layout, run_key, threads, memory_limit_mib, encoding, last=encoding is tried[-1])
-            if extract is not None:
-                return extract
+        return _load(layout, run_key, threads, memory_limit_mib)
     except duckdb.Error:
         # The database's own words may quote a row, so neither its message nor its traceback is kept.
         raise InternalError(
             f"The extract {layout.form.path} could not be loaded into memory.",
             remedy=f"Check that the node may use {memory_limit_mib} MiB of memory, and report it if it may.",
         ) from None
-    raise InternalError(f"The extract {layout.form.path} was not read in any encoding.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,19 +161,15 @@ def _source(mapping: ExtractMapping, dataset: Dataset, name: str) -> ColumnMappi
     return found
 
 
-def _load(
-    layout: _CsvLayout, run_key: bytes, threads: int, memory_limit_mib: int, encoding: CsvEncoding, *, last: bool
-) -> Extract | None:
-    """Load the rows; None when some are not in this encoding and there is another to try."""
-    with nullcontext(layout.form.path) if encoding is CsvEncoding.UTF_8 else as_utf8(layout.form.path) as path:
+def _load(layout: _CsvLayout, run_key: bytes, threads: int, memory_limit_mib: int) -> Extract:
+    with as_utf8(layout.form.path, layout.mapping.encoding) as path:
         connection = open_database(threads=threads, memory_limit_mib=memory_limit_mib, readable=path)
         with ExitStack() as unless_kept:
             unless_kept.callback(connection.close)
             _fill(connection, layout, run_key, path)
-            unreadable, misread = _rejected(connection)
-            if misread and not last:
-                return None
+            unreadable = _rejected(connection)
             dropped = _drop_objecting(connection)
+            encoding = CsvEncoding.UTF_8 if path == layout.form.path else CsvEncoding.CP1252
             report = _report(connection, layout, encoding, unreadable=unreadable, dropped=dropped)
             unless_kept.pop_all()
     return Extract(
@@ -246,16 +236,13 @@ def _objecting(layout: _CsvLayout) -> Expression:
     return objects(layout.dataset.column(OPTED_OUT), layout.mapped(OPTED_OUT), text=raw, dataset=layout.dataset)
 
 
-def _rejected(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
-    """Lines left out, and those of them left out for their encoding; the lines themselves are forgotten."""
-    misread = col("error_type").cast("VARCHAR") == lit("INVALID ENCODING")
-    counts = from_table("reject_errors", ("line", "error_type")).group_by(
-        (), col("line").n_unique().alias("lines"), count_all().where(misread).alias("misread")
-    )
-    lines, encoding = counts.run(connection).fetchall()[0]
+def _rejected(connection: duckdb.DuckDBPyConnection) -> int:
+    """Lines left out; the lines themselves are forgotten."""
+    counts = from_table("reject_errors", ("line",)).group_by((), col("line").n_unique().alias("lines"))
+    [[lines]] = counts.run(connection).fetchall()
     connection.execute("DROP TABLE reject_errors")
     connection.execute("DROP TABLE reject_scans")
-    return int(lines), int(encoding)
+    return int(lines)
 
 
 def _report(

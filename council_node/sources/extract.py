@@ -41,7 +41,7 @@ class LoadReport:
         unreadable: Date and number columns: rows that are not blank and cannot be read, taken as unknown.
         outside_bounds: Number columns: rows beyond the schema's bounds, taken as the bound.
         opt_out_known: Whether the mapping says which rows are opted out.
-        encoding: How the file was read, ``utf-8`` or ``cp1252``.
+        encoding: How the file was read, ``utf-8``, or ``cp1252`` for at least the lines that are not UTF-8.
     """
 
     rows_read: int
