@@ -15,7 +15,10 @@ __all__ = ["main_of", "new_app", "now_utc", "output"]
 
 INTERRUPTED = 130
 
-output = Console(highlight=False, soft_wrap=True)
+WIDTH = 130
+"""Columns of a table where there is no terminal to say."""
+
+output = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
 """Where results go: standard output, plain when it is not a terminal."""
 _errors = Console(stderr=True, highlight=False, soft_wrap=True)
 

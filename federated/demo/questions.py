@@ -57,7 +57,7 @@ def demo_questions(group: str, epsilon: Fraction, *, regions: bool) -> tuple[Dem
             "Households assessed, by outcome and month",
             _count("outcome", "assessment_outcome"),
             Table(name="outcome_by_month", statistic="households", by=(_column("assessment_outcome"), month)),
-            *([_count("outcome_by_region", "assessment_outcome", level=Level.REGION)] if regions else []),
+            *([_count("type_by_region", "household_type", level=Level.REGION)] if regions else []),
             outcome="assessment_outcome",
         ),
         question(
