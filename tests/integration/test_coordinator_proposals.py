@@ -198,6 +198,25 @@ async def test_an_operator_can_withdraw_a_proposal_while_councils_decide(federat
     assert Kind.INVITE not in federation.nodes[federation.councils[0]].seen
 
 
+@async_test
+async def test_a_withdrawal_at_the_very_moment_of_opening_stops_the_round(federation):
+    last = federation.nodes[federation.councils[-1]]
+
+    def before(message):
+        if message.kind is Kind.PROPOSAL:
+            row = federation.store.proposals.get(message.reference)
+            assert federation.store.outcomes.moved(replace(row, state="withdrawn", reason="Stop."), before=row.state)
+
+    last.before = before
+    async with federation.running() as running:
+        plan = federation.plan()
+        steps = await running.ask(plan)
+        assert steps[-1].message == "Stop."
+    assert federation.store.proposals.get(plan.digest).state == "withdrawn"
+    assert not federation.store.rounds.of_plan(plan.digest)
+    assert Kind.INVITE not in last.seen
+
+
 @pytest.mark.parametrize("how", ["other_council", "other_plan", "other_signer", "no_decision"])
 @async_test
 async def test_a_decision_counts_only_when_the_council_signed_it_for_this_plan(federation, how):
