@@ -4,10 +4,12 @@ BIN := .venv/bin
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-long check fix lock proto vectors docs bench clean
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help setup setup-system demo test test-long check fix lock proto vectors docs bench clean
 
 help: ## Show what can be run
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: .stamps/setup ## Make .venv with everything, and the three commands in .venv/bin
 
@@ -22,7 +24,19 @@ setup: .stamps/setup ## Make .venv with everything, and the three commands in .v
 demo: setup ## Run a whole federation on this machine
 	$(BIN)/federated demo
 
-test: setup check ## Run everything CI runs
+setup-system: .stamps/system ## Install what the tests need besides Python: a PostgreSQL server
+
+.stamps/system:
+	@mkdir -p .stamps
+	@if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+	  command -v apt-get >/dev/null || { echo "setup-system: install a PostgreSQL server; the coordinator's store is tested on one"; exit 1; }; \
+	  mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf && \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends postgresql >/dev/null || \
+	  { echo "setup-system: the Debian package postgresql could not be installed; run it as root, with its registry in reach"; exit 1; }; \
+	fi
+	@touch $@
+
+test: setup setup-system check ## Run everything CI runs
 	$(BIN)/python -m pytest -n 2 -m "not long"
 
 test-long: setup ## Run the slow suites at full size and record docs/evidence.json

@@ -121,6 +121,10 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
             "A council dealt a false key share; its signed message is the proof.",
             "Take it off the roster.",
         ),
+        "below_threshold": (
+            "Too few councils got through a stage of the round.",
+            "Nothing was released. Ask again when more councils are connected.",
+        ),
         "protocol": ("A message broke the rules of the protocol.", "Hand the plan in again; report it if it goes on."),
         "round": ("The council was not heard of in time.", "Nothing; the round goes on without it."),
         "fault": (

@@ -1,4 +1,4 @@
-"""The coordinator's store on a real PostgreSQL server, where one and its driver are installed."""
+"""The coordinator's store on a real PostgreSQL server, which `make setup-system` installs."""
 
 import inspect
 import os
@@ -16,10 +16,8 @@ from tests.integration.coordinator_federation import Federation
 from tests.integration.link_harness import async_test
 from tests.unit.coordinator import test_coordinator_store as on_sqlite
 
-pytest.importorskip("psycopg", reason="the PostgreSQL driver is an optional part")
 FOUND = [Path(found) for found in [shutil.which("pg_ctl")] if found]
 PROGRAMS = [path.parent for path in [*FOUND, *Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")]]
-pytestmark = pytest.mark.skipif(not PROGRAMS, reason="no PostgreSQL server is installed")
 
 SAME = [
     function
@@ -31,6 +29,7 @@ SAME = [
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A server of our own, on a socket in a folder of ours, without a port."""
+    assert PROGRAMS, "no PostgreSQL server is installed: run `make setup-system`"
     folder = tmp_path_factory.mktemp("postgresql")
     account = []
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
