@@ -16,6 +16,7 @@ from typing import Protocol
 
 from council_node.ledger_book import LedgerBook
 from council_node.ledger_entries import (
+    MARK_BITS,
     MAX_COUNTER,
     AgreementRef,
     Entry,
@@ -23,6 +24,7 @@ from council_node.ledger_entries import (
     LedgerRound,
     LostCharge,
     RoundState,
+    mark_of,
     period_of,
     stamped,
 )
@@ -51,11 +53,15 @@ class LedgerClaimLike(Protocol):
 
     @property
     def counter(self) -> int:
-        """The peer's own counter."""
+        """Number of the peer's own last entry."""
+
+    @property
+    def head(self) -> bytes:
+        """Hash of that entry."""
 
     @property
     def seen(self) -> tuple[int, ...]:
-        """Highest counters it has seen signed, in the order of the eligible councils."""
+        """Marks (`mark_of`) of the last entries it has seen signed, in the order of the eligible councils."""
 
 
 class Ledger(LedgerBook):
@@ -177,20 +183,21 @@ class Ledger(LedgerBook):
 
     # Going backwards, and coming back
 
-    def note_peer(self, council: CouncilId, counter: int) -> None:
-        """Remember a counter that a roster member signed, if it is its highest yet."""
+    def note_peer(self, council: CouncilId, mark: int) -> None:
+        """Remember the mark of an entry that a roster member signed, if it is its latest yet."""
         with self._turn, _plainly_unavailable():
-            self._file.note_peers({council: counter})
+            self._file.note_peers({council: mark})
 
     def check_claims(
         self, claims: Mapping[CouncilId, LedgerClaimLike], eligible: Sequence[CouncilId], now: datetime
     ) -> None:
-        """Learn the peers' counters from their signed adverts, and stop if one of them has seen ours higher.
+        """Learn the peers' ledgers from their signed adverts, and stop if one has seen an entry that ours lacks.
 
-        Run after the adverts' signatures were checked and before the charge is spent.
+        A peer can only have seen what an earlier advert of ours carried: the entry that reserved its round. It cannot
+        have seen this round's. Run after the adverts' signatures were checked and before the charge is spent.
 
         Args:
-            claims: What each advert says; our own is passed over.
+            claims: What each advert says; our own says which entry reserved this round.
             eligible: Councils in the order of `seen`.
             now: Time, UTC.
 
@@ -200,17 +207,16 @@ class Ledger(LedgerBook):
         with self._turn, _plainly_unavailable():
             mine = tuple(eligible).index(self.council)
             others = {council: claim for council, claim in claims.items() if council != self.council}
-            self._file.note_peers({council: claim.counter for council, claim in others.items()})
-            by, saw = max(
-                ((c, claim.seen[mine]) for c, claim in others.items()), key=lambda item: item[1], default=("", 0)
-            )
-            if saw <= self.counter:
+            self._file.note_peers({council: mark_of(claim.counter, claim.head) for council, claim in others.items()})
+            forgotten = self._forgotten({c: claim.seen[mine] for c, claim in others.items()}, claims)
+            if not forgotten:
                 return
-            reason = f"council {by} has seen entry {saw} of this ledger signed, but its last entry is {self.counter}"
+            by, saw = forgotten[0], forgotten[1] >> MARK_BITS
+            reason = f"council {by} has seen an entry {saw} of this ledger signed that is not in it"
             self._exhaust(reason, min(saw, MAX_COUNTER), now)
             raise PolicyRefusal(
                 "ledger_rollback",
-                "Another council has seen a later entry of this council's ledger than it now holds.",
+                "Another council has seen an entry of this council's ledger that it no longer holds.",
                 remedy="This council's privacy reviewer must reconcile the ledger before it can take part.",
             )
 
@@ -250,6 +256,17 @@ class Ledger(LedgerBook):
             return self._append(EntryKind.RECONCILED, stamped(now, body), number)
 
     # Inside
+
+    def _forgotten(
+        self, seen: Mapping[CouncilId, int], claims: Mapping[CouncilId, LedgerClaimLike]
+    ) -> tuple[CouncilId, int] | None:
+        """The latest entry of ours that a peer has seen and no earlier advert of this ledger carried, and that peer."""
+        state = self._current()
+        own = claims.get(self.council)
+        known = state.advertised - ({mark_of(own.counter, own.head)} if own is not None else set())
+        # What was lost before the reviewer last reconciled the ledger has been accounted for.
+        lost = [(c, mark) for c, mark in seen.items() if mark > state.accounted and mark not in known]
+        return max(lost, key=lambda item: item[1], default=None)
 
     def _check_standing(self) -> None:
         if self._current().exhaustion is not None:

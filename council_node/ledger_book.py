@@ -13,7 +13,7 @@ from typing import Self
 
 from council_node.durable_sqlite import FileLock
 from council_node.ledger_chain import LedgerBroken, LedgerState
-from council_node.ledger_entries import Entry, EntryKind, LedgerRound, make_entry, stamped
+from council_node.ledger_entries import Entry, EntryKind, LedgerRound, make_entry, mark_of, stamped
 from council_node.ledger_file import NAME, LedgerFile, read_backup
 from federated.budget_statement import BudgetStatement
 from federated.errors import FileProblem
@@ -192,10 +192,10 @@ class LedgerBook:
         return self._current().statement(now)
 
     def seen(self, eligible: Sequence[CouncilId]) -> tuple[int, ...]:
-        """Highest counter seen signed by each council, in this order; our own entry is our counter. For adverts."""
+        """Mark of the last entry seen signed by each council, in this order; our own is our head's. For adverts."""
         with self._turn:
             known = self._file.peers()
-            known[self.council] = self.counter
+            known[self.council] = mark_of(self.counter, self.head)
         return tuple(known.get(council, 0) for council in eligible)
 
     # For the ledger

@@ -18,6 +18,7 @@ from council_node.ledger_entries import (
     LedgerRound,
     RoundState,
     make_entry,
+    mark_of,
     read_lost,
     read_number,
     read_round,
@@ -30,7 +31,7 @@ from federated.privacy import Budget, Totals
 from federated.timestamps import time_text
 from protocols.encoding import Json, canonical_json
 from protocols.errors import LocalProtocolError, ProtocolError
-from protocols.identifiers import CouncilId, Digest, RoundId, council_id
+from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest, RoundId, council_id
 
 __all__ = ["NO_TOTALS", "Exhaustion", "LedgerBroken", "LedgerState", "Row", "walk"]
 
@@ -68,6 +69,8 @@ class LedgerState:
         head: Hash of the last entry.
         rounds: Every round ever reserved.
         exhaustion: Set while nothing may be charged.
+        advertised: `mark_of` each entry that reserved a round: all that adverts of this ledger have carried.
+        accounted: Largest mark of what the reviewer has accounted for by reconciling; 0 for none.
     """
 
     def __init__(self) -> None:
@@ -77,6 +80,8 @@ class LedgerState:
         self.head = GENESIS
         self.rounds: dict[RoundId, LedgerRound] = {}
         self.exhaustion: Exhaustion | None = None
+        self.advertised: set[int] = set()
+        self.accounted = 0
         self._reserved: dict[RoundId, LedgerRound] = {}
         self._spent: dict[tuple[str, str], Totals] = {}
         self._sent: dict[Digest, int] = {}
@@ -147,6 +152,8 @@ class LedgerState:
         except (KeyError, TypeError, ValueError, ProtocolError) as error:
             raise _broken(entry.counter, "its body is not what this kind of entry holds") from error
         self.counter, self.head = entry.counter, entry.hash
+        if entry.kind is EntryKind.RESERVED:
+            self.advertised.add(mark_of(entry.counter, entry.hash))
 
     def _check_link(self, entry: Entry) -> None:
         if entry.previous != self.head:
@@ -214,6 +221,7 @@ class LedgerState:
             self._spent[key] = _joined(self.spent(*key), item.totals)
             self._budgets.setdefault(key, item.budget)
         self.exhaustion = None
+        self.accounted = mark_of(counter, b"\xff" * DIGEST_SIZE)
 
 
 def _joined(one: Totals, other: Totals) -> Totals:

@@ -20,7 +20,9 @@ from protocols.identifiers import DIGEST_SIZE, Digest, RoundId
 
 __all__ = [
     "GENESIS",
+    "MARK_BITS",
     "MAX_COUNTER",
+    "MAX_MARK",
     "AgreementRef",
     "Entry",
     "EntryKind",
@@ -28,6 +30,7 @@ __all__ = [
     "LostCharge",
     "RoundState",
     "make_entry",
+    "mark_of",
     "period_of",
     "read_lost",
     "read_number",
@@ -39,7 +42,9 @@ __all__ = [
 
 GENESIS: Final = Digest(bytes(DIGEST_SIZE))
 """What the first entry names as its predecessor."""
-MAX_COUNTER: Final = 2**62
+MAX_COUNTER: Final = 2**30
+MARK_BITS: Final = 32
+MAX_MARK: Final = MAX_COUNTER << MARK_BITS
 NOT_PURE: Final = "none"
 """Text of a charge that has no pure epsilon."""
 _EXACT: Final = re.compile(r"\d{1,4000}(?:/[1-9]\d{0,3999})?")
@@ -162,6 +167,14 @@ def make_entry(counter: int, kind: EntryKind, body: Mapping[str, Json], previous
     """Link a body to the chain's head."""
     fields = (counter.to_bytes(8, "big"), kind.value.encode("ascii"), canonical_json(body), previous)
     return Entry(counter=counter, kind=kind, body=body, previous=previous, hash=digest("ledger/v1", *fields))
+
+
+def mark_of(counter: int, head: bytes) -> int:
+    """What a peer remembers of an advert, in 8 bytes: the number of the ledger's last entry, then 4 of its hash.
+
+    The number alone would not do: a ledger that was put back grows past it again, with other entries.
+    """
+    return counter << MARK_BITS | int.from_bytes(head[: MARK_BITS // 8], "big")
 
 
 def stamped(now: datetime, body: Mapping[str, Json]) -> dict[str, Json]:

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from council_node.durable_sqlite import connect, create_empty, plain_errors, schema_version, transaction
 from council_node.ledger_chain import LedgerBroken, LedgerState, walk
-from council_node.ledger_entries import GENESIS, MAX_COUNTER, Entry, EntryKind, make_entry, stamped
+from council_node.ledger_entries import GENESIS, MAX_MARK, Entry, EntryKind, make_entry, stamped
 from federated.errors import FileProblem
 from protocols.identifiers import CouncilId
 
@@ -103,15 +103,15 @@ class LedgerFile:
             _insert(connection, entry)
 
     def peers(self) -> dict[CouncilId, int]:
-        """Highest counter seen signed by each council."""
+        """The mark (`mark_of`) of the last entry seen signed by each council."""
         with plain_errors(self.path, NAME):
             rows = self._connection.execute("SELECT council, counter FROM peer").fetchall()
         return {CouncilId(str(council)): int(counter) for council, counter in rows}
 
-    def note_peers(self, counters: Mapping[CouncilId, int]) -> None:
-        """Remember these counters where they are higher than those known; all in one durable step."""
+    def note_peers(self, marks: Mapping[CouncilId, int]) -> None:
+        """Remember these marks where they are higher than those known; all in one durable step."""
         known = self.peers()
-        higher = [(c, n) for c, n in counters.items() if known.get(c, 0) < n <= MAX_COUNTER]
+        higher = [(c, n) for c, n in marks.items() if known.get(c, 0) < n <= MAX_MARK]
         if higher:
             with self._writing() as connection:
                 connection.executemany("INSERT OR REPLACE INTO peer VALUES (?, ?)", higher)

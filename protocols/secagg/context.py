@@ -43,7 +43,8 @@ class LedgerClaim:
     Attributes:
         counter: The ledger's own counter, after the reservation for this round.
         head: Hash at the head of the ledger's chain.
-        seen: Highest counter seen signed by each eligible council, in their order; 0 for none.
+        seen: What this council remembers of each eligible council's last signed entry, in their order: number and
+            start of its hash in 8 bytes, as the node defines them; 0 for none.
     """
 
     counter: int

@@ -52,3 +52,4 @@ def reserve(ledger: Ledger, name: str, *, plan: str | None = None, **changes) ->
 class Claim:
     counter: int
     seen: tuple[int, ...]
+    head: bytes = bytes(32)

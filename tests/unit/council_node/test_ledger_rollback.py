@@ -4,7 +4,7 @@ from fractions import Fraction
 import pytest
 
 from council_node.ledger import Ledger
-from council_node.ledger_entries import MAX_COUNTER, LostCharge
+from council_node.ledger_entries import MAX_COUNTER, MAX_MARK, LostCharge, mark_of
 from federated.errors import BudgetExceeded, FileProblem, PolicyRefusal
 from federated.privacy import Totals
 from tests.unit.council_node.ledger_cases import (
@@ -38,32 +38,61 @@ def refusal(rule):
     return pytest.raises(PolicyRefusal, check=lambda error: error.rule == rule)
 
 
-def claims(mine, first, second):
-    return {ME: Claim(mine, (99, 0, 0)), PEERS[0]: Claim(4, (first, 4, 0)), PEERS[1]: Claim(7, (second, 0, 7))}
+def claims(own, first, second):
+    """Adverts of a round: ours after the entry `own`, and two peers that saw these marks of our ledger signed."""
+    mine = Claim(own.counter, (99, 0, 0), own.hash)
+    return {ME: mine, PEERS[0]: Claim(4, (first, 4, 0)), PEERS[1]: Claim(7, (second, 0, 7))}
 
 
-def test_peers_counters_are_kept_at_their_highest(path, ledger):
+def mark(entry):
+    return mark_of(entry.counter, entry.hash)
+
+
+def unheld(number):
+    """The mark of an entry that is not in the ledger."""
+    return mark_of(number, b"\x07" * 32)
+
+
+def test_a_mark_fits_an_advert_and_orders_by_number():
+    assert mark_of(3, bytes(32)) < mark_of(3, b"\xff" * 32) < mark_of(4, bytes(32))
+    assert mark_of(MAX_COUNTER - 1, b"\xff" * 32) < MAX_MARK < 2**63
+
+
+def test_peers_marks_are_kept_at_their_latest(path, ledger):
     ledger.note_peer(PEERS[0], 5)
     ledger.note_peer(PEERS[0], 3)
-    assert ledger.seen(ELIGIBLE) == (1, 5, 0)
+    own = mark_of(1, ledger.head)
+    assert ledger.seen(ELIGIBLE) == (own, 5, 0)
     assert ledger.seen((PEERS[1], PEERS[0])) == (0, 5)
     ledger.close()
     with Ledger.open(path, ME) as again:
-        assert again.seen(ELIGIBLE) == (1, 5, 0)
+        assert again.seen(ELIGIBLE) == (own, 5, 0)
 
 
-def test_claims_that_know_no_more_than_we_do_pass_and_are_remembered(ledger):
-    reserve(ledger, "a")
-    ledger.check_claims(claims(2, 2, 1), ELIGIBLE, NOW)
+def test_claims_that_know_what_we_know_pass_and_are_remembered(path, ledger):
+    first = reserve(ledger, "a")
+    second = reserve(ledger, "b")
+    ledger.check_claims(claims(second, mark(first), 0), ELIGIBLE, NOW)
     assert ledger.exhausted is None
-    assert ledger.seen(ELIGIBLE) == (2, 4, 7)
+    assert ledger.seen(ELIGIBLE) == (mark(second), mark_of(4, bytes(32)), mark_of(7, bytes(32)))
+    ledger.close()
+    with Ledger.open(path, ME) as again:
+        again.check_claims(claims(reserve(again, "c"), mark(second), mark(first)), ELIGIBLE, NOW)
 
 
-def test_a_peer_that_has_seen_a_later_entry_stops_the_ledger(path, ledger):
-    reserve(ledger, "a")
+def test_a_round_invited_to_later_may_have_been_seen_first(ledger):
+    first = reserve(ledger, "a")
+    second = reserve(ledger, "b")
+    ledger.check_claims(claims(first, mark(second), 0), ELIGIBLE, NOW)
+    assert ledger.exhausted is None
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 40])
+def test_a_peer_that_has_seen_an_entry_we_lack_stops_the_ledger(path, ledger, number):
+    own = reserve(ledger, "a")
     with refusal("ledger_rollback"):
-        ledger.check_claims(claims(2, 2, 3), ELIGIBLE, NOW)
-    assert "E06000003 has seen entry 3" in ledger.exhausted
+        ledger.check_claims(claims(own, 0, unheld(number)), ELIGIBLE, NOW)
+    assert f"E06000003 has seen an entry {number} of this ledger" in ledger.exhausted
     with refusal("ledger_exhausted"):
         ledger.spend(sid_of("a"), NOW)
     with refusal("ledger_exhausted"):
@@ -74,21 +103,66 @@ def test_a_peer_that_has_seen_a_later_entry_stops_the_ledger(path, ledger):
         reserve(again, "b")
 
 
+def put_back(path, tmp_path, *, rounds):
+    """A ledger whose file was put back behind its back, as a copy of the computer's disk would be.
+
+    Returns:
+        The entry of the last advert that was lost with it, and the ledger.
+    """
+    copy = tmp_path / "copy.db"
+    with Ledger.create(path, ME, NOW) as ledger:
+        reserve(ledger, "before")
+        ledger.spend(sid_of("before"), NOW)
+        shutil.copyfile(path, copy)
+        for number in range(rounds):
+            lost = reserve(ledger, f"lost {number}")
+            ledger.spend(sid_of(f"lost {number}"), NOW)
+    shutil.copyfile(copy, path)
+    return lost, Ledger.open(path, ME)
+
+
+def test_a_ledger_put_back_to_just_before_its_last_charge_is_found_out(path, tmp_path):
+    lost, ledger = put_back(path, tmp_path, rounds=1)
+    with ledger:
+        own = reserve(ledger, "new")
+        assert own.counter == lost.counter  # the number that the peers saw, come by again
+        with refusal("ledger_rollback"):
+            ledger.check_claims(claims(own, mark(lost), 0), ELIGIBLE, NOW)
+        with refusal("ledger_exhausted"):
+            ledger.spend(sid_of("new"), NOW)
+
+
+@pytest.mark.parametrize("invitations", [1, 2, 3])
+def test_a_ledger_put_back_and_grown_past_what_peers_saw_is_found_out(path, tmp_path, invitations):
+    # A coordinator could carry the number on with invitations it takes back at once; so do rounds with others.
+    lost, ledger = put_back(path, tmp_path, rounds=2)
+    with ledger:
+        for number in range(invitations):
+            reserve(ledger, f"pump {number}")
+            ledger.release(sid_of(f"pump {number}"), "taken back", NOW)
+        own = reserve(ledger, "new")
+        assert own.counter >= lost.counter
+        with refusal("ledger_rollback"):
+            ledger.check_claims(claims(own, mark(lost), 0), ELIGIBLE, NOW)
+
+
 def test_reconciling_goes_past_what_peers_have_seen(ledger):
+    own = reserve(ledger, "a")
     with refusal("ledger_rollback"):
-        ledger.check_claims(claims(1, 40, 3), ELIGIBLE, NOW)
+        ledger.check_claims(claims(own, unheld(40), unheld(3)), ELIGIBLE, NOW)
     with refusal("ledger_rollback"):
-        ledger.check_claims(claims(1, 12, 3), ELIGIBLE, NOW)
+        ledger.check_claims(claims(own, unheld(12), unheld(3)), ELIGIBLE, NOW)
     ledger.reconcile(by="A Reviewer", reason="restored after a disk failure", now=LATER)
     assert ledger.counter == 41
-    ledger.check_claims(claims(41, 40, 3), ELIGIBLE, LATER)
-    reserve(ledger, "b")
+    ledger.check_claims(claims(reserve(ledger, "b"), unheld(40), unheld(41)), ELIGIBLE, LATER)
     ledger.verify()
+    with refusal("ledger_rollback"):
+        ledger.check_claims(claims(reserve(ledger, "c"), unheld(42), 0), ELIGIBLE, LATER)
 
 
 def test_an_impossible_claim_needs_a_person_to_name_the_number(ledger):
     with refusal("ledger_rollback"):
-        ledger.check_claims(claims(1, MAX_COUNTER * 4, 0), ELIGIBLE, NOW)
+        ledger.check_claims(claims(reserve(ledger, "a"), 2**64 - 1, 0), ELIGIBLE, NOW)
     with pytest.raises(FileProblem, match="cannot be the next one"):
         ledger.reconcile(by="A Reviewer", reason="x", now=LATER)
     ledger.reconcile(by="A Reviewer", reason="council E06000002 lied", counter=10, now=LATER)
