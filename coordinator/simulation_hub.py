@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -177,12 +178,16 @@ class Hub:
         return worst_totals(found)
 
     async def _follow(self, digest: Digest) -> Step:
+        """The last step of a run; when it is a failure, with the first reason a council gave."""
         last: Step | None = None
+        first = ""
         async for step in self._office.board.watch(digest):
             last = step
+            if step.council is not None and step.message and not first:
+                first = f" {step.council} said: {step.message}"
         if last is None:
             raise RoundAborted("The run said nothing at all.")
-        return last
+        return last if last.release_digest is not None else replace(last, message=last.message + first)
 
     def _seconds(self, release: Release, planning: float, asking: float) -> dict[str, float]:
         """Seconds by step: the stages as the store keeps them, and what comes before and after them."""

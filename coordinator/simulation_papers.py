@@ -1,7 +1,7 @@
 """What a simulated federation is made from: its scenario, its people's keys and the papers they sign."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
 from typing import Self
@@ -44,7 +44,7 @@ class Scenario:
 
     questions: tuple[Query, ...]
     councils: int = 12
-    seed: int = 1
+    seed: int = field(default=1, repr=False)
     rounds: int = 1
     profile: Profile | None = None
     mechanism: Mechanism | None = None
@@ -152,10 +152,13 @@ def signed_agreement(
 
 
 def _budget(scenario: Scenario, delta: Fraction) -> Fraction:
-    """Enough for every round, whichever mechanisms the planner takes: the pure sum, or what its zCDP converts to."""
+    """Enough for every round and no more: a generous budget leaves less of delta for the sampler's random draws."""
     asked = [question.epsilon for question in scenario.questions] * scenario.rounds
-    # A charge of epsilon, of either mechanism, counts no more than epsilon^2 / 2 of rho.
-    return max(sum(asked, Fraction(0)), zcdp_epsilon(sum((e * e / 2 for e in asked), Fraction(0)), delta))
+    pure = sum(asked, Fraction(0))
+    if scenario.mechanism is not None or len(scenario.questions) == 1:
+        return pure
+    # The planner may mix mechanisms: then the pure sum is lost, and each charge counts at most epsilon^2 / 2 of rho.
+    return max(pure, zcdp_epsilon(sum((epsilon * epsilon / 2 for epsilon in asked), Fraction(0)), delta))
 
 
 def _allowed(scenario: Scenario, approvals: Mapping[str, str]) -> dict[str, object]:
