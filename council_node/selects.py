@@ -49,8 +49,8 @@ class Select:
         return connection.execute(self._text())
 
     def store(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
-        """Run the query and keep its rows as a table of the database in memory."""
-        connection.execute(f"CREATE TABLE {col(table)} AS {self._text()}")
+        """Run the query and keep its rows as a table in memory that goes with this connection."""
+        connection.execute(f"CREATE TEMP TABLE {col(table)} AS {self._text()}")
 
     def _text(self) -> str:
         return f"SELECT {', '.join(str(col(name)) for name in self.columns)} FROM {self.source}"  # noqa: S608 - see above

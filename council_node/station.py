@@ -18,9 +18,10 @@ from council_node.pinned_file import PinnedFiles
 from council_node.policy_file import Policy, read_policy
 from council_node.settings import Settings, check_files
 from council_node.sources.csv_source import RUN_KEY_SIZE, check_coverage, load_csv
+from council_node.sources.databases import Databases
 from council_node.sources.extract import LoadReport
 from federated.agreement import Agreement, open_agreement
-from federated.errors import FileProblem, PolicyRefusal
+from federated.errors import FileProblem, InternalError, PolicyRefusal
 from federated.keys import SigningKey, read_private_key
 from federated.plan import Plan
 from federated.privacy import Budget
@@ -63,6 +64,7 @@ class Station:
         self.ledger = self._open_ledger(clock())
         self._roster: Roster | None = self._stored_roster()
         self.load_reports: dict[Digest, LoadReport] = {}
+        self._databases = Databases()
         self._agreements = PinnedFiles(self._open_agreement)
         self._policies = PinnedFiles(read_policy)
         self._mappings = PinnedFiles(lambda path: load_mapping(path, self.schema))
@@ -81,7 +83,8 @@ class Station:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the ledger and the store."""
+        """Close the ledger, the store and the empty database."""
+        self._databases.close()
         self.ledger.close()
         self.store.close()
 
@@ -215,12 +218,17 @@ class Station:
             run_key=self.rng(RUN_KEY_SIZE),
             threads=self.settings.limits.threads,
             memory_limit_mib=self.settings.limits.memory_mib,
+            databases=self._databases,
         ) as extract:
             while len(self.load_reports) >= REPORTS_KEPT:
                 self.load_reports.pop(next(iter(self.load_reports)))
             self.load_reports[plan.digest] = extract.report
             region = self.schema.council(self.council).region
-            return compute_local_statistic(extract, question, plan.tables, region=region)
+            try:
+                return compute_local_statistic(extract, question, plan.tables, region=region)
+            except InternalError:
+                self._databases.close()
+                raise
 
     # The ledger
 

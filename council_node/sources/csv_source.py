@@ -18,7 +18,8 @@ from council_node.mapping import ColumnMapping, CsvEncoding, ExtractMapping
 from council_node.selects import from_csv, from_table
 from council_node.sources.canonical import CanonicalColumn, canonical_column, objects, pseudonym, text_of
 from council_node.sources.csv_form import CsvForm, as_utf8, read_form
-from council_node.sources.extract import CASE_REFERENCE, HOUSEHOLD, ROWS, Extract, LoadReport, open_database
+from council_node.sources.databases import Databases
+from council_node.sources.extract import CASE_REFERENCE, HOUSEHOLD, ROWS, Extract, LoadReport
 from federated.errors import FileProblem, InternalError
 from federated.schema import ColumnType, Dataset
 
@@ -80,6 +81,7 @@ def load_csv(
     run_key: bytes,
     threads: int = 1,
     memory_limit_mib: int = 400,
+    databases: Databases | None = None,
 ) -> Extract:
     """Read the approved columns of an extract.
 
@@ -91,6 +93,7 @@ def load_csv(
         run_key: 16 fresh random bytes, kept for this run only; households' pseudonyms hang on it.
         threads: Threads of the database.
         memory_limit_mib: Most memory the database may take.
+        databases: Where an open one is kept between questions; without it, one is opened for this question.
 
     Raises:
         FileProblem: The file or a heading is no longer there.
@@ -104,8 +107,10 @@ def load_csv(
         raise ValueError(f"a run key has {RUN_KEY_SIZE} bytes, not {len(run_key)}")
     layout = _layout(mapping, dataset, columns, directory)
     try:
-        return _load(layout, run_key, threads, memory_limit_mib)
+        return _load(layout, run_key, threads, memory_limit_mib, databases or Databases())
     except duckdb.Error:
+        if databases is not None:
+            databases.close()
         # The database's own words may quote a row, so neither its message nor its traceback is kept.
         raise InternalError(
             f"The extract {layout.form.path} could not be loaded into memory.",
@@ -161,15 +166,16 @@ def _source(mapping: ExtractMapping, dataset: Dataset, name: str) -> ColumnMappi
     return found
 
 
-def _load(layout: _CsvLayout, run_key: bytes, threads: int, memory_limit_mib: int) -> Extract:
+def _load(layout: _CsvLayout, run_key: bytes, threads: int, memory_limit_mib: int, databases: Databases) -> Extract:
     with as_utf8(layout.form.path, layout.mapping.encoding) as path:
-        connection = open_database(threads=threads, memory_limit_mib=memory_limit_mib, readable=path)
+        copied = path != layout.form.path
+        connection = databases.lend(threads=threads, memory_limit_mib=memory_limit_mib, readable=path, passing=copied)
         with ExitStack() as unless_kept:
             unless_kept.callback(connection.close)
             _fill(connection, layout, run_key, path)
             unreadable = _rejected(connection)
             dropped = _drop_objecting(connection)
-            encoding = CsvEncoding.UTF_8 if path == layout.form.path else CsvEncoding.CP1252
+            encoding = CsvEncoding.CP1252 if copied else CsvEncoding.UTF_8
             report = _report(connection, layout, encoding, unreadable=unreadable, dropped=dropped)
             unless_kept.pop_all()
     return Extract(

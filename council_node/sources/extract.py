@@ -1,7 +1,8 @@
 """An extract in memory: the approved columns of a question in a locked-down DuckDB, and what reading them showed.
 
 The database is in memory and never on disk: it spills nowhere, keeps nothing, loads no extension, and can open no file
-but the one extract it was made for. It lives for one question (`protocol.md` 1.3: data is read after the charge).
+but the one extract it was made for. Rows live for one question (`protocol.md` 1.3: data is read after the charge);
+the empty engine may be kept for the next (`council_node.sources.databases`).
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,45 @@
+"""The local database, kept open and empty between questions: opening one costs more than reading a small extract.
+
+What is kept is the engine with its locks, never a row. Each question works over a connection of its own whose tables
+are temporary: DuckDB keeps those in that connection alone and forgets them when it is closed.
+"""
+
+from pathlib import Path
+
+import duckdb
+
+from council_node.sources.extract import open_database
+
+__all__ = ["Databases"]
+
+
+class Databases:
+    """Lends locked-down, empty databases; keeps the last one open. For one question at a time."""
+
+    def __init__(self) -> None:
+        """Keep none yet."""
+        self._kept: tuple[tuple[int, int, Path], duckdb.DuckDBPyConnection] | None = None
+
+    def lend(self, *, threads: int, memory_limit_mib: int, readable: Path, passing: bool) -> duckdb.DuckDBPyConnection:
+        """An empty database that can read one file; whoever borrows it closes it.
+
+        Args:
+            threads: Threads of a query.
+            memory_limit_mib: Most memory it may take.
+            readable: The extract.
+            passing: Whether the extract's path means something else afterwards, as a copy in memory does. Such a
+                database is not kept: it could open another file than the one it was made for.
+        """
+        if passing:
+            return open_database(threads=threads, memory_limit_mib=memory_limit_mib, readable=readable)
+        name = (threads, memory_limit_mib, readable)
+        if self._kept is None or self._kept[0] != name:
+            self.close()
+            self._kept = (name, open_database(threads=threads, memory_limit_mib=memory_limit_mib, readable=readable))
+        return self._kept[1].cursor()
+
+    def close(self) -> None:
+        """Forget the database, also after it failed: what is wrong with an engine must not stay."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept[1].close()

@@ -1,0 +1,96 @@
+"""The database kept between questions holds no row, opens no other file, and is given up when it failed."""
+
+import gc
+
+import duckdb
+import pytest
+
+from council_node.sources import load_csv
+from council_node.sources.databases import Databases
+from federated.errors import InternalError
+from tests.spec.council import RUN_KEY, case_dataset, mapping_for, write_csv
+
+HEADINGS = ("household_key", "main_sex")
+COLUMNS = ("main_sex",)
+
+
+@pytest.fixture
+def databases():
+    kept = Databases()
+    yield kept
+    kept.close()
+
+
+def load(directory, databases, **limits):
+    return load_csv(
+        mapping_for(HEADINGS),
+        case_dataset(),
+        COLUMNS,
+        directory=directory,
+        run_key=RUN_KEY,
+        databases=databases,
+        **limits,
+    )
+
+
+def lend(databases, path, *, passing=False):
+    return databases.lend(threads=1, memory_limit_mib=400, readable=path, passing=passing)
+
+
+def test_nothing_of_a_question_is_left_for_the_next(tmp_path, databases):
+    path = tmp_path / "extract.csv"
+    with lend(databases, path) as empty:
+        before = empty.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchone()
+    write_csv(tmp_path, HEADINGS, [(f"H{number}", "Male") for number in range(5_000)])
+    with load(tmp_path, databases) as extract, lend(databases, path) as beside:
+        assert extract.report.rows_read == 5_000
+        assert beside.execute("SELECT count(*) FROM duckdb_tables() WHERE NOT internal").fetchone() == (0,)
+        assert beside.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchone() > before
+    gc.collect()
+    with lend(databases, path) as after:
+        assert after.execute("SELECT count(*) FROM duckdb_tables() WHERE NOT internal").fetchone() == (0,)
+        assert after.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchone() == before
+
+
+def test_rows_are_read_again_at_every_question(tmp_path, databases):
+    for rows in (3, 1, 2):
+        write_csv(tmp_path, HEADINGS, [(f"H{number}", "Male") for number in range(rows)])
+        with load(tmp_path, databases) as extract:
+            assert extract.report.rows_read == rows
+            [[counted]] = extract.connection.execute("SELECT count(*) FROM canonical_rows").fetchall()
+            assert counted == rows
+
+
+def test_a_kept_database_opens_its_own_file_alone_and_stays_locked(tmp_path, databases):
+    write_csv(tmp_path, HEADINGS, [("H1", "Male")])
+    other = tmp_path / "other.csv"
+    other.write_text("a\n1\n")
+    for _ in range(2):
+        load(tmp_path, databases).close()
+        with lend(databases, tmp_path / "extract.csv") as connection:
+            for refused in (f"SELECT * FROM read_csv('{other}')", "SET enable_external_access = true"):
+                with pytest.raises(duckdb.Error):
+                    connection.execute(refused)
+    with lend(databases, other) as connection:
+        assert connection.execute("SELECT count(*) FROM read_csv(?)", [str(other)]).fetchone() == (1,)
+        with pytest.raises(duckdb.Error):
+            connection.execute("SELECT * FROM read_csv(?)", [str(tmp_path / "extract.csv")])
+
+
+def test_a_database_for_a_copy_in_memory_is_not_kept(tmp_path, databases):
+    write_csv(tmp_path, HEADINGS, [("H1", "Male")])
+    with lend(databases, tmp_path / "extract.csv", passing=True) as connection:
+        connection.execute("CREATE TABLE left_behind (a INTEGER)")
+    for passing in (True, False):
+        with lend(databases, tmp_path / "extract.csv", passing=passing) as connection:
+            assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,)
+
+
+def test_a_database_that_failed_is_given_up(tmp_path, databases):
+    write_csv(tmp_path, HEADINGS, [(f"H{number}", "Male") for number in range(40_000)])
+    with databases.lend(threads=1, memory_limit_mib=1, readable=tmp_path / "extract.csv", passing=False) as kept:
+        kept.execute("CREATE TABLE of_the_old_engine (a INTEGER)")
+    with pytest.raises(InternalError):
+        load(tmp_path, databases, memory_limit_mib=1)
+    with databases.lend(threads=1, memory_limit_mib=1, readable=tmp_path / "extract.csv", passing=False) as fresh:
+        assert fresh.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,)
