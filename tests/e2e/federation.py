@@ -1,0 +1,425 @@
+"""Twelve councils of the North East as `council-node run` processes around a coordinator process, for as many rounds
+as a test wants. Only what the test kills is started again.
+
+The papers are made in this process by the same functions that the commands call; everything that takes part in a
+round is a process of its own, started by the command a council or a coordinator types.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from fractions import Fraction
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from coordinator.first_files import NewCoordinator, create
+from coordinator.roster import add_agreement, own_identity, publish_roster
+from coordinator.settings import load_settings
+from coordinator.store import open_store
+from council_node.agreements import accept_agreement
+from council_node.ledger import Ledger
+from council_node.ledger_entries import LedgerRound
+from council_node.node_store import DocumentKind, NodeStore
+from council_node.policy_file import Class2
+from council_node.settings import Settings as NodeSettings
+from council_node.setup import NewNode, make_node
+from federated.agreement import AGREEMENT_TYPE, Agreement, parse_agreement
+from federated.client import Client, Trusted
+from federated.demo.papers import agreement_document, manifest_payload, yaml_payload
+from federated.demo.processes import Processes, Running, command, run, wait_for
+from federated.keys import SigningKey, make_key, public_line, read_public_key, write_private_key
+from federated.plan import Plan, Terms, derive_plan
+from federated.privacy import Mechanism
+from federated.query import Query, Table
+from federated.roster import ROSTER_TYPE, RosterEntry, roster_payload
+from federated.schema import Council, load_schema
+from federated.shell import now_utc
+from federated.signing import sign_payload
+from federated.synthetic import Cases, style_of, synthesise, true_table, write_extract, write_mapping
+from federated.trust import TrustSettings
+from federated.workspace import Workspace
+from protocols.encoding import sha256
+from protocols.identifiers import CouncilId
+from protocols.secagg import Profile
+from protocols.wire import analyst_pb2 as pb
+
+ROOT = Path(__file__).parents[2]
+HUB = "e2e-hub"
+NORTH_EAST = tuple(sorted(c.id for c in load_schema().councils.values() if c.region == "E12000001"))
+START_S = 90.0
+SEED = 7
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of one question.
+
+    Attributes:
+        last: The last step that the analyst saw.
+    """
+
+    plan: Plan
+    last: pb.Progress
+    steps: tuple[pb.Progress, ...]
+
+    @property
+    def released(self) -> bool:
+        """Whether there is an answer."""
+        return bool(self.last.release_digest)
+
+
+@dataclass(slots=True)
+class Node:
+    """One council's node: its files, and its process."""
+
+    council: Council
+    settings: NodeSettings
+    file: Path
+    processes: Processes
+    cases: Cases
+
+    @property
+    def name(self) -> str:
+        return f"nodes/{self.council.id}/node"
+
+    @property
+    def running(self) -> Running:
+        return self.processes.running[self.name]
+
+    @property
+    def pid(self) -> int:
+        return self.running.process.pid
+
+    @property
+    def extract(self) -> Path:
+        return self.settings.data["case"].parent / "extract.csv"
+
+    def start(self) -> None:
+        self.processes.start(self.name, [command("council-node"), "run", "--settings", str(self.file)])
+
+    def all_rounds(self) -> tuple[LedgerRound, ...]:
+        """What this council's ledger says; works while the node runs and when it is dead."""
+        with Ledger.read_only(self.settings.ledger_file, CouncilId(self.council.id)) as ledger:
+            return ledger.rounds()
+
+    def rounds(self, plan: Plan) -> tuple[LedgerRound, ...]:
+        """The rounds of one plan."""
+        return tuple(item for item in self.all_rounds() if item.plan_digest == plan.digest)
+
+    def states(self, plan: Plan) -> tuple[str, ...]:
+        return tuple(item.state.value for item in self.rounds(plan))
+
+    def shown(self) -> list[dict[str, object]]:
+        """`council-node ledger show --json`, as a person would call it."""
+        arguments = [command("council-node"), "ledger", "show", "--json", "--settings", str(self.file)]
+        entries: list[dict[str, object]] = json.loads(run(arguments))
+        return entries
+
+    def releases(self, plan: Plan) -> tuple[bytes, ...]:
+        """The answers this council was given to a plan."""
+        with NodeStore.open(self.settings.store_file) as store:
+            kept = [store.latest(DocumentKind.RELEASE, item.sid.hex()) for item in self.rounds(plan)]
+        return tuple(document.body for document in kept if document is not None)
+
+
+@dataclass(slots=True)
+class Federation:
+    """A federation that is up."""
+
+    folder: Path
+    nodes: dict[CouncilId, Node]
+    processes: Processes
+    workspace: Workspace
+    agreement: Agreement
+    trusted: Trusted
+    client: Client
+    _truth: dict[tuple[str, CouncilId], dict[tuple[str, ...], Fraction]] = field(default_factory=dict)
+
+    # Asking
+
+    def plan(self, question: Query, mechanism: Mechanism) -> Plan:
+        now = now_utc().replace(microsecond=0)
+        days = [now + day * DAY for day in (1, 2, 3)]
+        terms = Terms(
+            manifest_digest=sha256(self.manifest(question)),
+            not_before=now - DAY / 24,
+            collect_by=days[0],
+            return_by=days[1],
+            not_after=days[2],
+            attempts=self.agreement.attempts,
+            nonce=os.urandom(32),
+        )
+        return derive_plan(
+            question,
+            agreement=self.agreement,
+            roster=self.trusted.roster,
+            schema=load_schema(),
+            mechanism=mechanism,
+            terms=terms,
+        )
+
+    def manifest(self, question: Query) -> bytes:
+        return manifest_payload("e2e", question, today=now_utc().date())
+
+    def ask(self, plan: Plan) -> Run:
+        """Put a question to all twelve and wait for the end of it."""
+        steps = tuple(self.client.submit(plan, self.manifest(plan.question), refresh=True))
+        return Run(plan=plan, last=steps[-1], steps=steps)
+
+    def order(self, stage: str, victims: Mapping[CouncilId, str]) -> None:
+        """Have nodes killed as this stage's request is on its way to them, or once they have spent."""
+        orders = {
+            "stage": stage,
+            "victims": {
+                council: {
+                    "pid": self.nodes[council].pid,
+                    "ledger": str(self.nodes[council].settings.ledger_file),
+                    "extract": str(self.nodes[council].extract),
+                    "when": when,
+                }
+                for council, when in victims.items()
+            },
+        }
+        beside = self.folder / "orders.new"
+        beside.write_text(json.dumps(orders), encoding="utf-8")
+        beside.replace(self.folder / "orders.json")
+
+    def reap(self, victims: Iterable[CouncilId]) -> None:
+        """Check that the nodes were killed, and not that they left."""
+        for council in victims:
+            process = self.nodes[council].running.process
+            assert process.wait(timeout=10) == -9, f"{council} ended with {process.returncode}"
+
+    # Who is there
+
+    def connected(self) -> frozenset[str]:
+        """The councils that the coordinator sees."""
+        try:
+            content = (self.folder / "coordinator" / "state" / "connections.json").read_text(encoding="utf-8")
+        except OSError:
+            return frozenset()
+        return frozenset(json.loads(content)["connected"])
+
+    def wait_for_all(self) -> None:
+        self.wait("Every council's connection", lambda: self.connected() == set(self.nodes))
+
+    def restart(self, councils: Iterable[CouncilId]) -> None:
+        """Start killed nodes again, and wait until the coordinator sees everybody."""
+        missing = set(councils)
+        self.wait("The loss of the killed", lambda: self.connected().isdisjoint(missing))
+        for council in councils:
+            self.nodes[council].start()
+        self.wait_for_all()
+
+    def wait(self, what: str, ready: Callable[[], bool], *, timeout_s: float = START_S) -> None:
+        wait_for(what, ready, check=self.processes.check, timeout_s=timeout_s)
+
+    # The truth
+
+    def exact(self, plan: Plan, councils: Iterable[CouncilId]) -> NDArray[np.int64]:
+        """The exact sum over these councils, counted by hand from the synthetic records, in the order of the vector."""
+        totals = np.zeros(plan.cells, dtype=np.int64)
+        for council in councils:
+            offset = 0
+            for planned in plan.tables:
+                truth = self._table(plan, planned.table, council)
+                codes = list(product(*(axis.codes for axis in planned.layout.axes)))
+                totals[offset : offset + len(codes)] += [int(truth.get(cell, 0)) for cell in codes]
+                offset += len(codes)
+        return totals
+
+    def _table(self, plan: Plan, table: Table, council: CouncilId) -> dict[tuple[str, ...], Fraction]:
+        key = (repr((table, plan.question.period, plan.question.where)), council)
+        if key not in self._truth:
+            cases = [self.nodes[council].cases]
+            self._truth[key] = true_table(cases, table, plan.question.period, plan.question.where)
+        return self._truth[key]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _People:
+    """Who signs."""
+
+    signer_a: SigningKey
+    signer_b: SigningKey
+    programme: SigningKey
+    analyst: SigningKey
+    reviewer: SigningKey
+
+    @classmethod
+    def new(cls) -> "_People":
+        return cls(**{name: make_key(os.urandom) for name in cls.__dataclass_fields__})
+
+    @property
+    def trust(self) -> TrustSettings:
+        return TrustSettings(
+            roster_keys=(public_line(self.signer_a.public), public_line(self.signer_b.public)),
+            agreement_keys=(public_line(self.programme.public),),
+        )
+
+
+@contextmanager
+def running_federation(
+    folder: Path,
+    *,
+    councils: tuple[CouncilId, ...] = NORTH_EAST,
+    epsilon: Fraction = Fraction(1),
+    budget: Fraction = Fraction(40),
+    serve: tuple[str, ...] = ("tests.e2e.killing_coordinator",),
+) -> Iterator[Federation]:
+    """Set a careful federation up and keep it running for the length of the block.
+
+    Args:
+        folder: An empty folder.
+        councils: Who is in it.
+        epsilon: The most one question may cost.
+        budget: Epsilon of the year.
+        serve: The module that serves as coordinator.
+    """
+    people = _People.new()
+    (folder / "trust.yaml").write_text(yaml.safe_dump(people.trust.model_dump(mode="json")), encoding="utf-8")
+    agreement = _agreement(folder, councils, people, epsilon, budget)
+    home = _coordinator_files(folder, people)
+    with Processes(folder) as processes:
+        ready = home / "ready"
+        settings = [str(home / "coordinator.yaml"), str(ready), str(folder / "orders.json")]
+        processes.start("coordinator", [sys.executable, "-m", *serve, *settings])
+        nodes = {council: _node(folder, council, processes) for council in councils}
+        _roster(folder, home, nodes, people)
+        wait_for("The coordinator", ready.exists, check=processes.check, timeout_s=START_S)
+        address = ready.read_text(encoding="ascii").strip()
+        for node in nodes.values():
+            _point_to(node.file, address)
+            node.start()
+        workspace = _workspace(folder, address, people)
+        with Client(workspace, clock=now_utc, rng=os.urandom) as client:
+            federation = Federation(
+                folder=folder,
+                nodes=nodes,
+                processes=processes,
+                workspace=workspace,
+                agreement=agreement,
+                trusted=client.trusted(),
+                client=client,
+            )
+            federation.wait_for_all()
+            yield federation
+
+
+def _agreement(
+    folder: Path, councils: tuple[CouncilId, ...], people: _People, epsilon: Fraction, budget: Fraction
+) -> Agreement:
+    schema = load_schema()
+    document = agreement_document(
+        {council: schema.council(council).name for council in councils},
+        label="the councils of the test",
+        profile=Profile.CAREFUL,
+        epsilon=epsilon,
+        analyst=people.analyst,
+        reviewer=people.reviewer,
+        today=now_utc().date() - DAY,
+    )
+    document["budget"] |= {"epsilon": str(budget)}
+    document["attempts"] = 2
+    payload = yaml_payload(document)
+    (folder / "agreement.dsse").write_bytes(sign_payload(payload, AGREEMENT_TYPE, [people.programme]))
+    return parse_agreement(payload)
+
+
+def _coordinator_files(folder: Path, people: _People) -> Path:
+    home = folder / "coordinator"
+    new = NewCoordinator(
+        id=HUB,
+        name="Coordinator of the test",
+        hosts=["127.0.0.1"],
+        listen_host="127.0.0.1",
+        port=0,
+        roster_keys=people.trust.roster_keys,
+        agreement_keys=people.trust.agreement_keys,
+    )
+    settings, _ = create(home, new, now=now_utc(), rng=os.urandom)
+    path = home / "coordinator.yaml"
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    # Whoever is connected is waited for; whoever has lost the connection, one second.
+    document["stages"] = {"reconnect": 1, "delivery": 10}
+    document["proposals"] = {"opening_wait": 60, "ask_again": 5}
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    with closing(open_store(settings.database_url)) as store:
+        add_agreement(settings, store, folder / "agreement.dsse", now_utc())
+    return home
+
+
+def _node(folder: Path, council: CouncilId, processes: Processes) -> Node:
+    place = folder / "nodes" / council
+    place.mkdir(parents=True)
+    write_mapping(place / "mapping.yaml", style_of(council), file="extract.csv")
+    cases = write_extract(synthesise(council, SEED), place / "extract.csv", seed=SEED)
+    new = NewNode(
+        folder=place / "node",
+        council=council,
+        coordinator=HUB,
+        address="127.0.0.1:1",
+        trust=folder / "trust.yaml",
+        mapping=place / "mapping.yaml",
+        ca_file=folder / "coordinator" / "tls" / "authority.pem",
+        automatic=True,
+        class_2=Class2.AS_AGREED,
+    )
+    settings, _ = make_node(new)
+    accept_agreement(folder / "agreement.dsse", settings, confirm=lambda _agreement: True, now=now_utc())
+    file = place / "node" / "node.yaml"
+    return Node(load_schema().council(council), settings, file, processes, cases)
+
+
+def _point_to(file: Path, address: str) -> None:
+    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    document["coordinator"]["address"] = address
+    file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def _roster(folder: Path, home: Path, nodes: Mapping[CouncilId, Node], people: _People) -> None:
+    settings = load_settings(home / "coordinator.yaml")
+    today = now_utc().date()
+    entries = [
+        RosterEntry(
+            id=council,
+            name=node.council.name,
+            region=node.council.region,
+            public_key=read_public_key(node.file.parent / "identity.pub"),
+            valid_from=today - DAY,
+            valid_to=today + 300 * DAY,
+        )
+        for council, node in nodes.items()
+    ]
+    payload = roster_payload(
+        epoch=1,
+        not_before=today - DAY,
+        not_after=today + 80 * DAY,
+        coordinator=own_identity(settings),
+        councils=entries,
+    )
+    path = folder / "roster.dsse"
+    path.write_bytes(sign_payload(payload, ROSTER_TYPE, [people.signer_a, people.signer_b]))
+    with closing(open_store(settings.database_url)) as store:
+        publish_roster(settings, store, path, now_utc())
+
+
+def _workspace(folder: Path, address: str, people: _People) -> Workspace:
+    write_private_key(folder / "analyst.pem", people.analyst)
+    document = {
+        "workspace": 1,
+        "key": "analyst.pem",
+        "coordinator": {"id": HUB, "address": address, "ca_file": "coordinator/tls/authority.pem"},
+        "trust": people.trust.model_dump(mode="json"),
+    }
+    (folder / "federated.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    return Workspace.load(folder / "federated.yaml")
