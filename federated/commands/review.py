@@ -11,6 +11,7 @@ from rich.table import Table as Grid
 from federated.budget_statement import BudgetStatement, PeriodStatement
 from federated.commands.files import read_file
 from federated.commands.questions import AsJson, Work, connect
+from federated.export import export_release
 from federated.privacy import Totals, remaining
 from federated.release import open_release
 from federated.release_check import check_release
@@ -51,6 +52,18 @@ def verify(
         trusted = client.trusted()
     for line in check_release(release, roster=trusted.roster, agreements=trusted.agreements, schema=load_schema()):
         output.print(f"ok  {line}", markup=False)
+
+
+def export(
+    path: Annotated[Path, typer.Argument(help="A release (release.json).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.")],
+) -> None:
+    """Write a release's tables as CSV with metadata, and its charts. Needs no connection.
+
+    Example: federated export answer/release.json --out tables
+    """
+    for written in export_release(open_release(read_file(path, "release")), out):
+        output.print(f"Wrote {written}", markup=False)
 
 
 def budget_rows(council: CouncilId, statement: BudgetStatement | None) -> list[dict[str, object]]:
@@ -122,3 +135,4 @@ def register(app: typer.Typer) -> None:
     """Add these commands to `federated`."""
     app.command()(budgets)
     app.command()(verify)
+    app.command()(export)

@@ -4,7 +4,9 @@ Run by the analyst before planning and by every node before anything else. It sa
 that is the agreement's and the council's policy (`council_node.policy`).
 """
 
+import re
 from datetime import date
+from typing import Final
 
 from federated.errors import QueryError
 from federated.query.model import And, Between, Condition, Dimension, Equals, In, Not, Or, Query
@@ -12,6 +14,9 @@ from federated.schema import Column, Dataset, Schema
 from federated.statistics import statistic
 
 __all__ = ["check_query"]
+
+_WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
+"""A whole number as every node reads it: one that a node could not read would fail only after its charge."""
 
 
 def check_query(query: Query, schema: Schema) -> Dataset:
@@ -89,7 +94,7 @@ def _check_value(column: Column, value: str) -> None:
                     f"Column '{column.name}' is compared with a value that is not a date (YYYY-MM-DD)."
                 ) from error
         case "integer":
-            if not value.lstrip("-").isdigit():
+            if not _WHOLE.fullmatch(value):
                 raise QueryError(f"Column '{column.name}' is compared with a value that is not a whole number.")
         case _:
             raise QueryError(

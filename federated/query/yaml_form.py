@@ -223,4 +223,4 @@ def _write_condition(condition: Condition) -> dict[str, Json]:
 
 
 def _number_or_date(text: str) -> int | str:
-    return int(text) if text.lstrip("-").isdigit() else text
+    return int(text) if text.isascii() and text.removeprefix("-").isdigit() else text

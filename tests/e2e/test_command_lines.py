@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-from datetime import date
 from fractions import Fraction
 
 import pytest
@@ -14,6 +13,7 @@ from federated.demo.papers import GROUP, manifest_payload
 from federated.demo.processes import command
 from federated.demo.world import build_world
 from federated.query import Dimension, Period, Query, Table, write_query
+from federated.shell import now_utc
 from federated.synthetic import PUBLISHED_QUARTER
 
 COUNCILS = 5
@@ -32,7 +32,7 @@ def world(tmp_path_factory):
             tables=(Table(name="outcome", statistic="households", by=(Dimension(column="assessment_outcome"),)),),
         )
         (built.folder / "question.yaml").write_text(write_query(query), encoding="utf-8")
-        today = date.today()
+        today = now_utc().date()
         (built.folder / "manifest.yaml").write_bytes(manifest_payload("commands", query, today=today))
         yield built
 

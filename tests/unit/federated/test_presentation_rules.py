@@ -1,0 +1,50 @@
+"""Printed figures follow from the noisy figure alone; the unrounded one stays in the file."""
+
+import csv
+import io
+
+import pytest
+
+from federated.presentation import CONFIDENTIAL, NOT_AVAILABLE, UNRELIABLE, margin, presented
+from federated.release import CellRecord
+
+
+def cell(estimate, half=1.0):
+    middle = 0.0 if estimate is None else estimate
+    return CellRecord(
+        codes=(), estimate=estimate, standard_error=1.0, low=middle - half, high=middle + half, coverage=0.95
+    )
+
+
+@pytest.mark.parametrize(
+    ("estimate", "half", "statistic", "level", "national", "printed"),
+    [
+        (1234.0, 3, "households", "all", True, "1,230"),
+        (1234.0, 3, "households", "all", False, "1,235"),
+        (1234.0, 3, "households", "region", False, "1,230"),
+        (9.9, 0.1, "households", "all", True, CONFIDENTIAL),
+        (-3.0, 3, "rows", "all", True, CONFIDENTIAL),
+        (-3.0, 0.1, "sum", "all", True, "0"),
+        (100.0, 21, "households", "all", True, f"100 {UNRELIABLE}"),
+        (100.0, 20, "households", "all", True, "100"),
+        (None, 3, "mean", "all", True, NOT_AVAILABLE),
+        (1.256, 0.1, "mean", "all", True, "1.26"),
+    ],
+)
+def test_a_figure_is_printed_by_these_rules(estimate, half, statistic, level, national, printed):
+    assert presented(cell(estimate, half), statistic=statistic, level=level, national=national) == printed
+
+
+def test_the_margin_is_half_the_interval():
+    assert margin(cell(5.0, 2.5)) == 2.5
+
+
+def test_negative_estimates_stay_in_the_file():
+    from federated.export import table_csv
+    from federated.release import Release, TableRecord
+
+    table = TableRecord.model_construct(name="t", statistic="households", level="all", axes=(), cells=(cell(-3.0),))
+    release = Release.model_construct(period="2025-01-01/2025-03-31", level_label="England", tables=(table,))
+    (row,) = csv.DictReader(io.StringIO(table_csv(release, table)))
+    assert row["estimate"] == "-3"
+    assert row["presented"] == CONFIDENTIAL
