@@ -6,18 +6,22 @@ breaks a rule ends here, with the rule named.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from council_node.proposals import Proposals
-from council_node.rounds import Rounds
+from council_node.rounds import OWN_FAULT, Rounds
 from council_node.station import Station
 from federated.budget_statement import STATEMENT_KIND
-from federated.errors import FederatedError, InternalError
+from federated.errors import FederatedError, FileProblem, InternalError
 from federated.signing import sign_statement
 from protocols.encoding import canonical_json
 from protocols.errors import MalformedMessage
 from protocols.wire.link_message import NO_REFERENCE, Kind, LinkMessage, fault
 
 __all__ = ["CouncilNode"]
+
+FILES_OF_THE_COORDINATOR: Final = frozenset({Kind.ROSTER, Kind.RELEASE})
+"""Requests that bring a file: what is wrong with it is for the coordinator to mend."""
 
 
 class CouncilNode:
@@ -56,6 +60,8 @@ class CouncilNode:
             return fault(NO_REFERENCE, "malformed", str(error)).encode()
         try:
             return self._serve(message).encode()
+        except FileProblem as problem:
+            return self._file_fault(message, problem).encode()
         except FederatedError as error:
             return fault(message.reference, error.code, error.diagnostics()).encode()
         except MalformedMessage as error:
@@ -66,6 +72,14 @@ class CouncilNode:
         if serve is None:
             raise InternalError(f"A node does not answer requests of kind {message.kind.name}.")
         return serve(message)
+
+    def _file_fault(self, message: LinkMessage, problem: FileProblem) -> LinkMessage:
+        said = problem.diagnostics()
+        if message.kind not in FILES_OF_THE_COORDINATOR:
+            # It names a file or folder of this council, and perhaps what stands in its policy or mapping.
+            self._station.log("request_failed", {"kind": message.kind.name, "reason": said})
+            said = OWN_FAULT
+        return fault(message.reference, problem.code, said)
 
     def _roster(self, message: LinkMessage) -> LinkMessage:
         epoch = self._station.accept_roster(message.payload)

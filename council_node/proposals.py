@@ -6,6 +6,7 @@ checks of `council_node.policy`; (5) that the budget would cover it; (6) what pe
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -22,7 +23,7 @@ from federated.roster import Roster
 from federated.signing import open_envelope, sign_statement, unsafe_payload
 from federated.timestamps import time_text
 from protocols.encoding import Json, sha256
-from protocols.identifiers import Digest
+from protocols.identifiers import CouncilId, Digest
 from protocols.wire.link_message import Kind, LinkMessage
 
 __all__ = ["Proposals"]
@@ -93,23 +94,42 @@ class Proposals:
         document = self._station.store.latest(DocumentKind.PROPOSAL, digest.hex())
         if document is None:
             raise PolicyRefusal("not_approved", "This question was never proposed to this council.")
-        opened = self._open(_Papers.read(document.body), digest, now)
+        try:
+            opened = self._open(_Papers.read(document.body), digest, now)
+        except FileProblem as problem:
+            # What is wrong with the analyst's manifest, or by now with the agreement: a decision, not a fault.
+            raise PolicyRefusal(_rule(problem), str(problem), remedy=problem.remedy) from problem
         self._consider(opened, now)
         self._decisions().check_approved(digest)
         return opened.plan
 
-    def check_standing(self, plan: Plan, now: datetime) -> None:
+    def check_standing(self, plan: Plan, members: Iterable[CouncilId], now: datetime) -> None:
         """Whether an approval still stands just before its charge is spent: what days or people may have changed.
 
+        Args:
+            plan: The approved plan.
+            members: The councils of the round.
+            now: Time, UTC.
+
         Raises:
-            PolicyRefusal: `plan_expired`, `paused`, `withdrawn`, or a rule of the agreement.
+            PolicyRefusal: `plan_expired`, `roster`, `paused`, `withdrawn`, or a rule of the roster or agreement.
         """
         if now > plan.terms.not_after:
             raise PolicyRefusal("plan_expired", "The plan expired before its data was read.")
+        self._check_members(plan, members, now)
         self._station.agreement(plan.agreement_id, now).check_in_force(now)
         if self._station.policy().paused:
             raise PolicyRefusal("paused", "This council paused before its data was read.")
         self._decisions().check_approved(plan.digest)
+
+    def _check_members(self, plan: Plan, members: Iterable[CouncilId], now: datetime) -> None:
+        roster = self._station.roster(now)
+        # A newer list may take back a stolen key that the round began with.
+        if roster.digest != plan.roster_digest:
+            raise PolicyRefusal("roster", "The list of councils changed before this council's data was read.")
+        for council in members:
+            if not roster.councils[council].valid(now):
+                raise PolicyRefusal("roster", f"By the list of councils, council {council} may not take part today.")
 
     def _decisions(self) -> Decisions:
         station = self._station

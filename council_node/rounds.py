@@ -192,7 +192,7 @@ class Rounds:
                 return earlier
             active.session.accept_shares(request.payload)
             now = self._station.now()
-            self._proposals.check_standing(active.plan, now)
+            self._proposals.check_standing(active.plan, active.session.cohort.members, now)
             charged = charge(active.approved, self._station.ledger, now)
             return contribute(charged, compute=self._compute, session=active.session, rng=self._station.rng)
 
