@@ -87,9 +87,10 @@ def print_status(found: NodeStatus) -> None:
         return
     for period in found.budget.periods:
         left = remaining(period.spent, period.budget)
+        spent, budget = f"{float(period.equivalent):.4f}", f"{float(period.budget.epsilon):g}"
         output.print(
-            f"{period.agreement}, {period.period}: {float(period.equivalent):.4f} of {float(period.budget.epsilon):g} ε "
-            f"spent in {period.rounds} round(s). A pure question of up to ε = {float(left.epsilon):.4f} still fits.",
+            f"{period.agreement}, {period.period}: ε = {spent} of {budget} spent in {period.rounds} round(s). "
+            f"A pure question of up to ε = {float(left.epsilon):.4f} still fits.",
             markup=False,
         )
     if found.budget.exhausted:

@@ -149,7 +149,12 @@ def test_the_charge_never_exceeds_what_was_asked():
 def test_the_planner_takes_the_smaller_error():
     def chosen(question, worst=None):
         return choose_mechanism(
-            question, agreement=AGREEMENT, roster=ROSTER, schema=given.SCHEMA, terms=given.terms(), worst=worst or Totals()
+            question,
+            agreement=AGREEMENT,
+            roster=ROSTER,
+            schema=given.SCHEMA,
+            terms=given.terms(),
+            worst=worst or Totals(),
         ).mechanism
 
     one = given.question()
