@@ -26,7 +26,7 @@ from federated.keys import SigningKey, read_private_key
 from federated.plan import Plan
 from federated.privacy import Budget
 from federated.query import Query
-from federated.roster import Roster, describe_changes, open_roster
+from federated.roster import Roster, RosterAlarm, describe_changes, open_roster
 from federated.schema import Schema, load_schema
 from protocols.identifiers import CouncilId, Digest, RandomSource, RoundId
 
@@ -114,7 +114,12 @@ class Station:
         old = self._roster
         known = None if old is None else (old.epoch, old.digest)
         now = self.now()
-        new = open_roster(envelope, self.settings.trust, now, known)
+        try:
+            new = open_roster(envelope, self.settings.trust, now, known)
+        except RosterAlarm as alarm:
+            # Told to people here, not only to the coordinator, which may be the one that sent two lists.
+            self.log(alarm.code, {"reason": alarm.diagnostics()})
+            raise
         if new.coordinator_id != self.settings.coordinator.id:
             raise PolicyRefusal(
                 "roster",

@@ -58,6 +58,14 @@ def test_no_data_is_read_once_a_newer_list_of_councils_came(world):
     assert me.state(round_.sid) == "released"
 
 
+def test_two_lists_of_councils_with_one_epoch_are_told_to_people_at_the_council(world):
+    seat = world.seat()
+    envelope, _ = world.make_roster(name="Hub, renamed")
+    assert seat.ask(world.roster_message(envelope)).rule == "roster_alarm"
+    [alarm] = [fields for event, fields in seat.events if event == "roster_alarm"]
+    assert "two different lists" in alarm["reason"]
+
+
 @pytest.mark.parametrize("name", ["policy", "mapping"])
 @pytest.mark.parametrize("asked", ["proposal", "invitation"])
 def test_what_stands_in_a_councils_own_files_is_not_told(world, name, asked):
