@@ -1,0 +1,203 @@
+"""`coordinator simulate`: the whole federation in one process gives right answers, and says what they took."""
+
+import json
+import resource
+import subprocess
+import sys
+from datetime import date
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from coordinator.cli import app
+from coordinator.simulate import Scenario, simulate
+from coordinator.simulate_command import default_question
+from federated.demo.papers import GROUP
+from federated.demo.questions import demo_questions
+from federated.errors import FileProblem, QueryError, RoundAborted
+from federated.privacy import Mechanism
+from federated.query import Period, Query, Table, write_query
+from protocols.secagg import Profile
+from tests import evidence
+
+QUESTIONS = tuple(question.query for question in demo_questions(GROUP, Fraction(1), regions=True))
+
+
+def small(**changes: object) -> Query:
+    fields = {
+        "title": "Households assessed",
+        "dataset": "case",
+        "unit": "household",
+        "group": GROUP,
+        "period": Period(column="assessment_date", start=date(2025, 1, 1), end=date(2025, 3, 31)),
+        "epsilon": Fraction(1),
+        "tables": (Table(name="all", statistic="households"),),
+    }
+    return Query(**(fields | changes))
+
+
+@pytest.fixture
+def without_noise(monkeypatch):
+    def nothing(spec, *, honest, rng):
+        return np.zeros(spec.cells, dtype=np.int64)
+
+    monkeypatch.setattr("council_node.contribution.sample_noise_share", nothing)
+
+
+@pytest.mark.parametrize("mechanism", Mechanism)
+@pytest.mark.parametrize("lost", [0, 1])
+def test_but_for_the_noise_every_total_is_the_exact_sum_of_those_who_contributed(without_noise, mechanism, lost):
+    """Counts, rows, sums and means, by region too, through masks and losses: nothing is lost, doubled or wrapped."""
+    found = simulate(Scenario(questions=QUESTIONS, councils=5, lost=lost, mechanism=mechanism, seed=8))
+    assert len(found.rounds) == 4
+    for item in found.rounds:
+        assert item.release.contributed == 5 - lost
+        assert all(not np.any(residuals) for residuals in item.residuals)
+        assert item.exact.sum() > 0
+
+
+def test_noise_is_drawn_afresh_each_time_and_the_cases_follow_the_seed():
+    one = simulate(Scenario(questions=(default_question(),), councils=4, rounds=2, seed=1))
+    other = simulate(Scenario(questions=(default_question(),), councils=4, seed=1))
+    changed = simulate(Scenario(questions=(default_question(),), councils=4, seed=2))
+    first, second = one.rounds
+    assert np.array_equal(first.exact, second.exact)
+    assert np.array_equal(first.exact, other.rounds[0].exact)
+    assert not np.array_equal(first.exact, changed.rounds[0].exact)
+    totals = [item.release.tables[0].totals for item in (first, second, other.rounds[0])]
+    assert len(set(totals)) == 3
+
+
+def test_councils_lost_are_named_and_others_are_lost_next_time():
+    found = simulate(Scenario(questions=(small(),), councils=8, rounds=3, lost=2, seed=1))
+    missing = []
+    for item in found.rounds:
+        dropped = {record.council for record in item.release.councils if record.outcome == "dropped"}
+        assert len(dropped) == 2
+        assert item.release.joined == 8
+        missing.append(dropped)
+    assert len(set.union(*missing)) > 2
+
+
+def test_losing_too_many_ends_without_an_answer():
+    with pytest.raises(RoundAborted, match="3 councils have sent masked inputs; 4 are needed"):
+        simulate(Scenario(questions=(small(),), councils=5, lost=2, seed=1))
+
+
+def test_a_refusal_by_the_nodes_is_passed_on_with_its_reason():
+    with pytest.raises(RoundAborted, match=r"refused: 5 of 5.*said: The question needs more random draws"):
+        simulate(Scenario(questions=(small(epsilon=Fraction(90)),), councils=5))
+
+
+def test_the_profile_is_the_one_asked_for():
+    careful = simulate(Scenario(questions=(small(),), councils=12, profile=Profile.CAREFUL)).rounds[0].release
+    standard = simulate(Scenario(questions=(small(),), councils=12)).rounds[0].release
+    assert (careful.threshold, careful.honest) == (9, 5)
+    assert (standard.threshold, standard.honest) == (11, 10)
+
+
+def test_bytes_are_counted_on_both_ways_and_the_events_reach_their_logs(tmp_path):
+    seen, notes, logs = [], [], []
+    found = simulate(
+        Scenario(questions=(small(),), councils=4),
+        folder=tmp_path,
+        record=lambda way, council, content: seen.append((way, council, len(content))),
+        note=lambda event, _fields: notes.append(event),
+        node_log=lambda council: lambda event, _fields: logs.append((council, event)),
+    )
+    for council, traffic in found.traffic.items():
+        assert traffic.sent == sum(size for way, who, size in seen if (way, who) == ("received", council)) > 0
+        assert traffic.received == sum(size for way, who, size in seen if (way, who) == ("sent", council)) > 0
+    assert {council for council, _event in logs} == set(found.councils)
+    assert (tmp_path / "coordinator" / "state" / "coordinator.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "said"),
+    [
+        ({"questions": ()}, "needs a question"),
+        ({"rounds": 0}, "at least one round"),
+        ({"lost": -1}, "fewer than none"),
+        ({"councils": 3}, "has 4 to 296 councils, not 3"),
+        ({"councils": 297}, "has 4 to 296 councils, not 297"),
+        ({"questions": (small(), small(group="other"))}, "one group"),
+        ({"questions": (small(dataset="rough_sleeping"),)}, "of the data set 'case' only"),
+        (
+            {
+                "questions": (
+                    small(period=Period(column="assessment_date", start=date(2025, 1, 1), end=date(2025, 4, 1))),
+                )
+            },
+            "from 2025-01-01 to 2025-03-31 only",
+        ),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_in_a_sentence(scenario, said):
+    with pytest.raises(QueryError, match=said):
+        Scenario(**({"questions": (small(),)} | scenario))
+
+
+def test_a_system_with_too_few_open_files_is_told_so(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (256, 256))
+    with pytest.raises(FileProblem, match="12 councils in one process need 344 open files; this system allows 256"):
+        simulate(Scenario(questions=(small(),)))
+
+
+def run(*arguments):
+    return app(["simulate", *arguments], standalone_mode=False)
+
+
+def test_the_command_prints_one_json_object(capsys, tmp_path):
+    question = tmp_path / "question.yaml"
+    question.write_text(write_query(small()))
+    run("--councils", "6", "--question", str(question), "--epsilon", "1/2", "--rounds", "2", "--lost", "1", "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert (found["councils"], found["profile"], len(found["rounds"])) == (6, "careful", 2)
+    assert found["bytes_per_council"]["sent"] > 1000
+    first = found["rounds"][0]
+    assert (first["epsilon"], first["numbers"], first["asked"], first["contributed"]) == ("1/2", 1, 6, 5)
+    assert first["tables"][0]["planned_sd"] > 2
+    assert set(first["seconds"]) >= {"plan", "advertise keys", "share keys", "masked input", "unmask"}
+    assert first["declared_coverage"] >= 0.95
+
+
+def test_the_command_prints_tables(capsys):
+    run("--councils", "4")
+    out = capsys.readouterr().out
+    for part in ("masked input", "Planned sd", "Found sd", "intervals hold the exact value", "bytes for a question"):
+        assert part in out
+
+
+def test_without_the_nodes_packages_the_command_says_what_to_install():
+    code = "import sys; sys.modules['duckdb'] = None; from coordinator.cli import main; sys.argv[1:] = ['simulate']; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "The package 'duckdb' of the council node is not installed." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("councils", [12, 100, 296])
+def test_capacity(councils):
+    """What one process takes for that many councils: recorded, and held only to giving the right answer."""
+    found = simulate(Scenario(questions=(default_question(),), councils=councils))
+    [item] = found.rounds
+    assert item.release.contributed == councils
+    noise = item.noise()[0]
+    assert noise.found_sd == pytest.approx(noise.planned_sd, rel=0.15)
+    sent, received = found.bytes_per_council()
+    figures = {
+        "seconds": {step: round(spent, 2) for step, spent in item.seconds.items()},
+        "setup_seconds": round(found.setup_s, 1),
+        "bytes_sent_per_council": sent,
+        "bytes_received_per_council": received,
+        "memory_mib": found.memory_mib,
+    }
+    evidence.record(
+        f"simulate/{councils} councils",
+        figures,
+        test="tests/simulation/test_simulate_federation.py",
+        n=item.plan.cells,
+        seed=1,
+    )
