@@ -91,10 +91,10 @@ def test_a_refusal_by_the_nodes_is_passed_on_with_its_reason():
 
 
 def test_the_profile_is_the_one_asked_for():
-    careful = simulate(Scenario(questions=(small(),), councils=12, profile=Profile.CAREFUL)).rounds[0].release
-    standard = simulate(Scenario(questions=(small(),), councils=12)).rounds[0].release
-    assert (careful.threshold, careful.honest) == (9, 5)
-    assert (standard.threshold, standard.honest) == (11, 10)
+    careful = simulate(Scenario(questions=(small(),), councils=10, profile=Profile.CAREFUL)).rounds[0].release
+    standard = simulate(Scenario(questions=(small(),), councils=10)).rounds[0].release
+    assert (careful.threshold, careful.honest) == (7, 4)
+    assert (standard.threshold, standard.honest) == (9, 8)
 
 
 def test_bytes_are_counted_on_both_ways_and_the_events_reach_their_logs(tmp_path):
