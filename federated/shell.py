@@ -11,7 +11,7 @@ from rich.console import Console
 from federated.errors import ExitStatus, FederatedError, InternalError
 from protocols.errors import ProtocolError
 
-__all__ = ["main_of", "new_app", "now_utc", "output"]
+__all__ = ["errors", "main_of", "new_app", "now_utc", "output"]
 
 INTERRUPTED = 130
 
@@ -20,7 +20,8 @@ WIDTH = 130
 
 output = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
 """Where results go: standard output, plain when it is not a terminal."""
-_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Where warnings and errors go."""
 
 
 def new_app(help_text: str) -> typer.Typer:
@@ -62,7 +63,7 @@ def _run(app: typer.Typer) -> int:  # noqa: PLR0911 - one line for each kind of 
     except ProtocolError as error:
         return _say(FederatedError(f"The protocol was not followed: {error}."))
     except (KeyboardInterrupt, EOFError, typer.Abort):
-        _errors.print("Stopped.", style="bold")
+        errors.print("Stopped.", style="bold")
         return INTERRUPTED
     except BrokenPipeError:
         return ExitStatus.OK
@@ -85,5 +86,5 @@ def _place(error: BaseException) -> str:
 
 
 def _say(error: FederatedError) -> int:
-    _errors.print(error.diagnostics(), style="red", markup=False)
+    errors.print(error.diagnostics(), style="red", markup=False)
     return error.exit_status

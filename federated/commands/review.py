@@ -17,7 +17,8 @@ from federated.release import open_release
 from federated.release_check import check_release
 from federated.roster import Roster
 from federated.schema import load_schema
-from federated.shell import output
+from federated.shell import errors, output
+from federated.statement_memory import StatementMemory
 from federated.workspace import DEFAULT_FILE
 from protocols.identifiers import CouncilId
 
@@ -32,6 +33,9 @@ def budgets(workspace: Work = DEFAULT_FILE, *, as_json: AsJson = False) -> None:
     with connect(workspace) as client:
         trusted = client.trusted()
         statements = client.budgets(trusted)
+    kept = StatementMemory(workspace.with_suffix(".budgets.json"))
+    for warning in kept.take(statements, trusted.roster):
+        errors.print(f"Warning: {warning}", style="yellow", markup=False)
     if as_json:
         rows = [row for council, found in statements.items() for row in budget_rows(council, found)]
         output.print_json(json.dumps(rows))
