@@ -8,26 +8,27 @@ __all__ = ["VectorBook", "correlations"]
 
 
 class VectorBook:
-    """A link's `record` that keeps whatever arrives and is long enough to hold a vector of so many cells."""
+    """A link's `record` that keeps every reply."""
 
     def __init__(self):
         self.received = []
 
     def record(self, way, council, content):
         if way == "received":
-            self.received.append((council, bytes(content)))
+            self.received.append((council, LinkMessage.decode(content)))
 
     def vectors(self, plan):
-        """Each masked input as the signed numbers its words stand for: (council, vector)."""
+        """Each masked input as the signed numbers its words stand for: (council, vector).
+
+        A reply of any other kind that is long enough to hold a vector fails: it must be looked at first.
+        """
         size = plan.cells * plan.ring.width
-        found = []
-        for council, content in self.received:
-            message = LinkMessage.decode(content)
-            if message.kind is Kind.MASKED_INPUT:
-                assert len(message.payload) >= size
-                words = plan.ring.read(message.payload[-size:])
-                found.append((council, plan.ring.decode_signed(words).astype(np.float64)))
-        return found
+        long = [(council, message) for council, message in self.received if len(message.payload) >= size]
+        assert {message.kind for _, message in long} == {Kind.MASKED_INPUT}
+        return [
+            (council, plan.ring.decode_signed(plan.ring.read(message.payload[-size:])).astype(np.float64))
+            for council, message in long
+        ]
 
 
 def correlations(book, plan, exact):
