@@ -31,6 +31,8 @@ OPTED_OUT: Final = "opted_out"
 MAX_LINE_BYTES: Final = 1024 * 1024
 BUFFER_BYTES: Final = 8 * 1024 * 1024
 MAX_REJECTS: Final = 10_000
+BYTES_PER_THREAD: Final = 8 * 1024 * 1024
+"""Below this a second thread costs more than it saves."""
 
 _CSV_OPTIONS: Final[dict[str, object]] = {
     "auto_detect": False,
@@ -91,7 +93,7 @@ def load_csv(
         columns: The approved columns: those the question reads.
         directory: Where a file named without a path is looked for.
         run_key: 16 fresh random bytes, kept for this run only; households' pseudonyms hang on it.
-        threads: Threads of the database.
+        threads: Most threads of the database; a small extract is read by one.
         memory_limit_mib: Most memory the database may take.
         databases: Where an open one is kept between questions; without it, one is opened for this question.
 
@@ -169,6 +171,7 @@ def _source(mapping: ExtractMapping, dataset: Dataset, name: str) -> ColumnMappi
 def _load(layout: _CsvLayout, run_key: bytes, threads: int, memory_limit_mib: int, databases: Databases) -> Extract:
     with as_utf8(layout.form.path, layout.mapping.encoding) as path:
         copied = path != layout.form.path
+        threads = min(threads, 1 + path.stat().st_size // BYTES_PER_THREAD)
         connection = databases.lend(threads=threads, memory_limit_mib=memory_limit_mib, readable=path, passing=copied)
         with ExitStack() as unless_kept:
             unless_kept.callback(connection.close)

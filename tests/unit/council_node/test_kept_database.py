@@ -5,7 +5,7 @@ import gc
 import duckdb
 import pytest
 
-from council_node.sources import load_csv
+from council_node.sources import csv_source, load_csv
 from council_node.sources.databases import Databases
 from federated.errors import InternalError
 from tests.spec.council import RUN_KEY, case_dataset, mapping_for, write_csv
@@ -94,3 +94,17 @@ def test_a_database_that_failed_is_given_up(tmp_path, databases):
         load(tmp_path, databases, memory_limit_mib=1)
     with databases.lend(threads=1, memory_limit_mib=1, readable=tmp_path / "extract.csv", passing=False) as fresh:
         assert fresh.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,)
+
+
+def test_threads_follow_the_size_of_the_extract(tmp_path, databases, monkeypatch):
+    write_csv(tmp_path, HEADINGS, [(f"H{number}", "Male") for number in range(1_000)])
+    size = (tmp_path / "extract.csv").stat().st_size
+
+    def threads_of(bytes_per_thread: int) -> int:
+        monkeypatch.setattr(csv_source, "BYTES_PER_THREAD", bytes_per_thread)
+        with load(tmp_path, databases, threads=3) as extract:
+            [[threads]] = extract.connection.execute("SELECT current_setting('threads')").fetchall()
+            assert extract.report.rows_read == 1_000
+        return threads
+
+    assert [threads_of(part) for part in (size + 1, size, size // 2, 1)] == [1, 2, 3, 3]
