@@ -643,6 +643,19 @@ def test_a_release_of_a_round_we_were_not_in_is_refused(world):
     assert me.ask(released(round_.sid, true.encode())).kind is Kind.RECEIPT
 
 
+def test_a_release_of_one_attempt_is_not_taken_for_another(world):
+    """Both rounds are of one plan, and this council sent a masked input in both."""
+    proposal = world.propose()
+    first = Rehearsal(world, proposal, nonce=1).until(Kind.STATEMENTS)
+    second = Rehearsal(world, proposal, nonce=2).until(Kind.SURVIVORS)
+    true = release_of(first, first.unmask()).encode()
+    me = world.seat()
+    assert me.state(first.sid) == me.state(second.sid) == "spent"
+    assert rule_of(me.ask(released(second.sid, true))) == "release"
+    assert me.ask(second.message(Kind.SURVIVORS, ME)).kind is Kind.CONFIRMATION  # the round goes on
+    assert me.ask(released(first.sid, true)).kind is Kind.RECEIPT
+
+
 @pytest.mark.parametrize("ready", [Kind.ADVERTS, Kind.SHARES], ids=lambda stage: stage.name.lower())
 def test_a_release_of_a_round_we_have_sent_nothing_in_is_refused(world, ready):
     """A sum cannot hold what was never sent; believing it would leave the reservation in the air."""
