@@ -1,0 +1,54 @@
+"""docs/performance.json says `met` only where its own samples say so, and the page quotes it as it stands."""
+
+import json
+import statistics
+
+import pytest
+
+from benchmarks.targets import AT_LEAST, AT_MOST, PERFORMANCE, Target, is_met, record
+from tests.docs.pages import page, rows
+
+TARGETS = json.loads(PERFORMANCE.read_text(encoding="utf-8"))["targets"]
+
+
+def shown(number: float) -> str:
+    return f"{number:.2f}"
+
+
+@pytest.mark.parametrize("row", TARGETS, ids=lambda row: row["name"])
+def test_a_row_follows_from_its_samples(row):
+    assert len(row["samples"]) >= 3
+    assert row["ratio"] == round(statistics.median(row["samples"]), 3)
+    assert row["direction"] in {AT_MOST, AT_LEAST}
+    reached = row["ratio"] <= row["target"] if row["direction"] == AT_MOST else row["ratio"] >= row["target"]
+    assert row["met"] is reached
+    assert row["command"].startswith("python -m benchmarks")
+    assert len(row["commit"]) == 40, "measured on a commit, not on changed files"
+
+
+def test_the_page_quotes_the_rows():
+    quoted = {cells[0]: cells[1:] for cells in rows(page("docs/performance.md"))}
+    for row in TARGETS:
+        ratio, target, met = quoted[row["name"]]
+        assert ratio == shown(row["ratio"])
+        assert target == f"{row['direction']} {row['target']:g}"
+        assert met == ("yes" if row["met"] else "no")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "direction", "met"),
+    [(3.0, AT_MOST, True), (3.001, AT_MOST, False), (3.0, AT_LEAST, True), (2.999, AT_LEAST, False)],
+)
+def test_what_reaches_a_target(ratio, direction, met):
+    assert is_met(ratio, 3.0, direction) is met
+    with pytest.raises(ValueError, match="direction"):
+        is_met(ratio, 3.0, "about")
+
+
+def test_a_row_takes_the_place_of_an_earlier_one(tmp_path):
+    kept = tmp_path / "performance.json"
+    for samples in ([4.0, 9.0, 2.0], [1.0, 9.0, 2.0]):
+        record(Target(name="b", samples=samples, target=3.0, direction=AT_MOST, command="python").row(), kept)
+    record(Target(name="a", samples=[1.0], target=3.0, direction=AT_LEAST, command="python").row(), kept)
+    found = json.loads(kept.read_text(encoding="utf-8"))["targets"]
+    assert [(row["name"], row["ratio"], row["met"]) for row in found] == [("a", 1.0, False), ("b", 2.0, True)]
