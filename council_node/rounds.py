@@ -27,7 +27,6 @@ from protocols.identifiers import CouncilId, Digest, RoundId
 from protocols.secagg import (
     BadKeyShare,
     BelowThreshold,
-    CohortRuleBroken,
     LedgerClaim,
     ParticipantSession,
     RoundContext,
@@ -223,8 +222,9 @@ class Rounds:
             self._end(sid, f"council {problem.culprit} dealt a bad key share")
             return self._statement(Kind.COMPLAINT, sid, "bad_key_share", str(problem), evidence=problem.evidence)
         except ProtocolError as problem:
+            rule = "below_threshold" if isinstance(problem, BelowThreshold) else "protocol"
             self._end(sid, str(problem))
-            return self._statement(Kind.COMPLAINT, sid, _protocol_rule(problem), str(problem))
+            return self._statement(Kind.COMPLAINT, sid, getattr(problem, "rule", rule), str(problem))
         except (FileProblem, InternalError) as problem:
             # Which file of the council's cannot be read, and why, is said in its own log alone.
             self._station.log("stage_failed", {"sid": sid.hex(), "reason": problem.diagnostics()})
@@ -311,16 +311,6 @@ _INVITATION_FIELDS: Final[dict[str, Callable[[str], Any]]] = {
     "attempt": int,
     "nonce": bytes.fromhex,
 }
-
-
-def _protocol_rule(problem: ProtocolError) -> str:
-    match problem:
-        case CohortRuleBroken(rule=rule):
-            return rule
-        case BelowThreshold():
-            return "below_threshold"
-        case _:
-            return "protocol"
 
 
 def _reply(kind: Kind, sid: RoundId, payload: bytes) -> LinkMessage:

@@ -104,7 +104,6 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
         "min_honest": ("Too few honest councils would be sure to add noise.", "Ask a larger group."),
         "quorum": ("So few councils that the sum could be taken apart.", "Wait for more councils."),
         "eligible": ("More councils joined than were asked.", "Report it: the coordinator is at fault."),
-        "below_threshold": ("Too many councils were lost for the sum to be opened.", "Hand the plan in again."),
     },
     "The round": {
         "invitation": (
