@@ -92,7 +92,8 @@ def lines_of(draw: random.Random, household: str, number: int) -> list[bytes]:
         csv.writer(text, lineterminator=draw.choice(("\r\n", "\n"))).writerow(cells[: draw.choice((7,) * 9 + (4,))])
         line = text.getvalue().encode(draw.choice(("utf-8", "utf-8", "cp1252")), "replace")
         if draw.random() < 0.05:
-            line = line.replace(b",", b"\xff,", 1)
+            # Not in the first two cells: another reference would be another household, which is what the claim is about.
+            line = line.rstrip() + b"\xff\n"
         if draw.random() < 0.03:
             line = line.rstrip() + b",more,cells\n"
         found += [line] * draw.choice((1, 1, 1, 2))
