@@ -15,7 +15,8 @@ from coordinator.simulation_figures import Integers
 from coordinator.simulation_papers import People, Scenario
 from coordinator.store import Store, open_store
 from federated.agreement import Agreement
-from federated.plan import Plan, Terms, choose_mechanism, derive_plan
+from federated.plan import Plan, Terms, derive_plan
+from federated.planner import choose_mechanism
 from federated.privacy import Mechanism, Totals
 from federated.query import Query
 from federated.roster import ROSTER_TYPE, Roster

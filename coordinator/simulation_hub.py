@@ -23,7 +23,8 @@ from federated.demo.papers import manifest_payload
 from federated.errors import RoundAborted
 from federated.keys import trusted_keys
 from federated.manifest import MANIFEST_TYPE
-from federated.plan import PLAN_TYPE, Plan, worst_totals
+from federated.plan import PLAN_TYPE, Plan
+from federated.planner import worst_totals
 from federated.privacy import Totals
 from federated.query import Query
 from federated.release import Release, open_release

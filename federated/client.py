@@ -21,7 +21,8 @@ from federated.budget_statement import STATEMENT_KIND, BudgetStatement, read_sta
 from federated.errors import ExitStatus, FederatedError, QueryError, SignatureProblem, TransportError
 from federated.keys import SigningKey, trusted_keys
 from federated.manifest import MANIFEST_TYPE
-from federated.plan import PLAN_TYPE, Plan, Terms, choose_mechanism, worst_totals
+from federated.plan import PLAN_TYPE, Plan, Terms
+from federated.planner import choose_mechanism, worst_totals
 from federated.privacy import Totals
 from federated.query import Query
 from federated.release import Release, open_release

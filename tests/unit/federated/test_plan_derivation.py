@@ -12,8 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import planning as given
 
 from federated.errors import CohortTooSmall, FederatedError, PolicyRefusal, QueryError
-from federated.plan import choose_mechanism, derive_plan, open_plan, possible_rounds, worst_totals
+from federated.plan import derive_plan, open_plan, possible_rounds
 from federated.plan_summary import summarise
+from federated.planner import choose_mechanism, worst_totals
 from federated.privacy import Mechanism, Totals, zcdp_epsilon
 from federated.query import Dimension, Level, Table
 from protocols.encoding import canonical_json
