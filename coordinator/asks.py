@@ -1,16 +1,41 @@
 """Requests that await a reply, for every kind of link: who was asked what, until when, and what came back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from protocols.identifiers import CouncilId
 
-__all__ = ["Ask", "AskBook", "nothing"]
+__all__ = ["Ask", "AskBook", "Chosen", "nothing"]
+
+_NONE: Final[Mapping[CouncilId, bytes]] = {}
 
 
 def nothing() -> None:
     """Do nothing: the release of a reply that held nothing."""
+
+
+class Chosen(Mapping[CouncilId, bytes]):
+    """The requests to some councils, each made when it is looked up: together they can be too large to hold at once."""
+
+    def __init__(self, requests: Mapping[CouncilId, bytes], councils: Container[CouncilId]) -> None:
+        self._requests = requests
+        self._councils = dict.fromkeys(council for council in requests if council in councils)
+
+    def __getitem__(self, council: CouncilId) -> bytes:
+        if council not in self._councils:
+            raise KeyError(council)
+        return self._requests[council]
+
+    def __contains__(self, council: object) -> bool:
+        return council in self._councils
+
+    def __iter__(self) -> Iterator[CouncilId]:
+        return iter(self._councils)
+
+    def __len__(self) -> int:
+        return len(self._councils)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +56,20 @@ class Ask:
     Attributes:
         request_id: Unique in the life of the link, from 1.
         council: Who is asked.
-        request: The bytes to send; emptied once nobody waits, as a stalled connection may keep the ask itself.
+        requests: Where its bytes come from; dropped once nobody waits, as a stalled connection may keep the ask itself.
         open: A reply is still wanted.
     """
 
     request_id: int
     council: CouncilId
-    request: bytes = field(repr=False)
+    requests: Mapping[CouncilId, bytes] = field(repr=False)
     inbox: _Inbox = field(repr=False)
     open: bool = True
+
+    @property
+    def request(self) -> bytes:
+        """The bytes to send, the same at each time of asking; none once nobody waits."""
+        return self.requests.get(self.council, b"")
 
 
 class AskBook:
@@ -90,7 +120,7 @@ class AskBook:
             send: Starts sending an ask, or leaves it for the council's next connection; does not wait.
         """
         inbox: _Inbox = asyncio.Queue()
-        asks = [self._ask(council, request, inbox) for council, request in requests.items()]
+        asks = [self._ask(council, requests, inbox) for council in requests]
         deadline = asyncio.get_running_loop().call_later(timeout_s, self._expire, asks, inbox)
         try:
             for ask in asks:
@@ -109,9 +139,9 @@ class AskBook:
             while (left := inbox.get_nowait()) is not None:
                 left.release()
 
-    def _ask(self, council: CouncilId, request: bytes, inbox: _Inbox) -> Ask:
+    def _ask(self, council: CouncilId, requests: Mapping[CouncilId, bytes], inbox: _Inbox) -> Ask:
         self._last_id += 1
-        ask = Ask(request_id=self._last_id, council=council, request=request, inbox=inbox)
+        ask = Ask(request_id=self._last_id, council=council, requests=requests, inbox=inbox)
         self._open.setdefault(council, {})[ask.request_id] = ask
         return ask
 
@@ -122,7 +152,7 @@ class AskBook:
 
     def _close(self, ask: Ask) -> None:
         ask.open = False
-        ask.request = b""
+        ask.requests = _NONE
         of_council = self._open.get(ask.council, {})
         of_council.pop(ask.request_id, None)
         if not of_council:

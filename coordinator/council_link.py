@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Protocol
 
-from coordinator.asks import Ask, AskBook
+from coordinator.asks import Ask, AskBook, Chosen
 from protocols.identifiers import CouncilId
 
 __all__ = ["CouncilLink", "InProcessLink"]
@@ -75,7 +75,7 @@ class InProcessLink:
         self, requests: Mapping[CouncilId, bytes], *, timeout_s: float
     ) -> AsyncGenerator[tuple[CouncilId, bytes], None]:
         """See :meth:`CouncilLink.exchange`."""
-        known = {council: request for council, request in requests.items() if council in self._seats}
+        known = Chosen(requests, self._seats)
         async with aclosing(self._book.exchange(known, timeout_s=timeout_s, send=self._send)) as replies:
             async for reply in replies:
                 yield reply
@@ -121,8 +121,13 @@ class InProcessLink:
 
     async def _answer(self, seat: _Seat, ask: Ask) -> None:
         connection = seat.connection
+        requests = ask.requests
+
+        def answer() -> bytes:
+            return seat.answer(requests[ask.council])  # made here: those that wait for a thread take no memory
+
         try:
-            reply = await asyncio.get_running_loop().run_in_executor(self._pool, seat.answer, ask.request)
+            reply = await asyncio.get_running_loop().run_in_executor(self._pool, answer)
         except Exception as problem:  # noqa: BLE001 - a council's code failed: raised where the exchange is consumed
             self._book.fail(ask, problem)
             return

@@ -1,6 +1,6 @@
 """Asking councils something, whatever it is: encode, exchange, decode, and hold the reply against the request."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from typing import TypeAlias, cast
 
@@ -14,6 +14,25 @@ __all__ = ["Answer", "Courier"]
 
 Answer: TypeAlias = LinkMessage | Objection
 """A reply of a kind that may answer the request, or why there is none: a fault, or bytes that are no reply."""
+
+
+class _Requests(Mapping[CouncilId, bytes]):
+    """One request for each council, encoded when it is looked up, as its payload may be made only then too."""
+
+    def __init__(self, kind: Kind, reference: bytes, payloads: Mapping[CouncilId, bytes]) -> None:
+        self._kind = kind
+        self._reference = reference
+        self._payloads = payloads
+
+    def __getitem__(self, council: CouncilId) -> bytes:
+        payload = self._payloads[council]
+        return LinkMessage(kind=self._kind, reference=self._reference, payload=payload).encode()
+
+    def __iter__(self) -> Iterator[CouncilId]:
+        return iter(self._payloads)
+
+    def __len__(self) -> int:
+        return len(self._payloads)
 
 
 class Courier:
@@ -41,10 +60,7 @@ class Courier:
             payloads: What each council is sent.
             timeout_s: Seconds; see `CouncilLink.exchange`.
         """
-        requests = {
-            council: LinkMessage(kind=kind, reference=reference, payload=payload).encode()
-            for council, payload in payloads.items()
-        }
+        requests = _Requests(kind, reference, payloads)
         request = LinkMessage(kind=kind, reference=reference, payload=b"")
         replies: AsyncIterator[tuple[CouncilId, bytes]] = self._link.exchange(requests, timeout_s=timeout_s)
         # Every link's `exchange` is an async generator, as its interface asks: it can be closed before its end.

@@ -7,7 +7,7 @@ from typing import Final
 
 import grpc
 
-from coordinator.asks import Ask, AskBook
+from coordinator.asks import Ask, AskBook, Chosen
 from coordinator.intake import HELD_BYTES, PATIENCE_S, Intake
 from coordinator.link_connection import Connection, Record
 from coordinator.link_handshake import Doorman, LinkRefused, LinkStream, ProvenCouncil
@@ -98,7 +98,7 @@ class GrpcLink:
         """See :meth:`coordinator.council_link.CouncilLink.exchange`."""
         identities = self._identities()
         self._part_with_strangers(identities)
-        known = {council: request for council, request in requests.items() if council in identities}
+        known = Chosen(requests, identities)
         for council in requests.keys() - known.keys():
             self._on_event("council_not_in_roster", {"council": council})
         async with aclosing(self._book.exchange(known, timeout_s=timeout_s, send=self._send)) as replies:

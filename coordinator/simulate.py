@@ -22,7 +22,7 @@ import yaml
 from coordinator.link_connection import Record
 from coordinator.office import Note
 from coordinator.simulation_figures import Integers, SimulatedRound, Simulation, Traffic, exact_vector
-from coordinator.simulation_files import COORDINATOR, CentreFiles, World, open_centre_files, plan_of, terms_of
+from coordinator.simulation_files import COORDINATOR, Answer, CentreFiles, World, open_centre_files, plan_of, terms_of
 from coordinator.simulation_hub import Hub, Lines
 from coordinator.simulation_papers import People, Scenario, signed_agreement
 from council_node.agreements import accept_agreement
@@ -46,6 +46,8 @@ __all__ = ["Scenario", "Simulation", "build_world", "simulate"]
 FILES_PER_COUNCIL: Final = 12
 FILES_BESIDE: Final = 200
 KIB_PER_MIB: Final = 1024
+ENGINES_KEPT: Final = 40
+"""Councils whose empty database stays open between questions, as it does in a real node; each takes some MiB."""
 
 Tell = Callable[[str], None]
 NodeLog = Callable[[CouncilId], Note]
@@ -84,15 +86,23 @@ def simulate(
         setup_s = time.perf_counter() - began
         tell(f"{len(world.councils)} councils are set up after {setup_s:.1f} seconds.")
         rounds, traffic = asyncio.run(_run(world, record, note, tell))
-    memory_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Simulation(
         scenario=scenario,
         councils=world.councils,
         setup_s=setup_s,
         rounds=rounds,
         traffic=traffic,
-        memory_mib=memory_kib // KIB_PER_MIB,
+        memory_mib=_most_memory_mib(),
     )
+
+
+def _most_memory_mib() -> int:
+    """The most memory this process has had; `getrusage` may tell that of the process it was forked from."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // KIB_PER_MIB
+    lines = dict(line.split(":", maxsplit=1) for line in status.read_text(encoding="utf-8").splitlines())
+    return int(lines["VmHWM"].split()[0]) // KIB_PER_MIB
 
 
 async def _run(
@@ -154,7 +164,10 @@ def build_world(scenario: Scenario, folder: Path, *, node_log: NodeLog = lambda 
             councils=councils,
             people=people,
             centre_files=centre,
-            nodes={council: CouncilNode(station).answer for council, station in stations.items()},
+            nodes={
+                council: _node(station, rests=place >= ENGINES_KEPT)
+                for place, (council, station) in enumerate(stations.items())
+            },
             exact=_write_extracts(scenario, folder, councils, centre),
             clock=now_utc,
             rng=os.urandom,
@@ -212,6 +225,19 @@ def _open_station(made: _Made, agreement: Path, centre: CentreFiles, log: Note) 
         station.accept_roster(centre.roster_envelope)
         unless_kept.pop_all()
     return station
+
+
+def _node(station: Station, *, rests: bool) -> Answer:
+    """A council's node; one that rests opens its database for each question."""
+    node = CouncilNode(station)
+
+    def answer(request: bytes) -> bytes:
+        try:
+            return node.answer(request)
+        finally:
+            station.rest()
+
+    return answer if rests else node.answer
 
 
 def _write_extracts(

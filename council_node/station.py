@@ -235,6 +235,10 @@ class Station:
                 self._databases.close()
                 raise
 
+    def rest(self) -> None:
+        """Close the empty database that is kept for the next question; for a process that plays many councils."""
+        self._databases.close()
+
     # The ledger
 
     def check_affordable(self, plan: Plan, agreement: Agreement, now: datetime) -> None:

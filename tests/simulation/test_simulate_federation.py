@@ -1,5 +1,6 @@
 """`coordinator simulate`: the whole federation in one process gives right answers, and says what they took."""
 
+import gc
 import json
 import resource
 import subprocess
@@ -10,8 +11,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from coordinator import simulate as simulation
 from coordinator.cli import app
-from coordinator.simulate import Scenario, simulate
+from coordinator.simulate import Scenario, build_world, simulate
+from council_node.sources.databases import Databases
 from federated.demo.papers import GROUP
 from federated.demo.questions import demo_questions
 from federated.errors import FileProblem, QueryError, RoundAborted
@@ -19,6 +22,7 @@ from federated.privacy import Mechanism
 from federated.query import Dimension, Period, Query, Table, write_query
 from protocols.secagg import Profile
 from tests import evidence
+from tests.canary.federation import run_over_lines
 
 QUESTIONS = tuple(question.query for question in demo_questions(GROUP, Fraction(1), regions=True))
 
@@ -142,6 +146,15 @@ def test_a_system_with_too_few_open_files_is_told_so(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (256, 256))
     with pytest.raises(FileProblem, match="12 councils in one process need 344 open files; this system allows 256"):
         simulate(Scenario(questions=(small(),)))
+
+
+def test_beyond_so_many_councils_no_database_stays_open_between_questions(tmp_path, monkeypatch):
+    monkeypatch.setattr(simulation, "ENGINES_KEPT", 2)
+    with build_world(Scenario(questions=(small(),), councils=5), tmp_path) as world:
+        [item] = run_over_lines(world, lambda _way, _council, _content: None)
+        assert item.release.contributed == 5
+        kept = [found for found in gc.get_objects() if isinstance(found, Databases) and found._kept is not None]
+        assert len(kept) == 2
 
 
 def run(*arguments):
