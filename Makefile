@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup setup-system demo test test-long check fix lock proto vectors docs bench clean
+.PHONY: help setup setup-web setup-system demo test test-long check fix lock proto vectors docs bench clean
 
 help: ## Show what can be run
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -24,19 +24,30 @@ setup: .stamps/setup ## Make .venv with everything, and the three commands in .v
 demo: setup ## Run a whole federation on this machine
 	$(BIN)/federated demo
 
-setup-system: .stamps/system ## Install what the tests need besides Python: a PostgreSQL server
+setup-web: .stamps/web ## Install the components of the pages that people see (npm)
 
-.stamps/system:
+.stamps/web: package-lock.json
 	@mkdir -p .stamps
-	@if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
-	  command -v apt-get >/dev/null || { echo "setup-system: install a PostgreSQL server; the coordinator's store is tested on one"; exit 1; }; \
+	@command -v npm >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends npm >/dev/null; } || \
+	  { echo "setup-web: npm was not found and could not be installed; install Node 20 or newer, which brings it"; exit 1; }
+	@npm ci --silent || { echo "setup-web: the packages of package-lock.json could not be installed; check the network or proxy settings of npm"; exit 1; }
+	@touch $@
+
+SYSTEM_PACKAGES := buildah chromium debootstrap postgresql
+
+setup-system: .stamps/system ## Install what the tests need besides Python: a PostgreSQL server, a browser, image tools
+
+.stamps/system: Makefile
+	@mkdir -p .stamps
+	@if ! { ls /usr/lib/postgresql/*/bin/initdb && command -v buildah && command -v chromium && command -v debootstrap; } >/dev/null 2>&1; then \
+	  command -v apt-get >/dev/null || { echo "setup-system: install $(SYSTEM_PACKAGES); the tests need them"; exit 1; }; \
 	  mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf && \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends postgresql >/dev/null || \
-	  { echo "setup-system: the Debian package postgresql could not be installed; run it as root, with its registry in reach"; exit 1; }; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(SYSTEM_PACKAGES) >/dev/null || \
+	  { echo "setup-system: the Debian packages $(SYSTEM_PACKAGES) could not be installed; run it as root, with their registry in reach"; exit 1; }; \
 	fi
 	@touch $@
 
-test: setup setup-system check ## Run everything CI runs
+test: setup setup-web setup-system check ## Run everything CI runs
 	$(BIN)/python -m pytest -n 2 -m "not long"
 
 test-long: setup ## Run the slow suites at full size and record docs/evidence.json
@@ -68,4 +79,4 @@ bench: setup ## Run the benchmarks
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove the environment and caches
-	rm -rf .venv .stamps build dist
+	rm -rf .venv .stamps build dist node_modules
