@@ -32,7 +32,7 @@ SHELLS = (
     "federated/shell.py",
     "federated/commands/",
     "federated/demo/",
-    "council_node/cli.py",
+    "council_node/commands/",
     "council_node/service.py",
     "council_node/setup.py",
     "coordinator/cli.py",

@@ -1,0 +1,1 @@
+"""The commands of `council-node`, a module for each thing that people come to do."""

@@ -1,0 +1,97 @@
+"""`council-node ledger`: the privacy ledger, shown, checked, restored and reconciled."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table as Grid
+
+from council_node.commands.options import DEFAULT, AsJson, By, Node, Reason
+from council_node.ledger import Ledger
+from council_node.settings import read_settings
+from federated.shell import new_app, now_utc, output
+from protocols.identifiers import CouncilId
+
+__all__ = ["app"]
+
+
+app: typer.Typer = new_app("The privacy ledger: what every question has cost this council's residents.")
+
+
+@app.command("show")
+def ledger_show(settings: Node = DEFAULT, *, as_json: AsJson = False) -> None:
+    """Show every entry of the ledger.
+
+    Example: council-node ledger show
+    """
+    with _ledger(settings) as opened:
+        entries = opened.entries()
+    if as_json:
+        rows = [{"counter": e.counter, "kind": e.kind.value, "hash": e.hash.hex(), **e.body} for e in entries]
+        output.print_json(json.dumps(rows))
+        return
+    grid = Grid("Entry", "Time", "What", "Question", "ε", "ρ", "Hash")
+    for entry in entries:
+        body = {name: str(value) for name, value in entry.body.items()}
+        grid.add_row(
+            str(entry.counter),
+            body.get("time", ""),
+            entry.kind.value,
+            body.get("title", body.get("reason", body.get("sid", "")[:16])),
+            body.get("epsilon", ""),
+            _short(body.get("rho", "")),
+            entry.hash.hex()[:12],
+        )
+    output.print(grid)
+
+
+def _short(rho: str) -> str:
+    return f"{float(Fraction(rho)):.6f}" if rho else ""
+
+
+@app.command("verify")
+def ledger_verify(settings: Node = DEFAULT) -> None:
+    """Walk the whole chain and recompute every hash.
+
+    Example: council-node ledger verify
+    """
+    with _ledger(settings) as opened:
+        opened.verify()
+        output.print(f"The ledger is whole: {opened.counter} entries, last hash {opened.head.hex()}.")
+
+
+@app.command("reconcile")
+def ledger_reconcile(by: By, reason: Reason, settings: Node = DEFAULT) -> None:
+    """Let an exhausted ledger take charges again. For the council's privacy reviewer; stop the node first.
+
+    Example: council-node ledger reconcile --by "A Person" --reason "Restored from a backup; nothing was asked since"
+    """
+    loaded = read_settings(settings)
+    with Ledger.open(loaded.ledger_file, CouncilId(loaded.council.id)) as opened:
+        entry = opened.reconcile(by=by, reason=reason, now=now_utc())
+    output.print(f"Reconciled as entry {entry.counter}.")
+
+
+@app.command("restore")
+def ledger_restore(
+    backup: Annotated[Path, typer.Argument(help="The copy to put back.")], settings: Node = DEFAULT
+) -> None:
+    """Put a ledger back from a backup. It takes no charge until the reviewer has reconciled it.
+
+    Example: council-node ledger restore ledger-tuesday.db
+    """
+    loaded = read_settings(settings)
+    Ledger.restore(backup, loaded.ledger_file, CouncilId(loaded.council.id), now_utc()).close()
+    output.print("Restored. It takes no charge until `council-node ledger reconcile`.")
+
+
+@contextmanager
+def _ledger(path: Path) -> Iterator[Ledger]:
+    """The ledger for reading, also while the node runs."""
+    settings = read_settings(path)
+    with Ledger.read_only(settings.ledger_file, CouncilId(settings.council.id)) as opened:
+        yield opened
