@@ -2,7 +2,7 @@
 
 A charge is reserved before this council's first message of a round and spent before the question's data is read;
 both are on the disk before the method returns, so a process killed at any instant never loses one. Entries are only
-ever added, each linked to the one before by its hash (`council_node.ledger_chain`); the file refuses changes by
+ever added, each linked to the one before by its hash (`federated.ledger_chain`); the file refuses changes by
 itself. What cannot be known counts against us: a spent charge is never given back.
 
 The ledger is the council's own. Nobody outside can reset it, and a copy put back from a backup is found out by the
@@ -15,7 +15,8 @@ from datetime import datetime
 from typing import Protocol
 
 from council_node.ledger_book import LedgerBook
-from council_node.ledger_entries import (
+from federated.errors import BudgetExceeded, FileProblem, InternalError, PolicyRefusal
+from federated.ledger_entries import (
     MARK_BITS,
     MAX_COUNTER,
     AgreementRef,
@@ -28,7 +29,6 @@ from council_node.ledger_entries import (
     period_of,
     stamped,
 )
-from federated.errors import BudgetExceeded, FileProblem, InternalError, PolicyRefusal
 from federated.privacy import Budget, Charge, Totals, check_budget
 from protocols.encoding import Json
 from protocols.identifiers import CouncilId, Digest, RoundId

@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import Self
 
 from council_node.durable_sqlite import FileLock
-from council_node.ledger_chain import LedgerBroken, LedgerState
-from council_node.ledger_entries import Entry, EntryKind, LedgerRound, make_entry, mark_of, stamped
 from council_node.ledger_file import NAME, LedgerFile, read_backup
 from federated.budget_statement import BudgetStatement
 from federated.errors import FileProblem
+from federated.ledger_chain import LedgerBroken, LedgerState
+from federated.ledger_entries import Entry, EntryKind, LedgerRound, make_entry, mark_of, stamped
 from federated.privacy import Totals
 from protocols.encoding import Json
 from protocols.identifiers import CouncilId, Digest, RoundId

@@ -1,6 +1,6 @@
 """The ledger's file: append-only by its own triggers, verified in full whenever it is opened, durable on return.
 
-What the entries mean is in `council_node.ledger_chain`; this module only keeps them. Every method raises
+What the entries mean is in `federated.ledger_chain`; this module only keeps them. Every method raises
 `FileProblem` in one plain sentence when the disk is full, the file is read-only or damaged, and the like.
 """
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from council_node.durable_sqlite import connect, create_empty, plain_errors, schema_version, transaction
-from council_node.ledger_chain import LedgerBroken, LedgerState, walk
-from council_node.ledger_entries import GENESIS, MAX_MARK, Entry, EntryKind, make_entry, stamped
 from federated.errors import FileProblem
+from federated.ledger_chain import LedgerBroken, LedgerState, walk
+from federated.ledger_entries import GENESIS, MAX_MARK, Entry, EntryKind, make_entry, stamped
 from protocols.identifiers import CouncilId
 
 __all__ = ["NAME", "LedgerFile", "read_backup"]

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from council_node.ledger import Ledger
-from council_node.ledger_entries import LedgerRound, RoundState
 from council_node.node_store import DocumentKind, NodeStore
 from council_node.receipt_form import (
     ContactsRecord,
@@ -27,6 +26,7 @@ from federated.agreement import Agreement
 from federated.budget_statement import equivalent_epsilon
 from federated.clauses import MEANINGS
 from federated.errors import FederatedError, FileProblem, PolicyRefusal
+from federated.ledger_entries import LedgerRound, RoundState
 from federated.manifest import MANIFEST_TYPE, Manifest, parse_manifest
 from federated.plan import PLAN_TYPE
 from federated.privacy import remaining

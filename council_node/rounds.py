@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from council_node.contribution import ApprovedPlan, charge, contribute
-from council_node.ledger_entries import RoundState
 from council_node.local_statistic import LocalStatistic
 from council_node.proposals import Proposals
 from council_node.receipts import SentMessage, keep_receipt, keep_receipt_without_answer
 from council_node.station import Station
 from federated.errors import FederatedError, FileProblem, InternalError, PolicyRefusal, SignatureProblem
+from federated.ledger_entries import RoundState
 from federated.plan import NONCE_SIZE, Plan
 from federated.release import Release, open_release
 from federated.signing import sign_statement

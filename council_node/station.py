@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Final, Self
 
 from council_node.ledger import Ledger
-from council_node.ledger_entries import RoundState
 from council_node.local_statistic import LocalStatistic, compute_local_statistic
 from council_node.mapping import ExtractMapping, load_mapping
 from council_node.node_store import DocumentKind, NodeStore
@@ -23,6 +22,7 @@ from council_node.sources.extract import LoadReport
 from federated.agreement import Agreement, open_agreement
 from federated.errors import FileProblem, InternalError, PolicyRefusal
 from federated.keys import SigningKey, read_private_key
+from federated.ledger_entries import RoundState
 from federated.plan import Plan
 from federated.privacy import Budget
 from federated.query import Query

@@ -26,7 +26,6 @@ from coordinator.settings import load_settings
 from coordinator.store import open_store
 from council_node.agreements import accept_agreement
 from council_node.ledger import Ledger
-from council_node.ledger_entries import LedgerRound
 from council_node.node_store import DocumentKind, NodeStore
 from council_node.policy_file import Class2
 from council_node.settings import Settings as NodeSettings
@@ -36,6 +35,7 @@ from federated.client import Client, Trusted
 from federated.demo.papers import agreement_document, manifest_payload, yaml_payload
 from federated.demo.processes import Processes, Running, command, run, wait_for
 from federated.keys import SigningKey, make_key, public_line, read_public_key, write_private_key
+from federated.ledger_entries import LedgerRound
 from federated.plan import Plan, Terms, derive_plan
 from federated.privacy import Mechanism
 from federated.query import Query, Table

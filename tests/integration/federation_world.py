@@ -18,13 +18,13 @@ from typing import Any, Self
 
 import yaml
 
-from council_node.ledger_entries import LedgerRound
 from council_node.node import CouncilNode
 from council_node.settings import read_settings
 from council_node.setup import NewNode, make_node
 from council_node.station import Station
 from federated.agreement import AGREEMENT_TYPE, Agreement, parse_agreement
 from federated.keys import SigningKey, make_key, public_line, read_private_key, trusted_keys, write_private_key
+from federated.ledger_entries import LedgerRound
 from federated.manifest import MANIFEST_TYPE
 from federated.plan import PLAN_TYPE, Plan, Terms, derive_plan
 from federated.privacy import Mechanism

@@ -18,9 +18,9 @@ import pytest
 from council_node import rounds
 from council_node.decisions import Decisions
 from council_node.ledger import Ledger
-from council_node.ledger_entries import RoundState
 from council_node.receipts import receipts
 from federated.errors import InternalError, PolicyRefusal
+from federated.ledger_entries import RoundState
 from federated.release import CouncilRecord, make_release
 from federated.signing import open_statement
 from protocols.encoding import sha256

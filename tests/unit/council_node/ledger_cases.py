@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from council_node.ledger import Ledger
-from council_node.ledger_entries import AgreementRef, Entry
+from federated.ledger_entries import AgreementRef, Entry
 from federated.privacy import Budget, Charge
 from protocols.identifiers import CouncilId, Digest, RoundId
 

@@ -3,8 +3,8 @@ from fractions import Fraction
 import pytest
 
 from council_node.ledger import Ledger, period_of
-from council_node.ledger_entries import RoundState
 from federated.errors import BudgetExceeded, FileProblem, InternalError, PolicyRefusal
+from federated.ledger_entries import RoundState
 from federated.privacy import Budget, Totals
 from protocols.errors import LocalProtocolError
 from tests.unit.council_node.ledger_cases import (

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from council_node.ledger import Ledger
-from council_node.ledger_entries import RoundState
 from federated.errors import FileProblem, PolicyRefusal
+from federated.ledger_entries import RoundState
 from tests.unit.council_node import ledger_writer
 from tests.unit.council_node.ledger_cases import LATER, ME, NOW, reserve, sid_of
 from tests.unit.council_node.ledger_writer import STEPS, act

@@ -4,8 +4,8 @@ from fractions import Fraction
 import pytest
 
 from council_node.ledger import Ledger
-from council_node.ledger_entries import MAX_COUNTER, MAX_MARK, LostCharge, mark_of
 from federated.errors import BudgetExceeded, FileProblem, PolicyRefusal
+from federated.ledger_entries import MAX_COUNTER, MAX_MARK, LostCharge, mark_of
 from federated.privacy import Totals
 from tests.unit.council_node.ledger_cases import (
     AGREEMENT,

@@ -5,9 +5,9 @@ import sys
 import pytest
 
 from council_node.ledger import Ledger
-from council_node.ledger_chain import LedgerBroken, LedgerState, walk
-from council_node.ledger_entries import GENESIS, EntryKind, LedgerRound, make_entry, stamped
 from federated.errors import FileProblem
+from federated.ledger_chain import LedgerBroken, LedgerState, walk
+from federated.ledger_entries import GENESIS, EntryKind, LedgerRound, make_entry, stamped
 from tests.unit.council_node.ledger_cases import AGREEMENT, BUDGET, ME, NOW, PURE, digest_of, reserve, sid_of
 
 

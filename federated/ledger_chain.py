@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from council_node.ledger_entries import (
+from federated.budget_statement import BudgetStatement, PeriodStatement
+from federated.errors import FileProblem
+from federated.ledger_entries import (
     GENESIS,
     MAX_COUNTER,
     Entry,
@@ -25,8 +27,6 @@ from council_node.ledger_entries import (
     read_sid,
     read_texts,
 )
-from federated.budget_statement import BudgetStatement, PeriodStatement
-from federated.errors import FileProblem
 from federated.privacy import Budget, Totals
 from federated.timestamps import time_text
 from protocols.encoding import Json, canonical_json
