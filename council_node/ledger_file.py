@@ -15,6 +15,7 @@ from typing import Final, Self
 from council_node.durable_sqlite import connect, create_empty, plain_errors, schema_version, transaction
 from federated.errors import FileProblem
 from federated.ledger_chain import LedgerBroken, LedgerState, walk
+from federated.ledger_copy import ENTRIES, ENTRY_TABLE
 from federated.ledger_entries import GENESIS, MAX_MARK, Entry, EntryKind, make_entry, stamped
 from protocols.identifiers import CouncilId
 
@@ -23,13 +24,7 @@ __all__ = ["NAME", "LedgerFile", "read_backup"]
 NAME: Final = "ledger"
 FORMAT: Final = 1
 _DEFINITIONS: Final = {
-    "entry": """CREATE TABLE entry (
-        counter INTEGER PRIMARY KEY NOT NULL CHECK (counter > 0),
-        kind TEXT NOT NULL,
-        body TEXT NOT NULL,
-        previous BLOB NOT NULL CHECK (length(previous) = 32),
-        hash BLOB NOT NULL CHECK (length(hash) = 32)
-    )""",
+    "entry": ENTRY_TABLE,
     "peer": "CREATE TABLE peer (council TEXT PRIMARY KEY NOT NULL, counter INTEGER NOT NULL CHECK (counter > 0))",
     "entry_never_changes": """CREATE TRIGGER entry_never_changes BEFORE UPDATE ON entry
         BEGIN SELECT RAISE(ABORT, 'a ledger entry is never changed'); END""",
@@ -122,7 +117,7 @@ class LedgerFile:
             yield self._connection
 
     def _rows(self) -> sqlite3.Cursor:
-        return self._connection.execute("SELECT counter, kind, body, previous, hash FROM entry ORDER BY counter")
+        return self._connection.execute(ENTRIES)
 
     def _check_form(self) -> None:
         if schema_version(self._connection, self.path, NAME, known=FORMAT) == 0:

@@ -13,6 +13,7 @@ from rich.table import Table as Grid
 from council_node.commands.options import DEFAULT, AsJson, By, Node, Reason
 from council_node.ledger import Ledger
 from council_node.settings import read_settings
+from federated.ledger_copy import read_ledger_file
 from federated.shell import new_app, now_utc, output
 from protocols.identifiers import CouncilId
 
@@ -54,11 +55,18 @@ def _short(rho: str) -> str:
 
 
 @app.command("verify")
-def ledger_verify(settings: Node = DEFAULT) -> None:
-    """Walk the whole chain and recompute every hash.
+def ledger_verify(
+    settings: Node = DEFAULT,
+    *,
+    file: Annotated[Path | None, typer.Option("--file", help="A copy of a ledger, instead of this node's own.")] = None,
+) -> None:
+    """Walk the whole chain and recompute every hash. A copy is checked without settings or a connection.
 
-    Example: council-node ledger verify
+    Example: council-node ledger verify --file ledger-tuesday.db
     """
+    if file is not None:
+        output.print(read_ledger_file(file).summary(), markup=False)
+        return
     with _ledger(settings) as opened:
         opened.verify()
         output.print(f"The ledger is whole: {opened.counter} entries, last hash {opened.head.hex()}.")
