@@ -24,7 +24,12 @@ setup: .stamps/setup ## Make .venv with everything, and the three commands in .v
 demo: setup ## Run a whole federation on this machine
 	$(BIN)/federated demo
 
-setup-web: .stamps/web ## Install the components of the pages that people see (npm)
+STYLES := federated/pages/static/govuk-frontend.css
+
+setup-web: $(STYLES) ## Install the components of the pages that people see (npm)
+
+$(STYLES): .stamps/web .stamps/setup federated/pages/assets.py
+	$(BIN)/python -m federated.pages node_modules/govuk-frontend
 
 .stamps/web: package-lock.json
 	@mkdir -p .stamps

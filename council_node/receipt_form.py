@@ -27,6 +27,7 @@ __all__ = [
     "Receipt",
     "SentMessage",
     "open_receipt",
+    "receipt_sections",
     "receipt_text",
 ]
 
@@ -195,6 +196,18 @@ def open_receipt(content: bytes) -> Receipt:
         raise FileProblem("This is not a receipt of version 1.", remedy="Restore the node store.") from error
 
 
+def receipt_sections(receipt: Receipt) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The receipt in plain words: for each section its title and its paragraphs."""
+    return (
+        ("What was asked, by whom and why", tuple(_asked(receipt))),
+        ("What was read here (this stays here)", tuple(_read(receipt))),
+        ("What left this building", tuple(_left(receipt))),
+        ("What it cost, and what is left", tuple(_cost(receipt))),
+        ("Who took part, and where the answer is", tuple(_together(receipt))),
+        ("Whom to ask", tuple(_contacts(receipt))),
+    )
+
+
 def receipt_text(receipt: Receipt) -> str:
     """The receipt as one page of plain words."""
     day = datetime.fromisoformat(receipt.made_at)
@@ -203,15 +216,7 @@ def receipt_text(receipt: Receipt) -> str:
         f"{day.day} {day:%B %Y}. Round {receipt.sid[:DIGITS_SHOWN]}. {receipt.outcome}",
         "",
     ]
-    sections = (
-        ("What was asked, by whom and why", _asked(receipt)),
-        ("What was read here (this stays here)", _read(receipt)),
-        ("What left this building", _left(receipt)),
-        ("What it cost, and what is left", _cost(receipt)),
-        ("Who took part, and where the answer is", _together(receipt)),
-        ("Whom to ask", _contacts(receipt)),
-    )
-    for number, (title, paragraphs) in enumerate(sections, start=1):
+    for number, (title, paragraphs) in enumerate(receipt_sections(receipt), start=1):
         lines.append(f"{number}. {title}")
         for paragraph in paragraphs:
             lines += textwrap.wrap(paragraph, WIDTH, initial_indent="   ", subsequent_indent="   ")
