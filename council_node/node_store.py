@@ -1,8 +1,8 @@
 """What a council node keeps beside its ledger: proposals, decisions, releases, receipts and the like.
 
 Documents are only ever added: a new one under the same name becomes the latest, and what stood before can still be
-shown (requirement R9). Decisions and receipts stay; the rest can be purged when its time is over. Several programs
-may have the store open, so that `council-node approve` works while the node runs.
+shown (requirement R9). Decisions, receipts and records of deletion stay; the rest can be purged when its time is over.
+Several programs may have the store open, so that `council-node approve` works while the node runs.
 """
 
 import sqlite3
@@ -21,7 +21,7 @@ from federated.timestamps import parse_time, time_text
 __all__ = ["KEPT", "Document", "DocumentKind", "NodeStore", "StoreConflict"]
 
 NAME: Final = "node store"
-FORMAT: Final = 1
+FORMAT: Final = 2
 DOCUMENT_VERSION: Final = 1
 
 
@@ -48,11 +48,26 @@ class DocumentKind(StrEnum):
     """An accepted agreement (agreement id)."""
     PAUSE = "pause"
     """Whether the council takes part at all (``current``)."""
+    DELETION = "deletion"
+    """What was deleted when a round ended here, signed (round id)."""
+    PURGE = "purge"
+    """What people had deleted, signed (``purge``, a revision for each time)."""
 
 
-KEPT: Final = frozenset({DocumentKind.DECISION, DocumentKind.RECEIPT, DocumentKind.PAUSE})
+KEPT: Final = frozenset(
+    {
+        DocumentKind.DECISION,
+        DocumentKind.RECEIPT,
+        DocumentKind.PAUSE,
+        DocumentKind.DELETION,
+        DocumentKind.PURGE,
+    }
+)
 """Kinds that are never deleted: they say what was decided, by whom, and what left the building."""
 
+_KEPT_TRIGGER: Final = f"""CREATE TRIGGER document_kept BEFORE DELETE ON document
+        WHEN OLD.kind IN ({", ".join(f"'{kind.value}'" for kind in sorted(KEPT))})
+        BEGIN SELECT RAISE(ABORT, 'this kind of document is never deleted'); END"""
 _DEFINITIONS: Final = (
     """CREATE TABLE document (
         kind TEXT NOT NULL,
@@ -65,9 +80,7 @@ _DEFINITIONS: Final = (
     )""",
     """CREATE TRIGGER document_never_changes BEFORE UPDATE ON document
         BEGIN SELECT RAISE(ABORT, 'a document is never changed'); END""",
-    f"""CREATE TRIGGER document_kept BEFORE DELETE ON document
-        WHEN OLD.kind IN ({", ".join(f"'{kind.value}'" for kind in sorted(KEPT))})
-        BEGIN SELECT RAISE(ABORT, 'this kind of document is never deleted'); END""",
+    _KEPT_TRIGGER,
     # REPLACE deletes without firing the trigger above, so a revision may only come after the last one.
     """CREATE TRIGGER document_comes_last BEFORE INSERT ON document
         WHEN NEW.revision <= (
@@ -190,6 +203,26 @@ class NodeStore:
             )
         return done.rowcount
 
+    def remove(self, kind: DocumentKind, name: str) -> int:
+        """Delete every revision of one document, overwriting its bytes in the file.
+
+        Returns:
+            How many revisions were deleted.
+
+        Raises:
+            InternalError: Documents of this kind are kept.
+        """
+        if kind in KEPT:
+            raise InternalError(f"Documents of kind '{kind}' are never deleted.")
+        with plain_errors(self._path, NAME), transaction(self._connection):
+            done = self._connection.execute("DELETE FROM document WHERE kind = ? AND name = ?", (kind.value, name))
+        return done.rowcount
+
+    def compact(self) -> None:
+        """Write the file anew without the room that deleted documents took. Run after deleting many."""
+        with plain_errors(self._path, NAME):
+            self._connection.execute("VACUUM")
+
     def _select(self, where: str, values: Iterable[str]) -> tuple[Document, ...]:
         with plain_errors(self._path, NAME):
             rows = self._connection.execute(
@@ -217,7 +250,9 @@ class NodeStore:
             return
         with plain_errors(self._path, NAME), transaction(self._connection):
             # Another program may have made the tables since.
-            if self._connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-                for definition in _DEFINITIONS:
-                    self._connection.execute(definition)
-                self._connection.execute(f"PRAGMA user_version={FORMAT}")
+            found = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            # Format 1 differs in one thing: it knew fewer kinds that are kept.
+            steps = ("DROP TRIGGER document_kept", _KEPT_TRIGGER) if found == 1 else _DEFINITIONS
+            for definition in steps if found < FORMAT else ():
+                self._connection.execute(definition)
+            self._connection.execute(f"PRAGMA user_version={FORMAT}")

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from council_node.contribution import ApprovedPlan, charge, contribute
 from council_node.local_statistic import LocalStatistic
+from council_node.proof.deletion import keep_deletion_record
 from council_node.proposals import Proposals
 from council_node.receipts import SentMessage, keep_receipt, keep_receipt_without_answer
 from council_node.station import Station
@@ -32,6 +33,7 @@ from protocols.secagg import (
     RoundContext,
     round_id,
 )
+from protocols.secagg.transitions import ParticipantState
 from protocols.wire.link_message import Kind, LinkMessage
 
 __all__ = ["Rounds"]
@@ -251,8 +253,9 @@ class Rounds:
         if release.sid != sid.hex():
             raise PolicyRefusal("release", "The release is not of the round it was sent for.")
         self._check_own_round(release, sid)
-        keep_receipt(station, release, request.payload, self._active.get(sid), station.now())
-        self._forget(sid)
+        active = self._active.get(sid)
+        keep_receipt(station, release, request.payload, active, station.now())
+        self._dispose(sid, active)
         body: dict[str, Json] = {
             "version": 1,
             "council": station.council,
@@ -286,7 +289,15 @@ class Rounds:
         station.give_back(sid, reason)
         if active is not None:
             keep_receipt_without_answer(station, sid, active, reason, station.now())
+        self._dispose(sid, active)
+
+    def _dispose(self, sid: RoundId, active: ActiveRound | None) -> None:
+        """Let go of a round that is over, and keep the signed record of that (R24)."""
+        session = None if active is None else active.session
+        if session is not None and session.state is not ParticipantState.ENDED:
+            session.end()
         self._forget(sid)
+        keep_deletion_record(self._station, sid, session, self._station.now())
 
     def _forget(self, sid: RoundId) -> None:
         self._active.pop(sid, None)

@@ -15,6 +15,7 @@ from council_node.mapping import ExtractMapping, load_mapping
 from council_node.node_store import DocumentKind, NodeStore
 from council_node.pinned_file import PinnedFiles
 from council_node.policy_file import Policy, read_policy
+from council_node.proof.deletion import settle_after_restart
 from council_node.settings import Settings, check_files
 from council_node.sources.csv_source import RUN_KEY_SIZE, check_coverage, load_csv
 from council_node.sources.databases import Databases
@@ -68,6 +69,7 @@ class Station:
         self._agreements = PinnedFiles(self._open_agreement)
         self._policies = PinnedFiles(read_policy)
         self._mappings = PinnedFiles(lambda path: load_mapping(path, self.schema))
+        settle_after_restart(self, clock())
 
     def _open_ledger(self, now: datetime) -> Ledger:
         in_service = self.store.latest(DocumentKind.ROSTER, CURRENT) is not None
@@ -234,6 +236,10 @@ class Station:
             except InternalError:
                 self._databases.close()
                 raise
+
+    def rows_held(self) -> int:
+        """Bytes of rows that the database engine still holds; 0 between questions."""
+        return self._databases.held()
 
     def rest(self) -> None:
         """Close the empty database that is kept for the next question; for a process that plays many councils."""

@@ -18,15 +18,17 @@ class Databases:
 
     def __init__(self) -> None:
         """Keep none yet."""
-        self._kept: tuple[tuple[int, int, Path], duckdb.DuckDBPyConnection] | None = None
+        self._kept: tuple[tuple[int, int, Path | None], duckdb.DuckDBPyConnection] | None = None
 
-    def lend(self, *, threads: int, memory_limit_mib: int, readable: Path, passing: bool) -> duckdb.DuckDBPyConnection:
-        """An empty database that can read one file; whoever borrows it closes it.
+    def lend(
+        self, *, threads: int, memory_limit_mib: int, readable: Path | None, passing: bool
+    ) -> duckdb.DuckDBPyConnection:
+        """An empty database that can read one file at most; whoever borrows it closes it.
 
         Args:
             threads: Threads of a query.
             memory_limit_mib: Most memory it may take.
-            readable: The extract.
+            readable: The extract's file; None when the rows do not come from a file it reads itself.
             passing: Whether the extract's path means something else afterwards, as a copy in memory does. Such a
                 database is not kept: it could open another file than the one it was made for.
         """
@@ -37,6 +39,14 @@ class Databases:
             self.close()
             self._kept = (name, open_database(threads=threads, memory_limit_mib=memory_limit_mib, readable=readable))
         return self._kept[1].cursor()
+
+    def held(self) -> int:
+        """Bytes of rows that the engine still holds, in memory or on disk, as it says itself; 0 between questions."""
+        if self._kept is None:
+            return 0
+        asked = "SELECT coalesce(sum(memory_usage_bytes + temporary_storage_bytes), 0) FROM duckdb_memory()"
+        [[held]] = self._kept[1].execute(asked).fetchall()
+        return int(held)
 
     def close(self) -> None:
         """Forget the database, also after it failed: what is wrong with an engine must not stay."""

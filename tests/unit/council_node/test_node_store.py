@@ -83,9 +83,9 @@ def test_a_newer_format_or_document_is_refused(path, store):
         store.latest(RELEASE, "aa")
     store.close()
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version=2")
+        connection.execute("PRAGMA user_version=3")
     connection.close()
-    with pytest.raises(FileProblem, match="format 2"):
+    with pytest.raises(FileProblem, match="format 3"):
         NodeStore.open(path)
 
 
