@@ -52,6 +52,10 @@ class Select:
         """Run the query and keep its rows as a table in memory that goes with this connection."""
         connection.execute(f"CREATE TEMP TABLE {col(table)} AS {self._text()}")
 
+    def append(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
+        """Run the query and add its rows to a table made by `store`."""
+        connection.execute(f"INSERT INTO {col(table)} {self._text()}")
+
     def _text(self) -> str:
         return f"SELECT {', '.join(str(col(name)) for name in self.columns)} FROM {self.source}"  # noqa: S608 - see above
 

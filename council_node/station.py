@@ -17,9 +17,9 @@ from council_node.pinned_file import PinnedFiles
 from council_node.policy_file import Policy, read_policy
 from council_node.proof.deletion import settle_after_restart
 from council_node.settings import Settings, check_files
-from council_node.sources.csv_source import RUN_KEY_SIZE, check_coverage, load_csv
 from council_node.sources.databases import Databases
 from council_node.sources.extract import LoadReport
+from council_node.sources.load import RUN_KEY_SIZE, check_coverage, load_extract
 from federated.agreement import Agreement, open_agreement
 from federated.errors import FileProblem, InternalError, PolicyRefusal
 from federated.keys import SigningKey, read_private_key
@@ -217,12 +217,13 @@ class Station:
     def compute(self, plan: Plan) -> LocalStatistic:
         """Step 4: read the question's columns and count. Called after the charge is durable."""
         question = plan.question
-        with load_csv(
+        with load_extract(
             self.mapping(question.dataset),
             self.schema.dataset(question.dataset),
             question.columns(),
             directory=self._folder(question.dataset),
             run_key=self.rng(RUN_KEY_SIZE),
+            period=question.period,
             threads=self.settings.limits.threads,
             memory_limit_mib=self.settings.limits.memory_mib,
             databases=self._databases,

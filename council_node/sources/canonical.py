@@ -14,7 +14,7 @@ from duckdb import Expression, coalesce, col, fn, lit, when
 from council_node.mapping import ColumnMapping, DateOrder
 from federated.schema import NOT_KNOWN, Column, ColumnType, Dataset
 
-__all__ = ["CanonicalColumn", "canonical_column", "objects", "pseudonym", "text_of"]
+__all__ = ["CanonicalColumn", "agreeing", "canonical_column", "objects", "pseudonym", "text_of"]
 
 SERIAL_DAY_ZERO: Final = date(1899, 12, 30)
 SERIALS: Final = (10_000, 80_000)
@@ -93,8 +93,13 @@ def canonical_column(
 
 def objects(column: Column, mapped: ColumnMapping, *, text: str, dataset: Dataset) -> Expression:
     """Whether the row's household objects. Wording that is neither blank nor known counts as an objection."""
-    agrees = [wording for wording, code in _wordings(column, mapped, dataset).items() if code != "yes"]
+    agrees = agreeing(column, mapped, dataset)
     return coalesce(~fn("list_contains", _words(agrees), fn("lower", col(text))), lit(value=False))
+
+
+def agreeing(column: Column, mapped: ColumnMapping, dataset: Dataset) -> tuple[str, ...]:
+    """Wordings, in lower case, that are no objection."""
+    return tuple(wording for wording, code in _wordings(column, mapped, dataset).items() if code != "yes")
 
 
 def pseudonym(run_key: bytes, *texts: Expression) -> Expression:

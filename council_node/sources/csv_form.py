@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from council_node.mapping import CsvEncoding, normal_heading
+from council_node.mapping import CsvEncoding
+from council_node.sources.text_rows import Headings
 from federated.errors import FileProblem
 
 __all__ = ["CsvForm", "as_utf8", "read_form"]
@@ -26,34 +27,12 @@ class CsvForm:
     """What the heading row of a file shows.
 
     Attributes:
-        path: The file.
         delimiter: One of comma, semicolon, tab and bar.
-        headings: Headings as written, left to right.
+        headings: Headings, left to right.
     """
 
-    path: Path
     delimiter: str
-    headings: tuple[str, ...]
-
-    def position(self, heading: str) -> int:
-        """Place of a heading, from 0.
-
-        Raises:
-            FileProblem: It is not there, or is there twice.
-        """
-        wanted = normal_heading(heading)
-        places = [place for place, found in enumerate(self.headings) if normal_heading(found) == wanted]
-        if not places:
-            raise FileProblem(
-                f"{self.path}, line 1: there is no heading '{heading}'.",
-                remedy="Check the mapping file against the headings of the extract.",
-            )
-        if len(places) > 1:
-            raise FileProblem(
-                f"{self.path}, line 1: the heading '{heading}' is there {len(places)} times.",
-                remedy="Rename all but one of them in the export.",
-            )
-        return places[0]
+    headings: Headings
 
 
 def read_form(path: Path) -> CsvForm:
@@ -73,13 +52,13 @@ def read_form(path: Path) -> CsvForm:
         ) from error
     row = _text(_first_row(start.decode("latin-1"), path).encode("latin-1"))
     delimiter = max(DELIMITERS, key=row.count)
-    headings = tuple(next(csv.reader(io.StringIO(row), delimiter=delimiter), ()))
-    if not any(heading.strip() for heading in headings) or len(headings) > MAX_HEADINGS:
+    names = tuple(next(csv.reader(io.StringIO(row), delimiter=delimiter), ()))
+    if not any(name.strip() for name in names) or len(names) > MAX_HEADINGS:
         raise FileProblem(
             f"{path}, line 1: a row of headings was expected.",
             remedy="Remove title rows above the headings, and save the sheet as CSV.",
         )
-    return CsvForm(path=path, delimiter=delimiter, headings=headings)
+    return CsvForm(delimiter=delimiter, headings=Headings(where=f"{path}, line 1", names=names))
 
 
 def _text(row: bytes) -> str:

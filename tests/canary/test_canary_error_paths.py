@@ -10,7 +10,7 @@ import os
 import pytest
 
 from council_node.mapping import load_mapping
-from council_node.sources.csv_source import RUN_KEY_SIZE, check_coverage, load_csv
+from council_node.sources.load import RUN_KEY_SIZE, check_coverage, load_extract
 from federated.errors import FederatedError
 from federated.schema import load_schema
 from protocols.wire.link_message import Kind, LinkMessage
@@ -226,17 +226,17 @@ def is_complaint(content):
 
 def test_a_complaint_that_quotes_the_file_would_be_seen(tmp_path, monkeypatch):
     """Positive control: a heading check that says what it found instead."""
-    from council_node.sources import csv_form
+    from council_node.sources import text_rows
 
-    honest = csv_form.CsvForm.position
+    honest = text_rows.Headings.position
 
     def quoting(self, heading):
         try:
             return honest(self, heading)
         except FederatedError as problem:
-            raise type(problem)(f"{problem} Found: {', '.join(self.headings)}") from problem
+            raise type(problem)(f"{problem} Found: {', '.join(self.names)}") from problem
 
-    monkeypatch.setattr(csv_form.CsvForm, "position", quoting)
+    monkeypatch.setattr(text_rows.Headings, "position", quoting)
     monkeypatch.setattr("council_node.station.Station._missing", lambda *_: frozenset())
     sweep = Sweep()
     sweep_rounds(tmp_path, sweep, scenario(many_cells()), damage=damage_each([no_headings] * 5))
@@ -261,7 +261,7 @@ def test_no_exception_of_the_source_quotes_the_file(kind, tmp_path):
     sweep.add("reached", "it", "x")
     try:
         check_coverage(mapping, dataset, columns, directory=tmp_path)
-        with load_csv(mapping, dataset, columns, directory=tmp_path, run_key=os.urandom(RUN_KEY_SIZE)) as extract:
+        with load_extract(mapping, dataset, columns, directory=tmp_path, run_key=os.urandom(RUN_KEY_SIZE)) as extract:
             sweep.add("report", kind.__name__, repr(extract.report) + repr(extract))
     except FederatedError as problem:
         told = problem

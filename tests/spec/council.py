@@ -16,7 +16,7 @@ import numpy as np
 
 from council_node.local_statistic import compute_local_statistic
 from council_node.mapping import ExtractMapping
-from council_node.sources import Extract, load_csv
+from council_node.sources import Extract, load_extract
 from federated.query import Condition, Period, Query, Table
 from federated.schema import Dataset, load_schema
 from federated.statistics import Layout, statistic
@@ -88,7 +88,7 @@ def extract_of(
     ]
     write_csv(directory, [*keys, *columns], cells)
     mapping = mapping_for([*keys, *columns])
-    return load_csv(mapping, case_dataset(), columns, directory=directory, run_key=run_key)
+    return load_extract(mapping, case_dataset(), columns, directory=directory, run_key=run_key)
 
 
 def node_vectors(

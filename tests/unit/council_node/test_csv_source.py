@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from council_node.mapping import ExtractMapping
-from council_node.sources import check_coverage, load_csv
+from council_node.sources import check_coverage, load_extract
 from council_node.sources.extract import open_database
 from federated.errors import FileProblem, InternalError
 from tests.spec.council import RUN_KEY, case_dataset, mapping_for, pseudonym_of, write_csv
@@ -25,7 +25,7 @@ def load(
     if raw is not None:
         path.write_bytes(raw)
     mapping = mapping or mapping_for(headings)
-    return load_csv(mapping, case_dataset(), columns, directory=directory, run_key=run_key)
+    return load_extract(mapping, case_dataset(), columns, directory=directory, run_key=run_key)
 
 
 def values(extract, *names):
@@ -272,7 +272,7 @@ def test_coverage_is_found_wanting_before_any_round(tmp_path, mapped, columns, w
     if words is None:
         check_coverage(mapping, case_dataset(), columns, directory=tmp_path)
         return
-    for check in (check_coverage, lambda *args, **more: load_csv(*args, **more, run_key=RUN_KEY)):
+    for check in (check_coverage, lambda *args, **more: load_extract(*args, **more, run_key=RUN_KEY)):
         with pytest.raises(FileProblem) as caught:
             check(mapping, case_dataset(), columns, directory=tmp_path)
         assert all(word in caught.value.diagnostics() for word in words)
@@ -325,7 +325,7 @@ def test_a_mapping_for_another_data_set_is_refused(tmp_path):
 def test_out_of_memory_is_told_without_a_row(tmp_path):
     write_csv(tmp_path, HEADINGS, [(f"CANARY-{number}", *GOOD[1:]) for number in range(40_000)])
     with pytest.raises(InternalError) as caught:
-        load_csv(
+        load_extract(
             mapping_for(HEADINGS), case_dataset(), COLUMNS, directory=tmp_path, run_key=RUN_KEY, memory_limit_mib=4
         )
     assert "CANARY" not in "".join(traceback.format_exception(caught.value))

@@ -5,7 +5,8 @@ import gc
 import duckdb
 import pytest
 
-from council_node.sources import csv_source, load_csv
+from council_node.sources import load as load_module
+from council_node.sources import load_extract
 from council_node.sources.databases import Databases
 from federated.errors import InternalError
 from tests.spec.council import RUN_KEY, case_dataset, mapping_for, write_csv
@@ -22,7 +23,7 @@ def databases():
 
 
 def load(directory, databases, **limits):
-    return load_csv(
+    return load_extract(
         mapping_for(HEADINGS),
         case_dataset(),
         COLUMNS,
@@ -101,7 +102,7 @@ def test_threads_follow_the_size_of_the_extract(tmp_path, databases, monkeypatch
     size = (tmp_path / "extract.csv").stat().st_size
 
     def threads_of(bytes_per_thread: int) -> int:
-        monkeypatch.setattr(csv_source, "BYTES_PER_THREAD", bytes_per_thread)
+        monkeypatch.setattr(load_module, "BYTES_PER_THREAD", bytes_per_thread)
         with load(tmp_path, databases, threads=3) as extract:
             [[threads]] = extract.connection.execute("SELECT current_setting('threads')").fetchall()
             assert extract.report.rows_read == 1_000

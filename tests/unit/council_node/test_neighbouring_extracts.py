@@ -11,7 +11,7 @@ import pytest
 
 from council_node.local_statistic import compute_local_statistic
 from council_node.mapping import ExtractMapping
-from council_node.sources import load_csv
+from council_node.sources import load_extract
 from federated.query import And, Between, Condition, DatePart, Dimension, Equals, Level, Not, Query, Table
 from federated.statistics import statistic
 from tests.spec.council import REGIONS, RUN_KEY, Planned, case_dataset, layout_of, mapping_for, question
@@ -132,7 +132,7 @@ def vectors(raw: bytes, query: Query, mapping: ExtractMapping = MAPPING) -> list
     planned = [Planned(table, layout_of(table, query)) for table in query.tables]
     with TemporaryDirectory() as folder:
         (Path(folder) / "extract.csv").write_bytes(raw)
-        with load_csv(mapping, case_dataset(), query.columns(), directory=Path(folder), run_key=RUN_KEY) as extract:
+        with load_extract(mapping, case_dataset(), query.columns(), directory=Path(folder), run_key=RUN_KEY) as extract:
             vector = compute_local_statistic(extract, query, planned, region=REGIONS[0][0]).vector
     return np.split(vector, np.cumsum([item.layout.cells for item in planned])[:-1])
 

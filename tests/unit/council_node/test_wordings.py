@@ -3,7 +3,7 @@
 import pytest
 
 from council_node.mapping import ExtractMapping
-from council_node.sources import load_csv
+from council_node.sources import load_extract
 from tests.spec.council import RUN_KEY, case_dataset, write_csv
 
 HEADINGS = ("household_key", "opted_out", "main_sex")
@@ -24,7 +24,7 @@ def test_signs_in_wording_mean_nothing(tmp_path, wording):
     lines = [",".join(HEADINGS), *(",".join(row) for row in rows)]
     (tmp_path / "extract.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     dataset = case_dataset()
-    with load_csv(mapping(wording, "male"), dataset, ("main_sex",), directory=tmp_path, run_key=RUN_KEY) as extract:
+    with load_extract(mapping(wording, "male"), dataset, ("main_sex",), directory=tmp_path, run_key=RUN_KEY) as extract:
         found = extract.connection.execute("SELECT main_sex, count(*) FROM canonical_rows GROUP BY 1").fetchall()
         assert extract.report.rows_opted_out == 0
         assert extract.report.unknown_codes == {"main_sex": 3}
@@ -34,7 +34,7 @@ def test_signs_in_wording_mean_nothing(tmp_path, wording):
 
 def test_an_objection_is_still_heard_beside_them(tmp_path):
     write_csv(tmp_path, HEADINGS, [("H1", "Objects", "Male"), ("H2", "No", "Male")])
-    with load_csv(
+    with load_extract(
         mapping("\x01", "male"), case_dataset(), ("main_sex",), directory=tmp_path, run_key=RUN_KEY
     ) as extract:
         assert extract.report.rows_opted_out == 1
