@@ -70,9 +70,26 @@ class Ledger(LedgerBook):
     # Charging
 
     def check(
-        self, *, charge: Charge, agreement: SignedAgreement, budget: Budget, cap: Budget | None, now: datetime
+        self,
+        *,
+        charge: Charge,
+        agreement: SignedAgreement,
+        budget: Budget,
+        cap: Budget | None,
+        class_2_cap: Budget | None = None,
+        besides: RoundId | None = None,
+        now: datetime,
     ) -> None:
         """Whether a charge could be reserved now; reserves nothing. Run when a question is proposed.
+
+        Args:
+            charge: Exact cost to one privacy unit.
+            agreement: Whose budget it falls on.
+            budget: The agreement's (epsilon, delta) of a calendar year.
+            cap: The council's own over all agreements, if it set one.
+            class_2_cap: The council's own over questions that read class 2 columns; None when this one reads none.
+            besides: A round that has this charge reserved already, when the same is asked again before it is spent.
+            now: Time, UTC.
 
         Raises:
             PolicyRefusal: `ledger_exhausted`, `council_policy` or `ledger_unavailable`.
@@ -80,7 +97,8 @@ class Ledger(LedgerBook):
         """
         with self._turn, _plainly_unavailable():
             self._check_standing()
-            self._check_covered(charge, agreement, budget, cap, period_of(now))
+            self._check_agreement(charge, agreement, budget, period_of(now), besides)
+            self._check_caps(charge, cap, class_2_cap, period_of(now), besides)
 
     def reserve(
         self,
@@ -93,13 +111,15 @@ class Ledger(LedgerBook):
         agreement: SignedAgreement,
         budget: Budget,
         cap: Budget | None,
+        class_2: bool,
+        class_2_cap: Budget | None = None,
         attempts: int,
         now: datetime,
     ) -> Entry:
         """Reserve a round's charge, durably, before the council's first message of the round.
 
         Checks, in order: (0) the round is new, (1) the ledger is in good standing, (2) the plan has attempts left,
-        (3) the agreement's budget of this year covers it, (4) so does the council's own cap over all agreements.
+        (3) the agreement's budget of this year covers it, (4) so do the council's own caps over all agreements.
         Spent, reserved and new charges count together.
 
         Args:
@@ -111,6 +131,8 @@ class Ledger(LedgerBook):
             agreement: Whose budget it falls on.
             budget: The agreement's (epsilon, delta) of a calendar year.
             cap: The council's own (epsilon, delta) over all agreements of a calendar year, if it set one.
+            class_2: Whether the question reads special category, criminal-offence or immigration columns.
+            class_2_cap: The council's own (epsilon, delta) over all questions of the year that do, if it set one.
             attempts: Masked inputs a node may send for this plan.
             now: Time, UTC; its year is the budget period, whatever the coordinator says.
 
@@ -131,7 +153,8 @@ class Ledger(LedgerBook):
                     f"This plan was answered {state.attempts(plan_digest)} time(s) and allows {attempts}.",
                     remedy="Plan the question again.",
                 )
-            self._check_covered(charge, agreement, budget, cap, period)
+            self._check_agreement(charge, agreement, budget, period)
+            self._check_caps(charge, cap, class_2_cap if class_2 else None, period)
             reserved = LedgerRound(
                 sid=sid,
                 plan_digest=plan_digest,
@@ -141,6 +164,7 @@ class Ledger(LedgerBook):
                 charge=charge,
                 unit=unit,
                 budget=budget,
+                class_2=class_2,
             )
             return self._append(EntryKind.RESERVED, stamped(now, reserved.body()))
 
@@ -276,13 +300,25 @@ class Ledger(LedgerBook):
                 remedy="The council's reviewer can run `council-node ledger reconcile`.",
             )
 
-    def _check_covered(
-        self, charge: Charge, agreement: SignedAgreement, budget: Budget, cap: Budget | None, period: str
+    def _check_agreement(
+        self, charge: Charge, agreement: SignedAgreement, budget: Budget, period: str, besides: RoundId | None = None
+    ) -> None:
+        check_budget(self._current().committed(period, agreement.id, besides=besides), charge, budget)
+
+    def _check_caps(
+        self,
+        charge: Charge,
+        cap: Budget | None,
+        class_2_cap: Budget | None,
+        period: str,
+        besides: RoundId | None = None,
     ) -> None:
         state = self._current()
-        check_budget(state.committed(period, agreement.id), charge, budget)
         if cap is not None:
-            _check_cap(state.committed(period), charge, cap)
+            _check_cap(state.committed(period, besides=besides), charge, cap, "over all agreements")
+        if class_2_cap is not None:
+            committed = state.committed_class_2(period, besides=besides)
+            _check_cap(committed, charge, class_2_cap, "on the most sensitive columns")
 
     def _check_reserved(self, sid: RoundId) -> None:
         known = self._current().rounds.get(sid)
@@ -305,12 +341,12 @@ def _plainly_unavailable() -> Iterator[None]:
         ) from error
 
 
-def _check_cap(committed: Totals, charge: Charge, cap: Budget) -> None:
+def _check_cap(committed: Totals, charge: Charge, cap: Budget, which: str) -> None:
     try:
         check_budget(committed, charge, cap)
     except BudgetExceeded as error:
         raise BudgetExceeded(
-            f"This council's own cap over all agreements does not cover the question. {error}",
+            f"This council's own cap {which} does not cover the question. {error}",
             remedy="Ask for less, or ask the council.",
             rule="council_policy",
         ) from error

@@ -155,6 +155,16 @@ class LedgerBook:
         """Spent and reserved together, under one agreement in one calendar year."""
         return self._current().committed(period, agreement)
 
+    def committed_in(self, period: str, *, class_2: bool = False) -> Totals:
+        """Spent and reserved together, under all agreements, in one calendar year.
+
+        Args:
+            period: For example ``"2026"``.
+            class_2: Only questions that read class 2 columns.
+        """
+        state = self._current()
+        return state.committed_class_2(period) if class_2 else state.committed(period)
+
     def open_reservations(self) -> tuple[LedgerRound, ...]:
         """Rounds reserved and neither spent nor released."""
         return self._current().reservations()

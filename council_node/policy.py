@@ -5,7 +5,7 @@ from the date of its extract. None of them sees a case: taking part never depend
 absence would itself be a figure without noise (`protocol.md` 1.3).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fractions import Fraction
@@ -13,15 +13,17 @@ from typing import Final, TypeAlias
 
 from council_node.policy_file import Class2, Policy
 from federated.agreement import NEEDS_APPROVAL, Agreement
+from federated.clauses import MEANINGS
 from federated.errors import CohortTooSmall, PolicyRefusal
 from federated.manifest import Manifest, check_columns, check_manifest
 from federated.plan import Plan
+from federated.query import Level
 from federated.rationals import rational_text
-from federated.schema import Schema
+from federated.schema import Dataset, Schema
 from protocols.identifiers import CouncilId, Digest
 from protocols.secagg import CohortRuleBroken
 
-__all__ = ["CHECKS", "Check", "Facts", "facts_of", "persons_reasons", "review"]
+__all__ = ["CHECKS", "Check", "Facts", "class_2_columns", "facts_of", "persons_reasons", "review"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,9 @@ class Facts:
         unit: Privacy unit.
         columns: Every column read, the household key aside.
         class_2: Those of them that need a named person's approval.
+        classes: Sensitivity class of each column read; one that is not here counts as class 2.
         statistics: Statistics asked for.
+        levels: Geographies that its tables are broken down to.
         max_cells: Most cells that one household may count in, over the tables.
         cells: Length of the vector.
         epsilon: Privacy cost asked for.
@@ -62,7 +66,9 @@ class Facts:
     unit: str
     columns: frozenset[str]
     class_2: frozenset[str]
+    classes: Mapping[str, int]
     statistics: frozenset[str]
+    levels: frozenset[Level]
     max_cells: int
     cells: int
     epsilon: Fraction
@@ -71,6 +77,11 @@ class Facts:
     not_after: datetime
     missing: frozenset[str]
     extract_date: date | None
+
+
+def class_2_columns(dataset: Dataset, columns: Iterable[str]) -> frozenset[str]:
+    """Those of a data set's columns that hold special category, criminal-offence or immigration data, in any code."""
+    return frozenset(name for name in columns if dataset.columns[name].highest_class >= NEEDS_APPROVAL)
 
 
 def facts_of(
@@ -106,8 +117,10 @@ def facts_of(
         dataset=question.dataset,
         unit=question.unit,
         columns=columns,
-        class_2=frozenset(name for name in columns if dataset.columns[name].highest_class >= NEEDS_APPROVAL),
+        class_2=class_2_columns(dataset, columns),
+        classes={name: dataset.columns[name].highest_class for name in columns},
         statistics=frozenset(table.statistic for table in question.tables),
+        levels=frozenset(table.level for table in question.tables),
         max_cells=max(table.max_cells for table in question.tables),
         cells=plan.cells,
         epsilon=question.epsilon,
@@ -175,10 +188,15 @@ def check_cohort(facts: Facts, agreement: Agreement, policy: Policy, _now: datet
         raise CohortTooSmall(f"The group '{group.name}' is too small: {error}.", rule=error.rule) from error
     if policy.min_cohort is not None and len(group.councils) < policy.min_cohort:
         raise _own(f"answers only with {policy.min_cohort} or more councils; the group has {len(group.councils)}")
+    if policy.groups is not None and facts.group not in policy.groups:
+        raise _own(f"does not answer with the group '{facts.group}'")
+    for level in sorted(facts.levels):
+        if policy.levels is not None and level not in policy.levels:
+            raise _own(f"does not answer at the level '{level.value}'")
 
 
-def check_purpose(facts: Facts, agreement: Agreement, _policy: Policy, _now: datetime) -> None:
-    """(5) The manifest is the one the plan names, keeps to the agreement, and explains every column."""
+def check_purpose(facts: Facts, agreement: Agreement, policy: Policy, _now: datetime) -> None:
+    """(5) The manifest is the one the plan names, keeps to the agreement and our policy, and explains every column."""
     if facts.manifest.digest != facts.manifest_digest:
         raise PolicyRefusal(
             "manifest_mismatch",
@@ -187,6 +205,18 @@ def check_purpose(facts: Facts, agreement: Agreement, _policy: Policy, _now: dat
         )
     check_manifest(facts.manifest, agreement)
     check_columns(facts.manifest, dataset=facts.dataset, columns=facts.columns)
+    _check_use(facts.manifest, policy)
+
+
+def _check_use(manifest: Manifest, policy: Policy) -> None:
+    for use in policy.prohibited_uses:
+        if use not in manifest.prohibited_uses:
+            raise _own(f"asks every manifest to rule out {MEANINGS[use]}; this one does not")
+    if manifest.purpose_category in policy.refuse_purposes:
+        raise _own(f"does not answer questions for the purpose '{manifest.purpose_category.value}'")
+    for recipient in manifest.recipients:
+        if recipient.type in policy.refuse_recipients:
+            raise _own(f"gives no answer to {MEANINGS[recipient.type]}, and '{recipient.body}' is a recipient")
 
 
 def check_read(facts: Facts, agreement: Agreement, policy: Policy, _now: datetime) -> None:
@@ -200,6 +230,7 @@ def check_read(facts: Facts, agreement: Agreement, policy: Policy, _now: datetim
     )
     for column in sorted(facts.columns & set(policy.refuse_columns)):
         raise _own(f"does not let the column '{column}' be read")
+    _check_by_class(facts, policy)
     for statistic in sorted(facts.statistics & set(policy.refuse_statistics)):
         raise _own(f"does not answer the statistic '{statistic}'")
     if policy.max_cells is not None and facts.cells > policy.max_cells:
@@ -208,6 +239,19 @@ def check_read(facts: Facts, agreement: Agreement, policy: Policy, _now: datetim
             f"The question has {facts.cells} cells; this council answers up to {policy.max_cells}.",
             remedy="Use fewer breakdowns.",
         )
+
+
+def _check_by_class(facts: Facts, policy: Policy) -> None:
+    for column in sorted(facts.columns):
+        sensitivity = facts.classes.get(column, NEEDS_APPROVAL)
+        rules = policy.by_class.of(sensitivity)
+        if rules.columns is not None and column not in rules.columns:
+            raise _own(f"does not let the column '{column}', of class {sensitivity}, be read")
+        for statistic in sorted(facts.statistics):
+            if rules.statistics is not None and statistic not in rules.statistics:
+                raise _own(
+                    f"does not answer the statistic '{statistic}' on the column '{column}', of class {sensitivity}"
+                )
 
 
 def check_class_2(facts: Facts, agreement: Agreement, policy: Policy, _now: datetime) -> None:
@@ -229,6 +273,12 @@ def check_epsilon(facts: Facts, agreement: Agreement, policy: Policy, _now: date
     own = policy.max_epsilon_per_query
     if own is not None and facts.epsilon > Fraction(own):
         raise _own(f"allows epsilon {own} for one question; this one asks for {rational_text(facts.epsilon)}")
+    lower = policy.class_2_max_epsilon_per_query
+    if facts.class_2 and lower is not None and facts.epsilon > Fraction(lower):
+        raise _own(
+            f"allows epsilon {lower} for a question on the most sensitive columns, such as "
+            f"'{min(facts.class_2)}'; this one asks for {rational_text(facts.epsilon)}"
+        )
 
 
 def check_extract(facts: Facts, _agreement: Agreement, policy: Policy, now: datetime) -> None:

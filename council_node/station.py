@@ -14,6 +14,7 @@ from council_node.local_statistic import LocalStatistic, compute_local_statistic
 from council_node.mapping import ExtractMapping, load_mapping
 from council_node.node_store import DocumentKind, NodeStore
 from council_node.pinned_file import PinnedFiles
+from council_node.policy import class_2_columns
 from council_node.policy_file import Policy, read_policy
 from council_node.proof.deletion import settle_after_restart
 from council_node.settings import Settings, check_files
@@ -248,24 +249,36 @@ class Station:
 
     # The ledger
 
-    def check_affordable(self, plan: Plan, agreement: Agreement, now: datetime) -> None:
+    def check_affordable(
+        self, plan: Plan, agreement: Agreement, now: datetime, *, besides: RoundId | None = None
+    ) -> None:
         """Whether the budget would cover the plan now. The ledger decides for certain when the charge is reserved.
+
+        Args:
+            plan: The plan.
+            agreement: The agreement it is under.
+            now: Time, UTC.
+            besides: A round that holds this plan's reservation already.
 
         Raises:
             BudgetExceeded: It would not.
             PolicyRefusal: `ledger_exhausted`.
         """
+        policy = self.policy()
         self.ledger.check(
             charge=plan.charge,
             agreement=agreement,
             budget=Budget(epsilon=agreement.budget_epsilon, delta=agreement.budget_delta),
-            cap=self.policy().year_cap,
+            cap=policy.year_cap,
+            class_2_cap=policy.class_2_year_cap if self._reads_class_2(plan) else None,
+            besides=besides,
             now=now,
         )
 
     def reserve(self, plan: Plan, sid: RoundId, now: datetime) -> None:
         """Reserve the plan's charge for a round, durably."""
         agreement = self.agreement(plan.agreement_id, now)
+        policy = self.policy()
         self.ledger.reserve(
             sid=sid,
             plan_digest=plan.digest,
@@ -274,10 +287,15 @@ class Station:
             unit=plan.question.unit,
             agreement=agreement,
             budget=Budget(epsilon=agreement.budget_epsilon, delta=agreement.budget_delta),
-            cap=self.policy().year_cap,
+            cap=policy.year_cap,
+            class_2=self._reads_class_2(plan),
+            class_2_cap=policy.class_2_year_cap,
             attempts=plan.terms.attempts,
             now=now,
         )
+
+    def _reads_class_2(self, plan: Plan) -> bool:
+        return bool(class_2_columns(self.schema.dataset(plan.question.dataset), plan.question.columns()))
 
     def give_back(self, sid: RoundId, reason: str) -> None:
         """Release a reservation that was never spent; a spent one stands."""

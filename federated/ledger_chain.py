@@ -15,6 +15,7 @@ from federated.errors import FileProblem
 from federated.ledger_entries import (
     GENESIS,
     MAX_COUNTER,
+    RESERVED_VERSION,
     Entry,
     EntryKind,
     LedgerRound,
@@ -84,6 +85,7 @@ class LedgerState:
         self.accounted = 0
         self._reserved: dict[RoundId, LedgerRound] = {}
         self._spent: dict[tuple[str, str], Totals] = {}
+        self._spent_class_2: dict[str, Totals] = {}
         self._sent: dict[Digest, int] = {}
         self._budgets: dict[tuple[str, str], Budget] = {}
 
@@ -105,14 +107,27 @@ class LedgerState:
         held = [item for item in self._reserved.values() if (item.agreement.id, item.period) == (agreement, period)]
         return _sum(NO_TOTALS, held)
 
-    def committed(self, period: str, agreement: str | None = None) -> Totals:
-        """Spent and reserved together: under one agreement, or under all of them, in one period."""
+    def committed(self, period: str, agreement: str | None = None, *, besides: RoundId | None = None) -> Totals:
+        """Spent and reserved together: under one agreement, or under all of them, in one period.
+
+        Args:
+            period: Calendar year.
+            agreement: Which one; all of them when None.
+            besides: A reserved round that is left out, so that its own charge can be checked once more.
+        """
         total = NO_TOTALS
         for (name, when), totals in self._spent.items():
             if when == period and agreement in {None, name}:
                 total = _joined(total, totals)
-        held = [r for r in self._reserved.values() if r.period == period and agreement in {None, r.agreement.id}]
-        return _sum(total, held)
+        return _sum(total, [r for r in self._held(period, besides) if agreement in {None, r.agreement.id}])
+
+    def committed_class_2(self, period: str, *, besides: RoundId | None = None) -> Totals:
+        """The same, under all agreements, of questions that read class 2 columns, or of which that is not known."""
+        total = self._spent_class_2.get(period, NO_TOTALS)
+        return _sum(total, [held for held in self._held(period, besides) if held.class_2])
+
+    def _held(self, period: str, besides: RoundId | None) -> list[LedgerRound]:
+        return [held for held in self._reserved.values() if held.period == period and held.sid != besides]
 
     def statement(self, now: datetime) -> BudgetStatement:
         """What the council may say about its budget: every (agreement, year) with anything charged or asked."""
@@ -170,13 +185,15 @@ class LedgerState:
 
     def _check_and_take(self, entry: Entry) -> None:
         body = dict(entry.body)
-        if body.pop("version") != 1 or not isinstance(body.pop("time"), str):
+        version = read_number(body.pop("version"))
+        newest = RESERVED_VERSION if entry.kind is EntryKind.RESERVED else 1
+        if not 1 <= version <= newest or not isinstance(body.pop("time"), str):
             raise ValueError
         match entry.kind:
             case EntryKind.OPENED:
                 self.council = council_id(read_texts(body, "council")[0])
             case EntryKind.RESERVED:
-                self._reserve(read_round(body, entry.counter))
+                self._reserve(read_round(body, entry.counter, version=version))
             case EntryKind.SPENT:
                 self._settle(read_sid(body), RoundState.SPENT, entry.counter)
             case EntryKind.RELEASED:
@@ -203,6 +220,9 @@ class LedgerState:
         if state is RoundState.SPENT:
             key = (settled.agreement.id, settled.period)
             self._spent[key] = self.spent(*key).plus(settled.charge)
+            if settled.class_2:
+                before = self._spent_class_2.get(settled.period, NO_TOTALS)
+                self._spent_class_2[settled.period] = before.plus(settled.charge)
             self._sent[settled.plan_digest] = self._sent.get(settled.plan_digest, 0) + 1
 
     def _exhaust(self, peers_saw: int, reason: str) -> None:
@@ -219,6 +239,9 @@ class LedgerState:
         for item in [read_lost(dict(entry)) for entry in lost]:
             key = (item.agreement, item.period)
             self._spent[key] = _joined(self.spent(*key), item.totals)
+            # What was read for lost charges is not known, so all of it counts as class 2.
+            before = self._spent_class_2.get(item.period, NO_TOTALS)
+            self._spent_class_2[item.period] = _joined(before, item.totals)
             self._budgets.setdefault(key, item.budget)
         self.exhaustion = None
         self.accounted = mark_of(counter, b"\xff" * DIGEST_SIZE)

@@ -23,6 +23,7 @@ __all__ = [
     "MARK_BITS",
     "MAX_COUNTER",
     "MAX_MARK",
+    "RESERVED_VERSION",
     "AgreementRef",
     "Entry",
     "EntryKind",
@@ -45,6 +46,8 @@ GENESIS: Final = Digest(bytes(DIGEST_SIZE))
 MAX_COUNTER: Final = 2**30
 MARK_BITS: Final = 32
 MAX_MARK: Final = MAX_COUNTER << MARK_BITS
+RESERVED_VERSION: Final = 2
+"""Version of an entry that reserves a charge; version 1 does not say what the question read. All others are of 1."""
 NOT_PURE: Final = "none"
 """Text of a charge that has no pure epsilon."""
 _EXACT: Final = re.compile(r"\d{1,4000}(?:/[1-9]\d{0,3999})?")
@@ -91,6 +94,8 @@ class LedgerRound:
         charge: Exact cost to one privacy unit.
         unit: Privacy unit, ``household`` or ``person``.
         budget: The agreement's budget of the period, as it stood then.
+        class_2: Whether the question read special category, criminal-offence or immigration columns, which a council
+            may cap apart. An entry of version 1 does not say, and then counts as if it had.
         state: Where the charge stands.
         counter: Entry that reserved it.
     """
@@ -103,12 +108,15 @@ class LedgerRound:
     charge: Charge
     unit: str
     budget: Budget
+    class_2: bool = True
     state: RoundState = RoundState.RESERVED
     counter: int = 0
 
     def body(self) -> dict[str, Json]:
-        """The body of the entry that reserves it, without version and time."""
+        """The body of the entry that reserves it, of version 2, without time."""
         return {
+            "version": RESERVED_VERSION,
+            "class_2": self.class_2,
             "sid": self.sid.hex(),
             "plan_digest": self.plan_digest.hex(),
             "title": self.title,
@@ -178,7 +186,7 @@ def mark_of(counter: int, head: bytes) -> int:
 
 
 def stamped(now: datetime, body: Mapping[str, Json]) -> dict[str, Json]:
-    """A body with its version and time.
+    """A body with its time, and with version 1 unless it says another.
 
     Raises:
         LocalProtocolError: `now` has no time zone, so it does not say which moment it means.
@@ -226,6 +234,12 @@ def read_number(value: Json) -> int:
     return value
 
 
+def _yes_or_no(value: Json) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
 def _exact(value: Json) -> Fraction:
     if not isinstance(value, str) or not _EXACT.fullmatch(value):
         raise ValueError
@@ -267,8 +281,9 @@ def read_lost(body: dict[str, Json]) -> LostCharge:
     return LostCharge(agreement=read_texts(body, "agreement")[0], period=period, totals=totals, budget=budget)
 
 
-def read_round(body: dict[str, Json], counter: int) -> LedgerRound:
+def read_round(body: dict[str, Json], counter: int, *, version: int) -> LedgerRound:
     """The round of a reserving entry, without version and time; empties the body it reads."""
+    class_2 = _yes_or_no(body.pop("class_2")) if version == RESERVED_VERSION else True
     cost, period = _totals(body), _year(body.pop("period"))
     charge = Charge(epsilon=cost.epsilon, rho=cost.rho, draws=cost.draws)
     sid, plan_digest = RoundId(_digest(body.pop("sid"))), _digest(body.pop("plan_digest"))
@@ -284,5 +299,6 @@ def read_round(body: dict[str, Json], counter: int) -> LedgerRound:
         charge=charge,
         unit=unit,
         budget=budget,
+        class_2=class_2,
         counter=counter,
     )

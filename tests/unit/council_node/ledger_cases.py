@@ -42,6 +42,7 @@ def reserve(ledger: Ledger, name: str, *, plan: str | None = None, **changes) ->
         "agreement": AGREEMENT,
         "budget": BUDGET,
         "cap": None,
+        "class_2": False,
         "attempts": 2,
         "now": NOW,
     }

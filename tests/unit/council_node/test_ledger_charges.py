@@ -209,7 +209,8 @@ def test_recovery_releases_only_what_was_never_spent(tmp_path):
 def test_an_entry_says_what_was_charged(ledger):
     body = reserve(ledger, "a", charge=GAUSSIAN).body
     assert body == {
-        "version": 1,
+        "version": 2,
+        "class_2": False,
         "time": "2026-03-01T09:00:00Z",
         "sid": sid_of("a").hex(),
         "plan_digest": digest_of("plan a").hex(),

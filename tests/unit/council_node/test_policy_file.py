@@ -2,8 +2,17 @@ import re
 
 import pytest
 
-from council_node.policy_file import Class2, Policy, policy_template, read_policy, set_paused, write_policy
+from council_node.policy_file import (
+    Class2,
+    ClassRules,
+    Policy,
+    policy_template,
+    read_policy,
+    set_paused,
+    write_policy,
+)
 from federated.errors import FileProblem
+from federated.query import Level
 
 
 def write(tmp_path, text):
@@ -22,16 +31,29 @@ def test_the_template_is_safe_by_default(tmp_path):
 
 
 def test_the_template_can_be_automatic(tmp_path):
-    assert read_policy(write(tmp_path, policy_template(automatic=True))).automatic
+    found = read_policy(write(tmp_path, policy_template(automatic=True)))
+    assert found.automatic
+    assert set(found.red_lines.given()) == {"lawful", "convincing_purpose", "no_threat_to_safety", "proportionate"}
 
 
 def test_the_template_with_every_setting_in_force_is_read(tmp_path):
-    text = re.sub(r"^# (?=[a-z_]+: ?['\[\d]|approvals_needed:|cap:|  )", "", policy_template(), flags=re.MULTILINE)
+    text = re.sub(
+        r"^# (?=[a-z0-9_]+: ?['\[\d]|approvals_needed:|red_lines:|by_class:|(?:class_2_)?cap:|  )",
+        "",
+        policy_template(),
+        flags=re.MULTILINE,
+    )
     found = read_policy(write(tmp_path, text))
     assert found.approvals_needed == ("data protection officer", "information asset owner")
-    assert found.cap.epsilon == "4"
+    assert (found.cap.epsilon, found.class_2_cap.epsilon, found.class_2_max_epsilon_per_query) == ("4", "1", "0.5")
+    assert set(found.red_lines.given()) == {"lawful", "convincing_purpose"}
+    assert (found.automatic_max_epsilon, found.standing_approval_days) == ("0.5", 365)
+    assert found.by_class.of(2) == ClassRules(columns=("reason_loss", "reason_loss_group"), statistics=("households",))
+    assert (found.levels, found.groups) == ((Level.ALL,), ("north-east",))
+    assert (found.prohibited_uses, found.refuse_purposes) == (("funding_decisions",), ("evaluation",))
+    assert found.refuse_recipients == ("commercial",)
     assert (found.min_cohort, found.max_cells, found.max_epsilon_per_query) == (12, 10000, "1")
-    assert (found.refuse_columns, found.refuse_statistics) == (("nationality",), ("sum",))
+    assert (found.refuse_columns, found.refuse_statistics) == (("main_nationality_group",), ("sum",))
 
 
 def test_the_template_shows_every_setting():
@@ -61,6 +83,11 @@ def test_a_template_never_overwrites(tmp_path):
         ("policy: 1\ncap: {epsilon: '1', delta: '1'}\n", "delta between 0 and 1"),
         ("policy: 1\nrefuse_columns: [a, a]\n", "line 2: refuse_columns has an entry twice"),
         ("policy: 1\nclass_2: sometimes\n", "line 2: class_2 must be"),
+        ("policy: 1\nclass_2_max_epsilon_per_query: '0'\n", "class_2_max_epsilon_per_query above 0"),
+        ("policy: 1\nred_lines: {lawful: yes}\n", "line 2: red_lines.lawful must be text"),
+        ("policy: 1\nlevels: [ward]\n", "line 2: levels.0 must be"),
+        ("policy: 1\nprohibited_uses: [league]\n", "line 2: prohibited_uses.0 must be"),
+        ("policy: 1\nby_class: {class_3: {}}\n", "by_class.class_3 is not a field"),
         ("policy: 1\nmax_epsilon: '1'\n", "line 2: max_epsilon is not a field"),
     ],
 )

@@ -75,6 +75,7 @@ def charged(desk, *, charge=None, spent=True):
         agreement=ASKED_UNDER,
         budget=Budget(epsilon=Fraction(4), delta=Fraction(1, 10**6)),
         cap=None,
+        class_2=True,
         attempts=2,
         now=NOW,
     )
