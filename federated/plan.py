@@ -6,7 +6,7 @@ and the roster it pinned itself, and refuses bytes that differ (`protocol.md` 1.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -48,6 +48,7 @@ __all__ = [
     "derive_plan",
     "open_plan",
     "possible_rounds",
+    "read_terms",
 ]
 
 PLAN_TYPE = "application/vnd.federated.plan+json"
@@ -302,7 +303,7 @@ def open_plan(content: bytes, *, agreement: Agreement, roster: Roster, schema: S
         raise PolicyRefusal("plan_mismatch", f"The plan is larger than {MAX_PLAN_BYTES} bytes.")
     try:
         claimed = json.loads(content)
-        terms = _terms(claimed["terms"])
+        terms = read_terms(claimed["terms"])
         mechanism = Mechanism(claimed["mechanism"])
         question = parse_query(canonical_json(claimed["question"]), source="plan")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, LocalProtocolError) as error:
@@ -323,7 +324,13 @@ def _first_difference(claimed: dict[str, object], plan: Plan) -> str:
     return differing[0] if differing else "encoding"
 
 
-def _terms(claimed: dict[str, object]) -> Terms:
+def read_terms(claimed: Mapping[str, object]) -> Terms:
+    """The terms of a plan's canonical JSON.
+
+    Raises:
+        ValueError: They are not in that form (also `KeyError`).
+        QueryError: No plan can have them.
+    """
     return Terms(
         manifest_digest=Digest(bytes.fromhex(str(claimed["manifest_digest"]))),
         not_before=parse_time(str(claimed["not_before"])),

@@ -1,0 +1,96 @@
+"""`council-node check` and `dry-run`: what to mend before taking part, and what a question would do here."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from council_node.commands.options import DEFAULT, AsJson, Node
+from council_node.dry_run import DryRun, Leaving, dry_run
+from council_node.dry_run_question import find_question
+from council_node.dry_run_words import dry_run_json, dry_run_lines, own_figure_lines
+from council_node.settings import read_settings
+from federated.commands.questions import print_release
+from federated.errors import FileProblem
+from federated.shell import errors, now_utc, output
+
+__all__ = ["register"]
+
+ENDED_BY_SIGNAL: Final = 128
+"""What a shell adds to the number of the signal that ended a program."""
+
+
+def rehearse(
+    question: Annotated[str, typer.Argument(help="A question file, or the digest of a question that waits here.")],
+    settings: Node = DEFAULT,
+    manifest: Annotated[
+        Path | None, typer.Option("--manifest", "-m", help="The manifest that explains the question file.")
+    ] = None,
+    agreement: Annotated[
+        str | None, typer.Option("--agreement", help="Id of the agreement, when several were accepted.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write each message that would leave into this folder.")
+    ] = None,
+    *,
+    practice: Annotated[
+        bool, typer.Option("--practice", help="Use made-up records, and preview the answer to them.")
+    ] = False,
+    show_own_figure: Annotated[
+        bool, typer.Option("--show-own-figure", help="Show this council's exact figures, on this screen only.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a question through this node, and see exactly what would leave. Sends nothing, charges nothing.
+
+    Example: council-node dry-run question.yaml --practice
+    """
+    # Told to stop, it still clears away what it made.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(ENDED_BY_SIGNAL + number))
+    node = read_settings(settings)
+    asked = find_question(question, node, manifest=manifest, agreement=agreement)
+    with errors.status("Rehearsing") as progress:
+        found = dry_run(node, asked, practice=practice, clock=now_utc, rng=os.urandom, tell=progress.update)
+    if as_json:
+        output.print_json(json.dumps(dry_run_json(found)))
+    else:
+        _print(found, show_own_figure=show_own_figure)
+    if out is not None:
+        _write(found.leaving, out, quiet=as_json)
+    if found.refusal is not None:
+        raise typer.Exit(found.refusal.exit_status)
+
+
+def _print(found: DryRun, *, show_own_figure: bool) -> None:
+    for line in dry_run_lines(found):
+        output.print(line, markup=False)
+    if found.release is not None:
+        output.print("\n7. The answer to the made-up records, as everybody would get it")
+        print_release(found.release)
+    if show_own_figure and found.own is not None and found.plan is not None:
+        output.print("")
+        for line in own_figure_lines(found.plan, found.own.vector):
+            output.print(line, markup=False)
+
+
+def _write(leaving: tuple[Leaving, ...], folder: Path, *, quiet: bool) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, item in enumerate(leaving, start=1):
+            path = folder / f"{number}-{item.kind.name.lower().replace('_', '-')}.bin"
+            path.write_bytes(item.content)
+            if not quiet:
+                output.print(f"Wrote {path}", markup=False)
+    except OSError as error:
+        raise FileProblem(
+            f"{folder}: the messages cannot be written there ({error.strerror}).", remedy="Name another folder."
+        ) from error
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("dry-run")(rehearse)

@@ -1,0 +1,141 @@
+"""A whole round in memory around one council: its node, a few partners that are nodes too, and the real aggregator.
+
+The councils answer the very requests that a coordinator sends, through `CouncilNode.answer`; nothing here computes,
+adds noise or masks. What each council answers is shown to a recorder before it goes any further.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from federated.errors import RoundAborted
+from federated.plan import Plan
+from federated.roster import Roster
+from protocols.encoding import canonical_json
+from protocols.identifiers import CouncilId, RandomSource, RoundId
+from protocols.secagg import Aggregator, RoundContext, SecureSum, round_id
+from protocols.secagg.context import NONCE_SIZE
+from protocols.wire.link_message import NO_REFERENCE, Kind, LinkMessage
+
+__all__ = ["PracticeRound", "Record"]
+
+Answer: TypeAlias = Callable[[bytes], bytes]
+"""A council's node."""
+Record: TypeAlias = Callable[[CouncilId, LinkMessage], None]
+"""Shown every reply of a council."""
+
+ATTEMPT: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PracticeRound:
+    """One question put to a few councils in this process.
+
+    Attributes:
+        plan: The question's plan.
+        roster: The list of councils it names.
+        nodes: The councils that take part.
+        record: Shown every reply.
+        sid: The round.
+    """
+
+    plan: Plan
+    roster: Roster
+    nodes: Mapping[CouncilId, Answer] = field(repr=False)
+    record: Record = field(repr=False)
+    nonce: bytes
+
+    @classmethod
+    def new(
+        cls, plan: Plan, roster: Roster, nodes: Mapping[CouncilId, Answer], *, record: Record, rng: RandomSource
+    ) -> "PracticeRound":
+        """A round under a fresh nonce."""
+        return cls(plan=plan, roster=roster, nodes=nodes, record=record, nonce=rng(NONCE_SIZE))
+
+    @property
+    def sid(self) -> RoundId:
+        """The round's identifier."""
+        return round_id(
+            plan_digest=self.plan.digest,
+            roster_digest=self.plan.roster_digest,
+            coordinator_id=self.roster.coordinator_id,
+            attempt=ATTEMPT,
+            nonce=self.nonce,
+        )
+
+    @property
+    def context(self) -> RoundContext:
+        """What every party of the round agrees on."""
+        councils = self.roster.councils
+        return RoundContext(
+            sid=self.sid,
+            plan_digest=self.plan.digest,
+            eligible=self.plan.eligible,
+            identities={council: councils[council].public_key for council in self.plan.eligible},
+            rules=self.plan.rules,
+            ring=self.plan.ring,
+            cells=self.plan.cells,
+        )
+
+    def bring_roster(self, envelope: bytes) -> None:
+        """Give every council the list of councils, as a coordinator does when they connect."""
+        for council in self.nodes:
+            self._ask(council, Kind.ROSTER, NO_REFERENCE, envelope)
+
+    def propose(self, papers: bytes, councils: Iterable[CouncilId]) -> None:
+        """Put the question to councils; what they decide is for the recorder."""
+        for council in councils:
+            self._ask(council, Kind.PROPOSAL, self.plan.digest, papers)
+
+    def run(self) -> Aggregator:
+        """Run every stage but the last: the sum stays closed until somebody finishes the aggregator.
+
+        Raises:
+            RoundAborted: A council refused or complained; from what it said.
+        """
+        aggregator = Aggregator(self.context)
+        self._stage(Kind.INVITE, dict.fromkeys(self.nodes, self._invitation()), aggregator.receive_advert)
+        self._stage(Kind.ADVERTS, aggregator.close_adverts(), aggregator.receive_key_shares)
+        self._stage(Kind.SHARES, aggregator.close_key_shares(), aggregator.receive_masked_input)
+        self._stage(Kind.SURVIVORS, aggregator.close_masked_inputs(), aggregator.receive_confirmation)
+        self._stage(Kind.STATEMENTS, aggregator.close_confirmations(), aggregator.receive_unmask)
+        return aggregator
+
+    def finish(self, aggregator: Aggregator) -> SecureSum:
+        """Open the sum. Only where every record is made up: of real records no figure is ever made without a charge."""
+        return aggregator.finish()
+
+    def end(self, council: CouncilId, kind: Kind, payload: bytes = b"") -> None:
+        """Bring a council the release, or tell it that there is none."""
+        self._ask(council, kind, self.sid, payload)
+
+    def _invitation(self) -> bytes:
+        return canonical_json(
+            {
+                "version": 1,
+                "coordinator_id": self.roster.coordinator_id,
+                "roster_epoch": self.roster.epoch,
+                "plan_digest": self.plan.digest.hex(),
+                "attempt": ATTEMPT,
+                "nonce": self.nonce.hex(),
+            }
+        )
+
+    def _stage(
+        self, kind: Kind, requests: Mapping[CouncilId, bytes], receive: Callable[[CouncilId, bytes], None]
+    ) -> None:
+        for council in requests:
+            receive(council, self._ask(council, kind, self.sid, requests[council]))
+
+    def _ask(self, council: CouncilId, kind: Kind, reference: bytes, payload: bytes) -> bytes:
+        request = LinkMessage(kind=kind, reference=reference, payload=payload)
+        reply = LinkMessage.decode(self.nodes[council](request.encode()))
+        request.check_reply(reply)
+        self.record(council, reply)
+        match reply.kind:
+            case Kind.REFUSAL | Kind.COMPLAINT | Kind.FAULT:
+                raise RoundAborted(
+                    f"The rehearsal ended at {kind.name.lower()}: council {council} answered {reply.kind.name.lower()}."
+                )
+            case _:
+                return reply.payload
