@@ -39,6 +39,10 @@ class Select:
         """Each different row once."""
         return self._step(tuple(col(name) for name in self.columns), "GROUP BY ALL")
 
+    def limit(self, rows: int) -> Self:
+        """At most so many of the rows."""
+        return self._step(tuple(col(name) for name in self.columns), f"LIMIT {rows:d}")
+
     def group_by(self, keys: tuple[Expression, ...], *aggregates: Expression) -> Self:
         """One row for each different set of keys."""
         places = ", ".join(str(place) for place in range(1, len(keys) + 1))

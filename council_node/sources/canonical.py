@@ -14,7 +14,7 @@ from duckdb import Expression, coalesce, col, fn, lit, when
 from council_node.mapping import ColumnMapping, DateOrder
 from federated.schema import NOT_KNOWN, Column, ColumnType, Dataset
 
-__all__ = ["CanonicalColumn", "agreeing", "canonical_column", "objects", "pseudonym", "text_of"]
+__all__ = ["CanonicalColumn", "agreeing", "canonical_column", "known_wordings", "objects", "pseudonym", "text_of"]
 
 SERIAL_DAY_ZERO: Final = date(1899, 12, 30)
 SERIALS: Final = (10_000, 80_000)
@@ -119,11 +119,16 @@ def _wordings(column: Column, mapped: ColumnMapping, dataset: Dataset) -> dict[s
     if column.derived_from is not None:
         source = dataset.column(column.derived_from)
         return {text: column.derivation[code] for text, code in _wordings(source, mapped, dataset).items()}
+    return known_wordings(column) | {_lower(wording): code for wording, code in mapped.codes.items()}
+
+
+def known_wordings(column: Column) -> dict[str, str]:
+    """The wordings in lower case that a category is read from without a mapping's help, with the code each means."""
     known = {_lower(code.label): code.code for code in column.codes}
     known |= {_lower(code.code): code.code for code in column.codes}
     if set(column.code_list) == {"yes", "no", NOT_KNOWN}:
         known |= _YES_NO
-    return known | {_lower(wording): code for wording, code in mapped.codes.items()}
+    return known
 
 
 def _lower(text: str) -> str:
