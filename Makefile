@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup setup-web setup-system demo test test-long check fix lock proto vectors docs bench clean
+.PHONY: help setup setup-web setup-system demo test test-long check fix lock images proto vectors docs bench clean
 
 help: ## Show what can be run
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -68,8 +68,16 @@ fix: setup ## Format and apply safe lint fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: setup ## Resolve requirements/all.txt afresh from pyproject.toml
-	$(BIN)/uv pip compile --quiet --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/all.txt
+LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+lock: setup ## Resolve requirements/*.txt afresh from pyproject.toml; each party's are a part of all.txt
+	$(LOCK) --all-extras pyproject.toml -o requirements/all.txt
+	$(LOCK) --extra node --extra postgresql -c requirements/all.txt pyproject.toml -o requirements/node.txt
+	$(LOCK) --extra coordinator -c requirements/all.txt pyproject.toml -o requirements/coordinator.txt
+	$(LOCK) requirements/installer.in -o requirements/installer.txt
+
+images: setup setup-system ## Build both images, their lists of parts and checksums into dist/ (as root)
+	$(BIN)/python -m docker.build_images all
 
 proto: setup ## Regenerate the protobuf code from protocols/proto
 	$(BIN)/python -m grpc_tools.protoc -I protocols/wire=protocols/proto/federated/v1 --python_out=. --pyi_out=. --grpc_python_out=. protocols/proto/federated/v1/*.proto

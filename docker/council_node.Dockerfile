@@ -1,0 +1,37 @@
+# The image of one council's node.
+#
+#   base ──▶ packages   the packages of requirements/node.txt by their hashes, and ours, in /opt/council-node
+#        └─▶ root       the base without shells, package tools and set-user-id programs
+#                └────▶ the image: root + /opt/council-node, one unprivileged user, no port
+#
+# Nothing is fetched here: `make images` puts the wheels into build/wheels/node first. The base is any Debian 12 that
+# holds python3; name one that you trust by its digest.
+ARG BASE=council-federation-base
+
+FROM ${BASE} AS packages
+COPY build/wheels/node /wheels
+COPY requirements/node.txt /requirements.txt
+# pip runs from its own wheel, so that no installer gets into the image. Compiled files are checked by what they were
+# compiled from, not by its date: dates differ between builds, and a read-only root cannot hold newer ones.
+RUN python3 -m venv --without-pip /opt/council-node && \
+    cd /wheels && pip="python3 $(echo pip-*.whl)/pip --python /opt/council-node/bin/python --no-input" && \
+    PYTHONDONTWRITEBYTECODE=1 $pip install --no-index --find-links . --require-hashes --no-compile --quiet -r /requirements.txt && \
+    PYTHONDONTWRITEBYTECODE=1 $pip install --no-index --no-deps --no-compile --quiet council_federation-*.whl && \
+    /opt/council-node/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/council-node/lib
+# The coordinator's program has no business here.
+RUN cd /opt/council-node && rm -r lib/python3.11/site-packages/coordinator bin/coordinator bin/[Aa]ctivate*
+
+FROM ${BASE} AS root
+COPY docker/trim_root.py /trim_root.py
+RUN mkdir /trimmed && cp -a --one-file-system /bin /etc /lib* /sbin /usr /var /trimmed/ && \
+    python3 /trim_root.py /trimmed node 10001
+
+FROM scratch
+COPY --from=root /trimmed /
+COPY --from=packages /opt/council-node /opt/council-node
+ENV PATH=/opt/council-node/bin:/usr/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/nonexistent
+USER 10001:10001
+WORKDIR /node
+ENTRYPOINT ["council-node"]
+CMD ["run"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["council-node", "health"]
