@@ -198,6 +198,7 @@ class _Rehearsal:
             plan=None, agreement=self.papers.agreement.id, practice=self.practice, notes=tuple(self._notes())
         )
         try:
+            self.papers.roster.check_in_force(self.now)
             plan, manifest = self._planned(station, rng)
             found = replace(found, plan=plan)
             nodes = {self.me: CouncilNode(station).answer}
@@ -329,7 +330,14 @@ class _Rehearsal:
             raise PolicyRefusal("not_approved", "This council's node would not consider the question.")
         if decision.verdict is Verdict.PENDING:
             for role in policy.approvals_needed or ("rehearsal",):
-                decisions.approve(plan.digest, by="the rehearsal", role=role, reason=REHEARSED, now=station.now())
+                decisions.approve(
+                    plan.digest,
+                    by="the rehearsal",
+                    role=role,
+                    reason=REHEARSED,
+                    answers=dict.fromkeys(red_lines_to_answer(decision), True),
+                    now=station.now(),
+                )
         return decision
 
     def _release(self, plan: Plan, practice_round: PracticeRound, total: SecureSum, station: Station) -> Release:

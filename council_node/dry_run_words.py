@@ -97,7 +97,8 @@ def _leaving(found: DryRun) -> Iterator[str]:
         yield f"   - {_name(item.kind)}, {len(item.content):,} bytes: {MEANINGS.get(item.kind, 'see docs/protocol.md')}"
         yield f"     begins {_first(item)}"
     if found.plan is not None and found.councils < len(found.plan.eligible):
-        yield f"   In a round of all {len(found.plan.eligible)} councils, key shares and unmask are longer in proportion."
+        asked = len(found.plan.eligible)
+        yield f"   In a round of all {asked} councils, key shares and unmask are longer in proportion."
 
 
 def _name(kind: Kind) -> str:
