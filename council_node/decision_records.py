@@ -1,9 +1,10 @@
 """One act on a proposed question, as it is stored here and as it is signed and sent."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from federated.errors import FileProblem
 from protocols.encoding import Json, canonical_json
@@ -11,7 +12,9 @@ from protocols.identifiers import CouncilId, Digest
 
 __all__ = ["Act", "Decision", "Verdict", "read_decision"]
 
+_VERSION: Final = 2
 _TEXTS: Final = ("title", "rule", "reason", "extract_date", "decided_at", "by", "role", "note", "checks")
+_TEXTS_OF_2: Final = ("forum", "basis", "repeat")
 
 
 class Verdict(StrEnum):
@@ -49,7 +52,13 @@ class Decision:
         note: What they wrote. Stays here when they approved.
         checks: Rule by which the checks last refused, or empty.
         automatic: Whether the checks alone may approve.
+        red_lines: Where each red line stands by computation, by name; empty in a record of version 1.
+        answers: What was said to red lines: by the person whose act this is, or by the policy where nobody decided.
+        forum: A forum's decision that the person relied on, in their words.
+        basis: On what an approval rests that no person gave; empty where a person did.
+        repeat: What a repeat of this question has in common with it, as hexadecimal digits.
         envelope: The signed decision, ready to send.
+        record: The same with names, answers and forum, signed to be kept here.
     """
 
     plan_digest: Digest
@@ -65,7 +74,13 @@ class Decision:
     note: str = ""
     checks: str = ""
     automatic: bool = False
+    red_lines: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
+    forum: str = ""
+    basis: str = ""
+    repeat: str = ""
     envelope: bytes = b""
+    record: bytes = b""
 
     def statement(self, council: CouncilId) -> dict[str, Json]:
         """What is signed and sent."""
@@ -80,30 +95,50 @@ class Decision:
             "decided_at": self.decided_at,
         }
 
-    def encode(self) -> bytes:
-        """As it is stored."""
-        fields: dict[str, Json] = {name: getattr(self, name) for name in _TEXTS}
-        return canonical_json(
-            {
-                "version": 1,
-                **fields,
-                "plan_digest": self.plan_digest.hex(),
-                "verdict": self.verdict.value,
-                "act": self.act.value,
-                "automatic": self.automatic,
-                "envelope": self.envelope.decode("ascii"),
+    def full_statement(self, council: CouncilId) -> dict[str, Json]:
+        """What is signed and kept here: the decision with who took it and on what."""
+        return {
+            **self.statement(council),
+            "act": self.act.value,
+            "by": self.by,
+            "role": self.role,
+            "note": self.note,
+            "forum": self.forum,
+            "basis": self.basis,
+            "red_lines": dict(self.red_lines),
+            "answers": dict(self.answers),
+        }
+
+    def encode(self, version: int = _VERSION) -> bytes:
+        """As it is stored; version 1 has no red lines, answers, forum, basis and record."""
+        body: dict[str, Json] = {name: getattr(self, name) for name in _TEXTS}
+        body |= {
+            "version": version,
+            "plan_digest": self.plan_digest.hex(),
+            "verdict": self.verdict.value,
+            "act": self.act.value,
+            "automatic": self.automatic,
+            "envelope": self.envelope.decode("ascii"),
+        }
+        if version == _VERSION:
+            body |= {name: getattr(self, name) for name in _TEXTS_OF_2}
+            body |= {
+                "red_lines": dict(self.red_lines),
+                "answers": dict(self.answers),
+                "record": self.record.decode("ascii"),
             }
-        )
+        return canonical_json(body)
 
 
 def read_decision(content: bytes) -> Decision:
     """Read a stored decision.
 
     Raises:
-        FileProblem: Not a decision of version 1.
+        FileProblem: Not a decision of version 1 or 2.
     """
     try:
         body = json.loads(content)
+        version = body["version"]
         decision = Decision(
             plan_digest=Digest(bytes.fromhex(body["plan_digest"])),
             verdict=Verdict(body["verdict"]),
@@ -111,8 +146,9 @@ def read_decision(content: bytes) -> Decision:
             automatic=body["automatic"] is True,
             envelope=body["envelope"].encode("ascii"),
             **{name: str(body[name]) for name in _TEXTS},
+            **(_added(body) if version == _VERSION else {}),
         )
-        readable = body["version"] == 1 and decision.encode() == content
+        readable = version in {1, _VERSION} and decision.encode(version) == content
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable() from error
     if not readable:
@@ -120,7 +156,17 @@ def read_decision(content: bytes) -> Decision:
     return decision
 
 
+def _added(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What version 2 added."""
+    return {
+        **{name: str(body[name]) for name in _TEXTS_OF_2},
+        "red_lines": {str(name): str(value) for name, value in body["red_lines"].items()},
+        "answers": {str(name): str(value) for name, value in body["answers"].items()},
+        "record": body["record"].encode("ascii"),
+    }
+
+
 def _unreadable() -> FileProblem:
     return FileProblem(
-        "The node store holds a decision that is not of version 1.", remedy="Restore the store from a backup."
+        "The node store holds a decision that is not of version 1 or 2.", remedy="Restore the store from a backup."
     )

@@ -6,28 +6,63 @@ path without the wait. Every act stays in the store with who did it and why (req
 only the decision, its rule and its reason are sent. No decision looks at a case value.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import date, datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import Final, TypeAlias
 
 from council_node.decision_records import Act, Decision, Verdict, read_decision
 from council_node.node_store import DocumentKind, NodeStore, StoreConflict
 from federated.errors import FileProblem, PolicyRefusal
 from federated.keys import SigningKey
+from federated.manifest import RED_LINES
+from federated.red_lines import Standing
 from federated.signing import sign_statement
-from federated.timestamps import time_text
+from federated.timestamps import parse_time, time_text
 from protocols.identifiers import CouncilId, Digest
 
-__all__ = ["Act", "Decision", "Decisions", "Verdict"]
+__all__ = ["Act", "Considered", "Decision", "Decisions", "Verdict", "red_lines_to_answer"]
 
 STATEMENT_KIND: Final = "decision"
+RECORD_KIND: Final = "decision-record"
+"""Kind of the statement that is kept here: it names people, and is never sent."""
 DECLINED: Final = "declined"
 WITHDRAWN: Final = "withdrawn"
 NOT_APPROVED: Final = "not_approved"
 
 Acts: TypeAlias = Sequence[tuple[Act, str, str]]
 """(act, role, note) of each act, oldest first."""
+_RED_LINES: Final = frozenset(name for name, _ in RED_LINES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """What the node found out about a proposed question.
+
+    Attributes:
+        title: Title of the question.
+        refusal: What the checks of step 3 said; None when every one passed.
+        persons_reasons: Why a person must decide (`council_node.policy.persons_reasons`); empty for automatic.
+        red_lines: Where each red line stands, by name.
+        answers: The policy's written answers to red lines that are judgements.
+        basis: On what an approval without a person rests.
+        repeat: What a repeat of the question has in common with it.
+        extract_date: Date of the extract, if there is one.
+    """
+
+    title: str
+    refusal: PolicyRefusal | None
+    persons_reasons: Sequence[str]
+    red_lines: Mapping[str, str]
+    answers: Mapping[str, str] = field(default_factory=dict)
+    basis: str = ""
+    repeat: str = ""
+    extract_date: date | None
+
+    @property
+    def automatic(self) -> bool:
+        """Whether no person has to decide."""
+        return not self.persons_reasons
 
 
 class Decisions:
@@ -48,52 +83,60 @@ class Decisions:
 
     # What the node does
 
-    def consider(
-        self,
-        plan_digest: Digest,
-        *,
-        title: str,
-        refusal: PolicyRefusal | None,
-        persons_reasons: Sequence[str],
-        extract_date: date | None,
-        now: datetime,
-    ) -> Decision:
+    def consider(self, plan_digest: Digest, found: Considered, now: datetime) -> Decision:
         """Answer a proposal, first or repeated. The same state of affairs gives the very same signed bytes.
 
         Args:
             plan_digest: The plan.
-            title: Title of its question.
-            refusal: What the checks of step 3 said just now; None when every one passed.
-            persons_reasons: Why a person must decide (`council_node.policy.persons_reasons`); empty for automatic.
-            extract_date: Date of the extract, if there is one.
+            found: What the checks of step 3 said just now.
             now: Time, UTC.
         """
+        refusal = found.refusal
         checks = "" if refusal is None else refusal.rule
         said = "" if refusal is None else f"{refusal} {refusal.remedy}".strip()
-        dated = "" if extract_date is None else extract_date.isoformat()
 
         def decide(history: tuple[Decision, ...]) -> Decision:
-            verdict, rule, reason = self._outcome(_acts(history), checks, said, automatic=not persons_reasons)
+            verdict, rule, reason = self._outcome(_acts(history), checks, said, automatic=found.automatic)
             if verdict is Verdict.PENDING:
-                reason = f"{reason} Why a person: {'; '.join(persons_reasons)}."
-            if history:
-                last = history[-1]
-                if (last.verdict, last.rule, last.reason, last.extract_date) == (verdict, rule, reason, dated):
-                    return last
-            return Decision(
+                reason = f"{reason} Why a person: {'; '.join(found.persons_reasons)}."
+            by_itself = verdict is Verdict.APPROVED and found.automatic and not _approvers(history)
+            decision = Decision(
                 plan_digest=plan_digest,
-                title=title,
+                title=found.title,
                 verdict=verdict,
                 rule=rule,
                 reason=reason,
-                extract_date=dated,
+                extract_date="" if found.extract_date is None else found.extract_date.isoformat(),
                 decided_at=time_text(now),
                 act=Act.REVIEW,
                 checks=checks,
-                automatic=not persons_reasons,
+                automatic=found.automatic,
+                red_lines=found.red_lines,
+                answers=found.answers if by_itself else {},
+                basis=found.basis if by_itself else "",
+                repeat=found.repeat,
             )
+            return history[-1] if history and _same(history[-1], decision) else decision
 
         return self._settle(plan_digest, decide, now)
+
+    def standing_approval(self, plan_digest: Digest, repeat: str, *, days: int, now: datetime) -> Decision | None:
+        """A person's approval that covers this question as a repeat, if there is one that still stands.
+
+        Args:
+            plan_digest: The question, which does not cover itself.
+            repeat: From `council_node.standing_approvals`.
+            days: How long an approval covers repeats.
+            now: Time, UTC.
+        """
+        for document in self._store.all_latest(DocumentKind.DECISION):
+            latest = read_decision(document.body)
+            if latest.repeat != repeat or latest.verdict is not Verdict.APPROVED or latest.plan_digest == plan_digest:
+                continue
+            given = _approvers(self.history(latest.plan_digest))
+            if given and now - parse_time(given[-1].decided_at) <= timedelta(days=days):
+                return given[-1]
+        return None
 
     def check_approved(self, plan_digest: Digest) -> Decision:
         """The decision that lets a round begin or go on. Run at each invitation, and again before data is read.
@@ -110,22 +153,53 @@ class Decisions:
 
     # What people do
 
-    def approve(self, plan_digest: Digest, *, by: str, role: str, reason: str, now: datetime) -> Decision:
+    def approve(
+        self,
+        plan_digest: Digest,
+        *,
+        by: str,
+        role: str,
+        reason: str,
+        answers: Mapping[str, bool] | None = None,
+        forum: str = "",
+        now: datetime,
+    ) -> Decision:
         """Approve a question, in one role. With several roles needed, it stays pending until each has approved.
 
+        Args:
+            plan_digest: The question.
+            by: Who approves.
+            role: In which role.
+            reason: Why; may be empty.
+            answers: For each red line that was not computed: whether it holds, by the judgement of who approves.
+            forum: A forum's decision that this follows, if any.
+            now: Time, UTC.
+
         Raises:
-            FileProblem: No such proposal, or no name or role was given.
+            FileProblem: No such proposal, no name or role was given, or a red line is unanswered or does not hold.
             PolicyRefusal: The checks refuse it, by their rule: nobody can approve over that.
         """
-        return self._act(Act.APPROVE, plan_digest, by=by, role=role, note=reason, now=now)
+        act = _PersonsAct(act=Act.APPROVE, by=by, role=role, note=reason, answers=answers or {}, forum=forum)
+        return self._act(act, plan_digest, now)
 
-    def refuse(self, plan_digest: Digest, *, by: str, role: str, reason: str, now: datetime) -> Decision:
+    def refuse(
+        self,
+        plan_digest: Digest,
+        *,
+        by: str,
+        role: str,
+        reason: str,
+        answers: Mapping[str, bool] | None = None,
+        forum: str = "",
+        now: datetime,
+    ) -> Decision:
         """Refuse a question; the reason is sent to whoever asked. It can be approved later on.
 
         Raises:
             FileProblem: No such proposal, no reason, name or role was given, or it is approved: withdraw it.
         """
-        return self._act(Act.REFUSE, plan_digest, by=by, role=role, note=reason, now=now)
+        act = _PersonsAct(act=Act.REFUSE, by=by, role=role, note=reason, answers=answers or {}, forum=forum)
+        return self._act(act, plan_digest, now)
 
     def withdraw(self, plan_digest: Digest, *, by: str, role: str, reason: str, now: datetime) -> Decision:
         """Take an approval back. It holds for every round whose charge is not yet spent.
@@ -133,7 +207,7 @@ class Decisions:
         Raises:
             FileProblem: No such proposal, no reason, name or role was given, or it is not approved.
         """
-        return self._act(Act.WITHDRAW, plan_digest, by=by, role=role, note=reason, now=now)
+        return self._act(_PersonsAct(act=Act.WITHDRAW, by=by, role=role, note=reason), plan_digest, now)
 
     # Reading
 
@@ -154,15 +228,13 @@ class Decisions:
 
     # Inside
 
-    def _act(self, act: Act, plan_digest: Digest, *, by: str, role: str, note: str, now: datetime) -> Decision:
-        for option, text in {"by": by, "role": role, "reason": note}.items():
-            if not text.strip() and not (option == "reason" and act is Act.APPROVE):
-                raise FileProblem(f"The decision does not say its --{option}.", remedy=f"Add --{option}.")
+    def _act(self, done: "_PersonsAct", plan_digest: Digest, now: datetime) -> Decision:
+        done.check_complete()
 
         def decide(history: tuple[Decision, ...]) -> Decision:
             reviewed = _last_review(history, plan_digest)
-            _check_possible(act, reviewed, history[-1].verdict)
-            acts = (*_acts(history), (act, role, note))
+            _check_possible(done, reviewed, history[-1].verdict)
+            acts = (*_acts(history), (done.act, done.role, done.note))
             verdict, rule, reason = self._outcome(acts, reviewed.checks, reviewed.reason, automatic=reviewed.automatic)
             return replace(
                 reviewed,
@@ -170,10 +242,13 @@ class Decisions:
                 rule=rule,
                 reason=reason,
                 decided_at=time_text(now),
-                act=act,
-                by=by,
-                role=role,
-                note=note,
+                act=done.act,
+                by=done.by,
+                role=done.role,
+                note=done.note,
+                answers={name: "yes" if holds else "no" for name, holds in done.answers.items()},
+                forum=done.forum,
+                basis="",
             )
 
         return self._settle(plan_digest, decide, now)
@@ -212,8 +287,11 @@ class Decisions:
             decision = decide(history)
             if decision in history:
                 return decision
-            signed = sign_statement(STATEMENT_KIND, decision.statement(self._council), self._key)
-            decision = replace(decision, envelope=signed)
+            decision = replace(
+                decision,
+                envelope=sign_statement(STATEMENT_KIND, decision.statement(self._council), self._key),
+                record=sign_statement(RECORD_KIND, decision.full_statement(self._council), self._key),
+            )
             try:
                 self._store.put(DocumentKind.DECISION, plan_digest.hex(), decision.encode(), now, after=len(history))
             except StoreConflict:
@@ -221,8 +299,56 @@ class Decisions:
             return decision
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PersonsAct:
+    """What somebody did, as they gave it."""
+
+    act: Act
+    by: str
+    role: str
+    note: str
+    answers: Mapping[str, bool] = field(default_factory=dict)
+    forum: str = ""
+
+    def check_complete(self) -> None:
+        for option, text in {"by": self.by, "role": self.role, "reason": self.note}.items():
+            if not text.strip() and not (option == "reason" and self.act is Act.APPROVE):
+                raise FileProblem(f"The decision does not say its --{option}.", remedy=f"Add --{option}.")
+        unknown = sorted(set(self.answers) - _RED_LINES)
+        if unknown:
+            raise FileProblem(
+                f"There is no red line '{unknown[0]}'.", remedy=f"The seven are: {', '.join(sorted(_RED_LINES))}."
+            )
+
+
+def red_lines_to_answer(reviewed: Decision) -> tuple[str, ...]:
+    """Red lines that whoever approves must answer; all seven where the record is too old to say."""
+    if not reviewed.red_lines:
+        return tuple(name for name, _ in RED_LINES)
+    return tuple(name for name, _ in RED_LINES if reviewed.red_lines.get(name) != Standing.HOLDS)
+
+
 def _acts(history: Sequence[Decision]) -> Acts:
     return [(item.act, item.role, item.note) for item in history]
+
+
+def _approvers(history: Sequence[Decision]) -> tuple[Decision, ...]:
+    """The approvals by people that count today: those since the last refusal or withdrawal."""
+    counted: tuple[Decision, ...] = ()
+    for item in history:
+        if item.act is Act.APPROVE:
+            counted = (*counted, item)
+        elif item.act is not Act.REVIEW:
+            counted = ()
+    return counted
+
+
+def _same(last: Decision, now: Decision) -> bool:
+    """Whether another review would say nothing new."""
+    return all(
+        getattr(last, name) == getattr(now, name)
+        for name in ("verdict", "rule", "reason", "extract_date", "automatic", "red_lines", "repeat")
+    )
 
 
 def _last_review(history: Sequence[Decision], plan_digest: Digest) -> Decision:
@@ -235,13 +361,31 @@ def _last_review(history: Sequence[Decision], plan_digest: Digest) -> Decision:
     )
 
 
-def _check_possible(act: Act, reviewed: Decision, standing: Verdict) -> None:
-    if act is Act.APPROVE and reviewed.checks:
-        raise PolicyRefusal(reviewed.checks, reviewed.reason, remedy="Nobody can approve over a failed check.")
-    if act is Act.REFUSE and standing is Verdict.APPROVED:
+def _check_possible(done: _PersonsAct, reviewed: Decision, standing: Verdict) -> None:
+    if done.act is Act.APPROVE:
+        if reviewed.checks:
+            raise PolicyRefusal(reviewed.checks, reviewed.reason, remedy="Nobody can approve over a failed check.")
+        _check_answers(done, reviewed)
+    if done.act is Act.REFUSE and standing is Verdict.APPROVED:
         raise FileProblem("This question is approved.", remedy="Use `council-node withdraw` to take that back.")
-    if act is Act.WITHDRAW and standing is not Verdict.APPROVED:
+    if done.act is Act.WITHDRAW and standing is not Verdict.APPROVED:
         raise FileProblem("This question is not approved.", remedy="Use `council-node refuse` to refuse it.")
+
+
+def _check_answers(done: _PersonsAct, reviewed: Decision) -> None:
+    """Each red line that is a judgement is answered by whoever approves, and by yes (requirement R65)."""
+    crossed = sorted(name for name, holds in done.answers.items() if not holds)
+    if crossed:
+        raise FileProblem(
+            f"You answered no to the red line '{crossed[0]}', and nobody can approve over a red line.",
+            remedy="Use `council-node refuse`, with the same answers.",
+        )
+    missing = [name for name in red_lines_to_answer(reviewed) if name not in done.answers]
+    if missing:
+        raise FileProblem(
+            f"{len(missing)} red line(s) are not answered: {', '.join(missing)}.",
+            remedy=f"Read them with `council-node question`, then add --answer {missing[0]}=yes, one for each.",
+        )
 
 
 def _role(text: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from council_node.decisions import Decision, Decisions, Verdict
+from council_node.decisions import Decision, Decisions, Verdict, red_lines_to_answer
 from council_node.dry_run_question import Asked
 from council_node.local_statistic import LocalStatistic
 from council_node.node import CouncilNode

@@ -5,7 +5,7 @@ from the date of its extract. None of them sees a case: taking part never depend
 absence would itself be a figure without noise (`protocol.md` 1.3).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fractions import Fraction
@@ -19,6 +19,7 @@ from federated.manifest import Manifest, check_columns, check_manifest
 from federated.plan import Plan
 from federated.query import Level
 from federated.rationals import rational_text
+from federated.red_lines import RedLine, asked, crossed, red_lines
 from federated.schema import Dataset, Schema
 from protocols.identifiers import CouncilId, Digest
 from protocols.secagg import CohortRuleBroken
@@ -45,6 +46,7 @@ class Facts:
         classes: Sensitivity class of each column read; one that is not here counts as class 2.
         statistics: Statistics asked for.
         levels: Geographies that its tables are broken down to.
+        red_lines: The seven, as far as they can be computed.
         max_cells: Most cells that one household may count in, over the tables.
         cells: Length of the vector.
         epsilon: Privacy cost asked for.
@@ -69,6 +71,7 @@ class Facts:
     classes: Mapping[str, int]
     statistics: frozenset[str]
     levels: frozenset[Level]
+    red_lines: tuple[RedLine, ...]
     max_cells: int
     cells: int
     epsilon: Fraction
@@ -88,6 +91,7 @@ def facts_of(
     plan: Plan,
     manifest: Manifest,
     *,
+    agreement: Agreement,
     council: CouncilId,
     schema: Schema,
     missing: frozenset[str],
@@ -98,6 +102,7 @@ def facts_of(
     Args:
         plan: From `federated.plan.open_plan`.
         manifest: From `federated.manifest.open_manifest`.
+        agreement: The one that the plan was derived under.
         council: This council.
         schema: The data dictionary.
         missing: Columns of the question that the mapping of its data set lacks.
@@ -121,6 +126,9 @@ def facts_of(
         classes={name: dataset.columns[name].highest_class for name in columns},
         statistics=frozenset(table.statistic for table in question.tables),
         levels=frozenset(table.level for table in question.tables),
+        red_lines=red_lines(question, manifest, agreement=agreement, dataset=dataset)
+        if question.dataset in agreement.datasets
+        else (),
         max_cells=max(table.max_cells for table in question.tables),
         cells=plan.cells,
         epsilon=question.epsilon,
@@ -301,6 +309,16 @@ def check_extract(facts: Facts, _agreement: Agreement, policy: Policy, now: date
         )
 
 
+def check_red_lines(facts: Facts, _agreement: Agreement, _policy: Policy, _now: datetime) -> None:
+    """(10) No red line is crossed, as far as that can be computed; people answer for the rest."""
+    for line in crossed(facts.red_lines):
+        raise PolicyRefusal(
+            "red_line",
+            f"The question is over the red line '{line.name}'. {line.found[0]}",
+            remedy="No council can approve it as it stands.",
+        )
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     check_paused,
     check_agreement,
@@ -312,6 +330,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_class_2,
     check_epsilon,
     check_extract,
+    check_red_lines,
 )
 """Every check of `review`, in order."""
 
@@ -322,7 +341,7 @@ def review(facts: Facts, agreement: Agreement, policy: Policy, now: datetime) ->
     Before it come the signatures, the roster and the plan's own figures (`federated`); after it the budget, which
     the ledger decides as it reserves. The checks here: (0) not paused; (1) the accepted agreement, in force; (2) the
     plan's dates; (3) attempts; (4) the cohort; (5) the purpose; (6) what is read and counted; (7) the most sensitive
-    columns; (8) the cost of one question; (9) coverage and age of the extract.
+    columns; (8) the cost of one question; (9) coverage and age of the extract; (10) red lines.
 
     Raises:
         PolicyRefusal: The first check that fails, by its rule.
@@ -334,14 +353,24 @@ def review(facts: Facts, agreement: Agreement, policy: Policy, now: datetime) ->
 
 def persons_reasons(facts: Facts, policy: Policy) -> tuple[str, ...]:
     """Why a person must decide on a question that passed every check; empty when approval is automatic."""
-    reasons = []
+    return tuple(_persons_reasons(facts, policy))
+
+
+def _persons_reasons(facts: Facts, policy: Policy) -> Iterator[str]:
+    dearest = policy.automatic_max_epsilon
     if not policy.automatic:
-        reasons.append("this council decides on every question")
+        yield "this council decides on every question"
+    elif dearest is not None and facts.epsilon > Fraction(dearest):
+        yield f"it costs more than the epsilon {dearest} that is answered without a person"
     if facts.class_2 and policy.class_2 is Class2.PERSON:
-        reasons.append(f"it reads the most sensitive kind of data: {', '.join(sorted(facts.class_2))}")
+        yield f"it reads the most sensitive kind of data: {', '.join(sorted(facts.class_2))}"
     if facts.manifest.funding_use == "declared":
-        reasons.append("its answer is meant to inform a funding decision")
-    return tuple(reasons)
+        yield "its answer is meant to inform a funding decision"
+    if policy.automatic:
+        written = policy.red_lines.given()
+        for line in asked(facts.red_lines):
+            if line.name not in written:
+                yield f"the policy has no written answer to the red line '{line.name}'"
 
 
 def _own(what: str) -> PolicyRefusal:

@@ -11,19 +11,22 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from council_node.decisions import Decision, Decisions
+from council_node.decisions import Considered, Decision, Decisions
 from council_node.node_store import DocumentKind
-from council_node.policy import facts_of, persons_reasons, review
+from council_node.policy import Facts, facts_of, persons_reasons, review
+from council_node.policy_file import Policy
+from council_node.standing_approvals import repeat_digest
 from council_node.station import Station
 from federated.agreement import Agreement
 from federated.errors import FederatedError, FileProblem, PolicyRefusal, QueryError, SignatureProblem
 from federated.manifest import Manifest, open_manifest
 from federated.plan import MAX_PLAN_BYTES, PLAN_TYPE, Plan, open_plan
+from federated.red_lines import asked
 from federated.roster import Roster
 from federated.signing import open_envelope, sign_statement, unsafe_payload
 from federated.timestamps import time_text
 from protocols.encoding import Json, sha256
-from protocols.identifiers import CouncilId, Digest
+from protocols.identifiers import CouncilId, Digest, RoundId
 from protocols.wire.link_message import Kind, LinkMessage
 
 __all__ = ["Proposals"]
@@ -70,6 +73,7 @@ class Proposals:
         self._station = station
         self._plans: dict[tuple[Digest, Digest, Digest], Plan] = {}
         self._manifests: dict[tuple[Digest, Digest, date], Manifest] = {}
+        self._judged_by: dict[Digest, Policy] = {}
 
     def decide(self, request: LinkMessage) -> LinkMessage:
         """Answer a proposal with a signed decision; asked again, with the decision as it then stands."""
@@ -85,8 +89,13 @@ class Proposals:
         self._keep(digest, request.payload, now)
         return _decision(digest, self._consider(opened, now).envelope)
 
-    def approved(self, digest: Digest, now: datetime) -> Plan:
+    def approved(self, digest: Digest, now: datetime, *, besides: RoundId | None = None) -> Plan:
         """The plan of a proposal that may run now: every check is made again before a round.
+
+        Args:
+            digest: The plan.
+            now: Time, UTC.
+            besides: A round that holds its reservation already.
 
         Raises:
             PolicyRefusal: By the rule of the first check that fails, or `not_approved`.
@@ -99,27 +108,40 @@ class Proposals:
         except FileProblem as problem:
             # What is wrong with the analyst's manifest, or by now with the agreement: a decision, not a fault.
             raise PolicyRefusal(_rule(problem), str(problem), remedy=problem.remedy) from problem
-        self._consider(opened, now)
+        self._consider(opened, now, besides=besides)
         self._decisions().check_approved(digest)
         return opened.plan
 
-    def check_standing(self, plan: Plan, members: Iterable[CouncilId], now: datetime) -> None:
+    def check_standing(self, plan: Plan, sid: RoundId, members: Iterable[CouncilId], now: datetime) -> None:
         """Whether an approval still stands just before its charge is spent: what days or people may have changed.
+
+        Where the policy file is not the one that the question was last judged by, it is judged by the new one, with
+        the new caps: a council that became stricter after the invitation does not answer.
 
         Args:
             plan: The approved plan.
+            sid: The round, whose charge is reserved and is not counted a second time.
             members: The councils of the round.
             now: Time, UTC.
 
         Raises:
-            PolicyRefusal: `plan_expired`, `roster`, `paused`, `withdrawn`, or a rule of the roster or agreement.
+            PolicyRefusal: `plan_expired`, `roster`, `paused`, `withdrawn`, `agreement_not_accepted`, or any rule of
+                the roster, the agreement or the policy.
         """
         if now > plan.terms.not_after:
             raise PolicyRefusal("plan_expired", "The plan expired before its data was read.")
         self._check_members(plan, members, now)
-        self._station.agreement(plan.agreement_id, now).check_in_force(now)
-        if self._station.policy().paused:
+        agreement = self._station.agreement(plan.agreement_id, now)
+        agreement.check_in_force(now)
+        if agreement.digest != plan.agreement_digest:
+            raise PolicyRefusal(
+                "agreement_not_accepted", "This council accepted another version before its data was read."
+            )
+        policy = self._station.policy()
+        if policy.paused:
             raise PolicyRefusal("paused", "This council paused before its data was read.")
+        if self._judged_by.get(plan.digest) != policy:
+            self.approved(plan.digest, now, besides=sid)
         self._decisions().check_approved(plan.digest)
 
     def _check_members(self, plan: Plan, members: Iterable[CouncilId], now: datetime) -> None:
@@ -164,13 +186,14 @@ class Proposals:
             self._manifests[name] = open_manifest(envelope, agreement.analyst_keys, now)
         return self._manifests[name]
 
-    def _consider(self, opened: _Opened, now: datetime) -> Decision:
+    def _consider(self, opened: _Opened, now: datetime, *, besides: RoundId | None = None) -> Decision:
         station, plan = self._station, opened.plan
         missing, extract_date = station.coverage(plan.question)
         policy = station.policy()
         facts = facts_of(
             plan,
             opened.manifest,
+            agreement=opened.agreement,
             council=station.council,
             schema=station.schema,
             missing=missing,
@@ -179,17 +202,48 @@ class Proposals:
         refusal: PolicyRefusal | None = None
         try:
             review(facts, opened.agreement, policy, now)  # (4)
-            station.check_affordable(plan, opened.agreement, now)  # (5)
+            station.check_affordable(plan, opened.agreement, now, besides=besides)  # (5)
         except PolicyRefusal as found:
             refusal = found
-        return self._decisions().consider(  # (6)
-            plan.digest,
-            title=plan.question.title,
+        self._remember(plan.digest, policy)
+        return self._decisions().consider(
+            plan.digest, self._considered(opened, facts, policy, refusal, now), now
+        )  # (6)
+
+    def _considered(
+        self, opened: _Opened, facts: Facts, policy: Policy, refusal: PolicyRefusal | None, now: datetime
+    ) -> Considered:
+        """What decides whether a person has to, and on what an approval without one rests."""
+        question = opened.plan.question
+        reasons = persons_reasons(facts, policy)
+        repeat = repeat_digest(question, opened.manifest, opened.agreement).hex()
+        written = policy.red_lines.given()
+        answers = {line.name: written[line.name] for line in asked(facts.red_lines) if line.name in written}
+        basis = "the policy, which answers by itself"
+        if reasons and policy.standing_approval_days is not None and facts.manifest.funding_use != "declared":
+            earlier = self._decisions().standing_approval(
+                opened.plan.digest, repeat, days=policy.standing_approval_days, now=now
+            )
+            if earlier is not None:
+                reasons, answers = (), dict(earlier.answers)
+                basis = f"the approval of {earlier.plan_digest.hex()} by a person, whose repeat it is"
+        return Considered(
+            title=question.title,
             refusal=refusal,
-            persons_reasons=persons_reasons(facts, policy),
-            extract_date=extract_date,
-            now=now,
+            persons_reasons=reasons,
+            red_lines={line.name: line.standing.value for line in facts.red_lines},
+            answers=answers,
+            basis=basis,
+            repeat=repeat,
+            extract_date=facts.extract_date,
         )
+
+    def _remember(self, digest: Digest, policy: Policy) -> None:
+        """By which policy a question was last judged; one that is forgotten is judged again."""
+        self._judged_by.pop(digest, None)
+        while len(self._judged_by) >= PLANS_KEPT:
+            self._judged_by.pop(next(iter(self._judged_by)))
+        self._judged_by[digest] = policy
 
     def _keep(self, digest: Digest, payload: bytes, now: datetime) -> None:
         store = self._station.store

@@ -193,7 +193,7 @@ class Rounds:
                 return earlier
             active.session.accept_shares(request.payload)
             now = self._station.now()
-            self._proposals.check_standing(active.plan, active.session.cohort.members, now)
+            self._proposals.check_standing(active.plan, active.sid, active.session.cohort.members, now)
             charged = charge(active.approved, self._station.ledger, now)
             return contribute(charged, compute=self._compute, session=active.session, rng=self._station.rng)
 
@@ -298,6 +298,7 @@ class Rounds:
             session.end()
         self._forget(sid)
         keep_deletion_record(self._station, sid, session, self._station.now())
+        self._station.log("deletion_recorded", {"sid": sid.hex()})
 
     def _forget(self, sid: RoundId) -> None:
         self._active.pop(sid, None)

@@ -24,6 +24,10 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
             "A column holds the most sensitive kind of data, and no named person let it be read.",
             "Leave the column out.",
         ),
+        "red_line": (
+            "The question is over one of the seven red lines, as far as a computer can tell.",
+            "Change the question, or the manifest.",
+        ),
         "coverage": ("The council has no such column, or no extract.", "Ask without the column, or ask another group."),
         "extract_age": ("The council's extract is too old.", "Ask again once there is a newer one."),
     },

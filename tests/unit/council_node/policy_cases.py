@@ -98,6 +98,7 @@ def facts(**changes) -> Facts:
     found = facts_of(
         plan(),
         MANIFEST,
+        agreement=AGREEMENT,
         council=ME,
         schema=load_schema(),
         missing=frozenset(),

@@ -5,10 +5,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from council_node.decision_records import Act, Verdict, read_decision
-from council_node.decisions import Decisions
+from council_node.decisions import Considered, Decisions, red_lines_to_answer
 from council_node.node_store import DocumentKind, NodeStore
 from federated.errors import FileProblem, PolicyRefusal
 from federated.keys import make_key, trusted_keys
+from federated.manifest import RED_LINES
 from federated.signing import open_statement
 from protocols.encoding import sha256
 from protocols.identifiers import CouncilId
@@ -33,10 +34,21 @@ def decisions(store):
     return Decisions(store, ME, KEY)
 
 
-def consider(decisions, plan=PLAN, *, refusal=None, why=WHY, extract=date(2026, 2, 1), now=NOW):
-    return decisions.consider(
-        plan, title="A question", refusal=refusal, persons_reasons=why, extract_date=extract, now=now
+HOLDING = {name: "holds" for name, _ in RED_LINES}
+
+
+def consider(
+    decisions, plan=PLAN, *, refusal=None, why=WHY, extract=date(2026, 2, 1), now=NOW, red_lines=HOLDING, **more
+):
+    found = Considered(
+        title="A question",
+        refusal=refusal,
+        persons_reasons=why,
+        red_lines=red_lines,
+        extract_date=extract,
+        **more,
     )
+    return decisions.consider(plan, found, now)
 
 
 def expired():
@@ -233,6 +245,130 @@ def test_stored_decisions_read_back_and_others_are_refused(store, decisions):
     assert read_decision(found.encode()) == found
     assert store.latest(DocumentKind.DECISION, PLAN.hex()).body == found.encode()
     good = json.loads(found.encode())
-    for bad in (b"", b"{}", found.encode() + b" ", json.dumps(good | {"version": 2}).encode()):
-        with pytest.raises(FileProblem, match="not of version 1"):
+    for bad in (b"", b"{}", found.encode() + b" ", json.dumps(good | {"version": 3}).encode()):
+        with pytest.raises(FileProblem, match="not of version 1 or 2"):
             read_decision(bad)
+
+
+# Red lines
+
+ASKED = HOLDING | {"lawful": "ask", "convincing_purpose": "ask"}
+YES = {"lawful": True, "convincing_purpose": True}
+
+
+def recorded(decision):
+    return open_statement("decision-record", decision.record, trusted_keys(KEY.public))
+
+
+@pytest.mark.parametrize("answers", [{}, {"lawful": True}, {"convincing_purpose": True, "secure": True}])
+def test_an_unanswered_red_line_blocks_approval(decisions, answers):
+    consider(decisions, red_lines=ASKED)
+    with pytest.raises(FileProblem, match="not answered") as caught:
+        decisions.approve(PLAN, now=NOW, answers=answers, **PERSON)
+    assert all((name in str(caught.value)) is (name not in answers) for name in YES)
+    assert decisions.latest(PLAN).verdict is Verdict.PENDING
+    assert decisions.approve(PLAN, now=NOW, answers=YES, **PERSON).verdict is Verdict.APPROVED
+
+
+@pytest.mark.parametrize("name", [name for name, _ in RED_LINES])
+def test_nobody_approves_over_a_red_line_that_they_say_does_not_hold(decisions, name):
+    consider(decisions, red_lines=ASKED)
+    with pytest.raises(FileProblem, match=f"no to the red line '{name}'"):
+        decisions.approve(PLAN, now=NOW, answers=YES | {name: False}, **PERSON)
+    refused = decisions.refuse(PLAN, now=NOW, answers={name: False}, **PERSON)
+    assert recorded(refused)["answers"] == {name: "no"}
+
+
+def test_an_answer_to_something_else_is_a_mistake(decisions):
+    consider(decisions, red_lines=ASKED)
+    with pytest.raises(FileProblem, match="no red line 'lawfull'"):
+        decisions.approve(PLAN, now=NOW, answers=YES | {"lawfull": True}, **PERSON)
+
+
+def test_each_person_who_approves_answers(store):
+    decisions = Decisions(store, ME, KEY, ("data protection officer", "information asset owner"))
+    consider(decisions, red_lines=ASKED)
+    decisions.approve(PLAN, now=NOW, answers=YES, **PERSON)
+    with pytest.raises(FileProblem, match="not answered"):
+        decisions.approve(PLAN, now=NOW, **PERSON | {"role": "information asset owner"})
+
+
+def test_answers_names_and_forum_are_signed_and_kept_and_not_sent(decisions):
+    consider(decisions, red_lines=ASKED)
+    forum = "Information governance forum of the region, minute 7 of 3 February"
+    found = decisions.approve(PLAN, now=LATER, answers=YES, forum=forum, **PERSON)
+    kept = recorded(decisions.latest(PLAN))
+    assert kept == opened(found) | {
+        "act": "approve",
+        "by": PERSON["by"],
+        "role": PERSON["role"],
+        "note": PERSON["reason"],
+        "forum": forum,
+        "basis": "",
+        "red_lines": ASKED,
+        "answers": {"lawful": "yes", "convincing_purpose": "yes"},
+    }
+    assert not any(text in found.envelope.decode() for text in (forum, "red_lines", *PERSON.values()))
+    # Nobody else's answers are taken for theirs.
+    assert consider(decisions, red_lines=ASKED, extract=None, now=LATER).answers == {}
+
+
+def test_an_automatic_approval_keeps_the_policys_own_words(decisions):
+    words = {"lawful": "Our solicitor says so.", "convincing_purpose": "We chose them."}
+    found = consider(decisions, why=(), red_lines=ASKED, answers=words, basis="the policy")
+    assert (recorded(found)["answers"], recorded(found)["basis"]) == (words, "the policy")
+    assert consider(decisions, OTHER, red_lines=ASKED, answers=words, basis="the policy").answers == {}
+
+
+def test_a_record_from_before_there_were_red_lines_has_all_seven_asked(store, decisions):
+    found = consider(decisions)
+    old = found.encode(1)
+    assert read_decision(old).encode(1) == old
+    assert set(json.loads(found.encode())) - set(json.loads(old)) == {
+        "red_lines",
+        "answers",
+        "forum",
+        "basis",
+        "repeat",
+        "record",
+    }
+    store.put(DocumentKind.DECISION, OTHER.hex(), old, NOW)
+    assert red_lines_to_answer(decisions.latest(OTHER)) == tuple(name for name, _ in RED_LINES)
+    with pytest.raises(FileProblem, match="7 red line"):
+        decisions.approve(OTHER, now=NOW, **PERSON)
+
+
+def test_a_policy_made_stricter_counts_although_the_answer_stays_the_same(store):
+    """A person approved; then automatic approval is turned off, and a second role is needed after a withdrawal."""
+    decisions = Decisions(store, ME, KEY, ("data protection officer", "information asset owner"))
+    consider(decisions, why=())
+    assert consider(decisions, why=WHY, now=LATER).verdict is Verdict.PENDING
+    decisions.refuse(PLAN, now=LATER, **PERSON)
+    assert consider(decisions, why=WHY, now=LATER).verdict is Verdict.REFUSED
+    assert decisions.approve(PLAN, now=LATER, **PERSON).verdict is Verdict.PENDING
+
+
+# Standing approvals
+
+
+def repeat(decisions, plan, **changes):
+    return decisions.standing_approval(plan, "aa" * 32, days=30, now=NOW + timedelta(days=30), **changes)
+
+
+def test_a_persons_approval_covers_repeats_for_a_while(decisions):
+    consider(decisions, repeat="aa" * 32)
+    assert repeat(decisions, OTHER) is None
+    given = decisions.approve(PLAN, now=NOW, **PERSON)
+    assert repeat(decisions, OTHER) == given
+    consider(decisions, repeat="aa" * 32, extract=None, now=LATER)  # a later review makes it no younger
+    assert repeat(decisions, OTHER) == given
+    assert repeat(decisions, PLAN) is None
+    assert decisions.standing_approval(OTHER, "bb" * 32, days=30, now=NOW) is None
+    assert decisions.standing_approval(OTHER, "aa" * 32, days=30, now=NOW + timedelta(days=30, seconds=1)) is None
+    decisions.withdraw(PLAN, now=LATER, **PERSON)
+    assert repeat(decisions, OTHER) is None
+
+
+def test_an_automatic_approval_covers_nothing(decisions):
+    consider(decisions, why=(), repeat="aa" * 32)
+    assert repeat(decisions, OTHER) is None

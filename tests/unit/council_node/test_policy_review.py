@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
@@ -5,8 +6,11 @@ import pytest
 
 from council_node import policy as policy_module
 from council_node.policy import CHECKS, persons_reasons, review
-from council_node.policy_file import Cap, Class2, Policy
+from council_node.policy_file import ByClass, Cap, Class2, ClassRules, Policy, RedLineAnswers
+from federated.clauses import BodyType, ProhibitedUse, PurposeCategory
 from federated.errors import CohortTooSmall, ExitStatus, PolicyRefusal
+from federated.query import Level
+from federated.red_lines import Standing
 from tests.unit.council_node.policy_cases import (
     AGREEMENT,
     AGREEMENT_FORM,
@@ -19,6 +23,13 @@ from tests.unit.council_node.policy_cases import (
     facts,
     manifest,
     plan,
+)
+
+WRITTEN = RedLineAnswers(
+    lawful="Our solicitor says so.",
+    convincing_purpose="We chose the kinds of purpose.",
+    no_threat_to_safety="They are counted over regions.",
+    proportionate="They were approved by name.",
 )
 
 
@@ -153,6 +164,14 @@ def test_a_question_costs_no_more_than_one_may():
         ({"refuse_statistics": ("rows",)}, "statistic 'rows'"),
         ({"max_epsilon_per_query": "0.4"}, "allows epsilon 0.4 for one question; this one asks for 1/2"),
         ({"min_cohort": 6}, "6 or more councils; the group has 5"),
+        ({"class_2_max_epsilon_per_query": "0.4"}, "the most sensitive columns, such as 'reason_loss_group'"),
+        ({"by_class": ByClass(class_2=ClassRules(columns=("reason_loss",)))}, "'reason_loss_group', of class 2, be"),
+        ({"by_class": ByClass(class_1=ClassRules(columns=("assessment_date",)))}, "'household_type', of class 1"),
+        ({"by_class": ByClass(class_2=ClassRules(statistics=("households",)))}, "'rows' on the column 'reason_loss_"),
+        ({"levels": (Level.REGION,)}, "at the level 'all'"),
+        ({"groups": ("north-east",)}, "with the group 'tees-valley'"),
+        ({"refuse_purposes": (PurposeCategory.PREVENTION,)}, "the purpose 'prevention'"),
+        ({"refuse_recipients": (BodyType.PUBLIC_BODY,)}, "a council, a department or another public body, and '"),
     ],
 )
 def test_a_council_may_be_stricter_than_the_agreement(settings, said):
@@ -174,6 +193,36 @@ def test_a_council_cannot_be_looser_than_the_agreement(settings, rule, changes):
         refused(rule, policy_=policy(**settings), **allowing(columns=columns))
         return
     refused(rule, facts_=wanted, policy_=policy(**settings))
+
+
+def test_a_council_may_ask_every_manifest_to_rule_a_use_out():
+    uses = tuple(use for use in MANIFEST.prohibited_uses if use != "funding_decisions")
+    declared = MANIFEST.model_copy(update={"prohibited_uses": uses, "funding_use": "declared"})
+    declared._digest = MANIFEST.digest
+    wanted = facts(manifest=declared)
+    allowing_it = AGREEMENT.model_copy(update={"funding_use": "if_declared"})
+    allowing_it._digest = AGREEMENT.digest
+    review(wanted, allowing_it, POLICY, NOW)
+    refused(
+        "council_policy",
+        said="how much money any council gets",
+        facts_=wanted,
+        agreement_=allowing_it,
+        policy_=policy(prohibited_uses=(ProhibitedUse.FUNDING_DECISIONS,)),
+    )
+
+
+def test_lower_limits_for_class_2_leave_other_questions_alone():
+    strict = policy(
+        class_2_max_epsilon_per_query="0.4", by_class=ByClass(class_2=ClassRules(columns=(), statistics=()))
+    )
+    columns = frozenset({"assessment_date", "household_type"})
+    review(facts(class_2=frozenset(), columns=columns), AGREEMENT, strict, NOW)
+
+
+def test_a_column_of_unknown_class_counts_as_the_most_sensitive():
+    none = policy(by_class=ByClass(class_2=ClassRules(columns=("reason_loss_group",))))
+    refused("council_policy", said="of class 2", facts_=facts(classes={}), policy_=none)
 
 
 def test_a_council_may_limit_the_number_of_cells():
@@ -214,12 +263,36 @@ def test_a_person_decides_unless_the_council_says_otherwise():
         "this council decides on every question",
         "it reads the most sensitive kind of data: reason_loss_group",
     )
-    assert persons_reasons(facts(), policy(automatic=True, class_2=Class2.AS_AGREED)) == ()
-    assert len(persons_reasons(facts(), policy(automatic=True))) == 1
-    assert persons_reasons(facts(class_2=frozenset()), policy(automatic=True)) == ()
+    assert persons_reasons(facts(), policy(automatic=True, class_2=Class2.AS_AGREED, red_lines=WRITTEN)) == ()
+    assert len(persons_reasons(facts(), policy(automatic=True, red_lines=WRITTEN))) == 1
+    harmless = facts(class_2=frozenset())
+    assert persons_reasons(harmless, policy(automatic=True, red_lines=WRITTEN)) == ()
     declared = MANIFEST.model_copy(update={"funding_use": "declared"})
-    (reason,) = persons_reasons(facts(manifest=declared, class_2=frozenset()), policy(automatic=True))
+    (reason,) = persons_reasons(
+        facts(manifest=declared, class_2=frozenset()), policy(automatic=True, red_lines=WRITTEN)
+    )
     assert "funding" in reason
+
+
+@pytest.mark.parametrize("missing", ["lawful", "convincing_purpose", "no_threat_to_safety", "proportionate"])
+def test_a_red_line_that_nobody_answered_in_writing_waits_for_a_person(missing):
+    without = WRITTEN.model_copy(update={missing: None})
+    found = persons_reasons(facts(), policy(automatic=True, class_2=Class2.AS_AGREED, red_lines=without))
+    assert found == (f"the policy has no written answer to the red line '{missing}'",)
+
+
+def test_a_dear_question_waits_for_a_person():
+    cheap = {"automatic": True, "class_2": Class2.AS_AGREED, "red_lines": WRITTEN}
+    assert persons_reasons(facts(), policy(automatic_max_epsilon="0.5", **cheap)) == ()
+    (reason,) = persons_reasons(facts(), policy(automatic_max_epsilon="0.49", **cheap))
+    assert "0.49" in reason
+
+
+def test_a_crossed_red_line_is_refused():
+    lines = [replace(line, standing=Standing.CROSSED) for line in facts().red_lines]
+    for number, line in enumerate(lines):
+        crossing = (*facts().red_lines[:number], line, *facts().red_lines[number + 1 :])
+        assert line.name in str(refused("red_line", facts_=facts(red_lines=crossing)))
 
 
 def test_the_cap_reaches_the_ledger_exactly():
