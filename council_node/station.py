@@ -4,7 +4,7 @@ The only place where the node's rules meet its files. The clock and the source o
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -21,6 +21,7 @@ from council_node.settings import Settings, check_files
 from council_node.sources.databases import Databases
 from council_node.sources.extract import LoadReport
 from council_node.sources.load import RUN_KEY_SIZE, check_coverage, load_extract
+from council_node.sources.opening import extract_date
 from federated.agreement import Agreement, open_agreement
 from federated.errors import FileProblem, InternalError, PolicyRefusal
 from federated.keys import SigningKey, read_private_key
@@ -199,10 +200,13 @@ class Station:
         columns = question.columns()
         try:
             mapping = self.mapping(question.dataset)
-            changed = (self._folder(question.dataset) / mapping.file).stat().st_mtime
         except (OSError, PolicyRefusal):
             return columns, None
-        return self._missing(mapping, question.dataset, columns), datetime.fromtimestamp(changed, UTC).date()
+        try:
+            day = extract_date(mapping, self._folder(question.dataset), self.now())
+        except FileProblem:
+            return columns, None
+        return self._missing(mapping, question.dataset, columns), day
 
     def _missing(self, mapping: ExtractMapping, dataset: str, columns: frozenset[str]) -> frozenset[str]:
         try:

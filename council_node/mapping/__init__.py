@@ -3,13 +3,13 @@
 from council_node.mapping.form import (
     EXAMPLE,
     ColumnMapping,
-    CsvEncoding,
     DateOrder,
     ExtractMapping,
     load_mapping,
     normal_heading,
     parse_mapping,
 )
+from council_node.mapping.place import CsvEncoding, ExtractPlace, SourceKind
 
 __all__ = [
     "EXAMPLE",
@@ -17,6 +17,8 @@ __all__ = [
     "CsvEncoding",
     "DateOrder",
     "ExtractMapping",
+    "ExtractPlace",
+    "SourceKind",
     "load_mapping",
     "normal_heading",
     "parse_mapping",

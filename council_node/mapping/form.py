@@ -1,6 +1,5 @@
 """The mapping file: how a council's own headings and codes become the schema's. Settings only; no case values."""
 
-import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import StrEnum
@@ -9,6 +8,8 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from council_node.mapping.identifiers import identifying_heading
+from council_node.mapping.place import ExtractPlace
 from federated.errors import FileProblem
 from federated.schema import Column, ColumnType, Dataset, Schema
 from federated.yaml_document import read_form
@@ -16,7 +17,6 @@ from federated.yaml_document import read_form
 __all__ = [
     "EXAMPLE",
     "ColumnMapping",
-    "CsvEncoding",
     "DateOrder",
     "ExtractMapping",
     "load_mapping",
@@ -43,29 +43,6 @@ columns:
 """
 """A mapping file, to show and to start from."""
 
-# Headings of what the node never reads. The first group must be the whole heading, the second may be part of it.
-_WHOLE_HEADING: Final = {
-    r"(main )?(applicant|client|customer|partner|tenant|person|surname|forename)s?": "a name",
-    r"d\W?o\W?b\W?|birth ?da(te|y)": "a date of birth",
-    r"n\W?i\W?( ?(no|num|number|ref))?\W?|nino": "a National Insurance number",
-    r"nhs( ?(no|num|number|id))?\W?": "an NHS number",
-    r"(tel|telephone|mobile|phone|contact)( ?(no|num|number))?\W?": "a telephone number",
-    r"(housing |case )?(officer|worker|caseworker|assessor)": "an officer's name",
-    r"(.* )?notes?": "free text",
-}
-_IN_HEADING: Final = {
-    r"\b(fore|sur|last|first|user)?names?\b(?! of)": "a name",
-    r"\bdate of birth\b|\bdob\b": "a date of birth",
-    r"\bnational insurance\b|\bni (no|number)\b": "a National Insurance number",
-    r"\bnhs (no|num|number)\b": "an NHS number",
-    r"\b(post|zip) ?codes?\b": "a postcode",
-    r"\bu\W?p\W?r\W?n\b": "a property reference (UPRN)",
-    r"\be-? ?mails?\b": "an e-mail address",
-    r"\b(tele)?phones?\b": "a telephone number",
-    r"\baddress(es)?\b": "an address",
-    r"\bcase ?notes?\b|\bcomments?\b|\bfree ?text\b": "free text",
-}
-
 
 class DateOrder(StrEnum):
     """How the extract writes dates."""
@@ -76,53 +53,42 @@ class DateOrder(StrEnum):
     """2025-02-19."""
 
 
-class CsvEncoding(StrEnum):
-    """The alphabet of a CSV file."""
-
-    AUTO = "auto"
-    """UTF-8 where every line of it is; Windows-1252 otherwise."""
-    UTF_8 = "utf-8"
-    """UTF-8, with or without a mark at the start; lines that are not are left out and counted."""
-    CP1252 = "cp1252"
-    """Windows-1252, as older spreadsheets save."""
-
-
 class ColumnMapping(BaseModel):
-    """Where one column of the schema comes from.
-
-    Attributes:
-        source: Heading in the extract, matched without regard to case and surrounding blanks.
-        codes: For categories: the extract's own wording for a code of the schema. The schema's codes and printed
-            labels are understood without being listed; anything else becomes `not_known` and is counted.
-    """
+    """Where one column of the schema comes from."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    source: str = Field(alias="from", min_length=1, max_length=400)
-    codes: dict[str, str] = Field(default_factory=dict)
+    source: str = Field(
+        alias="from",
+        min_length=1,
+        max_length=400,
+        description="Heading in the extract, whatever its case and surrounding blanks. In XML a path inside the case, "
+        "such as `main/HouseholdType`, with `@` before the name of an attribute; in a database a column's name.",
+    )
+    codes: dict[str, str] = Field(
+        default_factory=dict,
+        description="For categories: the extract's own wording, and the code it means. The codes and labels of [what "
+        "can be asked about](data.md) are understood without being listed. Anything else counts as not known.",
+    )
 
 
-class ExtractMapping(BaseModel):
-    """One mapping file, version 1.
+class ExtractMapping(ExtractPlace):
+    """One mapping file: where an extract is, and what its headings and wordings mean."""
 
-    Attributes:
-        version: Version of the format.
-        dataset: Data set of the schema that the extract holds.
-        file: The extract, beside the mapping file unless a full path is given.
-        dates: How dates are written.
-        encoding: The alphabet of a CSV file. Where it is not stated, each line that is not UTF-8 is taken as
-            Windows-1252, whatever the others are.
-        columns: Where each column of the schema comes from; those left out cannot be asked about.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    version: Literal[1] = Field(alias="mapping")
-    dataset: str
-    file: str = Field(min_length=1)
-    dates: DateOrder = DateOrder.DAY_FIRST
-    encoding: CsvEncoding = CsvEncoding.AUTO
-    columns: dict[str, ColumnMapping]
+    version: Literal[1] = Field(alias="mapping", description="Version of this form: always `1`.")
+    dataset: str = Field(description="The data set that the extract holds, such as `case`.")
+    system: str | None = Field(
+        default=None,
+        max_length=200,
+        description="The case system that the extract comes from, for `council-node inventory`; nothing hangs on it.",
+    )
+    dates: DateOrder = Field(
+        default=DateOrder.DAY_FIRST,
+        description="How text writes dates: `day_first` for 19/02/2025, `iso` for 2025-02-19.",
+    )
+    columns: dict[str, ColumnMapping] = Field(
+        description="Where each column of the data set comes from; those left out cannot be asked about."
+    )
 
 
 def load_mapping(path: Path, schema: Schema) -> ExtractMapping:
@@ -188,12 +154,10 @@ def _check_column(name: str, mapped: ColumnMapping, dataset: Dataset, source: st
 
 
 def _refuse_identifier(name: str, title: str, source: str) -> None:
-    text = normal_heading(title)
-    matched = [kind for pattern, kind in _WHOLE_HEADING.items() if re.fullmatch(pattern, text)]
-    matched += [kind for pattern, kind in _IN_HEADING.items() if re.search(pattern, text)]
-    if matched:
+    kind = identifying_heading(title)
+    if kind is not None:
         raise FileProblem(
-            f"{source}: column '{name}' is taken from '{title}', which looks like {matched[0]}; that is never read.",
+            f"{source}: column '{name}' is taken from '{title}', which looks like {kind}; that is never read.",
             remedy="Map another heading, or rename the heading if it holds something else.",
         )
 

@@ -309,6 +309,7 @@ def test_files_that_are_no_extract(tmp_path, content, words):
 
 def test_a_name_with_a_pattern_in_it_is_refused(tmp_path):
     mapping = mapping_for(HEADINGS).model_copy(update={"file": "extract*.csv"})
+    (tmp_path / "extract*.csv").write_text(",".join(HEADINGS))
     with pytest.raises(FileProblem, match="cannot be read") as caught:
         check_coverage(mapping, case_dataset(), COLUMNS, directory=tmp_path)
     assert caught.value.remedy == "Rename the file."
@@ -338,7 +339,7 @@ def test_the_database_reads_its_one_file_and_writes_none(tmp_path):
     extract, other = tmp_path / "it's extract.csv", tmp_path / "other.csv"
     for path in (extract, other):
         path.write_text("a\n1\n")
-    connection = open_database(threads=1, memory_limit_mib=100, readable=extract)
+    connection = open_database(threads=1, memory_limit_mib=100, readable=(extract,))
     assert connection.execute("SELECT count(*) FROM read_csv(?)", [str(extract)]).fetchone() == (1,)
     assert connection.execute("SELECT current_setting('temp_directory')").fetchone() == ("",)
     refused = (
