@@ -2,7 +2,7 @@
 
 import typer
 
-from council_node.commands import checking, deciding, joining, ledger, showing
+from council_node.commands import checking, deciding, joining, ledger, proof, showing
 from federated.shell import main_of, new_app
 
 __all__ = ["app", "main"]
@@ -14,6 +14,7 @@ joining.register(app)
 deciding.register(app)
 showing.register(app)
 checking.register(app)
+proof.register(app)
 app.add_typer(ledger.app, name="ledger")
 
 main = main_of(app)

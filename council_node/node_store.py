@@ -163,14 +163,18 @@ class NodeStore:
             FileProblem: The disk is full, the file read-only, and the like; nothing was stored.
         """
         with plain_errors(self._path, NAME), transaction(self._connection):
-            (last,) = self._connection.execute(
-                "SELECT coalesce(max(revision), 0) FROM document WHERE kind = ? AND name = ?", (kind.value, name)
-            ).fetchone()
-            if after is not None and after != last:
-                raise StoreConflict("Another program changed the same document.", remedy="Look again, then repeat.")
-            row = (kind.value, name, last + 1, DOCUMENT_VERSION, time_text(now), body)
-            self._connection.execute("INSERT INTO document VALUES (?, ?, ?, ?, ?, ?)", row)
-        return Document(kind=kind, name=name, revision=last + 1, saved_at=parse_time(time_text(now)), body=body)
+            revision = self._insert(kind, name, body, now, after)
+        return Document(kind=kind, name=name, revision=revision, saved_at=parse_time(time_text(now)), body=body)
+
+    def _insert(self, kind: DocumentKind, name: str, body: bytes, now: datetime, after: int | None) -> int:
+        (last,) = self._connection.execute(
+            "SELECT coalesce(max(revision), 0) FROM document WHERE kind = ? AND name = ?", (kind.value, name)
+        ).fetchone()
+        if after is not None and after != last:
+            raise StoreConflict("Another program changed the same document.", remedy="Look again, then repeat.")
+        row = (kind.value, name, last + 1, DOCUMENT_VERSION, time_text(now), body)
+        self._connection.execute("INSERT INTO document VALUES (?, ?, ?, ?, ?, ?)", row)
+        return int(last) + 1
 
     def latest(self, kind: DocumentKind, name: str) -> Document | None:
         """The latest document of that name, if any."""
@@ -186,41 +190,28 @@ class NodeStore:
         newest = "(SELECT max(revision) FROM document AS other WHERE other.kind = d.kind AND other.name = d.name)"
         return self._select(f"AS d WHERE kind = ? AND revision = {newest} ORDER BY d.rowid", (kind.value,))
 
-    def purge(self, kind: DocumentKind, before: datetime) -> int:
-        """Delete documents whose time is over, overwriting their bytes in the file.
+    def remove(self, documents: Iterable[tuple[DocumentKind, str]], record: Document) -> None:
+        """Delete every revision of some documents, overwriting their bytes, and keep the record of it: both or neither.
 
-        Returns:
-            How many were deleted.
-
-        Raises:
-            InternalError: Documents of this kind are kept.
-        """
-        if kind in KEPT:
-            raise InternalError(f"Documents of kind '{kind}' are never deleted.")
-        with plain_errors(self._path, NAME), transaction(self._connection):
-            done = self._connection.execute(
-                "DELETE FROM document WHERE kind = ? AND saved_at < ?", (kind.value, time_text(before))
-            )
-        return done.rowcount
-
-    def remove(self, kind: DocumentKind, name: str) -> int:
-        """Delete every revision of one document, overwriting its bytes in the file.
-
-        Returns:
-            How many revisions were deleted.
+        Args:
+            documents: Kind and name of each.
+            record: What is kept in their place, as the next revision of its name; its own `revision` is not used.
 
         Raises:
-            InternalError: Documents of this kind are kept.
+            InternalError: Documents of such a kind are kept.
         """
-        if kind in KEPT:
-            raise InternalError(f"Documents of kind '{kind}' are never deleted.")
+        wanted = [(kind.value, name) for kind, name in documents]
+        if any(kind in KEPT for kind, _ in wanted):
+            raise InternalError("Documents of a kind that is kept are never deleted.")
         with plain_errors(self._path, NAME), transaction(self._connection):
-            done = self._connection.execute("DELETE FROM document WHERE kind = ? AND name = ?", (kind.value, name))
-        return done.rowcount
+            self._connection.executemany("DELETE FROM document WHERE kind = ? AND name = ?", wanted)
+            self._insert(record.kind, record.name, record.body, record.saved_at, None)
 
     def compact(self) -> None:
         """Write the file anew without the room that deleted documents took. Run after deleting many."""
         with plain_errors(self._path, NAME):
+            # SQLite's working copy would otherwise be a file outside the state folder.
+            self._connection.execute("PRAGMA temp_store=MEMORY")
             self._connection.execute("VACUUM")
 
     def _select(self, where: str, values: Iterable[str]) -> tuple[Document, ...]:

@@ -1,4 +1,4 @@
-"""`federated budgets` and `verify`: what a reviewer checks, without trusting the coordinator."""
+"""`federated budgets`, `verify` and `export`: what a reviewer checks, without trusting the coordinator."""
 
 import json
 from fractions import Fraction
@@ -11,12 +11,11 @@ from rich.table import Table as Grid
 from federated.budget_statement import BudgetStatement, PeriodStatement
 from federated.commands.files import read_file
 from federated.commands.questions import AsJson, Work, connect
+from federated.commands.verifying import verify
 from federated.export import export_release
 from federated.privacy import Totals, remaining
 from federated.release import open_release
-from federated.release_check import check_release
 from federated.roster import Roster
-from federated.schema import load_schema
 from federated.shell import errors, output
 from federated.statement_memory import StatementMemory
 from federated.workspace import DEFAULT_FILE
@@ -41,21 +40,6 @@ def budgets(workspace: Work = DEFAULT_FILE, *, as_json: AsJson = False) -> None:
         output.print_json(json.dumps(rows))
     else:
         print_budgets(trusted.roster, dict(statements))
-
-
-def verify(
-    path: Annotated[Path, typer.Argument(help="A release, as `export` or `submit --out` wrote it (release.json).")],
-    workspace: Work = DEFAULT_FILE,
-) -> None:
-    """Check a release against the councils' own signatures, and make its tables again from its totals.
-
-    Example: federated verify answer/release.json
-    """
-    release = open_release(read_file(path, "release"))
-    with connect(workspace) as client:
-        trusted = client.trusted()
-    for line in check_release(release, roster=trusted.roster, agreements=trusted.agreements, schema=load_schema()):
-        output.print(f"ok  {line}", markup=False)
 
 
 def export(

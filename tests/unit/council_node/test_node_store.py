@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from council_node.node_store import KEPT, DocumentKind, NodeStore
+from council_node.node_store import KEPT, Document, DocumentKind, NodeStore
 from federated.errors import FileProblem, InternalError
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -48,11 +48,16 @@ def test_two_programs_may_use_the_store_at_once(path, store):
         assert [item.body for item in other.history(DECISION, "aa")] == [b"0", b"1", b"2", b"3"]
 
 
-def test_purging_removes_what_is_old_and_its_bytes(path, store):
+RECORD = Document(kind=DocumentKind.PURGE, name="purge", revision=0, saved_at=NOW, body=b"who and why")
+
+
+def test_removing_leaves_a_record_and_no_byte_of_what_was_removed(path, store):
     store.put(RELEASE, "old", b"canary-7f3a" * 600, NOW)
     store.put(RELEASE, "new", b"kept", NOW + timedelta(days=2))
-    assert store.purge(RELEASE, NOW + timedelta(days=1)) == 1
+    store.remove([(RELEASE, "old")], RECORD)
+    store.compact()
     assert store.latest(RELEASE, "old") is None
+    assert [item.body for item in store.history(DocumentKind.PURGE, "purge")] == [b"who and why"]
     assert store.latest(RELEASE, "new").body == b"kept"
     store.close()
     assert b"canary-7f3a" not in path.read_bytes()
@@ -62,7 +67,8 @@ def test_purging_removes_what_is_old_and_its_bytes(path, store):
 def test_what_was_decided_is_never_deleted(path, store, kind):
     store.put(kind, "aa", b"x", NOW)
     with pytest.raises(InternalError):
-        store.purge(kind, NOW + timedelta(days=1))
+        store.remove([(kind, "aa")], RECORD)
+    assert store.latest(DocumentKind.PURGE, "purge") is None or kind is DocumentKind.PURGE
     connection = sqlite3.connect(path)
     for statement in (
         "DELETE FROM document",

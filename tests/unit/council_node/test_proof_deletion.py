@@ -6,7 +6,7 @@ import sqlite3
 import duckdb
 import pytest
 
-from council_node.node_store import DocumentKind, NodeStore
+from council_node.node_store import Document, DocumentKind, NodeStore
 from council_node.proof.deletion import deletion_record, keep_deletion_record
 from council_node.sources.databases import Databases
 from federated.errors import InternalError, SignatureProblem
@@ -83,7 +83,7 @@ def test_rows_that_are_still_held_are_seen_and_the_engine_is_closed(world, monke
 def test_an_engine_tells_of_rows_while_a_question_is_open(tmp_path):
     (tmp_path / "rows.csv").write_text("a,b\n" + "1,2\n" * 500, encoding="utf-8")
     databases = Databases()
-    lent = databases.lend(threads=1, memory_limit_mib=128, readable=tmp_path / "rows.csv", passing=False)
+    lent = databases.lend(threads=1, memory_limit_mib=128, readable=(tmp_path / "rows.csv",), passing=False)
     lent.execute("CREATE TEMP TABLE canonical_rows AS SELECT * FROM range(1000)")
     assert databases.held() > 0
     lent.close()
@@ -106,9 +106,11 @@ def test_records_are_never_deleted_in_a_store_of_the_earlier_format_either(tmp_p
     with NodeStore.open(path) as store:
         store.put(DocumentKind.DELETION, "aa", b"record", NOW)
         store.put(DocumentKind.RELEASE, "aa", b"answer", NOW)
+        record = Document(kind=DocumentKind.PURGE, name="purge", revision=0, saved_at=NOW, body=b"why")
         with pytest.raises(InternalError):
-            store.remove(DocumentKind.DELETION, "aa")
-        assert store.remove(DocumentKind.RELEASE, "aa") == 1
+            store.remove([(DocumentKind.DELETION, "aa")], record)
+        store.remove([(DocumentKind.RELEASE, "aa")], record)
+        assert store.latest(DocumentKind.RELEASE, "aa") is None
     connection = sqlite3.connect(path)
     with pytest.raises(sqlite3.IntegrityError, match="never deleted"):
         connection.execute("DELETE FROM document WHERE kind = 'deletion'")
