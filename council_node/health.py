@@ -6,18 +6,19 @@ turns; a node that hangs stops writing, and that shows too.
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from council_node.settings import Settings
 from federated.errors import FileProblem, TransportError
 from federated.timestamps import time_text
 
-__all__ = ["BEAT_S", "Contact", "Heartbeat", "check_health"]
+__all__ = ["BEAT_S", "Contact", "Heartbeat", "check_health", "health_file"]
 
 VERSION: Final = 1
+FILE: Final = "contact.json"
 BEAT_S: Final = 15.0
 """Seconds between two notes."""
 STALE: Final = timedelta(seconds=4 * BEAT_S)
@@ -62,6 +63,11 @@ class Contact:
         )
 
 
+def health_file(settings: Settings) -> Path:
+    """Where a node notes its contact: beside its ledger, the one folder it may write to."""
+    return settings.state / FILE
+
+
 class Heartbeat:
     """Writes the note. Used by the running node alone.
 
@@ -96,11 +102,6 @@ class Heartbeat:
             os.replace(beside, self._file)  # noqa: PTH105 - replaces in one step on every system
         except OSError:
             return
-
-    @property
-    def note(self) -> Mapping[str, str | bool]:
-        """What was noted last, for the log."""
-        return {} if self._contact is None else {"connected": self._contact.connected}
 
 
 def check_health(file: Path, now: datetime, *, patience: timedelta) -> Contact:

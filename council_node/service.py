@@ -4,10 +4,13 @@ import asyncio
 import os
 import signal
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
-import structlog
-
+from council_node.crash_safety import tell_without_values
+from council_node.event_log import open_log
+from council_node.health import BEAT_S, Heartbeat, health_file
+from council_node.journal import journalled
 from council_node.link import NodeLink
 from council_node.link_channel import LinkSettings
 from council_node.link_enrolment import enrol
@@ -22,33 +25,13 @@ from protocols.identifiers import CouncilId
 
 __all__ = ["enrol_node", "link_settings", "open_station", "run_node"]
 
-LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-
-
-def event_log(settings: Settings) -> structlog.stdlib.BoundLogger:
-    """A log of JSON lines on standard output; events and ids only, never a case value."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            structlog.processors.JSONRenderer(sort_keys=True),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.log_level.value]),
-        cache_logger_on_first_use=False,
-    )
-    log: structlog.stdlib.BoundLogger = structlog.get_logger(council=settings.council.id)
-    return log
-
 
 def open_station(path: Path) -> Station:
     """Everything this council holds, with the system's clock and entropy."""
     settings = read_settings(path)
-    log = event_log(settings)
-
-    def write(event: str, fields: Mapping[str, str | int]) -> None:
-        log.info(event, **fields)
-
-    return Station(settings, clock=now_utc, rng=os.urandom, log=write)
+    log = open_log(settings.council.id, settings.log_level.value)
+    tell_without_values(lambda kind, place: log("uncaught", {"error": kind, "place": place}))
+    return Station(settings, clock=now_utc, rng=os.urandom, log=log)
 
 
 def link_settings(settings: Settings) -> LinkSettings:
@@ -69,17 +52,46 @@ def run_node(path: Path) -> None:
 
 
 async def _serve(station: Station) -> None:
+    stop = _stop_when_told()
+    heartbeat = Heartbeat(health_file(station.settings))
+
+    def log(event: str, fields: Mapping[str, str | int]) -> None:
+        heartbeat.heard(event, station.now())
+        station.log(event, fields)
+
+    node = CouncilNode(station)
+    answer = journalled(node.answer, station.log, ledger_entry=lambda: station.ledger.counter)
+    identity = LinkIdentity(
+        council=station.council, coordinator_id=station.settings.coordinator.id, sign=station.key.sign
+    )
+    link = NodeLink(link_settings(station.settings), identity, answer, rng=os.urandom, on_event=log)
+    station.log("started", {"ledger_entry": station.ledger.counter, "version": version("council-federation")})
+    beating = asyncio.create_task(_beat(heartbeat, station), name="heartbeat")
+    try:
+        await link.run(stop)
+    finally:
+        beating.cancel()
+    station.log("stopped", {})
+
+
+def _stop_when_told() -> asyncio.Event:
+    """Set on SIGTERM and SIGINT; on Windows, on Ctrl-C and Ctrl-Break, which is what service managers send."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    node = CouncilNode(station)
-    coordinator = station.settings.coordinator.id
-    identity = LinkIdentity(council=station.council, coordinator_id=coordinator, sign=station.key.sign)
-    link = NodeLink(link_settings(station.settings), identity, node.answer, rng=os.urandom, on_event=station.log)
-    station.log("started", {"ledger_entry": station.ledger.counter})
-    await link.run(stop)
-    station.log("stopped", {})
+
+    def tell(*_: object) -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), tell)
+    return stop
+
+
+async def _beat(heartbeat: Heartbeat, station: Station) -> None:
+    while True:
+        heartbeat.beat(station.now())
+        await asyncio.sleep(BEAT_S)
 
 
 def enrol_node(path: Path) -> str:

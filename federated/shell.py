@@ -11,7 +11,7 @@ from rich.console import Console
 from federated.errors import ExitStatus, FederatedError, InternalError
 from protocols.errors import ProtocolError
 
-__all__ = ["errors", "main_of", "new_app", "now_utc", "output"]
+__all__ = ["errors", "main_of", "new_app", "now_utc", "output", "place_of", "unexpected"]
 
 INTERRUPTED = 130
 
@@ -68,16 +68,18 @@ def _run(app: typer.Typer) -> int:  # noqa: PLR0911 - one line for each kind of 
     except BrokenPipeError:
         return ExitStatus.OK
     except Exception as error:  # noqa: BLE001 - the outermost loop: a traceback could show a value of a case
-        place = _place(error)
-        return _say(
-            InternalError(
-                f"Something unexpected happened ({type(error).__name__} at {place}).",
-                remedy="Please report it, with this line.",
-            )
-        )
+        return _say(unexpected(error))
 
 
-def _place(error: BaseException) -> str:
+def unexpected(error: Exception) -> InternalError:
+    """What a person is told of an error that nobody foresaw: its kind and place, never its message."""
+    return InternalError(
+        f"Something unexpected happened ({type(error).__name__} at {place_of(error)}).",
+        remedy="Please report it, with this line.",
+    )
+
+
+def place_of(error: BaseException) -> str:
     """Module and line where an unexpected error arose; never its message, which could quote a value."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

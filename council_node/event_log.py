@@ -1,0 +1,116 @@
+"""The node's log: JSON lines on standard output, for people and for whatever collects logs.
+
+Every event has a name, a level and fields that are listed here and nowhere else; `docs/reference/log.md` is made from
+the list. A field holds an identifier, a count, a word of a closed list, or a sentence of ours. What is not listed is
+not written: a line can be forgotten here, but no value of a case can slip through it.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+__all__ = ["EVENTS", "UNLISTED", "Event", "Log", "open_log"]
+
+Log = Callable[[str, Mapping[str, str | int]], None]
+"""Writes one event: its name and fields that hold no case value."""
+
+LOG_VERSION: Final = 1
+UNLISTED: Final = "unlisted_event"
+_NAME: Final = re.compile(r"[a-z_]{1,40}")
+_ALWAYS: Final = frozenset({"request", "sid", "plan"})
+"""Correlation: which request of the coordinator, which round, which question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One kind of line.
+
+    Attributes:
+        says: What happened, for the reference.
+        fields: What the line may hold beside time, level, council and correlation.
+        level: `debug`, `info`, `warning` or `error`.
+    """
+
+    says: str
+    fields: tuple[str, ...] = ()
+    level: str = "info"
+
+
+EVENTS: Final[Mapping[str, Event]] = {
+    "started": Event("The node has opened its files and begins to connect.", ("ledger_entry", "version")),
+    "stopped": Event("The node was told to stop and has stopped."),
+    "link_up": Event("Connected to the coordinator.", ("address",)),
+    "link_down": Event("Not connected; the node tries again by itself.", ("reason",), "warning"),
+    "link_stopped": Event("The connection is closed for good."),
+    "answered": Event("A reply left this council: its size in bytes.", ("request_bytes", "reply_bytes")),
+    "roster_changed": Event("A newer list of councils was verified and taken.", ("epoch", "change")),
+    "roster_alarm": Event("Do not believe a list of councils that came. Ring its signers.", ("reason",), "error"),
+    "question_decided": Event(
+        "Signatures, plan and manifest of a question were verified; this is the decision now.", ("decision", "rule")
+    ),
+    "proposal_refused": Event(
+        "A question was refused before it was looked at: a signature or a figure is wrong.", ("rule",), "warning"
+    ),
+    "round_joined": Event("Invited to a round, checked again, charge reserved."),
+    "round_refused": Event("Invited to a round, refused.", ("rule",), "warning"),
+    "masked_input_sent": Event(
+        "The charge was spent, the extract read, noise and mask added; so many bytes leave.", ("bytes", "ledger_entry")
+    ),
+    "round_failed": Event("The round ended here without an answer.", ("rule",), "warning"),
+    "stage_failed": Event("Why, where a file of this council or this program is at fault.", ("reason",), "error"),
+    "answer_received": Event("The answer was checked and kept, with a receipt.", ("bytes",)),
+    "round_abandoned": Event("The coordinator gave the round up."),
+    "deletion_recorded": Event("The round's rows and secrets are gone, and a signed record says so."),
+    "reservation_released": Event("A charge that was reserved, never spent, was given back.", ("reason",)),
+    "budget_told": Event("A signed statement of what was spent left this council."),
+    "request_refused": Event("A request of the coordinator was not served.", ("code",), "warning"),
+    "request_failed": Event(
+        "A request was not served because a file of this council cannot be used.", ("kind", "reason"), "error"
+    ),
+    "answer_failed": Event("Something unexpected: its kind and place. Please report it.", ("error", "place"), "error"),
+    "uncaught": Event("The same, outside any request.", ("error", "place"), "error"),
+    UNLISTED: Event("An event that is not in this list: its name alone. Please report it.", ("name",), "warning"),
+}
+
+
+def _listed(_logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Keep what the list allows; the last step before a line is written."""
+    name = str(line["event"])
+    event = EVENTS.get(name)
+    fixed = {key: line[key] for key in ("time", "level", "council") if key in line}
+    if event is None:
+        known = name if _NAME.fullmatch(name) else "not a name"
+        return {**fixed, "log": LOG_VERSION, "event": UNLISTED, "level": EVENTS[UNLISTED].level, "name": known}
+    allowed = {key: value for key, value in line.items() if key in event.fields or key in _ALWAYS}
+    return {**fixed, "log": LOG_VERSION, "event": name, "level": event.level, **allowed}
+
+
+def open_log(council: str, level: str) -> Log:
+    """A log for one council; lines below the level are left out.
+
+    Args:
+        council: Its GSS code.
+        level: `debug`, `info`, `warning` or `error`.
+    """
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            _listed,
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        cache_logger_on_first_use=False,
+    )
+    least = logging.getLevelNamesMapping()[level.upper()]
+    bound = structlog.get_logger(council=council)
+
+    def write(event: str, fields: Mapping[str, str | int]) -> None:
+        if logging.getLevelNamesMapping()[EVENTS.get(event, EVENTS[UNLISTED]).level.upper()] >= least:
+            bound.info(event, **fields)
+
+    return write
