@@ -2,7 +2,8 @@
 
 import typer
 
-from council_node.commands import checking, deciding, joining, ledger, proof, showing
+from council_node.commands import checking, deciding, health, joining, ledger, proof, showing
+from council_node.crash_safety import forbid_dumps, tell_without_values
 from federated.shell import main_of, new_app
 
 __all__ = ["app", "main"]
@@ -13,8 +14,16 @@ app: typer.Typer = new_app(
 joining.register(app)
 deciding.register(app)
 showing.register(app)
+health.register(app)
 checking.register(app)
 proof.register(app)
 app.add_typer(ledger.app, name="ledger")
 
-main = main_of(app)
+_run = main_of(app)
+
+
+def main() -> None:
+    """The command, with nothing left behind when it fails."""
+    forbid_dumps()
+    tell_without_values()
+    _run()
