@@ -80,6 +80,9 @@ class Roles(Form):
     senior_information_risk_owner: Line | None = Field(default=None, description="Who answers for information risk.")
     data_protection_officer: Line | None = Field(default=None, description="Who advises on data protection.")
     system_owner: Line | None = Field(default=None, description="Who runs this node.")
+    backups: Line | None = Field(
+        default=None, description="Where backups of the state folder and of the key are kept, and who can reach them."
+    )
     residents_contact: Line | None = Field(
         default=None, description="Where a resident can ask about their data, object or complain."
     )
@@ -252,6 +255,7 @@ log_level: info
 #   senior_information_risk_owner: Director of Resources
 #   data_protection_officer: dpo@council.example
 #   system_owner: IT service desk
+#   backups: IT service desk, nightly, safe in room 12
 #   residents_contact: dpo@council.example
 
 limits:

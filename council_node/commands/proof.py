@@ -1,15 +1,18 @@
 """`council-node pack`, `purge` and `handover`: what this council can show, delete and hand over."""
 
+import json
+import os
 from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from council_node.commands.options import DEFAULT, By, Node, Reason, Role
+from council_node.commands.options import DEFAULT, AsJson, By, Node, Reason, Role
 from council_node.ledger import Ledger
 from council_node.node_store import NodeStore
 from council_node.proof.evidence import write_evidence
+from council_node.proof.handover import handover, handover_text
 from council_node.proof.purge import Scope, purge
 from council_node.settings import read_settings
 from federated.errors import FileProblem
@@ -77,7 +80,41 @@ def _day(text: str) -> date:
         ) from error
 
 
+def hand_over(
+    settings: Node = DEFAULT,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the report to this file.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Print what somebody who takes over this node must know: roles, open decisions, budget, keys, what to do first.
+
+    Example: council-node handover --out handover.md
+    """
+    report = handover(read_settings(settings), now=now_utc())
+    text = json.dumps(report, indent=2) + "\n" if as_json else handover_text(report)
+    if out is None:
+        output.print(text, markup=False, end="")
+    else:
+        write_new(out, text)
+        output.print(f"Wrote {out}. It names people and places: keep it in the council.", markup=False)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a text to a new file that only its owner can read.
+
+    Raises:
+        FileProblem: A file is there already, or it cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        raise FileProblem(f"{path} cannot be written: {error.strerror}.", remedy="Choose another name.") from error
+
+
 def register(node: typer.Typer) -> None:
     """Add the commands."""
     node.command("purge")(purge_answers)
+    node.command("handover")(hand_over)
     node.add_typer(app, name="pack")

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from fractions import Fraction
+from math import ceil, floor
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-__all__ = ["day_text", "fill"]
+__all__ = ["day_text", "decimal_down", "decimal_up", "fill"]
 
 _PACKAGE: Final = "council_node.proof"
+_SCALE: Final = 10**4
 
 
 def day_text(day: date) -> str:
@@ -25,6 +28,20 @@ def _cell(text: object) -> str:
     return " ".join(str(text).split()).replace("|", "\\|")
 
 
+def decimal_up(exact: str) -> str:
+    """An exact figure in at most four decimals, never smaller than it is."""
+    return _decimals(ceil(Fraction(exact) * _SCALE))
+
+
+def decimal_down(exact: str) -> str:
+    """An exact figure in at most four decimals, never larger than it is."""
+    return _decimals(floor(Fraction(exact) * _SCALE))
+
+
+def _decimals(scaled: int) -> str:
+    return f"{scaled // _SCALE}.{scaled % _SCALE:04d}".rstrip("0").rstrip(".")
+
+
 # Markdown, not HTML: nothing is escaped as HTML would be; `cell` keeps tables whole.
 _ENVIRONMENT: Final = Environment(
     loader=PackageLoader(_PACKAGE),
@@ -34,7 +51,7 @@ _ENVIRONMENT: Final = Environment(
     keep_trailing_newline=True,
     autoescape=False,  # noqa: S701 - the texts are Markdown that nobody's browser runs
 )
-_ENVIRONMENT.filters |= {"day": _day_of, "cell": _cell}
+_ENVIRONMENT.filters |= {"day": _day_of, "cell": _cell, "up": decimal_up, "down": decimal_down}
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:
