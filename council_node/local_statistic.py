@@ -12,18 +12,29 @@ from math import prod
 from typing import Any, Final, Protocol
 
 import numpy as np
-from duckdb import DuckDBPyConnection, Error, Expression, col, count_all, fn, lit, row_number, when
+from duckdb import (
+    DuckDBPyConnection,
+    Error,
+    Expression,
+    OutOfMemoryException,
+    col,
+    count_all,
+    fn,
+    lit,
+    row_number,
+    when,
+)
 from numpy.typing import NDArray
 
 from council_node.conditions import matches
 from council_node.selects import Select
-from council_node.sources.extract import HOUSEHOLD, Extract
+from council_node.sources.extract import HOUSEHOLD, Extract, ExtractTooLarge
 from federated.errors import InternalError
 from federated.query import Dimension, Level, Query, Table
 from federated.statistics import Contribution, Layout, statistic
 from federated.statistics.date_bins import MONTHS_IN, bin_number
 
-__all__ = ["LocalStatistic", "TableToCompute", "compute_local_statistic"]
+__all__ = ["LocalStatistic", "TableToCompute", "clamped", "compute_local_statistic", "exact_vector"]
 
 _CELL: Final = "!cell"
 _TOTAL: Final = "!total"
@@ -77,14 +88,33 @@ def compute_local_statistic(
         region: The council's own region: in a region table only its block is filled.
 
     Raises:
-        InternalError: The database failed for a reason that is not in the rows, such as memory.
+        ExtractTooLarge: Counting takes more memory than the node may use.
+        InternalError: The database failed for another reason that is not in the rows.
 
     Shapes:
         See `LocalStatistic`; 64-bit integers, each within its table's clamp.
 
     Privacy:
-        Bounds what one household adds; hides nothing by itself. Clamping a cell moves it no further than the truth
-        moved, so that sensitivity holds after it too.
+        Bounds what one household adds; hides nothing by itself.
+    """
+    return clamped(exact_vector(extract, question, tables, region=region), tables)
+
+
+def clamped(vector: _Integers, tables: Sequence[TableToCompute]) -> LocalStatistic:
+    """Each cell within its table's clamp: this moves it no further than the truth moved, so sensitivity holds on."""
+    limits = [np.full(planned.layout.cells, planned.clamp, dtype=np.int64) for planned in tables]
+    limit = np.concatenate(limits) if limits else np.zeros(0, dtype=np.int64)
+    return LocalStatistic(vector=np.clip(vector, -limit, limit))
+
+
+def exact_vector(extract: Extract, question: Query, tables: Sequence[TableToCompute], *, region: str) -> _Integers:
+    """The figures before their clamp. Those of several parts of the households add up to those of all.
+
+    Args:
+        extract: The approved columns of the households of one part, or of all.
+        question: As for `compute_local_statistic`, like `tables`, `region` and what is raised.
+        tables: As above.
+        region: As above.
     """
     dataset = extract.dataset
     period = question.period
@@ -94,10 +124,11 @@ def compute_local_statistic(
     rows = extract.rows().where(counted)
     try:
         parts = [_table_vector(rows, extract, question, planned, region) for planned in tables]
-    except Error:
+    except Error as error:
+        fault = ExtractTooLarge if isinstance(error, OutOfMemoryException) else InternalError
         # The database's own words may quote a row, so neither its message nor its traceback is kept.
-        raise InternalError("The figures could not be computed: the local database stopped.") from None
-    return LocalStatistic(vector=np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64))
+        raise fault("The figures could not be computed: the local database stopped.") from None
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
 
 def _table_vector(rows: Select, extract: Extract, question: Query, planned: TableToCompute, region: str) -> _Integers:
@@ -111,7 +142,7 @@ def _table_vector(rows: Select, extract: Extract, question: Query, planned: Tabl
     cells, counts, totals = _contributions(rows, extract, contribution, cell, mine.stop - mine.start)
     for block, (constant, coefficient) in zip(blocks, contribution.blocks, strict=True):
         block[mine][cells] = constant * counts + coefficient * totals
-    return np.clip(blocks, -planned.clamp, planned.clamp).reshape(-1)
+    return blocks.reshape(-1)
 
 
 def _own_block(table: Table, layout: Layout, region: str) -> slice | None:

@@ -43,6 +43,13 @@ class Select:
         """At most so many of the rows."""
         return self._step(tuple(col(name) for name in self.columns), f"LIMIT {rows:d}")
 
+    def left_join(self, other: Self, left: str, right: str) -> Self:
+        """Each row beside every row of another query that agrees with it, or beside nulls; no name is in both."""
+        names = (*self.columns, *other.columns)
+        written = ", ".join(str(col(name)) for name in names)
+        rest = f"LEFT JOIN {other.source} AS other ON {col(left)} = {col(right)}"
+        return type(self)(f"(SELECT {written} FROM {self.source} AS own {rest})", names)  # noqa: S608 - see above
+
     def group_by(self, keys: tuple[Expression, ...], *aggregates: Expression) -> Self:
         """One row for each different set of keys."""
         places = ", ".join(str(place) for place in range(1, len(keys) + 1))
@@ -59,6 +66,12 @@ class Select:
     def append(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
         """Run the query and add its rows to a table made by `store`."""
         connection.execute(f"INSERT INTO {col(table)} {self._text()}")
+
+    def drop_from(self, connection: duckdb.DuckDBPyConnection, table: str, column: str) -> int:
+        """Delete the rows of a table whose value in a column is among those of this query; how many there were."""
+        text = f"DELETE FROM {col(table)} WHERE {col(column)} IN ({self._text()})"  # noqa: S608 - see above
+        [[dropped]] = connection.execute(text).fetchall()
+        return int(dropped)
 
     def _text(self) -> str:
         return f"SELECT {', '.join(str(col(name)) for name in self.columns)} FROM {self.source}"  # noqa: S608 - see above

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from council_node.counting import Holding, Reading, holding
 from council_node.ledger import Ledger
-from council_node.local_statistic import LocalStatistic, compute_local_statistic
+from council_node.local_statistic import LocalStatistic
 from council_node.mapping import ExtractMapping, load_mapping
 from council_node.node_store import DocumentKind, NodeStore
 from council_node.pinned_file import PinnedFiles
@@ -20,10 +21,10 @@ from council_node.proof.deletion import settle_after_restart
 from council_node.settings import Settings, check_files
 from council_node.sources.databases import Databases
 from council_node.sources.extract import LoadReport
-from council_node.sources.load import RUN_KEY_SIZE, check_coverage, load_extract
+from council_node.sources.load import RUN_KEY_SIZE
 from council_node.sources.opening import extract_date
 from federated.agreement import Agreement, open_agreement
-from federated.errors import FileProblem, InternalError, PolicyRefusal
+from federated.errors import FileProblem, PolicyRefusal
 from federated.keys import SigningKey, read_private_key
 from federated.ledger_entries import RoundState
 from federated.plan import Plan
@@ -68,6 +69,7 @@ class Station:
         self._roster: Roster | None = self._stored_roster()
         self.load_reports: dict[Digest, LoadReport] = {}
         self._databases = Databases()
+        self._parts: dict[str, int] = {}
         self._agreements = PinnedFiles(self._open_agreement)
         self._policies = PinnedFiles(read_policy)
         self._mappings = PinnedFiles(lambda path: load_mapping(path, self.schema))
@@ -206,42 +208,40 @@ class Station:
             day = extract_date(mapping, self._folder(question.dataset), self.now())
         except FileProblem:
             return columns, None
-        return self._missing(mapping, question.dataset, columns), day
+        return self._missing(question.dataset, columns), day
 
-    def _missing(self, mapping: ExtractMapping, dataset: str, columns: frozenset[str]) -> frozenset[str]:
+    def _missing(self, dataset: str, columns: frozenset[str]) -> frozenset[str]:
         try:
-            check_coverage(mapping, self.schema.dataset(dataset), columns, directory=self._folder(dataset))
+            self._holding(dataset).check_coverage(columns)
         except FileProblem:
             single = frozenset(column for column in columns if len(columns) > 1)
-            return frozenset(c for c in single if self._missing(mapping, dataset, frozenset({c}))) or columns
+            return frozenset(c for c in single if self._missing(dataset, frozenset({c}))) or columns
         return frozenset()
 
     def _folder(self, dataset: str) -> Path:
         return self.settings.data[dataset].parent
 
+    def _holding(self, dataset: str) -> Holding:
+        self.mapping(dataset)  # refuses a data set that this council does not hold
+        return holding(dataset, schema=self.schema, files=self.settings.data, mapping=self.mapping)
+
     def compute(self, plan: Plan) -> LocalStatistic:
         """Step 4: read the question's columns and count. Called after the charge is durable."""
         question = plan.question
-        with load_extract(
-            self.mapping(question.dataset),
-            self.schema.dataset(question.dataset),
-            question.columns(),
-            directory=self._folder(question.dataset),
-            run_key=self.rng(RUN_KEY_SIZE),
-            period=question.period,
-            threads=self.settings.limits.threads,
-            memory_limit_mib=self.settings.limits.memory_mib,
-            databases=self._databases,
-        ) as extract:
-            while len(self.load_reports) >= REPORTS_KEPT:
-                self.load_reports.pop(next(iter(self.load_reports)))
-            self.load_reports[plan.digest] = extract.report
-            region = self.schema.council(self.council).region
-            try:
-                return compute_local_statistic(extract, question, plan.tables, region=region)
-            except InternalError:
-                self._databases.close()
-                raise
+        reading = Reading(run_key=self.rng(RUN_KEY_SIZE), limits=self.settings.limits, databases=self._databases)
+        counted = self._holding(question.dataset).count(
+            question,
+            plan.tables,
+            region=self.schema.council(self.council).region,
+            reading=reading,
+            parts=self._parts.get(question.dataset, 1),
+        )
+        # The next question on it need not find out again that it does not fit into memory.
+        self._parts[question.dataset] = counted.parts
+        while len(self.load_reports) >= REPORTS_KEPT:
+            self.load_reports.pop(next(iter(self.load_reports)))
+        self.load_reports[plan.digest] = counted.report
+        return counted.statistic
 
     def rows_held(self) -> int:
         """Bytes of rows that the database engine still holds; 0 between questions."""

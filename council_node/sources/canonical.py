@@ -7,6 +7,7 @@ of what a row holds (`protocol.md` 1.3: taking part never depends on case values
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from enum import Enum
 from typing import Final, assert_never
 
 from duckdb import Expression, coalesce, col, fn, lit, when
@@ -31,6 +32,16 @@ _FORMATS: Final = {
 CENTURY: Final = 2000
 """Years written with two digits are of this century: case records begin in 2018."""
 _YES_NO: Final = {"y": "yes", "true": "yes", "t": "yes", "1": "yes", "n": "no", "false": "no", "f": "no", "0": "no"}
+
+
+class ReferenceKind(Enum):
+    """What a reference names."""
+
+    UNIT = 0
+    """A household, or a person."""
+    CASE = 1
+    OWN = 2
+    """Nothing but the row itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,16 +113,22 @@ def agreeing(column: Column, mapped: ColumnMapping, dataset: Dataset) -> tuple[s
     return tuple(wording for wording, code in _wordings(column, mapped, dataset).items() if code != "yes")
 
 
-def pseudonym(run_key: bytes, *texts: Expression) -> Expression:
-    """A run-local pseudonym of the first text that is not null: 128 bits of SHA-256 under the run's key.
+def pseudonym(run_key: bytes, *references: tuple[ReferenceKind, Expression]) -> Expression:
+    """A run-local pseudonym of the first reference that is not null: 128 bits of SHA-256 under the run's key.
 
     The reference itself is not kept. The pseudonym depends on nothing but the key and the reference, so that what is
     done with one household cannot depend on which others are there; a number given out in order would. Under a fresh
     secret key it says nothing about the reference, and two of 2^23 households share one with probability below 2^-80.
+    The kind is part of what is hashed: a case and a household of the same number are two things.
     """
-    tagged = [fn("||", lit(f"{run_key.hex()}{place}:"), text) for place, text in enumerate(texts)]
+    tagged = [fn("||", lit(f"{run_key.hex()}{kind.value}:"), text) for kind, text in references]
     digest = fn("sha256", coalesce(*tagged))
     return fn("||", lit("0x"), fn("left", digest, lit(32))).cast("UHUGEINT")
+
+
+def not_known_position(column: Column) -> int:
+    """The place of `not_known` in a category's list."""
+    return column.code_list.index(NOT_KNOWN)
 
 
 def _wordings(column: Column, mapped: ColumnMapping, dataset: Dataset) -> dict[str, str]:
@@ -150,7 +167,7 @@ def _position(column: Column, wordings: dict[str, str], place: Expression) -> Ex
     # One text that the engine reads as a list: see `_words`.
     listed = lit(str([positions[code] for code in wordings.values()])).cast("USMALLINT[]")
     known = fn("list_extract", listed, place)
-    return coalesce(known, lit(positions[NOT_KNOWN])).cast("USMALLINT")
+    return coalesce(known, lit(not_known_position(column))).cast("USMALLINT")
 
 
 def _date(text: Expression, dates: DateOrder) -> Expression:

@@ -18,18 +18,18 @@ class Databases:
 
     def __init__(self) -> None:
         """Keep none yet."""
-        self._kept: tuple[tuple[int, int, Path | None], duckdb.DuckDBPyConnection] | None = None
+        self._kept: tuple[tuple[int, int, tuple[Path, ...]], duckdb.DuckDBPyConnection] | None = None
 
     def lend(
-        self, *, threads: int, memory_limit_mib: int, readable: Path | None, passing: bool
+        self, *, threads: int, memory_limit_mib: int, readable: tuple[Path, ...], passing: bool
     ) -> duckdb.DuckDBPyConnection:
-        """An empty database that can read one file at most; whoever borrows it closes it.
+        """An empty database that can read the extracts it is asked for; whoever borrows it closes it.
 
         Args:
             threads: Threads of a query.
             memory_limit_mib: Most memory it may take.
-            readable: The extract's file; None when the rows do not come from a file it reads itself.
-            passing: Whether the extract's path means something else afterwards, as a copy in memory does. Such a
+            readable: The files that it reads itself.
+            passing: Whether the path of any means something else afterwards, as a copy in memory does. Such a
                 database is not kept: it could open another file than the one it was made for.
         """
         if passing:

@@ -1,12 +1,12 @@
 """An extract in memory: the approved columns of a question in a locked-down DuckDB, and what reading them showed.
 
 The database is in memory and never on disk: it spills nowhere, keeps nothing, loads no extension, and can open no file
-but the one extract it was made for. Rows live for one question (`protocol.md` 1.3: data is read after the charge);
+but the extracts it was made for. Rows live for one question (`protocol.md` 1.3: data is read after the charge);
 the empty engine may be kept for the next (`council_node.sources.databases`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Self
@@ -14,9 +14,20 @@ from typing import Final, Self
 import duckdb
 
 from council_node.selects import Select, from_table
+from federated.errors import InternalError
 from federated.schema import Dataset
 
-__all__ = ["CASE_REFERENCE", "HOUSEHOLD", "ROWS", "Extract", "LoadReport", "open_database"]
+__all__ = [
+    "CASE_REFERENCE",
+    "HOUSEHOLD",
+    "ROWS",
+    "WHOLE",
+    "Extract",
+    "ExtractTooLarge",
+    "LoadReport",
+    "Part",
+    "open_database",
+]
 
 ROWS: Final = "canonical_rows"
 """Name of the table of an extract."""
@@ -41,7 +52,9 @@ class LoadReport:
         unknown_codes: Category columns: rows whose wording is neither blank nor known, taken as `not_known`.
         unreadable: Date and number columns: rows that are not blank and cannot be read, taken as unknown.
         outside_bounds: Number columns: rows beyond the schema's bounds, taken as the bound.
-        opt_out_known: Whether the mapping says which rows are opted out.
+        rows_without_case: Rows of another table whose case is not in the case table, each counted as a household of
+            its case.
+        opt_out_known: Whether the mapping, of this table or of the case table, says who is opted out.
         encoding: How the file was read, ``utf-8``, or ``cp1252`` for at least the lines that are not UTF-8.
     """
 
@@ -52,8 +65,22 @@ class LoadReport:
     unknown_codes: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
     unreadable: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
     outside_bounds: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
+    rows_without_case: int = 0
     opt_out_known: bool = True
     encoding: str = "utf-8"
+
+    def plus(self, other: Self) -> Self:
+        """The report of two parts of the households; lines that are no rows were met in both."""
+        return replace(
+            self,
+            rows_read=self.rows_read + other.rows_read,
+            rows_opted_out=self.rows_opted_out + other.rows_opted_out,
+            rows_without_key=self.rows_without_key + other.rows_without_key,
+            unknown_codes=_added(self.unknown_codes, other.unknown_codes),
+            unreadable=_added(self.unreadable, other.unreadable),
+            outside_bounds=_added(self.outside_bounds, other.outside_bounds),
+            rows_without_case=self.rows_without_case + other.rows_without_case,
+        )
 
     def warnings(self) -> tuple[str, ...]:
         """Plain sentences about what a council may want to mend; none is a reason to refuse."""
@@ -65,6 +92,11 @@ class LoadReport:
                 f"{self.rows_without_key:,} rows have no household reference: "
                 "repeat applications among them count as separate households."
             )
+        if self.rows_without_case:
+            found.append(
+                f"{self.rows_without_case:,} rows name a case that is not in the case table, or none: "
+                "each such case counts as a household of its own."
+            )
         if self.rows_unreadable:
             found.append(f"{self.rows_unreadable:,} lines could not be read as rows and are left out.")
         found += _by_column(self.unknown_codes, "hold wording that the mapping does not know, taken as not known")
@@ -73,8 +105,34 @@ class LoadReport:
         return tuple(found)
 
 
+def _added(some: Mapping[str, int], more: Mapping[str, int]) -> Mapping[str, int]:
+    return {name: count + more[name] for name, count in some.items()}
+
+
 def _by_column(counts: Mapping[str, int], problem: str) -> list[str]:
     return [f"Column '{name}': {count:,} rows {problem}." for name, count in counts.items() if count]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of the households: what does not fit into memory at once is read and counted part by part.
+
+    Which part a household is in follows from its own reference alone, and all its rows are in that part.
+
+    Attributes:
+        number: From 0 to `of` - 1.
+        of: How many parts there are.
+    """
+
+    number: int = 0
+    of: int = 1
+
+
+WHOLE: Final = Part()
+
+
+class ExtractTooLarge(InternalError):
+    """The rows, or what is counted of them, do not fit into the memory that the node may use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,13 +172,13 @@ class Extract:
         self.close()
 
 
-def open_database(*, threads: int, memory_limit_mib: int, readable: Path | None) -> duckdb.DuckDBPyConnection:
-    """An empty in-memory database that can read one file and nothing else.
+def open_database(*, threads: int, memory_limit_mib: int, readable: tuple[Path, ...]) -> duckdb.DuckDBPyConnection:
+    """An empty in-memory database that can read the extracts it was made for and nothing else.
 
     Args:
         threads: Threads of a query.
         memory_limit_mib: Most memory it may take.
-        readable: The extract; None for none.
+        readable: The extracts that it reads itself.
     """
     connection = duckdb.connect(
         ":memory:",
@@ -136,8 +194,8 @@ def open_database(*, threads: int, memory_limit_mib: int, readable: Path | None)
     )
     # No spilling to disk: an extract is nowhere but in memory.
     connection.execute("SET temp_directory = ''")
-    if readable is not None:
-        connection.execute("SET allowed_paths = [?]", [str(readable)])
+    if readable:
+        connection.execute("SET allowed_paths = ?", [[str(path) for path in readable]])
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection

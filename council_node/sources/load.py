@@ -4,57 +4,42 @@ Everything that could be a reason to refuse (a missing file, heading or column) 
 the council joins a round. After that nothing in a row can stop the load (`protocol.md` 1.3).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import duckdb
-from duckdb import Expression, coalesce, col, count_all, fn, lit
+from duckdb import col, count_all
 
-from council_node.mapping import ColumnMapping, ExtractMapping
+from council_node.mapping import ExtractMapping
 from council_node.selects import Select, from_table
-from council_node.sources.canonical import CanonicalColumn, agreeing, canonical_column, objects, pseudonym, text_of
+from council_node.sources.canonical import agreeing
+from council_node.sources.canonical_rows import OUTSIDE, UNREAD, texts_of, with_values
+from council_node.sources.cases import NO_CASE, OBJECTORS, keep_cases, linked_rows
 from council_node.sources.databases import Databases
-from council_node.sources.extract import CASE_REFERENCE, HOUSEHOLD, ROWS, Extract, LoadReport
-from council_node.sources.opening import open_source
-from council_node.sources.text_rows import InPeriod, TextSource, Wanted, raw_name
-from federated.errors import FileProblem, InternalError
+from council_node.sources.extract import (
+    HOUSEHOLD,
+    ROWS,
+    WHOLE,
+    Extract,
+    ExtractTooLarge,
+    LoadReport,
+    Part,
+)
+from council_node.sources.layout import CASE_KEY, OPTED_OUT, CaseTable, Layout, Linked, check_coverage, linked_layout
+from council_node.sources.references import NO_KEY, OBJECTS, in_part
+from council_node.sources.text_rows import InPeriod, TextRows, Wanted
+from federated.errors import InternalError
 from federated.query import Period
 from federated.schema import ColumnType, Dataset
 
 __all__ = ["RUN_KEY_SIZE", "check_coverage", "load_extract"]
 
 RUN_KEY_SIZE: Final = 16
-CASE_KEY: Final = "case_key"
-OPTED_OUT: Final = "opted_out"
 BYTES_PER_THREAD: Final = 8 * 1024 * 1024
 """Below this a second thread costs more than it saves."""
-
-_PARSED: Final = "!parsed "
-_OBJECTS: Final = "!objects"
-_NO_KEY: Final = "!no key"
-_UNREAD: Final = "!unread "
-_OUTSIDE: Final = "!outside "
-
-
-def check_coverage(mapping: ExtractMapping, dataset: Dataset, columns: Iterable[str], *, directory: Path) -> None:
-    """Check that a question's columns can be read: the reasons a council may refuse a question for, and no others.
-
-    Looks at the mapping and at the heading row, never at a case.
-
-    Args:
-        mapping: The council's mapping.
-        dataset: The data set asked about.
-        columns: The columns the question reads.
-        directory: Where a file named without a path is looked for.
-
-    Raises:
-        FileProblem: Names the column, heading or file that is missing.
-    """
-    _layout(mapping, dataset, columns, directory)
 
 
 def load_extract(
@@ -64,7 +49,9 @@ def load_extract(
     *,
     directory: Path,
     run_key: bytes,
+    cases: CaseTable | None = None,
     period: Period | None = None,
+    part: Part = WHOLE,
     threads: int = 1,
     memory_limit_mib: int = 400,
     databases: Databases | None = None,
@@ -77,14 +64,17 @@ def load_extract(
         columns: The approved columns: those the question reads.
         directory: Where a file named without a path is looked for.
         run_key: 16 fresh random bytes, kept for this run only; households' pseudonyms hang on it.
+        cases: The council's case table, where it has one: other tables are joined to it.
         period: The question's period, where no other row is wanted; sources that can leave the others out do.
+        part: The households to read.
         threads: Most threads of the database; a small extract is read by one.
         memory_limit_mib: Most memory the database may take.
         databases: Where an open one is kept between questions; without it, one is opened for this question.
 
     Raises:
         FileProblem: The file or a heading is no longer there.
-        InternalError: The database failed for a reason that is not in the rows, such as memory.
+        ExtractTooLarge: The rows do not fit into the memory; those of a smaller part may.
+        InternalError: The database failed for another reason that is not in the rows.
 
     Privacy:
         Identifiers, unmapped columns and columns not approved are not loaded. Households that object are dropped at
@@ -92,102 +82,72 @@ def load_extract(
     """
     if len(run_key) != RUN_KEY_SIZE:
         raise ValueError(f"a run key has {RUN_KEY_SIZE} bytes, not {len(run_key)}")
-    layout = _layout(mapping, dataset, columns, directory)
+    linked = linked_layout(mapping, dataset, columns, directory=directory, cases=cases)
     try:
         return _load(
-            layout,
-            period,
-            run_key,
+            linked,
+            period=period,
+            run_key=run_key,
+            part=part,
             threads=threads,
             memory_limit_mib=memory_limit_mib,
             databases=databases or Databases(),
         )
-    except duckdb.Error:
+    except duckdb.Error as error:
         if databases is not None:
             databases.close()
+        fault = ExtractTooLarge if isinstance(error, duckdb.OutOfMemoryException) else InternalError
         # The database's own words may quote a row, so neither its message nor its traceback is kept.
-        raise InternalError(
-            f"The extract {layout.source.name} could not be loaded into memory.",
+        raise fault(
+            f"The extract {linked.rows.source.name} could not be loaded into memory.",
             remedy=f"Check that the node may use {memory_limit_mib} MiB of memory, and report it if it may.",
         ) from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layout:
-    """Which text column of the extract feeds which column of the schema."""
-
-    source: TextSource
-    dataset: Dataset
-    mapping: ExtractMapping
-    columns: tuple[str, ...]
-    places: Mapping[str, int] = field(default_factory=dict)
-
-    def raw(self, name: str) -> str | None:
-        """Name of the text column behind a mapped column; None when it is not mapped."""
-        return None if name not in self.places else raw_name(self.places[name])
-
-    def mapped(self, name: str) -> ColumnMapping:
-        """The mapping behind a column, which for a derived one is its source's."""
-        return self.mapping.columns[self.dataset.column(name).derived_from or name]
-
-
-def _layout(mapping: ExtractMapping, dataset: Dataset, columns: Iterable[str], directory: Path) -> _Layout:
-    if mapping.dataset != dataset.name:
-        raise FileProblem(f"The mapping is for the data set '{mapping.dataset}', not for '{dataset.name}'.")
-    wanted = tuple(sorted(set(columns)))
-    source = open_source(mapping, directory)
-    places = {name: source.headings.position(_source(mapping, dataset, name).source) for name in wanted}
-    for name in (dataset.unit_column, CASE_KEY, OPTED_OUT):
-        if name in mapping.columns:
-            places[name] = source.headings.position(mapping.columns[name].source)
-    return _Layout(source=source, dataset=dataset, mapping=mapping, columns=wanted, places=places)
-
-
-def _source(mapping: ExtractMapping, dataset: Dataset, name: str) -> ColumnMapping:
-    column = dataset.column(name)
-    if column.type is ColumnType.KEY:
-        raise FileProblem(f"Column '{name}' identifies people and is never read as a value.", remedy="Leave it out.")
-    found = mapping.columns.get(column.derived_from or name)
-    if found is None:
-        raise FileProblem(
-            f"The mapping of '{dataset.name}' has no column '{column.derived_from or name}', which the question reads.",
-            remedy="Add it to the mapping file, or refuse the question.",
-        )
-    return found
-
-
 def _load(
-    layout: _Layout,
+    linked: Linked,
+    *,
     period: Period | None,
     run_key: bytes,
-    *,
+    part: Part,
     threads: int,
     memory_limit_mib: int,
     databases: Databases,
 ) -> Extract:
-    with layout.source.reading(_wanted(layout, period)) as rows, ExitStack() as unless_kept:
+    with ExitStack() as open_files, ExitStack() as unless_kept:
+        rows = open_files.enter_context(linked.rows.source.reading(_wanted(linked.rows, period)))
+        cases = None if linked.cases is None else _reading_cases(open_files, linked.cases)
+        read = [rows] if cases is None else [rows, cases]
         connection = databases.lend(
-            threads=min(threads, 1 + rows.size // BYTES_PER_THREAD),
+            threads=min(threads, 1 + sum(item.size for item in read) // BYTES_PER_THREAD),
             memory_limit_mib=memory_limit_mib,
-            readable=rows.readable,
-            passing=rows.passing,
+            readable=tuple(item.readable for item in read if item.readable is not None),
+            passing=any(item.passing for item in read),
         )
         unless_kept.callback(connection.close)
-        _fill(connection, layout, run_key, rows.batches(connection))
+        if cases is not None:
+            keep_cases(connection, linked, cases.batches(connection), run_key, part)
+            cases.unreadable(connection)
+        _fill(connection, linked, rows.batches(connection), run_key, part)
         unreadable = rows.unreadable(connection)
-        dropped = _drop_objecting(connection)
-        report = _report(connection, layout, rows.encoding, unreadable=unreadable, dropped=dropped)
+        dropped = _drop_objecting(connection, linked)
+        report = _report(connection, linked, rows.encoding, unreadable=unreadable, dropped=dropped)
         unless_kept.pop_all()
     return Extract(
-        dataset=layout.dataset,
-        columns=frozenset(layout.columns),
-        has_case_reference=layout.raw(CASE_KEY) is not None,
+        dataset=linked.rows.dataset,
+        columns=linked.columns,
+        has_case_reference=linked.rows.raw(CASE_KEY) is not None,
         report=report,
         connection=connection,
     )
 
 
-def _wanted(layout: _Layout, period: Period | None) -> Wanted:
+def _reading_cases(open_files: ExitStack, layout: Layout) -> TextRows:
+    # Every case, whatever its date: a placement of this quarter may belong to a case of three years ago.
+    return open_files.enter_context(layout.source.reading(_wanted(layout, None)))
+
+
+def _wanted(layout: Layout, period: Period | None) -> Wanted:
     columns = {name: layout.dataset.column(name) for name in layout.places}
     dates = frozenset(layout.places[name] for name, column in columns.items() if column.type is ColumnType.DATE)
     wanted = Wanted(places=tuple(sorted(set(layout.places.values()))), dates=dates)
@@ -200,89 +160,45 @@ def _wanted(layout: _Layout, period: Period | None) -> Wanted:
     return replace(wanted, period=within)
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, layout: _Layout, run_key: bytes, batches: Iterator[Select]) -> None:
+def _fill(
+    connection: duckdb.DuckDBPyConnection, linked: Linked, batches: Iterable[Select], run_key: bytes, part: Part
+) -> None:
     """Make the table of rows, batch by batch."""
-    raw = [raw_name(place) for place in sorted(set(layout.places.values()))]
-    read = {name: _read_column(name, layout) for name in layout.columns}
-    parsed = [item.parsed.alias(_PARSED + name) for name, item in read.items()]
+    layout = linked.rows
     for number, batch in enumerate(batches):
-        rows = (
-            batch.select(*(text_of(name).alias(name) for name in raw))
-            .where(coalesce(*map(col, raw)).is_not_null())
-            .select(*map(col, raw), *parsed)
-            .select(*_references(layout, run_key), *chain.from_iterable(map(_marked, read, read.values())))
-        )
-        if number == 0:
-            rows.store(connection, ROWS)
-        else:
-            rows.append(connection, ROWS)
+        named = in_part(linked_rows(texts_of(batch, layout), linked, run_key), layout, part)
+        rows = with_values(named, layout, (name for name in named.columns if name not in layout.texts))
+        (rows.append if number else rows.store)(connection, ROWS)
 
 
-def _read_column(name: str, layout: _Layout) -> CanonicalColumn:
-    return canonical_column(
-        layout.dataset.column(name),
-        layout.mapped(name),
-        text=raw_name(layout.places[name]),
-        parsed=_PARSED + name,
-        dataset=layout.dataset,
-        dates=layout.mapping.dates,
-    )
-
-
-def _marked(name: str, read: CanonicalColumn) -> list[Expression]:
-    """A column's value, and its marks for the report."""
-    found = [read.value.alias(name), read.unread.alias(_UNREAD + name)]
-    return found if read.outside is None else [*found, read.outside.alias(_OUTSIDE + name)]
-
-
-def _references(layout: _Layout, run_key: bytes) -> list[Expression]:
-    """Pseudonyms of household and case, whether the row names its household, and whether that household objects."""
-    case, unit = ([col(raw)] if (raw := layout.raw(name)) else [] for name in (CASE_KEY, layout.dataset.unit_column))
-    own = fn("uuid").cast("VARCHAR")
-    found = [
-        pseudonym(run_key, *unit, *case, own).alias(HOUSEHOLD),
-        coalesce(*(text.is_null() for text in unit), lit(value=True)).alias(_NO_KEY),
-        _objecting(layout).alias(_OBJECTS),
-    ]
-    if case:
-        # Only ever compared between rows that agree in everything else, so a short hash is enough.
-        found.append(fn("hash", coalesce(fn("||", lit(run_key.hex()), case[0]), own)).alias(CASE_REFERENCE))
-    return found
-
-
-def _objecting(layout: _Layout) -> Expression:
-    raw = layout.raw(OPTED_OUT)
-    if raw is None:
-        return lit(value=False)
-    return objects(layout.dataset.column(OPTED_OUT), layout.mapped(OPTED_OUT), text=raw, dataset=layout.dataset)
+def _drop_objecting(connection: duckdb.DuckDBPyConnection, linked: Linked) -> int:
+    """Drop every row of a household of which any row objects (R5, R97): read again at every run, never cached."""
+    objecting = from_table(ROWS, (HOUSEHOLD, OBJECTS)).where(col(OBJECTS)).select(col(HOUSEHOLD))
+    objectors = [objecting] if linked.cases is None else [objecting, from_table(OBJECTORS, (HOUSEHOLD,))]
+    return sum(other.drop_from(connection, ROWS, HOUSEHOLD) for other in objectors)
 
 
 def _report(
-    connection: duckdb.DuckDBPyConnection, layout: _Layout, encoding: str, *, unreadable: int, dropped: int
+    connection: duckdb.DuckDBPyConnection, linked: Linked, encoding: str, *, unreadable: int, dropped: int
 ) -> LoadReport:
-    marks = [_NO_KEY, *(_UNREAD + name for name in layout.columns)]
-    marks += [_OUTSIDE + name for name in layout.columns if layout.dataset.column(name).type is ColumnType.INTEGER]
+    layout = linked.rows
+    kinds = {name: layout.dataset.column(name).type for name in layout.columns}
+    marks = [NO_KEY, *([NO_CASE] if linked.by_case else []), *(UNREAD + name for name in kinds)]
+    marks += [OUTSIDE + name for name, kind in kinds.items() if kind is ColumnType.INTEGER]
     sums = [count_all().where(col(name)).alias(name) for name in marks]
     rows = from_table(ROWS, tuple(marks)).group_by((), count_all().alias("total"), *sums)
     total, *counted = rows.run(connection).fetchall()[0]
     counts = dict(zip(marks, counted, strict=True))
-    categories = {name for name in layout.columns if layout.dataset.column(name).type is ColumnType.CATEGORY}
+    categories = {name for name, kind in kinds.items() if kind is ColumnType.CATEGORY}
     return LoadReport(
         rows_read=total + dropped,
         rows_opted_out=dropped,
         rows_unreadable=unreadable,
-        rows_without_key=counts[_NO_KEY],
-        unknown_codes={name: counts[_UNREAD + name] for name in layout.columns if name in categories},
-        unreadable={name: counts[_UNREAD + name] for name in layout.columns if name not in categories},
-        outside_bounds={name: counts[_OUTSIDE + name] for name in layout.columns if _OUTSIDE + name in counts},
-        opt_out_known=layout.raw(OPTED_OUT) is not None,
+        rows_without_key=counts[NO_KEY],
+        unknown_codes={name: counts[UNREAD + name] for name in kinds if name in categories},
+        unreadable={name: counts[UNREAD + name] for name in kinds if name not in categories},
+        outside_bounds={name: counts[OUTSIDE + name] for name in kinds if OUTSIDE + name in counts},
+        rows_without_case=counts.get(NO_CASE, 0),
+        opt_out_known=any(item is not None and OPTED_OUT in item.places for item in (layout, linked.cases)),
         encoding=encoding,
     )
-
-
-def _drop_objecting(connection: duckdb.DuckDBPyConnection) -> int:
-    """Drop every row of a household of which any row objects (R5, R97): read again at every run, never cached."""
-    dropped = connection.execute(
-        f'DELETE FROM {ROWS} WHERE "{HOUSEHOLD}" IN (SELECT "{HOUSEHOLD}" FROM {ROWS} WHERE "{_OBJECTS}")'  # noqa: S608 - names of this project only
-    ).fetchone()
-    return 0 if dropped is None else int(dropped[0])

@@ -54,6 +54,7 @@ class ColumnForm(_Form):
     high: int | None = None
     note: str = ""
     derived_from: Name | None = None
+    copied_from: Name | None = None
 
     @model_validator(mode="after")
     def _agrees_with_its_type(self) -> Self:

@@ -93,6 +93,7 @@ def _column(form: ColumnForm, lists: Mapping[str, tuple[CodeForm, ...]], dataset
         high=form.high,
         note=form.note,
         derived_from=form.derived_from,
+        copied_from=form.copied_from,
     )
 
 

@@ -71,6 +71,8 @@ class Column:
         note: Advice for people; not part of the schema's digest.
         derived_from: Column of the same row that this one is made from by `derivation`; councils do not map it.
         derivation: For a derived column, its own code for each code of `derived_from`.
+        copied_from: Data set whose column of the same name the node joins to the row where the council's extract has
+            none of its own; not part of the schema's digest, as it changes nothing of what is asked.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Column:
     note: str = field(default="", compare=False)
     derived_from: str | None = None
     derivation: Mapping[str, str] = field(default_factory=dict, hash=False)
+    copied_from: str | None = field(default=None, compare=False)
 
     @property
     def code_list(self) -> tuple[str, ...]:

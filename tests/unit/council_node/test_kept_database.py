@@ -35,7 +35,7 @@ def load(directory, databases, **limits):
 
 
 def lend(databases, path, *, passing=False):
-    return databases.lend(threads=1, memory_limit_mib=400, readable=path, passing=passing)
+    return databases.lend(threads=1, memory_limit_mib=400, readable=(path,), passing=passing)
 
 
 def test_nothing_of_a_question_is_left_for_the_next(tmp_path, databases):
@@ -89,11 +89,11 @@ def test_a_database_for_a_copy_in_memory_is_not_kept(tmp_path, databases):
 
 def test_a_database_that_failed_is_given_up(tmp_path, databases):
     write_csv(tmp_path, HEADINGS, [(f"H{number}", "Male") for number in range(40_000)])
-    with databases.lend(threads=1, memory_limit_mib=1, readable=tmp_path / "extract.csv", passing=False) as kept:
+    with databases.lend(threads=1, memory_limit_mib=1, readable=(tmp_path / "extract.csv",), passing=False) as kept:
         kept.execute("CREATE TABLE of_the_old_engine (a INTEGER)")
     with pytest.raises(InternalError):
         load(tmp_path, databases, memory_limit_mib=1)
-    with databases.lend(threads=1, memory_limit_mib=1, readable=tmp_path / "extract.csv", passing=False) as fresh:
+    with databases.lend(threads=1, memory_limit_mib=1, readable=(tmp_path / "extract.csv",), passing=False) as fresh:
         assert fresh.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,)
 
 

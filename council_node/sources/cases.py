@@ -1,0 +1,99 @@
+"""The case table beside another table: whose case each row names, what is copied from it, and who objects there.
+
+One household's rows in every table follow from its own cases alone. A case that two households of the case table
+share counts for both; a row whose case is not there belongs to a household of its case. So adding or removing one
+household, with the rows that name its cases, changes nothing of any other household (`protocol.md` 2.1).
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from duckdb import DuckDBPyConnection, Expression, coalesce, col, fn, lit
+
+from council_node.selects import Select, from_table
+from council_node.sources.canonical import not_known_position
+from council_node.sources.canonical_rows import texts_of, with_values
+from council_node.sources.extract import HOUSEHOLD, Part
+from council_node.sources.layout import CASE_KEY, Layout, Linked
+from council_node.sources.references import NO_KEY, OBJECTS, case_link, in_part, marks, own_household, references
+from federated.schema import ColumnType, Dataset
+
+__all__ = ["NO_CASE", "OBJECTORS", "keep_cases", "linked_rows"]
+
+NO_CASE: Final = "!no case"
+"""Whether the case that a row names was not found."""
+OBJECTORS: Final = "!objectors"
+"""Table of the households that object in the case table."""
+
+_LINK: Final = "!link"
+_CASES: Final = "!cases"
+_CASE: Final = "!case of the table"
+_CASE_HOUSEHOLD: Final = "!household of the case"
+_COPIED: Final = "!copied "
+_STAGED: Final = "!staged"
+
+
+def keep_cases(
+    connection: DuckDBPyConnection, linked: Linked, batches: Iterable[Select], run_key: bytes, part: Part
+) -> None:
+    """Read the case table: one row for each case and household of it, and the households that object.
+
+    Args:
+        connection: The database.
+        linked: The extract with its case table.
+        batches: Rows of the case table.
+        run_key: Of this run.
+        part: Households to keep; the cases among which a row of that part may look for its own are kept as well.
+    """
+    layout = linked.cases
+    if layout is None:
+        return
+    link = [case_link(layout, run_key).alias(_LINK)] if linked.by_case else []
+    own = [HOUSEHOLD, OBJECTS, *(_LINK for _ in link)]
+    for number, batch in enumerate(batches):
+        named = texts_of(batch, layout).select(*map(col, layout.texts), *references(layout, run_key), *link)
+        rows = with_values(in_part(named, layout, part, also=_LINK if link else None), layout, own)
+        rows = rows.select(*map(col, (*own, *layout.columns)))
+        (rows.append if number else rows.store)(connection, _STAGED)
+    staged = from_table(_STAGED, (*own, *layout.columns))
+    staged.where(col(OBJECTS)).group_by((col(HOUSEHOLD),)).store(connection, OBJECTORS)
+    if link:
+        # Two rows of one case and household are one; which of two dates stands must not hang on the order of rows.
+        values = [fn("min", col(name)).alias(_COPIED + name) for name in layout.columns]
+        keys = (col(_LINK).alias(_CASE), col(HOUSEHOLD).alias(_CASE_HOUSEHOLD))
+        staged.where(col(_LINK).is_not_null()).group_by(keys, *values).store(connection, _CASES)
+    connection.execute(f"DROP TABLE {col(_STAGED)}")
+
+
+def linked_rows(texts: Select, linked: Linked, run_key: bytes) -> Select:
+    """Rows beside the case they name: its household as theirs, and what is copied from it.
+
+    A row that names no case belongs to the household it names itself.
+    """
+    layout, cases = linked.rows, linked.cases
+    if cases is None or not linked.by_case:
+        return texts.select(*map(col, layout.texts), *references(layout, run_key))
+    link = case_link(layout, run_key).alias(_LINK)
+    table = from_table(_CASES, (_CASE, _CASE_HOUSEHOLD, *(_COPIED + name for name in cases.columns)))
+    joined = texts.select(*map(col, layout.texts), link).left_join(table, _LINK, _CASE)
+    return joined.select(
+        *map(col, layout.texts),
+        coalesce(col(_CASE_HOUSEHOLD), own_household(layout, run_key, case_first=True)).alias(HOUSEHOLD),
+        _names_nobody(layout).alias(NO_KEY),
+        col(_CASE_HOUSEHOLD).is_null().alias(NO_CASE),
+        *marks(layout, run_key),
+        *(_copied(name, cases.dataset).alias(name) for name in cases.columns),
+    )
+
+
+def _names_nobody(layout: Layout) -> Expression:
+    texts = [layout.raw(name) for name in (layout.dataset.unit_column, CASE_KEY)]
+    return coalesce(*(col(text) for text in texts if text is not None)).is_null()
+
+
+def _copied(name: str, cases: Dataset) -> Expression:
+    """A copied value; of a case that was not found it is unknown, which for a category is a code of its own."""
+    column = cases.column(name)
+    if column.type is not ColumnType.CATEGORY:
+        return col(_COPIED + name)
+    return coalesce(col(_COPIED + name), lit(not_known_position(column)).cast("USMALLINT"))
