@@ -1,24 +1,37 @@
 """Renders templates: everything escaped, and a name that is missing is an error rather than a blank."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from datetime import date
 from typing import Any, Final
 
-from jinja2 import ChainableUndefined, Environment, PackageLoader, PrefixLoader, UndefinedError
-from jinja2.utils import missing
+from jinja2 import BaseLoader, ChainableUndefined, Environment, PackageLoader, PrefixLoader, StrictUndefined, Template
 
-__all__ = ["day", "moment", "renderer"]
+__all__ = ["day", "moment", "number", "renderer"]
 
 COMPONENTS: Final = "govuk_frontend_jinja"
 
 
-class _Undefined(ChainableUndefined):
-    """The components leave most of their parameters out; nothing else may be left out."""
+class _Pages(Environment):
+    """Our templates, in which nothing may be missing; the components leave most of their parameters out."""
 
-    def __init__(self, hint: str | None = None, obj: Any = missing, name: str | None = None, *rest: Any) -> None:
-        super().__init__(hint, obj, name, *rest)
-        if not isinstance(obj, Mapping | ChainableUndefined):
-            raise UndefinedError(hint or f"a template uses '{name}', which is not there")
+    def __init__(self, loader: BaseLoader) -> None:
+        super().__init__(
+            loader=loader, undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
+        )
+        self._components = Environment(
+            loader=PrefixLoader({COMPONENTS: PackageLoader(COMPONENTS)}), undefined=ChainableUndefined, autoescape=True
+        )
+
+    def get_template(
+        self,
+        name: str | Template,
+        parent: str | None = None,
+        globals: MutableMapping[str, Any] | None = None,  # noqa: A002 - the library's own name
+    ) -> Template:
+        """A template; components come from an environment of their own."""
+        if isinstance(name, str) and name.startswith(f"{COMPONENTS}/"):
+            return self._components.get_template(name, parent, globals)
+        return super().get_template(name, parent, globals)
 
 
 def renderer(packages: Mapping[str, str]) -> Environment:
@@ -26,17 +39,10 @@ def renderer(packages: Mapping[str, str]) -> Environment:
 
     Args:
         packages: Prefix of the templates' names → package whose folder `templates` holds them. `pages/` and the
-            components of the GOV.UK Design System are always there.
+            components of the GOV.UK Design System (`govuk_frontend_jinja/`) are always there.
     """
-    own = {"pages": "federated.pages", COMPONENTS: COMPONENTS, **packages}
-    made = Environment(
-        loader=PrefixLoader({prefix: PackageLoader(package) for prefix, package in own.items()}),
-        autoescape=True,
-        undefined=_Undefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
+    own = {"pages": "federated.pages", **packages}
+    made = _Pages(PrefixLoader({prefix: PackageLoader(package) for prefix, package in own.items()}))
     made.filters |= {"day": day, "moment": moment, "number": number}
     return made
 

@@ -1,0 +1,91 @@
+"""Serves the pages: on loopback, one process, without a log."""
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+
+from council_node.page.door import LOOPBACK, Door
+from council_node.page.site import build_site
+from council_node.settings import check_files, read_settings
+from federated.errors import FileProblem, InternalError
+from federated.pages import stylesheet
+from federated.shell import now_utc
+
+__all__ = ["listen", "serve_page"]
+
+MOST_CONNECTIONS: Final = 32
+WAIT_S: Final = 3
+
+
+def listen(port: int) -> socket.socket:
+    """A socket of this computer alone.
+
+    Args:
+        port: 0 for any that is free.
+
+    Raises:
+        FileProblem: The port is taken.
+        InternalError: The system gave another address than loopback.
+    """
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.bind((LOOPBACK, port))
+    except OSError as error:
+        made.close()
+        raise FileProblem(
+            f"Port {port} cannot be used ({error.strerror}).", remedy="Leave --port out, or name another."
+        ) from error
+    if made.getsockname()[0] != LOOPBACK:
+        made.close()
+        raise InternalError("The system would have shown the pages to other computers.")
+    return made
+
+
+def serve_page(path: Path, *, port: int, tell: Callable[[str], None]) -> None:
+    """Serve the pages of one council until stopped.
+
+    Args:
+        path: The node's settings.
+        port: 0 for any that is free.
+        tell: Takes the lines for the person who started it; the address among them lets whoever has it in, once.
+
+    Raises:
+        FileProblem: Settings, a file they name, the styles or the port cannot be used.
+    """
+    settings = read_settings(path)
+    check_files(settings)
+    styles = stylesheet()
+    with closing(listen(port)) as listening:
+        door = Door.make(os.urandom, port=listening.getsockname()[1], now=now_utc())
+        site = build_site(settings, door, styles=styles, clock=now_utc, rng=os.urandom)
+        tell(f"The pages of {settings.council.name}, for you, on this computer. Open this address, once:")
+        tell(door.address())
+        tell("Nothing you see there is sent to anyone. Stop the pages with Ctrl-C.")
+        _run(site, listening)
+
+
+def _run(site: Any, listening: socket.socket) -> None:  # the two libraries write the type of an application apart
+    # The server's own log would quote addresses, and with them the secret folder.
+    logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+    logging.getLogger("uvicorn").propagate = False
+    config = uvicorn.Config(
+        site,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        http="h11",
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=WAIT_S,
+        timeout_graceful_shutdown=WAIT_S,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
