@@ -2,7 +2,7 @@
 
 import typer
 
-from council_node.commands import checking, deciding, health, joining, ledger, proof, showing
+from council_node.commands import checking, deciding, health, joining, ledger, page, proof, showing
 from council_node.crash_safety import forbid_dumps, tell_without_values
 from federated.shell import main_of, new_app
 
@@ -16,6 +16,7 @@ deciding.register(app)
 showing.register(app)
 health.register(app)
 checking.register(app)
+page.register(app)
 proof.register(app)
 app.add_typer(ledger.app, name="ledger")
 
