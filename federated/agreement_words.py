@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from federated.agreement import Agreement
 from federated.clauses import MEANINGS
 
-__all__ = ["describe", "diff"]
+__all__ = ["changes", "describe", "diff"]
 
 LOOSER_WHEN_HIGHER: Final = frozenset({"epsilon", "delta", "max_epsilon_per_query", "attempts", "max_cells"})
 LOOSER_WHEN_LOWER: Final = frozenset({"min_cohort", "min_honest"})
@@ -95,8 +95,13 @@ def diff(old: Agreement, new: Agreement) -> tuple[str, ...]:
 
     A sentence ends with "looser" where the change lets more be learned, with "stricter" where it lets less be.
     """
-    before, after = _leaves(old), _leaves(new)
-    leaves = [leaf for leaf in dict.fromkeys((*before, *after)) if leaf.path != ("version",)]
+    return changes(*({**item.model_dump(mode="json"), "version": 0} for item in (old, new)))
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """What differs between two documents of names, lists and texts, one sentence for each difference."""
+    before, after = dict(_walk((), old)), dict(_walk((), new))
+    leaves = dict.fromkeys((*before, *after))
     return tuple(_sentence(leaf, before, after) for leaf in leaves if before.get(leaf) != after.get(leaf))
 
 
@@ -110,10 +115,6 @@ class _Leaf(NamedTuple):
     def label(self) -> str:
         words = ", ".join(part if part.startswith("'") else part.replace("_", " ") for part in self.path)
         return f"{words}: {self.item}" if self.item else words
-
-
-def _leaves(agreement: Agreement) -> dict[_Leaf, str]:
-    return dict(_walk((), agreement.model_dump(mode="json")))
 
 
 def _walk(path: tuple[str, ...], value: Any) -> Iterator[tuple[_Leaf, str]]:
