@@ -103,7 +103,7 @@ def name_user(root: Path, name: str, number: int) -> None:
         f"root:x:0:0:root:/:/nonexistent\n{name}:x:{number}:{number}::/:/nonexistent\n", encoding="ascii"
     )
     (root / "etc/group").write_text(f"root:x:0:\n{name}:x:{number}:\n", encoding="ascii")
-    for folder in ("dev", "proc", "sys", "tmp"):
+    for folder in ("data", "dev", "node", "proc", "run", "sys", "tmp"):
         (root / folder).mkdir(exist_ok=True)
 
 
