@@ -67,6 +67,7 @@ def make_node(new: NewNode) -> tuple[Settings, SigningKey]:
         raise FileProblem(f"The mapping file {new.mapping} is not there.", remedy="See docs/guides/council-it.md.")
     for name in ("state", "agreements"):
         (new.folder / name).mkdir(parents=True, exist_ok=True)
+    (new.folder / "state").chmod(0o700)  # who decided what, and what was answered, is for this account alone
     key = make_key(os.urandom)
     write_private_key(new.folder / "identity.pem", key)
     write_public_key(new.folder / "identity.pub", key.public)

@@ -9,10 +9,13 @@ from typing import Annotated, Final
 
 import typer
 
+from council_node.checks.findings import exit_status
+from council_node.checks.report import check_node, print_report
 from council_node.commands.options import DEFAULT, AsJson, Node
 from council_node.dry_run import DryRun, Leaving, dry_run
 from council_node.dry_run_question import find_question
 from council_node.dry_run_words import dry_run_json, dry_run_lines, own_figure_lines
+from council_node.service import link_settings
 from council_node.settings import read_settings
 from federated.commands.questions import print_release
 from federated.errors import FileProblem
@@ -22,6 +25,36 @@ __all__ = ["register"]
 
 ENDED_BY_SIGNAL: Final = 128
 """What a shell adds to the number of the signal that ended a program."""
+
+
+def check(
+    settings: Node = DEFAULT,
+    *,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not connect to the coordinator.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look at this computer, the connection, the settings and the extract, and say how to mend what is wrong.
+
+    Reads the extract here, for you alone: nothing is sent, stored or charged. Works while the node runs.
+
+    Example: council-node check --offline
+    """
+    node = read_settings(settings)
+    with errors.status("Checking") as progress:
+        report = check_node(
+            node,
+            settings,
+            None if offline else link_settings(node),
+            environment=os.environ,
+            now=now_utc(),
+            rng=os.urandom,
+            tell=progress.update,
+        )
+    if as_json:
+        output.print_json(json.dumps(report.as_json()))
+    else:
+        print_report(report, output)
+    raise typer.Exit(exit_status(report.findings))
 
 
 def rehearse(
@@ -93,4 +126,5 @@ def _write(leaving: tuple[Leaving, ...], folder: Path, *, quiet: bool) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    app.command()(check)
     app.command("dry-run")(rehearse)
