@@ -5,7 +5,6 @@ One writing for every kind of source is what makes a council's figures the same,
 
 from datetime import date, datetime
 from decimal import Decimal
-from math import inf
 from typing import Final
 
 __all__ = ["EPOCH_1904", "cell_text", "day_text"]
@@ -51,15 +50,17 @@ def day_text(value: object, epoch: date) -> str:
         value: The cell.
         epoch: Day 0 of the workbook.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and epoch != EPOCH_1900:
-        moved = value + (epoch - EPOCH_1900).days
-        return cell_text(moved) if SERIALS[0] <= moved <= SERIALS[1] else cell_text(value)
-    return cell_text(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return cell_text(value)
+    moved = value + (epoch - EPOCH_1900).days
+    return cell_text(moved if SERIALS[0] <= moved <= SERIALS[1] else value)
 
 
 def _number(value: float | Decimal) -> str:
-    finite = value.is_finite() if isinstance(value, Decimal) else abs(value) < inf
-    return str(int(value)) if finite and abs(value) < EXACT and value == int(value) else str(value)
+    if isinstance(value, Decimal) and not value.is_finite():
+        return str(value)
+    whole = -EXACT < value < EXACT and value == int(value)
+    return str(int(value)) if whole else str(value)
 
 
 def _moment(value: datetime) -> str:

@@ -49,6 +49,7 @@ _OF_KIND: Final = {
 }
 """Fields that mean something for one kind only."""
 
+_ElementName = Annotated[str, Field(pattern=r"^[^/@\s]+$", max_length=400)]
 _ElementPath = Annotated[str, Field(pattern=r"^[^/@\s]+(/[^/@\s]+)*$", max_length=400)]
 
 
@@ -87,10 +88,10 @@ class ExtractPlace(BaseModel):
         description="Spreadsheet: number of the row of headings, as the program shows it; when left out, the first "
         "of the top 50 rows that holds the mapped headings.",
     )
-    record: _ElementPath | None = Field(
+    record: _ElementName | None = Field(
         default=None,
-        description="XML: the element of one case, from the outermost element inwards, such as `Cases/Case`; when left "
-        "out, the elements just inside the outermost one.",
+        description="XML: name of the element of one case; when left out, that of the first element inside the "
+        "outermost one.",
     )
     rows: _ElementPath | None = Field(
         default=None,

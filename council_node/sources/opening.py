@@ -10,6 +10,7 @@ from council_node.mapping import ExtractMapping, ExtractPlace, SourceKind
 from council_node.sources.csv_source import open_csv
 from council_node.sources.spreadsheet import open_spreadsheet
 from council_node.sources.text_rows import TextSource
+from council_node.sources.xml_source import open_xml
 from federated.errors import FileProblem
 
 __all__ = ["extract_date", "open_place", "open_source"]
@@ -45,8 +46,10 @@ def open_place(place: ExtractPlace, directory: Path, mapped: Sequence[str]) -> T
             return open_csv(_file(place, directory), place.encoding)
         case SourceKind.SPREADSHEET:
             return open_spreadsheet(_file(place, directory), place, mapped)
-        case SourceKind.XML | SourceKind.DATABASE:
-            raise FileProblem(f"Extracts of the kind '{kind}' cannot be read yet.", remedy="Export them as CSV.")
+        case SourceKind.XML:
+            return open_xml(_file(place, directory), place, mapped)
+        case SourceKind.DATABASE:
+            raise FileProblem("Databases cannot be read yet.", remedy="Export the table as CSV.")
         case _:
             assert_never(kind)
 
