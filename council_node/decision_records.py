@@ -145,8 +145,7 @@ def read_decision(content: bytes) -> Decision:
             act=Act(body["act"]),
             automatic=body["automatic"] is True,
             envelope=body["envelope"].encode("ascii"),
-            **{name: str(body[name]) for name in _TEXTS},
-            **(_added(body) if version == _VERSION else {}),
+            **_texts(body, version),
         )
         readable = version in {1, _VERSION} and decision.encode(version) == content
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -156,9 +155,13 @@ def read_decision(content: bytes) -> Decision:
     return decision
 
 
-def _added(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What version 2 added."""
+def _texts(body: Mapping[str, Any], version: int) -> dict[str, Any]:
+    """The texts, and what version 2 added."""
+    texts: dict[str, Any] = {name: str(body[name]) for name in _TEXTS}
+    if version != _VERSION:
+        return texts
     return {
+        **texts,
         **{name: str(body[name]) for name in _TEXTS_OF_2},
         "red_lines": {str(name): str(value) for name, value in body["red_lines"].items()},
         "answers": {str(name): str(value) for name, value in body["answers"].items()},
