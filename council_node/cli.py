@@ -2,7 +2,7 @@
 
 import typer
 
-from council_node.commands import checking, deciding, health, joining, ledger, page, proof, showing
+from council_node.commands import checking, deciding, health, joining, ledger, mapping, page, proof, showing
 from council_node.crash_safety import forbid_dumps, tell_without_values
 from federated.shell import main_of, new_app
 
@@ -14,6 +14,7 @@ app: typer.Typer = new_app(
 joining.register(app)
 deciding.register(app)
 showing.register(app)
+mapping.register(app)
 health.register(app)
 checking.register(app)
 page.register(app)

@@ -42,6 +42,7 @@ def plain_words(text: str, expand: Mapping[str, str] | None = None) -> tuple[str
     """
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).casefold().replace("'", "").replace("’", "")
     apart = re.sub(r"(?<=[a-z])(?=\d{2})|(?<=\d)(?=[a-z]{3})", " ", apart)
+    apart = apart.replace("not known", "unknown")
     words = re.findall(r"[a-z]+\d?|\d+", apart)
     expanded = (part for word in words for part in (expand or {}).get(word, word).split())
     return tuple(word for word in expanded if word not in _FILLERS)

@@ -11,7 +11,7 @@ from council_node.mapping.profile import Profile, ProfileColumn
 from council_node.sources.canonical import known_wordings
 from federated.schema import Column, Dataset
 
-__all__ = ["Meaning", "Vocabulary", "age_band", "mapped_columns"]
+__all__ = ["CASES", "Meaning", "Vocabulary", "age_band", "joined_columns", "mapped_columns"]
 
 SURE: Final = 88
 """Score from which a wording is taken for a code without asking, if no other code comes near."""
@@ -21,6 +21,9 @@ WORTH_ASKING: Final = 45
 """Score below which a candidate is not worth a person's time."""
 NODE_SETS: Final = frozenset({"la_code"})
 """Columns that the node's registration sets."""
+CASES: Final = "case"
+CASE_KEY: Final = "case_key"
+OPTED_OUT: Final = "opted_out"
 OLDEST: Final = 110
 _YEARS: Final = re.compile(r"(\d{1,3})(\.0)?( years?( old)?)?", re.IGNORECASE)
 
@@ -32,6 +35,14 @@ def mapped_columns(dataset: Dataset) -> dict[str, Column]:
         for name, column in dataset.columns.items()
         if column.derived_from is None and name not in NODE_SETS
     }
+
+
+def joined_columns(dataset: Dataset) -> frozenset[str]:
+    """The columns that the node joins from the cases, so that another table need not have them."""
+    if dataset.name == CASES or CASE_KEY not in dataset.columns:
+        return frozenset()
+    copied = (column.name for column in dataset.columns.values() if column.copied_from is not None)
+    return frozenset((dataset.unit_column, OPTED_OUT, *copied))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
