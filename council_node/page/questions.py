@@ -1,16 +1,15 @@
 """Pages of the questions put to this council: what waits, why it is asked, and the form that decides."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
-from council_node.decisions import Decision, Decisions, Verdict
+from council_node.decisions import Act, Decision, Decisions, Verdict, red_lines_to_answer
 from council_node.node_store import NodeStore
-from council_node.page.desk import Asked, Desk, part_of
-from council_node.page.proposed import read_proposed
+from council_node.page.desk import NO_ERRORS, Asked, Desk, part_of
 from council_node.policy_file import read_policy
-from council_node.status import node_status
-from federated.clauses import MEANINGS
-from federated.errors import FileProblem
+from council_node.question_view import QuestionView, view_question, waiting_first
+from federated.errors import FederatedError, FileProblem
 from federated.keys import read_private_key
 from federated.manifest import RED_LINES
 from protocols.identifiers import Digest
@@ -18,52 +17,75 @@ from protocols.identifiers import Digest
 __all__ = ["check", "record", "show_list", "show_one"]
 
 SIZE: Final = 50
-LONGEST: Final = {"name": 100, "role": 100, "reason": 1000}
+LONGEST: Final = {"by": 100, "role": 100, "reason": 1000, "forum": 300}
 DIGEST_DIGITS: Final = 64
-ACTS: Final = {"approve": "Approve", "refuse": "Refuse", "withdraw": "Take the approval back"}
-"""What people can do, as the form names it; the keys are those of `council_node.decisions.Act`."""
+WORDS: Final = {Act.APPROVE: "Approve", Act.REFUSE: "Refuse", Act.WITHDRAW: "Take the approval back"}
+"""What people can do, as the form names it."""
 POSSIBLE: Final = {
-    Verdict.PENDING: ("approve", "refuse"),
-    Verdict.REFUSED: ("approve",),
-    Verdict.APPROVED: ("withdraw",),
+    Verdict.PENDING: (Act.APPROVE, Act.REFUSE),
+    Verdict.REFUSED: (Act.APPROVE,),
+    Verdict.APPROVED: (Act.WITHDRAW,),
 }
+LINE: Final = "line_"
+"""What the fields of the red lines begin with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filled:
-    """The decision form as somebody filled it in."""
+    """The decision form as somebody filled it in; the fields are those of the commands."""
 
     act: str = ""
-    name: str = ""
+    by: str = ""
     role: str = ""
     reason: str = ""
+    forum: str = ""
+    answers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, form: Any) -> "Filled":
-        """From the fields sent."""
-        return cls(**{name: " ".join(form.get(name, "").split()) for name in cls.__dataclass_fields__})
+    def read(cls, form: Mapping[str, str]) -> "Filled":
+        """From the fields sent; surplus blanks and line breaks do not count."""
+        texts = {name: " ".join(form.get(name, "").split()) for name in ("act", *LONGEST)}
+        names = [name for name, _ in RED_LINES]
+        return cls(answers={name: form[LINE + name] for name in names if form.get(LINE + name)}, **texts)
 
-    def errors(self, possible: tuple[str, ...]) -> dict[str, str]:
-        """What is missing or too long, by field, in the order of the form."""
+    @property
+    def fields(self) -> dict[str, str]:
+        """As they were sent."""
+        texts = {name: str(getattr(self, name)) for name in ("act", *LONGEST)}
+        return texts | {LINE + name: said for name, said in self.answers.items()}
+
+    def errors(self, decision: Decision) -> dict[str, str]:
+        """What is missing, too long or stands in the way, by field, in the order of the form."""
         found = {}
-        if self.act not in possible:
+        if self.act not in POSSIBLE[decision.verdict]:
             found["act"] = "Choose what you decide"
-        for field, what in {"name": "your name", "role": "your role"}.items():
-            if not getattr(self, field):
-                found[field] = f"Enter {what}"
-        if not self.reason and self.act != "approve":
+        if self.act == Act.APPROVE:
+            found |= self._line_errors(red_lines_to_answer(decision))
+        for name, what in {"by": "your name", "role": "your role"}.items():
+            if not getattr(self, name):
+                found[name] = f"Enter {what}"
+        if not self.reason and self.act != Act.APPROVE:
             found["reason"] = "Enter why, in a sentence"
-        for field, most in LONGEST.items():
-            if len(getattr(self, field)) > most:
-                found[field] = f"Shorten this to {most} characters"
+        for name, most in LONGEST.items():
+            if len(getattr(self, name)) > most:
+                found[name] = f"Shorten this to {most} characters"
         return found
+
+    def _line_errors(self, to_answer: tuple[str, ...]) -> dict[str, str]:
+        said = {name: self.answers.get(name) for name in to_answer}
+        return {
+            LINE + name: "Answer this red line" if answer is None else "A question that crosses this is only refused"
+            for name, answer in said.items()
+            if answer != "yes"
+        }
 
 
 def show_list(desk: Desk, asked: Asked) -> str:
     """Every question: those that wait first."""
-    decisions = node_status(desk.settings).decisions
+    with desk.store() as store:
+        decisions = waiting_first(store)
     waiting = [item for item in decisions if item.verdict is Verdict.PENDING]
-    others = [item for item in decisions if item.verdict is not Verdict.PENDING]
+    others = decisions[len(waiting) :]
     shown, pages = part_of(
         len(others), SIZE, asked.wanted.get("page", ""), lambda number: f"{desk.link('questions')}?page={number}"
     )
@@ -74,8 +96,7 @@ def show_list(desk: Desk, asked: Asked) -> str:
 
 def show_one(desk: Desk, asked: Asked) -> str:
     """One question with its form."""
-    recorded = asked.wanted.get("recorded") == "yes"
-    return _question(desk, _digest(asked), Filled(), {}, recorded=recorded)
+    return _question(desk, _digest(asked), Filled(), recorded=asked.wanted.get("recorded") == "yes")
 
 
 def check(desk: Desk, asked: Asked) -> str:
@@ -83,16 +104,18 @@ def check(desk: Desk, asked: Asked) -> str:
     digest, filled = _digest(asked), Filled.read(asked.form)
     with desk.store() as store:
         decision = _latest(desk, store, digest)
-    errors = filled.errors(POSSIBLE[decision.verdict])
-    if errors or asked.form.get("step") == "change":
-        return _question(desk, digest, filled, errors if asked.form.get("step") != "change" else {})
+    changing = asked.form.get("step") == "change"
+    errors = {} if changing else filled.errors(decision)
+    if errors or changing:
+        return _question(desk, digest, filled, errors)
     return desk.page(
         "confirm.html",
         title="Check your decision",
         current="questions",
         decision=decision,
         filled=filled,
-        act=ACTS[filled.act],
+        act=WORDS[Act(filled.act)],
+        answered=[(must, filled.answers[name]) for name, must in RED_LINES if name in filled.answers],
         token=desk.door.form_token,
     )
 
@@ -101,35 +124,53 @@ def record(desk: Desk, asked: Asked) -> str:
     """The confirmed form: recorded and signed exactly as the commands `approve`, `refuse` and `withdraw` do."""
     digest, filled = _digest(asked), Filled.read(asked.form)
     with desk.store() as store:
-        errors = filled.errors(POSSIBLE[_latest(desk, store, digest).verdict])
+        errors = filled.errors(_latest(desk, store, digest))
         if not errors:
-            acts = _decisions(desk, store)
-            act = {"approve": acts.approve, "refuse": acts.refuse, "withdraw": acts.withdraw}[filled.act]
-            act(digest, by=filled.name, role=filled.role, reason=filled.reason, now=desk.clock())
+            _act(_decisions(desk, store), digest, filled, desk)
     if errors:
         return _question(desk, digest, filled, errors)
     return f"{desk.link('questions', digest.hex())}?recorded=yes"
 
 
-def _question(desk: Desk, digest: Digest, filled: Filled, errors: dict[str, str], *, recorded: bool = False) -> str:
+def _act(decisions: Decisions, digest: Digest, filled: Filled, desk: Desk) -> None:
+    by, role, reason, now = filled.by, filled.role, filled.reason, desk.clock()
+    answers = {name: said == "yes" for name, said in filled.answers.items()}
+    match Act(filled.act):
+        case Act.APPROVE:
+            decisions.approve(digest, by=by, role=role, reason=reason, answers=answers, forum=filled.forum, now=now)
+        case Act.REFUSE:
+            decisions.refuse(digest, by=by, role=role, reason=reason, answers=answers, forum=filled.forum, now=now)
+        case _:
+            decisions.withdraw(digest, by=by, role=role, reason=reason, now=now)
+
+
+def _question(
+    desk: Desk, digest: Digest, filled: Filled, errors: Mapping[str, str] = NO_ERRORS, *, recorded: bool = False
+) -> str:
+    view: QuestionView | None = None
+    unreadable = ""
     with desk.store() as store:
-        history = _decisions(desk, store).history(digest)
         decision = _latest(desk, store, digest)
-        proposed = read_proposed(store, digest)
-    needed = read_policy(desk.settings.policy).approvals_needed
+        history = _decisions(desk, store).history(digest)
+        try:
+            view = view_question(desk.settings, store, digest, desk.clock())
+        except FederatedError as error:
+            unreadable = error.diagnostics()
+    # Nobody approves what they cannot read.
+    acts = [act for act in POSSIBLE[decision.verdict] if view is not None or act is not Act.APPROVE]
+    must_be_true = dict(RED_LINES)
     return desk.page(
         "question.html",
         title=decision.title,
         current="questions",
         decision=decision,
         history=history,
-        proposed=proposed,
-        fields=() if proposed is None else proposed.fields(desk.schema),
-        needed=needed,
-        meanings=MEANINGS,
-        red_lines=RED_LINES,
-        possible={act: ACTS[act] for act in POSSIBLE[decision.verdict]} if not decision.checks else {},
-        filled=filled,
+        sections=() if view is None else (*view.sections, *view.own[1:]),
+        unreadable=unreadable,
+        needed=read_policy(desk.settings.policy).approvals_needed,
+        possible={} if decision.checks else {act.value: WORDS[act] for act in acts},
+        lines={LINE + name: must_be_true[name] for name in red_lines_to_answer(decision)},
+        filled=filled.fields,
         errors=errors,
         recorded=recorded,
         token=desk.door.form_token,

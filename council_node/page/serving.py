@@ -1,6 +1,5 @@
 """Serves the pages: on loopback, one process, without a log."""
 
-import logging
 import os
 import socket
 from collections.abc import Callable
@@ -36,6 +35,7 @@ def listen(port: int) -> socket.socket:
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         made.bind((LOOPBACK, port))
+        made.listen(MOST_CONNECTIONS)
     except OSError as error:
         made.close()
         raise FileProblem(
@@ -71,9 +71,7 @@ def serve_page(path: Path, *, port: int, tell: Callable[[str], None]) -> None:
 
 
 def _run(site: Any, listening: socket.socket) -> None:  # the two libraries write the type of an application apart
-    # The server's own log would quote addresses, and with them the secret folder.
-    logging.getLogger("uvicorn").addHandler(logging.NullHandler())
-    logging.getLogger("uvicorn").propagate = False
+    # No log of its own: it would quote addresses, and with them the secret folder (`council_node.crash_safety`).
     config = uvicorn.Config(
         site,
         log_config=None,
