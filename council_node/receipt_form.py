@@ -279,12 +279,12 @@ def _cost(receipt: Receipt) -> Iterator[str]:
     spent = Fraction(cost.spent_epsilon)
     yield (
         f"In {cost.period} all questions under this agreement together amount to epsilon {_short(cost.spent_epsilon)} "
-        f"of {_short(cost.budget_epsilon)}, but for a chance of {_one_in(cost.budget_delta)} (delta). Left for one "
+        f"of {_short(cost.budget_epsilon)}, but for a chance of {one_in(cost.budget_delta)} (delta). Left for one "
         f"more question: epsilon {_short(cost.left_epsilon, up=False)}, or rho {_short(cost.left_rho, up=False)}."
     )
     yield (
         f"What that means: somebody who thought it as likely as not that one {cost.unit} is in the records could, "
-        f"after all these answers, be right about it at most {_right_in_100(spent)} times in 100."
+        f"after all these answers, be right about it at most {right_in_100(spent)} times in 100."
     )
 
 
@@ -325,12 +325,12 @@ def _short(text: str | None, *, up: bool = True) -> str:
     return f"{whole // 10**4}.{whole % 10**4:04d}".rstrip("0").rstrip(".")
 
 
-def _one_in(text: str) -> str:
+def one_in(text: str) -> str:
     """A small chance in words, rounded to look no better than it is."""
     return f"one in {(1 / Fraction(text)).__floor__():,}"
 
 
-def _right_in_100(epsilon: Fraction) -> int:
+def right_in_100(epsilon: Fraction) -> int:
     """Best chance of a right guess that began as even odds: e^eps / (1 + e^eps), in hundredths rounded up."""
     # A rounded figure for reading only: nothing is decided by it.
     capped = float(min(epsilon, Fraction(50)))

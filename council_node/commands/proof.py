@@ -12,12 +12,16 @@ from council_node.commands.options import DEFAULT, AsJson, By, Node, Reason, Rol
 from council_node.ledger import Ledger
 from council_node.node_store import NodeStore
 from council_node.proof.evidence import write_evidence
+from council_node.proof.facts import Facts, live_facts
 from council_node.proof.handover import handover, handover_text
+from council_node.proof.packs import Kind, check_pack_file, difference, make_pack
 from council_node.proof.purge import Scope, purge
-from council_node.settings import read_settings
+from council_node.settings import read_bytes, read_settings
+from federated.agreement import AGREEMENT_TYPE, Agreement, parse_agreement
 from federated.errors import FileProblem
 from federated.keys import read_private_key
 from federated.shell import new_app, now_utc, output
+from federated.signing import unsafe_payload
 from protocols.identifiers import CouncilId
 
 __all__ = ["app", "register"]
@@ -37,6 +41,134 @@ def pack_evidence(
     loaded = read_settings(settings)
     count = write_evidence(loaded, out, now=now_utc())
     output.print(f"Wrote {out} with {count} members. Check it with: federated verify {out}", markup=False)
+
+
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this new file.")]
+Proposed = Annotated[
+    list[Path] | None,
+    typer.Option("--agreement", help="Draft from this agreement too, signed or not, before it is accepted."),
+]
+
+
+@app.command("dpia")
+def pack_dpia(settings: Node = DEFAULT, out: Out = None, agreement: Proposed = None) -> None:
+    """Draft a data protection impact assessment on the seven steps of the Information Commissioner's Office.
+
+    Example: council-node pack dpia --out dpia.md
+    """
+    _make(Kind.DPIA, settings, out, agreement)
+
+
+@app.command("agreement")
+def pack_agreement(
+    settings: Node = DEFAULT,
+    out: Out = None,
+    agreement: Proposed = None,
+    *,
+    diff: Annotated[
+        Path | None, typer.Option("--diff", help="Show what changed since this older version, instead.")
+    ] = None,
+) -> None:
+    """Draft a data sharing agreement in words, or show what changed since an older draft.
+
+    Example: council-node pack agreement --diff agreement-january.md
+    """
+    if diff is None:
+        _make(Kind.AGREEMENT, settings, out, agreement)
+        return
+    found = tuple(difference(diff, Kind.AGREEMENT, _facts(settings, agreement), _today()))
+    for line in found:
+        output.print(line, markup=False)
+    if not found:
+        output.print("Nothing has changed.")
+
+
+@app.command("privacy-notice")
+def pack_privacy_notice(settings: Node = DEFAULT, out: Out = None) -> None:
+    """Draft the paragraph about statistics for the council's privacy notice.
+
+    Example: council-node pack privacy-notice --out notice.md
+    """
+    _make(Kind.PRIVACY_NOTICE, settings, out, None)
+
+
+@app.command("register")
+def pack_register(settings: Node = DEFAULT, out: Out = None, agreement: Proposed = None) -> None:
+    """Draft an entry for the public register of information sharing (Digital Economy Act 2017).
+
+    Example: council-node pack register --out register.md
+    """
+    _make(Kind.REGISTER, settings, out, agreement)
+
+
+@app.command("data-flow")
+def pack_data_flow(settings: Node = DEFAULT, out: Out = None, agreement: Proposed = None) -> None:
+    """Show how data flows: as text, or as a picture when the file's name ends in .svg.
+
+    Example: council-node pack data-flow --out data-flow.svg
+    """
+    _make(Kind.DATA_FLOW, settings, out, agreement)
+
+
+@app.command("check")
+def pack_check(
+    file: Annotated[Path, typer.Argument(help="A pack made earlier.")],
+    settings: Node = DEFAULT,
+    agreement: Proposed = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a pack still agrees with the settings, and name what changed.
+
+    Example: council-node pack check dpia.md
+    """
+    found = check_pack_file(file, _facts(settings, agreement))
+    if as_json:
+        output.print_json(
+            json.dumps({"pack": found.kind, "made_on": found.made_on, "changed": found.changed, "edited": found.edited})
+        )
+    else:
+        for line in found.changed:
+            output.print(line, markup=False)
+        if found.edited:
+            output.print("Its text was edited by people, or by other software, since: only its facts were compared.")
+    if found.changed:
+        raise FileProblem(
+            f"The pack {file} of {found.made_on} does not agree with the settings any more: {len(found.changed)} "
+            "fact(s) changed.",
+            remedy="Read what changed, make the pack again, and have it looked at.",
+        )
+    if not as_json:
+        output.print(f"The pack of {found.made_on} agrees with the settings.")
+
+
+def _make(kind: Kind, settings: Path, out: Path | None, agreement: list[Path] | None) -> None:
+    picture = kind is Kind.DATA_FLOW and out is not None and out.suffix.lower() == ".svg"
+    text = make_pack(kind, _facts(settings, agreement), _today(), picture=picture)
+    if out is None:
+        output.print(text, markup=False, end="")
+        return
+    write_new(out, text)
+    output.print(f"Wrote {out}. Later, check it with: council-node pack check {out}", markup=False)
+
+
+def _facts(settings: Path, agreement: list[Path] | None) -> Facts:
+    return live_facts(read_settings(settings), proposed=[read_proposed(path) for path in agreement or ()])
+
+
+def _today() -> str:
+    return now_utc().date().isoformat()
+
+
+def read_proposed(path: Path) -> Agreement:
+    """An agreement to draft from: signed or a plain draft. Nothing is accepted by it, so no signature is asked for.
+
+    Raises:
+        FileProblem: It cannot be read, or is not an agreement.
+    """
+    content = read_bytes(path, "agreement")
+    payload = unsafe_payload(content, AGREEMENT_TYPE) if content.lstrip().startswith(b"{") else content
+    return parse_agreement(payload, source=str(path))
 
 
 def purge_answers(

@@ -74,9 +74,7 @@ def keep_deletion_record(desk: Desk, sid: RoundId, session: ParticipantSession |
     )
 
 
-_RESTARTED: Final = (
-    "They were in the memory of a process only, and that process has ended: the node started again since."
-)
+_RESTARTED: Final = "The process that held them has ended: the node started again since."
 
 
 def settle_after_restart(desk: Desk, now: datetime) -> None:
@@ -102,7 +100,7 @@ def _emptied(desk: Desk) -> str:
     """How it is known that the rows are gone; an engine that still holds some is closed with all it holds."""
     if desk.rows_held():
         desk.rest()
-        return "The database engine, which is in memory only, was closed with all it held."
+        return "The database engine was closed with all it held."
     return "The database engine was asked afterwards, and said that it holds 0 bytes of rows in memory or on disk."
 
 

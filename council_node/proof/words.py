@@ -28,6 +28,11 @@ def _cell(text: object) -> str:
     return " ".join(str(text).split()).replace("|", "\\|")
 
 
+def _sentence(text: str) -> str:
+    """A text with a full stop at its end."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def decimal_up(exact: str) -> str:
     """An exact figure in at most four decimals, never smaller than it is."""
     return _decimals(ceil(Fraction(exact) * _SCALE))
@@ -51,7 +56,7 @@ _ENVIRONMENT: Final = Environment(
     keep_trailing_newline=True,
     autoescape=False,  # noqa: S701 - the texts are Markdown that nobody's browser runs
 )
-_ENVIRONMENT.filters |= {"day": _day_of, "cell": _cell, "up": decimal_up, "down": decimal_down}
+_ENVIRONMENT.filters |= {"day": _day_of, "cell": _cell, "sentence": _sentence, "up": decimal_up, "down": decimal_down}
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:

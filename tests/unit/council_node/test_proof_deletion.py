@@ -55,7 +55,7 @@ def test_a_node_that_stopped_in_a_round_makes_the_record_when_it_starts_again(wo
     seat = world.seat(ME)
     seat.restart()
     found = record(seat, rehearsal.sid)
-    assert all("that process has ended" in item["how_it_is_known"] for item in found["removed"])
+    assert all("process that held them has ended" in item["how_it_is_known"] for item in found["removed"])
     seat.restart()
     assert len(seat.station.store.history(DocumentKind.DELETION, rehearsal.sid.hex())) == 1
 
