@@ -6,7 +6,7 @@ is signed for a check.
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -21,7 +21,7 @@ from protocols.identifiers import CouncilId
 from protocols.wire.council_link_pb2 import CoordinatorFrame, Hello, NodeFrame
 from protocols.wire.handshake import LINK_VERSION
 
-__all__ = ["check_connection", "greet"]
+__all__ = ["NotListedYet", "check_connection", "greet", "judge_greeting"]
 
 PATIENCE_S: Final = 15.0
 PROXY_VARIABLES: Final = ("grpc_proxy", "https_proxy", "http_proxy")
@@ -40,7 +40,7 @@ def check_connection(settings: Settings, link: LinkSettings, environment: Mappin
     """
     yield _proxy(link, environment)
     yield _authorities(settings)
-    yield _greeting(settings, link)
+    yield judge_greeting(settings, link, lambda: asyncio.run(greet(link, CouncilId(settings.council.id))))
 
 
 def _proxy(link: LinkSettings, environment: Mapping[str, str]) -> Finding:
@@ -71,14 +71,16 @@ def _authorities(settings: Settings) -> Finding:
     )
 
 
-def _greeting(settings: Settings, link: LinkSettings) -> Finding:
+def judge_greeting(settings: Settings, link: LinkSettings, call: Callable[[], str]) -> Finding:
+    """What came of greeting the coordinator.
+
+    Args:
+        settings: Of the node.
+        link: How to reach it.
+        call: Does it, as `greet` says.
+    """
     try:
-        return attempt(
-            Area.CONNECTION,
-            "coordinator",
-            lambda: _heard(settings, asyncio.run(greet(link, CouncilId(settings.council.id)))),
-            where=link.address,
-        )
+        return attempt(Area.CONNECTION, "coordinator", lambda: _heard(settings, call()), where=link.address)
     except NotListedYet:
         return Finding(
             area=Area.CONNECTION,

@@ -94,9 +94,8 @@ def look_through(held: Holding, reading: Reading, *, today: date, tell: Tell) ->
     parts = 1
     while True:
         try:
-            return reduce(
-                Seen.plus, [_part(held, reading, columns, Part(number=n, of=parts), today, tell) for n in range(parts)]
-            )
+            every = (Part(number=number, of=parts) for number in range(parts))
+            return reduce(Seen.plus, [_part(held, reading, columns, part, today=today, tell=tell) for part in every])
         except ExtractTooLarge:
             reading.databases.close()
             if parts >= MOST_PARTS:
