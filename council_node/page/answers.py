@@ -17,6 +17,8 @@ __all__ = ["show_beside_own", "show_list", "show_one"]
 ROWS: Final = 100
 SIZE: Final = 50
 SID_DIGITS: Final = 64
+ELSEWHERE: Final = "–"
+"""Stands where a row is about another region than the council's."""
 FRACTIONAL: Final = frozenset({"mean"})
 """Statistics whose figures are not whole numbers."""
 
@@ -77,6 +79,9 @@ def _answer(desk: Desk, asked: Asked, release: Release, own: OwnFigures | None) 
     question = question_of(release)
     address = desk.link("answers", release.sid, *(() if own is None else ("own",)))
     wanted = asked.wanted.get("table", ""), asked.wanted.get("page", "")
+    tables = [
+        _table(release, question, table, own, desk.schema, address=address, wanted=wanted) for table in release.tables
+    ]
     return desk.page(
         "answer.html",
         title=release.title,
@@ -85,10 +90,9 @@ def _answer(desk: Desk, asked: Asked, release: Release, own: OwnFigures | None) 
         own=own,
         contributed=[record for record in release.councils if record.outcome == "contributed"],
         absent=[record for record in release.councils if record.outcome != "contributed"],
-        tables=[
-            _table(release, question, table, own, desk.schema, address=address, wanted=wanted)
-            for table in release.tables
-        ],
+        tables=tables,
+        unit=question.unit,
+        elsewhere=any(row.own == ELSEWHERE for table in tables for row in table.rows),
         shorthand=SHORTHAND,
     )
 
@@ -119,7 +123,7 @@ def _table(
     exact = None if own is None else own.values[table.name]
     rows = []
     for cell in table.cells[part]:
-        figure = None if exact is None else "–" if cell.codes not in exact else _figure(exact[cell.codes], table)
+        figure = None if exact is None else ELSEWHERE if cell.codes not in exact else _figure(exact[cell.codes], table)
         rows.append(_row(release, table, cell, figure))
     return TableShown(
         name=table.name,
