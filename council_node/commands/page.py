@@ -1,11 +1,12 @@
 """`council-node page`: the council's own pages, in a browser on the same computer."""
 
+import os
 from typing import Annotated
 
 import typer
 
 from council_node.commands.options import DEFAULT, Node
-from federated.shell import output
+from federated.shell import now_utc, output
 
 __all__ = ["register"]
 
@@ -25,7 +26,7 @@ def page(
         output.print(line, markup=False)
         output.file.flush()
 
-    serve_page(settings, port=port, tell=tell)
+    serve_page(settings, port=port, tell=tell, clock=now_utc, rng=os.urandom)
 
 
 def register(app: typer.Typer) -> None:

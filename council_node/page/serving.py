@@ -1,9 +1,9 @@
 """Serves the pages: on loopback, one process, without a log."""
 
-import os
 import socket
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from council_node.page.site import build_site
 from council_node.settings import check_files, read_settings
 from federated.errors import FileProblem, InternalError
 from federated.pages import stylesheet
-from federated.shell import now_utc
+from protocols.identifiers import RandomSource
 
 __all__ = ["listen", "serve_page"]
 
@@ -47,13 +47,17 @@ def listen(port: int) -> socket.socket:
     return made
 
 
-def serve_page(path: Path, *, port: int, tell: Callable[[str], None]) -> None:
+def serve_page(
+    path: Path, *, port: int, tell: Callable[[str], None], clock: Callable[[], datetime], rng: RandomSource
+) -> None:
     """Serve the pages of one council until stopped.
 
     Args:
         path: The node's settings.
         port: 0 for any that is free.
         tell: Takes the lines for the person who started it; the address among them lets whoever has it in, once.
+        clock: Gives the time, UTC.
+        rng: Gives secure random bytes.
 
     Raises:
         FileProblem: Settings, a file they name, the styles or the port cannot be used.
@@ -62,8 +66,8 @@ def serve_page(path: Path, *, port: int, tell: Callable[[str], None]) -> None:
     check_files(settings)
     styles = stylesheet()
     with closing(listen(port)) as listening:
-        door = Door.make(os.urandom, port=listening.getsockname()[1], now=now_utc())
-        site = build_site(settings, door, styles=styles, clock=now_utc, rng=os.urandom)
+        door = Door.make(rng, port=listening.getsockname()[1], now=clock())
+        site = build_site(settings, door, styles=styles, clock=clock, rng=rng)
         tell(f"The pages of {settings.council.name}, for you, on this computer. Open this address, once:")
         tell(door.address())
         tell("Nothing you see there is sent to anyone. Stop the pages with Ctrl-C.")
