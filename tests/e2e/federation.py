@@ -275,6 +275,7 @@ def running_federation(
     epsilon: Fraction = Fraction(1),
     budget: Fraction = Fraction(40),
     serve: tuple[str, ...] = ("tests.e2e.killing_coordinator",),
+    opening_wait_s: int = 60,
 ) -> Iterator[Federation]:
     """Set a careful federation up and keep it running for the length of the block.
 
@@ -284,11 +285,12 @@ def running_federation(
         epsilon: The most one question may cost.
         budget: Epsilon of the year.
         serve: The module that serves as coordinator.
+        opening_wait_s: How long a question waits for councils that are away.
     """
     people = _People.new()
     (folder / "trust.yaml").write_text(yaml.safe_dump(people.trust.model_dump(mode="json")), encoding="utf-8")
     agreement = _agreement(folder, councils, people, epsilon, budget)
-    home = _coordinator_files(folder, people)
+    home = _coordinator_files(folder, people, opening_wait_s)
     with Processes(folder) as processes:
         ready = home / "ready"
         settings = [str(home / "coordinator.yaml"), str(ready), str(folder / "orders.json")]
@@ -335,7 +337,7 @@ def _agreement(
     return parse_agreement(payload)
 
 
-def _coordinator_files(folder: Path, people: _People) -> Path:
+def _coordinator_files(folder: Path, people: _People, opening_wait_s: int) -> Path:
     home = folder / "coordinator"
     new = NewCoordinator(
         id=HUB,
@@ -351,7 +353,7 @@ def _coordinator_files(folder: Path, people: _People) -> Path:
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     # Whoever is connected is waited for; whoever has lost the connection, one second.
     document["stages"] = {"reconnect": 1, "delivery": 10}
-    document["proposals"] = {"opening_wait": 60, "ask_again": 5}
+    document["proposals"] = {"opening_wait": opening_wait_s, "ask_again": 5}
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     with closing(open_store(settings.database_url)) as store:
         add_agreement(settings, store, folder / "agreement.dsse", now_utc())
