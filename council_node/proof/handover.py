@@ -229,7 +229,7 @@ def _first(report: Mapping[str, Any], policy: Policy, today: date) -> Iterator[s
 def _roster_first(roster: Mapping[str, Any] | None, today: date) -> Iterator[str]:
     if roster is None:
         yield "The node has no list of councils yet: it comes when the node first connects (council-node run)."
-    elif date.fromisoformat(roster["not_after"]) - today < SOON:
+    elif date.fromisoformat(roster["not_after"]) - today <= SOON:
         yield f"The list of councils ends on {roster['not_after']}: ask the coordinator's operator for the next one."
 
 
@@ -246,5 +246,5 @@ def _dates(agreement: Mapping[str, Any], today: date) -> Iterator[str]:
         yield f"The agreement '{agreement['id']}' ended on {agreement['valid_to']}: ask for a new version."
     elif date.fromisoformat(agreement["review_on"]) < today:
         yield f"The agreement '{agreement['id']}' was to be looked at by {agreement['review_on']}: ask whether it was."
-    elif date.fromisoformat(agreement["review_on"]) - today < SOON:
+    elif date.fromisoformat(agreement["review_on"]) - today <= SOON:
         yield f"The agreement '{agreement['id']}' is looked at again by {agreement['review_on']}: prepare for it."

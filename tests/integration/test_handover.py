@@ -44,9 +44,10 @@ def test_what_to_do_first_follows_from_the_state(seat):
     assert "Decide by 2026-03-04 on 'Households by outcome'" in first
     assert "Nobody is named who runs this node" in first
     assert "where backups are" in first
-    assert "is looked at again" not in first
+    assert "was to be looked at by 2026-02-01: ask whether it was" in first
+    early = "\n".join(handover(settings, now=NOW.replace(month=1))["first"])
+    assert "is looked at again by 2026-02-01: prepare for it" in early
     named = settings.model_copy(update={"roles": Roles(system_owner="IT desk", backups="a safe")})
-    assert "is looked at again by 2026-02-01" not in first
     later = NOW.replace(month=7)
     told = "\n".join(handover(named, now=later)["first"])
     assert "runs this node" not in told
