@@ -76,9 +76,8 @@ def build_site(
         *(Route(path, _endpoint(desk, view), methods=["GET"]) for path, view in reads.items()),
         *(Route(path, _endpoint(desk, view), methods=["POST"]) for path, view in sends.items()),
     ]
-    inner = Starlette(
-        routes=[Mount(door.base, routes=routes)], exception_handlers={HTTPStatus.NOT_FOUND: _not_there(desk)}
-    )
+    handlers = dict.fromkeys((HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED), _not_there(desk))
+    inner = Starlette(routes=[Mount(door.base, routes=routes)], exception_handlers=handlers)
     return _Guard(inner, desk)
 
 

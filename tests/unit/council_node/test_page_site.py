@@ -1,0 +1,112 @@
+"""What nobody foresaw is told by kind and place alone, and long lists are cut into pages that add up."""
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from council_node.page import site
+from council_node.page.desk import part_of
+from council_node.page.door import Door
+from council_node.page.papers import help_page
+from federated.errors import BudgetExceeded, FileProblem, InternalError, PolicyRefusal
+
+NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
+SECRET = "Ann Example, 1 Example Street"
+COUNCIL = SimpleNamespace(
+    council=SimpleNamespace(id="E06000001", name="Hartlepool"), roles=SimpleNamespace(system_owner=None)
+)
+
+
+def get(view, monkeypatch, path="help"):
+    """The reply to a request for a page that `view` makes, let in as the one browser is."""
+    monkeypatch.setattr(site.papers, "help_page", view)
+    door = Door.make(os.urandom, port=45001, now=NOW)
+    made = site.build_site(COUNCIL, door, styles=b"", clock=lambda: NOW, rng=os.urandom)
+    cookie = door.enter(door.address().rpartition("/")[2], NOW).partition(";")[0]
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": f"{door.base}/{path}",
+        "raw_path": b"",
+        "query_string": b"",
+        "root_path": "",
+        "client": ("127.0.0.1", 5),
+        "headers": [(b"host", door.authority.encode()), (b"cookie", cookie.encode())],
+    }
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(made(scope, receive, send))
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent).decode()
+
+
+def raising(error):
+    def view(_desk, _asked):
+        raise error
+
+    return view
+
+
+def test_a_page_that_works_is_shown(monkeypatch):
+    status, body = get(help_page, monkeypatch)
+    assert status == 200
+    assert "Who can see them" in body
+
+
+@pytest.mark.parametrize("error", [ValueError(SECRET), KeyError(SECRET), RuntimeError(SECRET)])
+def test_an_error_that_nobody_foresaw_is_told_without_its_message(monkeypatch, capsys, error):
+    status, body = get(raising(error), monkeypatch)
+    assert status == 500
+    assert f"{type(error).__name__} at " in body
+    assert SECRET not in body + "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (FileProblem("Not there.", remedy="Look."), 404),
+        (PolicyRefusal("class_2", "Not there."), 409),
+        (BudgetExceeded("Not there."), 409),
+        (InternalError("Not there."), 500),
+    ],
+)
+def test_a_failure_says_what_and_what_to_do_with_the_status_of_its_kind(monkeypatch, error, expected):
+    status, body = get(raising(error), monkeypatch)
+    assert status == expected
+    assert error.diagnostics() in body
+
+
+@pytest.mark.parametrize("path", ["nothing", "questions/00/check"])
+def test_a_page_that_is_not_there_or_takes_only_forms_says_so(monkeypatch, path):
+    status, body = get(help_page, monkeypatch, path=path)
+    assert status == 404
+    assert "There is no such page" in body
+
+
+@pytest.mark.parametrize("total", [0, 1, 9, 10, 11, 35])
+def test_the_pages_of_a_list_hold_every_entry_once(total):
+    shown, wanted = [], "1"
+    while wanted is not None:
+        part, pages = part_of(total, 10, wanted, str)
+        shown += range(total)[part]
+        wanted = pages.after
+    assert shown == list(range(total))
+
+
+@pytest.mark.parametrize("wanted", ["", "0", "-1", "x", "٣", "1.5", "9" * 40])
+def test_a_page_number_that_is_none_shows_the_first(wanted):
+    part, pages = part_of(35, 10, wanted, str)
+    assert (part, pages.number) == (slice(0, 10), 1)
+
+
+def test_a_page_number_beyond_the_end_shows_the_last():
+    part, pages = part_of(35, 10, "99", str)
+    assert (part, pages.after) == (slice(30, 40), None)
