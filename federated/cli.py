@@ -2,7 +2,7 @@
 
 import typer
 
-from federated.commands import demo, files, keys, questions, review
+from federated.commands import demo, files, keys, manifest_review, questions, review
 from federated.shell import main_of, new_app
 
 __all__ = ["app", "main"]
@@ -13,6 +13,7 @@ app: typer.Typer = new_app(
 app.add_typer(keys.app, name="keys")
 app.add_typer(files.roster, name="roster")
 app.add_typer(files.agreement, name="agreement")
+manifest_review.register(files.manifest)
 app.add_typer(files.manifest, name="manifest")
 questions.register(app)
 review.register(app)

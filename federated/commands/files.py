@@ -58,7 +58,7 @@ def _is_signed(content: bytes) -> bool:
     return content.lstrip().startswith(b'{"payload')
 
 
-def _content(content: bytes, payload_type: str) -> bytes:
+def content_of(content: bytes, payload_type: str) -> bytes:
     """The content to show before signing: of a plain file, or of one that others have signed."""
     return unsafe_payload(content, payload_type) if _is_signed(content) else content
 
@@ -92,8 +92,8 @@ def sign_roster(
     content = read_file(path, "roster")
     old = None
     if previous is not None:
-        old = parse_roster(_content(read_file(previous, "previous roster"), ROSTER_TYPE), source=str(previous))
-    new = parse_roster(_content(content, ROSTER_TYPE), source=str(path))
+        old = parse_roster(content_of(read_file(previous, "previous roster"), ROSTER_TYPE), source=str(previous))
+    new = parse_roster(content_of(content, ROSTER_TYPE), source=str(path))
     _confirm(describe_changes(old, new), yes=yes)
     write_file(out, _sign(content, ROSTER_TYPE, read_private_key(key)))
 
@@ -104,7 +104,7 @@ def show_roster(path: Annotated[Path, typer.Argument(help="A roster, signed or n
 
     Example: federated roster show roster.dsse
     """
-    found = parse_roster(_content(read_file(path, "roster"), ROSTER_TYPE), source=str(path))
+    found = parse_roster(content_of(read_file(path, "roster"), ROSTER_TYPE), source=str(path))
     for line in describe_changes(None, found):
         output.print(line, markup=False)
     for entry in found.councils.values():
@@ -126,7 +126,7 @@ def show_agreement(path: Annotated[Path, typer.Argument(help="An agreement, sign
 
     Example: federated agreement show agreement.dsse
     """
-    found = parse_agreement(_content(read_file(path, "agreement"), AGREEMENT_TYPE), source=str(path))
+    found = parse_agreement(content_of(read_file(path, "agreement"), AGREEMENT_TYPE), source=str(path))
     for line in describe(found):
         output.print(line, markup=False)
 
@@ -144,7 +144,7 @@ def sign_agreement(
     Example: federated agreement sign agreement.yaml --key mine.key --out agreement.dsse
     """
     content = read_file(path, "agreement")
-    found = parse_agreement(_content(content, AGREEMENT_TYPE), source=str(path))
+    found = parse_agreement(content_of(content, AGREEMENT_TYPE), source=str(path))
     check_schema(found, load_schema())
     _confirm(describe(found), yes=yes)
     write_file(out, _sign(content, AGREEMENT_TYPE, read_private_key(key)))
@@ -160,7 +160,8 @@ def diff_agreements(
     Example: federated agreement diff agreement-1.dsse agreement-2.dsse
     """
     before, after = (
-        parse_agreement(_content(read_file(path, "agreement"), AGREEMENT_TYPE), source=str(path)) for path in (old, new)
+        parse_agreement(content_of(read_file(path, "agreement"), AGREEMENT_TYPE), source=str(path))
+        for path in (old, new)
     )
     lines = diff(before, after)
     for line in lines or ("Nothing changed.",):
@@ -182,7 +183,7 @@ def lint_manifest(path: Annotated[Path, typer.Argument(help="The manifest.")]) -
 
     Example: federated manifest lint manifest.yaml
     """
-    findings = lint_payload(_content(read_file(path, "manifest"), MANIFEST_TYPE))
+    findings = lint_payload(content_of(read_file(path, "manifest"), MANIFEST_TYPE))
     for finding in findings:
         output.print(f"{finding.severity.value}: {finding.field}: {finding.problem} {finding.advice}", markup=False)
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
