@@ -243,8 +243,8 @@ class Station:
         self.load_reports[plan.digest] = counted.report
         return counted.statistic
 
-    def rows_held(self) -> int:
-        """Bytes of rows that the database engine still holds; 0 between questions."""
+    def rows_held(self) -> int | None:
+        """Bytes of rows that the database engine still holds; None when there is no engine."""
         return self._databases.held()
 
     def rest(self) -> None:

@@ -238,8 +238,11 @@ class _Check:
 
     def _decisions(self) -> Finding:
         decisions = self._pack.within("decisions", ".dsse")
-        for name, envelope in decisions.items():
-            body = open_statement("decision", envelope, self._pack.trusted)
+        records = self._pack.within("records", ".dsse")
+        signed = [("decision", *item) for item in decisions.items()]
+        signed += [("decision-record", *item) for item in records.items()]
+        for kind, name, envelope in signed:
+            body = open_statement(kind, envelope, self._pack.trusted)
             if body["plan_digest"] != name.split("/")[0] or body["council"] != self._pack.council:
                 raise SignatureProblem(f"The decision filed as {name[:12]} is about another question or council.")
         return _proven(

@@ -40,8 +40,8 @@ class Desk(Protocol):
     ledger: Ledger
     key: SigningKey
 
-    def rows_held(self) -> int:
-        """Bytes of rows that the database engine still holds."""
+    def rows_held(self) -> int | None:
+        """Bytes of rows that the database engine still holds; None when there is no engine."""
 
     def rest(self) -> None:
         """Close the database engine."""
@@ -98,7 +98,8 @@ def deletion_record(store: NodeStore, key: SigningKey, sid: RoundId) -> dict[str
 
 def _emptied(desk: Desk) -> str:
     """How it is known that the rows are gone; an engine that still holds some is closed with all it holds."""
-    if desk.rows_held():
+    held = desk.rows_held()
+    if held != 0:
         desk.rest()
         return "The database engine was closed with all it held."
     return "The database engine was asked afterwards, and said that it holds 0 bytes of rows in memory or on disk."

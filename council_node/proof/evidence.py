@@ -140,12 +140,15 @@ def _decisions(history: tuple[Document, ...]) -> Iterator[tuple[str, bytes]]:
         envelope = json.loads(document.body)["envelope"].encode("ascii")
         if envelope:
             yield f"{place}.dsse", envelope
+        record = json.loads(document.body).get("record", "").encode("ascii")
+        if record:
+            yield f"records/{document.name}/{document.revision}.dsse", record
 
 
 def _readme(settings: Settings, key: SigningKey, members: dict[str, bytes], ledger: LedgerCopy, now: datetime) -> bytes:
     counts = {
         folder: sum(name.startswith(f"{folder}/") for name in members)
-        for folder in ("receipts", "releases", "deletions", "purges", "rosters", "agreements")
+        for folder in ("receipts", "releases", "deletions", "purges", "rosters", "agreements", "records")
     }
     values = {
         "council": settings.council.model_dump(),

@@ -82,6 +82,7 @@ def _data_set(settings: Settings, name: str, schema: Schema) -> Facts:
         )
     return {
         "unit": dataset.unit,
+        "source": mapping.source_kind.value,
         "objections_honoured": _OPTED_OUT in mapping.columns,
         "columns": {
             column: {"heading": mapped.source, "class": dataset.columns[column].highest_class}

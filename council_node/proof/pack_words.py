@@ -16,12 +16,20 @@ CLASS_WORDS: Final = {
     1: "1, personal",
     2: "2, special category, criminal offence or immigration",
 }
+SOURCE_WORDS: Final = {
+    "csv": "a text file",
+    "spreadsheet": "a spreadsheet",
+    "xml": "an export file of nested records",
+    "database": "a table or view of a database",
+}
+"""What an extract is, by `SourceKind`."""
 _MEANINGS: Final = {choice.value: words for choice, words in MEANINGS.items()}
 
 
 def values_of(facts: Facts, made_on: str) -> dict[str, Any]:
     """Everything a template may name; only what the facts of its kind hold."""
     values: dict[str, Any] = {**facts, "made_on": made_on, "class_words": CLASS_WORDS}
+    values["source_words"] = SOURCE_WORDS
     values |= {"principles": CALDICOTT, "attacks": ATTACKS, "risks": RISKS}
     agreements = facts.get("agreements", {})
     values["agreement_list"] = [_agreement(item, facts.get("data", {})) for _, item in sorted(agreements.items())]

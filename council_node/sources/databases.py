@@ -40,10 +40,10 @@ class Databases:
             self._kept = (name, open_database(threads=threads, memory_limit_mib=memory_limit_mib, readable=readable))
         return self._kept[1].cursor()
 
-    def held(self) -> int:
-        """Bytes of rows that the engine still holds, in memory or on disk, as it says itself; 0 between questions."""
+    def held(self) -> int | None:
+        """Bytes of rows that the engine still holds, in memory or on disk, as it says itself; None when closed."""
         if self._kept is None:
-            return 0
+            return None
         asked = "SELECT coalesce(sum(memory_usage_bytes + temporary_storage_bytes), 0) FROM duckdb_memory()"
         [[held]] = self._kept[1].execute(asked).fetchall()
         return int(held)

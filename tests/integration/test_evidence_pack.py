@@ -89,7 +89,7 @@ def test_every_member_is_covered_wherever_a_byte_of_it_is_changed(made, tmp_path
     rng = random.Random(5)
     assert {name.split("/")[0] for name in members} >= {
         "README.md", "manifest.dsse", "ledger.db", "budget-statement.dsse", "settings.json", "policy.json",
-        "agreements", "rosters", "decisions", "questions", "receipts", "releases", "deletions",
+        "agreements", "rosters", "decisions", "questions", "receipts", "releases", "deletions", "records",
     }  # fmt: skip
     for name, content in members.items():
         places = {0, len(content) - 1, *(rng.randrange(len(content)) for _ in range(4))}

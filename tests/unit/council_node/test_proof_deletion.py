@@ -77,7 +77,7 @@ def test_rows_that_are_still_held_are_seen_and_the_engine_is_closed(world, monke
     assert seat.station.rows_held() > 0
     seat.ask(abort(rehearsal.sid))
     assert "was closed with all it held" in record(seat, rehearsal.sid)["removed"][0]["how_it_is_known"]
-    assert seat.station.rows_held() == 0
+    assert seat.station.rows_held() is None
 
 
 def test_an_engine_tells_of_rows_while_a_question_is_open(tmp_path):

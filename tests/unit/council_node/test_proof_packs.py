@@ -14,8 +14,10 @@ import yaml
 from typer.testing import CliRunner
 
 from council_node.cli import app
+from council_node.mapping.place import SourceKind
 from council_node.proof.controls import ATTACKS, CALDICOTT, RISKS
 from council_node.proof.facts import live_facts
+from council_node.proof.pack_words import SOURCE_WORDS
 from council_node.proof.packs import Kind, check_pack_file, facts_for, make_pack
 from federated.agreement import AGREEMENT_TYPE, parse_agreement
 from federated.errors import FileProblem
@@ -119,6 +121,7 @@ SHOWN = {
     ("policy", "max_extract_age_days"): "dpia agreement",
     ("trust", "roster_signatures"): "dpia",
     ("data", "case", "objections_honoured"): "dpia privacy-notice data-flow",
+    ("data", "case", "source"): "dpia",
     ("data", "case", "columns", "household_type", "heading"): "dpia",
     ("agreements", "north-east-2026", "purpose"): "dpia agreement privacy-notice register",
     ("agreements", "north-east-2026", "legal_position", "lawful_basis"): "dpia agreement privacy-notice",
@@ -140,7 +143,8 @@ def test_the_words_follow_the_facts(place, facts):
     value = facts
     for step in place:
         value = value[step]
-    other = {0: 2, 1: 2}.get(value, 0) if place[-1] == "household_type" else another(value)
+    special = {"household_type": 2, "source": "database"}
+    other = special.get(place[-1], another(value))
     now = changed(facts, place, other)
     for kind in SHOWN[place].split():
         before, after = (make_pack(Kind(kind), item, DAY).split(MARK)[0] for item in (facts, now))
@@ -175,6 +179,10 @@ def test_the_assessment_follows_the_seven_steps_and_raises_what_it_may_not_assum
     for question in ("Is the council the only controller", "personal data while the coordinator holds it", "processor"):
         assert question in text
     assert "never settled law" in text
+
+
+def test_every_kind_of_extract_has_words():
+    assert set(SOURCE_WORDS) == {kind.value for kind in SourceKind}
 
 
 def test_every_control_names_a_test_that_exists():
