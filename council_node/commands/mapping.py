@@ -82,7 +82,9 @@ def map_extract(
     system = load_profile(profile, schema)
     generic = load_profile(GENERIC, schema)
     words = Vocabulary(schema.dataset(dataset), (system,) if profile == GENERIC else (system, generic))
-    source = open_place(place, out.parent, () if heading_row else words.all_headings())
+    # Among titles and sheets the headings are found by the words they may be; elsewhere they have their place.
+    by_words = place.source_kind is SourceKind.SPREADSHEET and heading_row is None
+    source = open_place(place, out.parent, words.all_headings() if by_words else ())
     asker: Asker = Nobody() if yes or as_json else _Person()
     draft = draft_mapping(source, words, asker=asker, today=now_utc().date())
     name = None if profile == GENERIC else system.system

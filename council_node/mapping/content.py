@@ -10,11 +10,12 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from council_node.mapping.form import ExtractMapping, normal_heading
+from council_node.mapping.form import ColumnMapping, ExtractMapping, normal_heading
 from council_node.mapping.identifiers import counted_patterns, identifying_content
 from council_node.mapping.survey import MOST_WORDINGS, Surveyed, survey_columns
+from council_node.sources.canonical import known_wordings
 from council_node.sources.opening import open_source
-from federated.schema import ColumnType, Dataset
+from federated.schema import Column, ColumnType, Dataset
 
 __all__ = ["ContentFinding", "content_findings", "key_warning"]
 
@@ -71,13 +72,15 @@ def content_findings(
     return tuple(
         finding
         for name, place in places.items()
-        for finding in _of_column(name, dataset.column(name).type, read[place], today)
+        for finding in _of_column(dataset.column(name), mapping.columns[name], read[place], today)
     )
 
 
-def _of_column(name: str, kind: ColumnType, item: Surveyed, today: date) -> Iterator[ContentFinding]:
-    shown = identifying_content(item.texts, today=today)
-    if kind is ColumnType.KEY:
+def _of_column(column: Column, mapped: ColumnMapping, item: Surveyed, today: date) -> Iterator[ContentFinding]:
+    name = column.name
+    known = frozenset((*known_wordings(column), *(wording.strip(" ").lower() for wording in mapped.codes)))
+    shown = identifying_content(item.texts, today=today, known=lambda text: text.lower() in known)
+    if column.type is ColumnType.KEY:
         sentence = key_warning(name, item.heading, shown)
         if sentence and shown:
             yield _finding(name, item, shown, sentence, "Use a reference that says nothing by itself, if there is one.")
@@ -104,7 +107,7 @@ def _of_column(name: str, kind: ColumnType, item: Surveyed, today: date) -> Iter
             "Mend these cells in the case system. They count as not known, and their text never leaves.",
         )
     different = len(set(item.texts))
-    if kind is ColumnType.CATEGORY and different > MOST_WORDINGS:
+    if column.type is ColumnType.CATEGORY and different > MOST_WORDINGS:
         yield _finding(
             name,
             item,

@@ -19,7 +19,7 @@ from council_node.mapping.place import ExtractPlace
 from council_node.mapping.proposals import Candidate, Refused, candidates, refused, settle
 from council_node.mapping.readable_dates import Written, written_as
 from council_node.mapping.survey import MOST_WORDINGS, Surveyed, count_wordings, survey
-from council_node.mapping.vocabulary import Vocabulary, age_band, joined_columns
+from council_node.mapping.vocabulary import AGE_BAND, Vocabulary, age_band, joined_columns
 from council_node.sources.text_rows import TextSource
 from federated.schema import Column, ColumnType
 
@@ -144,9 +144,11 @@ def draft_mapping(source: TextSource, words: Vocabulary, *, asker: Asker, today:
         InternalError: The database failed.
     """
     found = survey(source)
-    never = refused(found, today=today)
+    never = refused(found, words, today=today)
     proposed = candidates(found, words, never=frozenset(item.place for item in never))
-    sure, uncertain = settle(proposed)
+    sure, unsure = settle(proposed)
+    # What the node joins from the cases by itself is not worth a question.
+    uncertain = {name: options for name, options in unsure.items() if name not in joined_columns(words.dataset)}
     chosen, left_out = _ask_headings(sure, uncertain, words, asker)
     by_place = {item.place: item for item in found}
     various = tuple(name for name, one in chosen.items() if _too_various(words.columns[name], by_place[one.place]))
@@ -232,7 +234,7 @@ def _can_be_written(text: str) -> bool:
 def _entry(name: str, column: DraftColumn) -> dict[str, Any]:
     told = [wording for wording in column.wordings if wording.code is not None and not wording.understood]
     codes = {wording.text: str(wording.code) for wording in told}
-    if name == "main_age_band" and any(text.isdigit() for text in codes):
+    if name == AGE_BAND and any(text.isdigit() for text in codes):
         # Ages that nobody has today are met tomorrow.
         codes |= {str(age): str(age_band(str(age))) for age in AGES}
     entry: dict[str, Any] = {"from": column.candidate.heading}

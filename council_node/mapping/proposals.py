@@ -5,6 +5,7 @@ contradicts it; a similar one only where its content agrees; content alone only 
 Everything else is a question for a person. Being asked costs a minute; a wrong mapping spoils a national figure.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,9 +37,10 @@ TELLING: Final = 90
 """Per cent of cells from which the content of a category speaks for itself."""
 RELATED: Final = 30
 """Score that a heading must have at least, for its content to speak for itself."""
-WORTH_ASKING: Final = 50
+WORTH_ASKING: Final = 40
 DIFFERENT_CODES: Final = 3
 SHARED_KEY: Final = 10
+_PATH: Final = re.compile(r"[^\s/@]+(/@?[^\s/@]+)+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +86,11 @@ class Refused:
     by_content: bool
 
 
-def refused(found: Sequence[Surveyed], *, today: date) -> tuple[Refused, ...]:
+def refused(found: Sequence[Surveyed], words: Vocabulary, *, today: date) -> tuple[Refused, ...]:
     """The columns of an extract that identify people, by heading or by content."""
     columns = []
     for item in found:
-        kind = item.identifies or identifying_content(item.texts, today=today)
+        kind = item.identifies or identifying_content(item.texts, today=today, known=words.knows_anywhere)
         if kind is not None:
             by_content = item.identifies is None
             columns.append(Refused(place=item.place, heading=item.heading, kind=kind, by_content=by_content))
@@ -104,11 +106,14 @@ def candidates(found: Sequence[Surveyed], words: Vocabulary, *, never: frozenset
         never: Places of columns that identify people; they may still be a reference of the case or household.
     """
     repeated = {text for text, times in Counter(_normal(item.heading) for item in found).items() if times > 1}
+    leaves = Counter(_leaf(item.heading) for item in found)
     made: list[Candidate] = []
     for item in found:
         # A heading that is there twice cannot be named in a mapping.
         if _normal(item.heading) not in repeated:
-            made += _of_heading(item, words, only_keys=item.place in never)
+            leaf = _leaf(item.heading)
+            spoken = leaf if leaves[leaf] == 1 and words.column_of(item.heading) is None else item.heading
+            made += _of_heading(item, spoken, words, only_keys=item.place in never)
     return tuple(sorted(made, key=lambda one: (not one.sure, -one.confidence, one.place)))
 
 
@@ -142,10 +147,15 @@ def _normal(heading: str) -> str:
     return " ".join(heading.split()).casefold()
 
 
-def _of_heading(item: Surveyed, words: Vocabulary, *, only_keys: bool) -> Iterator[Candidate]:
-    plain = plain_words(item.heading, words.expand)
-    known = words.known_headings.get(plain)
-    ranked = {one.name: one.score for one in words.headings.rank(item.heading)}
+def _leaf(heading: str) -> str:
+    """The last name of a path in XML; any other heading as it is."""
+    return heading.rpartition("/")[2].lstrip("@") if _PATH.fullmatch(heading) else heading
+
+
+def _of_heading(item: Surveyed, spoken: str, words: Vocabulary, *, only_keys: bool) -> Iterator[Candidate]:
+    plain = plain_words(spoken, words.expand)
+    known = words.column_of(spoken)
+    ranked = {one.name: one.score for one in words.headings.rank(spoken)}
     if known is not None:
         ranked[known] = KNOWN
     fits = {name: _fit(item, column, words) for name, column in words.columns.items()}

@@ -11,7 +11,7 @@ from council_node.mapping.profile import Profile, ProfileColumn
 from council_node.sources.canonical import known_wordings
 from federated.schema import Column, Dataset
 
-__all__ = ["CASES", "Meaning", "Vocabulary", "age_band", "joined_columns", "mapped_columns"]
+__all__ = ["AGE_BAND", "CASES", "Meaning", "Vocabulary", "age_band", "joined_columns", "mapped_columns"]
 
 SURE: Final = 88
 """Score from which a wording is taken for a code without asking, if no other code comes near."""
@@ -24,6 +24,8 @@ NODE_SETS: Final = frozenset({"la_code"})
 CASES: Final = "case"
 CASE_KEY: Final = "case_key"
 OPTED_OUT: Final = "opted_out"
+AGE_BAND: Final = "main_age_band"
+"""The column whose wordings may be ages in years."""
 OLDEST: Final = 110
 _YEARS: Final = re.compile(r"(\d{1,3})(\.0)?( years?( old)?)?", re.IGNORECASE)
 
@@ -102,6 +104,10 @@ class Vocabulary:
         for name, column in self.columns.items():
             yield from ((name, name), (name, column.label))
 
+    def column_of(self, heading: str) -> str | None:
+        """The column that a heading is known for; None for a heading that is not known word for word."""
+        return self.known_headings.get(plain_words(heading, self.expand))
+
     def all_headings(self) -> tuple[str, ...]:
         """Every heading known for any column, by which a sheet's row of headings is found."""
         return tuple(dict.fromkeys(heading for name in self.columns for heading in self._headings(name)))
@@ -129,6 +135,10 @@ class Vocabulary:
         """Whether a wording is a known one of a column, word for word."""
         return self._known(name, text) is not None
 
+    def knows_anywhere(self, text: str) -> bool:
+        """Whether a wording is a known one of any column."""
+        return any(self.knows(name, text) for name, column in self.columns.items() if column.codes)
+
     def _meaning(self, name: str, text: str) -> Meaning:
         code = self._understood(name).get(text.strip(" ").lower())
         if code is not None:
@@ -146,7 +156,7 @@ class Vocabulary:
 
     def _known(self, name: str, text: str) -> str | None:
         code = self._understood(name).get(text.strip(" ").lower())
-        code = code or (age_band(text) if name == "mainage_band" else None)
+        code = code or (age_band(text) if name == AGE_BAND else None)
         if code is not None:
             return code
         known = self._known_wordings(name)

@@ -84,6 +84,18 @@ def test_legitimate_content_is_not_taken_for_identifying(what, texts):
     assert identifying_content(texts, today=TODAY) is None, what
 
 
+def test_a_short_list_of_long_known_wordings_is_no_free_text():
+    labels = [code.label for code in load_schema().dataset("case").column("reason_loss").codes]
+    assert identifying_content(labels, today=TODAY) == "free text"
+    assert identifying_content(labels, today=TODAY, known=set(labels).__contains__) is None
+    assert (
+        identifying_content(
+            [*labels, *labels[:3], *IDENTIFYING["a postcode"][:6]], today=TODAY, known=set(labels).__contains__
+        )
+        == "a postcode"
+    )
+
+
 @pytest.mark.parametrize("style", styles().values(), ids=styles())
 def test_no_column_that_is_mapped_is_refused_in_the_practice_extracts(style):
     cases = synthesise("E06000001", 3)
