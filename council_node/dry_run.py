@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter
 from typing import Final
 
 from council_node.decisions import Decision, Decisions, Verdict, red_lines_to_answer
@@ -85,7 +84,6 @@ class DryRun:
         release: The answer to the made-up records; None for real ones, of which no sum is ever opened.
         own: The council's own exact figures, if they were asked for. They are not kept.
         councils: How many took part in the rehearsal.
-        seconds: What this node took for its own part.
         notes: What was different from a real round, in plain sentences.
     """
 
@@ -100,7 +98,6 @@ class DryRun:
     release: Release | None = field(default=None, repr=False)
     own: LocalStatistic | None = None
     councils: int = 0
-    seconds: float = 0
     notes: tuple[str, ...] = ()
 
 
@@ -150,15 +147,12 @@ def _passing_folder() -> Iterator[str]:
 
 
 class _Watched(Station):
-    """A station that remembers its last figures, for `--show-own-figure`, and how long they took."""
+    """A station that remembers its last figures, for `--show-own-figure`."""
 
     own: LocalStatistic | None = None
-    seconds: float = 0
 
     def compute(self, plan: Plan) -> LocalStatistic:
-        began = perf_counter()
         self.own = super().compute(plan)
-        self.seconds = perf_counter() - began
         return self.own
 
 
@@ -306,7 +300,6 @@ class _Rehearsal:
             release=release,
             own=station.own,
             councils=len(nodes),
-            seconds=station.seconds,
         )
 
     def _decided(self, practice_round: PracticeRound, plan: Plan, manifest: bytes, station: Station) -> Decision:

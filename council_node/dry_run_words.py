@@ -152,7 +152,7 @@ def dry_run_json(found: DryRun) -> dict[str, object]:
         "refused_by": None if found.refusal is None else found.refusal.rule,
         "decision": None if found.decision is None else found.decision.verdict.value,
         "councils": found.councils,
-        "node_seconds": round(found.seconds, 3),
+        "node_milliseconds": None if found.receipt is None else found.receipt.node_milliseconds,
         "columns": [] if found.plan is None else sorted(found.plan.question.columns()),
         "cost": None if found.plan is None else _cost_json(found.plan),
         "leaving": [

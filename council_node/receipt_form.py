@@ -147,6 +147,7 @@ class Receipt(_Record):
         outcome: Whether there is an answer, and if not why, in words.
         answered: Whether there is an answer.
         same_councils: Whether the answer names the very councils this one signed for; None when it signed for none.
+        node_milliseconds: What this node itself took, without waiting for anybody; None when it is not known any more.
     """
 
     version: Literal[1] = 1
@@ -169,6 +170,7 @@ class Receipt(_Record):
     local_counts: tuple[LocalCount, ...]
     local_warnings: tuple[str, ...]
     sent: tuple[SentMessage, ...]
+    node_milliseconds: int | None = None
     mechanism: str
     noise: tuple[NoiseRecord, ...]
     cost: CostRecord
@@ -249,6 +251,10 @@ def _read(receipt: Receipt) -> Iterator[str]:
     if receipt.local_counts:
         counts = "; ".join(f"{item.what}: {item.count:,}" for item in receipt.local_counts)
         yield f"Counted here and sent to nobody: {counts}."
+    if receipt.node_milliseconds is not None:
+        # In tenths of a second, upwards: a person plans with it.
+        tenths = -(-receipt.node_milliseconds // 100)
+        yield f"This node worked on it for {tenths // 10}.{tenths % 10} seconds, waiting aside. That stays here too."
     yield from receipt.local_warnings
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from council_node.ledger import Ledger
@@ -75,6 +75,10 @@ class RoundSoFar(Protocol):
     @property
     def survivors(self) -> tuple[CouncilId, ...]:
         """U3 as this council signed it; empty before that."""
+
+    @property
+    def took(self) -> timedelta:
+        """What this node itself has taken so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +192,7 @@ def _keep(desk: Desk, sid: RoundId, answer: _Answer, active: RoundSoFar | None, 
         local_counts=_counts(report) if report is not None else before.local_counts if before is not None else (),
         local_warnings=report.warnings() if report is not None else before.local_warnings if before is not None else (),
         sent=sent,
+        node_milliseconds=_milliseconds(active, before),
         mechanism="" if release is None else release.mechanism,
         noise=() if release is None else tuple(NoiseRecord(table=t.name, sd=t.planned_sd) for t in release.tables),
         cost=_cost(desk.ledger, charged),
@@ -250,6 +255,13 @@ def _purpose(manifest: Manifest) -> PurposeRecord:
         never_used_for=tuple(MEANINGS[item] for item in manifest.prohibited_uses),
         funding="It informs no decision about funding." if funding is None else f"Use for funding: {funding}",
     )
+
+
+def _milliseconds(active: RoundSoFar | None, before: Receipt | None) -> int | None:
+    if active is not None:
+        # A clock that was set back meanwhile has nothing to tell.
+        return max(0, round(active.took / timedelta(milliseconds=1)))
+    return None if before is None else before.node_milliseconds
 
 
 def _extract_date(release: Release | None, council: str) -> str:

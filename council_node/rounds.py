@@ -53,6 +53,12 @@ class ActiveRound:
     session: ParticipantSession
     started: datetime
     sent: list[SentMessage] = field(default_factory=list)
+    worked: list[timedelta] = field(default_factory=list)
+
+    @property
+    def took(self) -> timedelta:
+        """What this node itself has taken so far, without waiting for anybody (R10); told to nobody."""
+        return sum(self.worked, start=timedelta(0))
 
     @property
     def survivors(self) -> tuple[CouncilId, ...]:
@@ -145,6 +151,7 @@ class Rounds:
         advert = session.advertise(claim)
         active = ActiveRound(approved=ApprovedPlan(plan=plan, sid=sid), session=session, started=now)
         self._active[sid] = active
+        active.worked.append(station.now() - now)
         return self._sent(active, Kind.ADVERT, advert)
 
     def _check_round(self, plan: Plan, invitation: Invitation, sid: RoundId) -> None:
@@ -219,7 +226,7 @@ class Rounds:
                 "unknown_round", "This council is not in that round: it was never invited, or it has ended here."
             )
         try:
-            return self._sent(active, kind, step(active))
+            return self._timed(active, kind, step)
         except BadKeyShare as problem:
             self._end(sid, f"council {problem.culprit} dealt a bad key share")
             return self._statement(Kind.COMPLAINT, sid, "bad_key_share", str(problem), evidence=problem.evidence)
@@ -236,6 +243,13 @@ class Rounds:
             self._end(sid, problem.diagnostics())
             rule = problem.rule if isinstance(problem, PolicyRefusal) else problem.code
             return self._statement(Kind.COMPLAINT, sid, rule, problem.diagnostics())
+
+    def _timed(self, active: ActiveRound, kind: Kind, step: Step) -> LinkMessage:
+        began = self._station.now()
+        try:
+            return self._sent(active, kind, step(active))
+        finally:
+            active.worked.append(self._station.now() - began)
 
     @staticmethod
     def _sent(active: ActiveRound, kind: Kind, reply: bytes) -> LinkMessage:

@@ -1,6 +1,6 @@
 """What the counts of an extract mean: which are worth a look, which must be mended, and how."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -11,6 +11,7 @@ from council_node.checks.quality import DAY, OUTCOME, Seen, Tell, look_through
 from council_node.checks.rules import rules
 from council_node.counting import Holding, Reading, holding
 from council_node.mapping import load_mapping
+from council_node.mapping.content import ContentFinding, content_findings
 from council_node.policy_file import read_policy
 from council_node.settings import Settings
 from council_node.sources.databases import Databases
@@ -88,6 +89,7 @@ def check_extract(
     try:
         held = _held(settings, name, schema)
         reading = Reading(run_key=rng(RUN_KEY_SIZE), limits=settings.limits, databases=databases)
+        shown = content_findings(held.mapping, held.dataset, directory=held.directory, today=now.date())
         seen = look_through(held, reading, today=now.date(), tell=tell)
         age = (now.date() - extract_date(held.mapping, held.directory, now)).days
         limit = read_policy(settings.policy).max_extract_age_days
@@ -108,7 +110,7 @@ def check_extract(
         dataset=name,
         rows=seen.rows,
         columns=judged.columns,
-        findings=(judged.age(age, limit), *judged.findings()),
+        findings=(judged.age(age, limit), *judged.identifying(shown), *judged.findings()),
         quarters=judged.quarters,
     )
 
@@ -174,6 +176,12 @@ class _Judgement:
             said = f"{said} The policy answers from extracts of up to {limit} days."
             return self._say("age", Verdict.MEND, said, remedy=remedy)
         return self._say("age", Verdict.LOOK if days > STALE_DAYS else Verdict.GOOD, said, remedy=remedy)
+
+    def identifying(self, shown: Iterable[ContentFinding]) -> Iterator[Finding]:
+        """Columns whose content identifies people, whatever their heading says."""
+        for item in shown:
+            verdict = Verdict.MEND if item.refuse else Verdict.LOOK
+            yield self._say("identifying", verdict, item.sentence, where=item.column, remedy=item.remedy)
 
     def _say(
         self, check: str, verdict: Verdict, said: str, *, where: str = "", remedy: str = "", count: int | None = None

@@ -354,6 +354,15 @@ def test_a_wording_taken_for_an_objection_shows(council):
     assert (found.verdict, "objected" in found.said) == (Verdict.LOOK, True)
 
 
+def test_a_column_that_identifies_people_by_its_content_is_told(council):
+    assert "identifying" not in judged(council)
+    name = heading(council, "referral_source")
+    rewrite(council, lambda number, row: row | {name: f"QQ{number % 1000000:06d}A"})
+    found = judged(council)["identifying"]
+    assert (found.verdict, "National Insurance" in found.said) == (Verdict.MEND, True)
+    assert "QQ0" not in found.said
+
+
 def test_a_count_far_from_the_published_one_shows(council):
     write_extract(synthesise(COUNCIL, 3), council.extract, seed=3, mess=TIDY)
     day = heading(council, "assessment_date")

@@ -1,6 +1,7 @@
 import json
 import random
 from dataclasses import dataclass, field
+from datetime import timedelta
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -138,7 +139,7 @@ def release(contributed=GROUP.councils):
 
 
 def round_so_far(survivors=GROUP.councils, sent=SENT):
-    return SimpleNamespace(sent=sent, survivors=survivors)
+    return SimpleNamespace(sent=sent, survivors=survivors, took=timedelta(milliseconds=1234))
 
 
 def answered(desk, **changes):
@@ -327,3 +328,16 @@ def test_noise_is_told_per_table(receipt):
 def test_a_receipt_never_holds_a_figure_of_the_statistic():
     # Local counts are about the extract; there is no field a statistic's own figures could go into.
     assert not {"vector", "statistic", "cells", "totals"} & set(Receipt.model_fields)
+
+
+def test_the_nodes_own_time_is_kept_also_when_the_round_is_forgotten(desk, receipt):
+    assert receipt.node_milliseconds == 1234
+    assert "This node worked on it for 1.3 seconds" in receipt_text(receipt)
+    assert answered(desk, active=None).node_milliseconds == 1234
+
+
+def test_a_receipt_from_before_times_were_kept_is_read(receipt):
+    body = receipt.model_dump_json(exclude={"node_milliseconds"})
+    older = open_receipt(body.encode())
+    assert older.node_milliseconds is None
+    assert "worked on it" not in receipt_text(older)
