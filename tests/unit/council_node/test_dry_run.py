@@ -381,3 +381,17 @@ def test_a_rehearsal_is_not_mistaken_for_the_plan_asked(council):
     one, two = rehearse(council), rehearse(council)
     assert one.plan.digest != two.plan.digest
     assert CouncilId(one.receipt.council) == COUNCIL
+
+
+def test_no_cell_is_ever_quoted(council):
+    """A text planted in every column, mapped or not, is in no form of the report and in no message."""
+    lines = council.extract.read_text(encoding="utf-8").splitlines()
+    planted = ",".join(f"PLANTED-{place}" for place in range(lines[0].count(",") + 1))
+    council.extract.write_text("\n".join([*lines, planted, planted]) + "\n", encoding="utf-8")
+    out = council.folder / "messages"
+    for options in ([], ["--json", "--out", str(out)]):
+        ran = command(council, str(council.folder / "question.yaml"), *options)
+        assert ran.exit_code == 0, ran.output
+        assert "PLANTED" not in ran.output
+    assert not any(b"PLANTED" in path.read_bytes() for path in out.iterdir())
+    assert "1 rows hold wording" in ran.output or "2 rows hold wording" in ran.output or "3 rows hold" in ran.output
