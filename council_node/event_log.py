@@ -67,7 +67,9 @@ EVENTS: Final[Mapping[str, Event]] = {
     "deletion_recorded": Event("The round's rows and secrets are gone, and a signed record says so."),
     "reservation_released": Event("A charge that was reserved, never spent, was given back.", ("reason",)),
     "budget_told": Event("A signed statement of what was spent left this council."),
-    "request_refused": Event("A request of the coordinator was not served.", ("code",), "warning"),
+    "request_refused": Event(
+        "A request of the coordinator was not served; it was told this.", ("code", "reason"), "warning"
+    ),
     "request_failed": Event(
         "A request was not served because a file of this council cannot be used.", ("kind", "reason"), "error"
     ),

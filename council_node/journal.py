@@ -92,7 +92,7 @@ def _tell(
         case "answer_received" if request is not None:
             fields = {"bytes": len(request.payload)}
         case "request_refused":
-            fields = {"code": _word(reply.payload, "code")}
+            fields = {"code": _word(reply.payload, "code"), "reason": _word(reply.payload, "message")}
         case _:
             pass
     if event:

@@ -16,6 +16,7 @@ from coordinator.proposal_states import ProposalEvent, ProposalState
 from coordinator.proposal_states import next_state as next_proposal_state
 from coordinator.store.tables import METADATA
 from council_node.cli import app as node_app
+from council_node.event_log import EVENTS
 from council_node.policy_file import Policy
 from council_node.settings import Settings as NodeSettings
 from federated.agreement import Agreement
@@ -45,6 +46,7 @@ def pages() -> dict[str, str]:
         "docs/reference/refusals.md": refusals.render(),
         "docs/reference/data.md": data_page(),
         "docs/reference/commands.md": commands_page(),
+        "docs/reference/log.md": log_page(),
     }
     made |= statistic_pages()
     architecture = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
@@ -58,6 +60,24 @@ def settings_page(form: type[BaseModel], title: str, command: str | None) -> str
     tables = re.sub(r"otherwise `\w+=[^`]*`", "otherwise as below", render(form).split("\n## ", maxsplit=1)[1])
     made = "This page is made by `make docs` from the form that the program checks."
     return f"# {title}\n\n{start}\n{made}\n\n## {tables}"
+
+
+def log_page() -> str:
+    """Every event of a node's log."""
+    lines = [
+        "# Log of a council node",
+        "",
+        "JSON lines on standard output. Every line has `time`, `level`, `event`, `council` and `log`, the version of this",
+        "form; and where they apply `request`, `plan` and `sid`. What is not listed here is not written.",
+        "This page is made by `make docs` from the list that the program writes by.",
+        "",
+        "| Event | Level | What happened | Fields |",
+        "|---|---|---|---|",
+    ]
+    for name, event in EVENTS.items():
+        fields = ", ".join(f"`{field}`" for field in event.fields) or "–"
+        lines.append(f"| `{name}` | {event.level} | {event.says} | {fields} |")
+    return "\n".join(lines) + "\n"
 
 
 # Architecture

@@ -1,0 +1,106 @@
+"""What `docker/compose.yaml` and the systemd unit promise; and that a line taken out is noticed."""
+
+import re
+import shutil
+import subprocess
+from copy import deepcopy
+
+import pytest
+import yaml
+
+from docker.tools import ROOT
+
+COMPOSE = yaml.safe_load((ROOT / "docker/compose.yaml").read_text(encoding="utf-8"))
+UNIT = (ROOT / "docker/council-node.service").read_text(encoding="utf-8")
+EXPOSURE = 15
+"""Most of systemd's own score, times ten; 0 is locked up, 96 is wide open."""
+
+
+def looser(service: dict) -> list[str]:
+    """What a service of the compose file allows that it should not."""
+    found = [
+        name for name in ("ports", "expose", "privileged", "cap_add", "devices", "network_mode") if name in service
+    ]
+    found += [] if service.get("user") == "10001:10001" else ["user"]
+    found += [] if service.get("read_only") is True else ["read_only"]
+    found += [] if service.get("cap_drop") == ["ALL"] else ["cap_drop"]
+    found += [] if "no-new-privileges:true" in service.get("security_opt", []) else ["no-new-privileges"]
+    found += [name for name in ("mem_limit", "cpus", "pids_limit") if not service.get(name)]
+    found += [] if service.get("ulimits", {}).get("core") == 0 else ["core"]
+    found += [] if "COUNCIL_NODE_IMAGE:?" in service["image"] else ["image"]
+    places = {volume["target"]: volume.get("read_only", False) for volume in service["volumes"]}
+    found += [] if places["/data"] else ["/data can be written to"]
+    found += ["environment holds secrets"] if "environment" in service else []
+    return found
+
+
+def test_the_node_of_the_compose_file_is_locked_in():
+    node = COMPOSE["services"]["node"]
+    assert looser(node) == []
+    writable = [volume["target"] for volume in node["volumes"] if not volume.get("read_only")]
+    assert writable == ["/node/state"]
+    assert node["healthcheck"]["test"][:3] == ["CMD", "council-node", "health"]
+    assert looser(COMPOSE["services"]["admin"]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "noticed"),
+    [
+        ("ports", ["8080:8080"], "ports"),
+        ("user", "0:0", "user"),
+        ("read_only", False, "read_only"),
+        ("cap_drop", [], "cap_drop"),
+        ("security_opt", [], "no-new-privileges"),
+        ("mem_limit", None, "mem_limit"),
+        ("image", "council-node:latest", "image"),
+        ("volumes", [{"target": "/data"}], "/data can be written to"),
+    ],
+)
+def test_a_looser_compose_file_is_noticed(name, value, noticed):
+    service = deepcopy(COMPOSE["services"]["node"])
+    service[name] = value
+    assert looser(service) == [noticed]
+
+
+def complaints(unit: str, tmp_path) -> list[str]:
+    """What systemd says of a unit, with a command that is there in the place of the installed one."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.fail("needs systemd-analyze: run `make setup-system` as root", pytrace=False)
+    path = tmp_path / "council-node.service"
+    path.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", unit, flags=re.MULTILINE))
+    done = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False)
+    said = [line for line in done.stderr.splitlines() if "council-node" in line]
+    judge = ["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", str(path)]
+    judged = subprocess.run(judge, capture_output=True, text=True, check=False)
+    return said + ([] if judged.returncode == 0 else [judged.stdout.strip().splitlines()[-1]])
+
+
+def test_systemd_understands_the_unit_and_finds_it_locked_in(tmp_path):
+    assert complaints(UNIT, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [
+        ("ProtectSystem=strict", "ProtectSytem=strict"),
+        ("SystemCallFilter=@system-service\nSystemCallFilter=~@privileged @resources @mount @debug\nSystemCallFilter=setrlimit prlimit64\n", ""),
+        ("User=council-node\n", ""),
+    ],
+    ids=["misspelt", "any system call", "as root"],
+)
+def test_a_looser_unit_is_noticed(tmp_path, line, instead):
+    assert line in UNIT
+    assert complaints(UNIT.replace(line, instead), tmp_path) != []
+
+
+def test_the_unit_gives_what_the_compose_file_gives():
+    for setting in (
+        "NoNewPrivileges=yes",
+        "CapabilityBoundingSet=\n",
+        "ProtectSystem=strict",
+        "PrivateTmp=yes",
+        "MemoryMax=768M",
+        "LimitCORE=0",
+        "SocketBindDeny=any",
+    ):
+        assert setting in UNIT
