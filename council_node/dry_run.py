@@ -6,6 +6,7 @@ keys, list of councils and agreement are made for the rehearsal (`council_node.p
 masked input that comes of it could be used by anybody, and no number of rehearsals spends or tells anything.
 """
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -138,11 +139,12 @@ def dry_run(
 def _passing_folder() -> Iterator[str]:
     """A folder that only this account can read and that goes at the end; in memory where the system has such."""
     memory = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
+    prefix = f"dry-run-{os.getpid()}-"
     with ExitStack() as opened:
         try:
-            place = opened.enter_context(tempfile.TemporaryDirectory(prefix="dry-run-", dir=memory))
+            place = opened.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=memory))
         except OSError:
-            place = opened.enter_context(tempfile.TemporaryDirectory(prefix="dry-run-"))
+            place = opened.enter_context(tempfile.TemporaryDirectory(prefix=prefix))
         yield place
 
 

@@ -3,8 +3,12 @@
 import hashlib
 import json
 import os
+import signal
 import socket
+import subprocess
 import sys
+import tempfile
+import time
 from contextlib import contextmanager
 from datetime import timedelta
 from fractions import Fraction
@@ -68,8 +72,10 @@ def files(folder: Path) -> dict[str, str]:
     return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def left_behind() -> list[Path]:
-    return [found for place in ("/dev/shm", "/tmp") for found in Path(place).glob("dry-run-*")]
+def left_behind(pid: int | None = None) -> list[Path]:
+    """Folders of rehearsals of one process, this one unless told otherwise."""
+    places = {Path("/dev/shm"), Path(tempfile.gettempdir())}
+    return [found for place in places for found in place.glob(f"dry-run-{pid or os.getpid()}-*")]
 
 
 def masked_vector(found) -> bytes:
@@ -112,6 +118,23 @@ def test_nothing_is_left_when_the_rehearsal_fails(council, monkeypatch):
         rehearse(council)
     assert len(made) > len(others), "the folder of the rehearsal was looked for in the wrong place"
     assert left_behind() == others
+
+
+def test_nothing_is_left_when_it_is_told_to_stop(council):
+    arguments = [sys.executable, "-c", "from council_node.cli import main; main()", "dry-run"]
+    arguments += [str(council.folder / "question.yaml"), "--practice", "--settings", str(council.file)]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 60
+        while not left_behind(process.pid) and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        assert left_behind(process.pid), "it ended before it could be stopped"
+        process.terminate()
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+        process.wait()
+    assert left_behind(process.pid) == []
 
 
 @contextmanager
