@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from functools import cached_property
 
 from federated.agreement import Agreement, Group
 from federated.errors import CohortTooSmall, PolicyRefusal, QueryError
@@ -130,9 +131,12 @@ class PlannedTable:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A question with everything that follows from it; immutable, and identified by the digest of its bytes."""
+    """A question with everything that follows from it; immutable, and identified by the digest of its bytes.
+
+    Without slots, so that the digest, which names the plan wherever it is spoken of, is worked out once.
+    """
 
     question: Query
     query_digest: Digest
@@ -175,7 +179,7 @@ class Plan:
         """What each table's noise is calibrated to: l1 for Laplace, squared l2 for Gaussian."""
         return _bounds(self.tables, self.mechanism)
 
-    @property
+    @cached_property
     def digest(self) -> Digest:
         """`plan_digest`: SHA-256 of the plan's bytes."""
         return sha256(self.encode())
