@@ -1,25 +1,25 @@
-"""`council-node check` and `dry-run`: what to mend before taking part, and what a question would do here."""
+"""`council-node check` and `dry-run`: what to mend before taking part, and what a question would do here.
+
+What they need is imported when they are typed: every start of a node would pay for it otherwise.
+"""
 
 import json
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from council_node.checks.findings import exit_status
-from council_node.checks.report import check_node, print_report
 from council_node.commands.options import DEFAULT, AsJson, Node
-from council_node.dry_run import DryRun, Leaving, dry_run
-from council_node.dry_run_question import find_question
-from council_node.dry_run_words import dry_run_json, dry_run_lines, own_figure_lines
 from council_node.service import link_settings
 from council_node.settings import read_settings
-from federated.commands.questions import print_release
 from federated.errors import FileProblem
 from federated.shell import errors, now_utc, output
+
+if TYPE_CHECKING:
+    from council_node.dry_run import DryRun, Leaving
 
 __all__ = ["register"]
 
@@ -39,6 +39,9 @@ def check(
 
     Example: council-node check --offline
     """
+    from council_node.checks.findings import exit_status  # noqa: PLC0415 - see the top of this module
+    from council_node.checks.report import check_node, print_report  # noqa: PLC0415 - as above
+
     node = read_settings(settings)
     with errors.status("Checking") as progress:
         report = check_node(
@@ -82,6 +85,10 @@ def rehearse(
 
     Example: council-node dry-run question.yaml --practice
     """
+    from council_node.dry_run import dry_run  # noqa: PLC0415 - see the top of this module
+    from council_node.dry_run_question import find_question  # noqa: PLC0415 - as above
+    from council_node.dry_run_words import dry_run_json  # noqa: PLC0415 - as above
+
     # Told to stop, it still clears away what it made.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(ENDED_BY_SIGNAL + number))
     node = read_settings(settings)
@@ -98,7 +105,10 @@ def rehearse(
         raise typer.Exit(found.refusal.exit_status)
 
 
-def _print(found: DryRun, *, show_own_figure: bool) -> None:
+def _print(found: "DryRun", *, show_own_figure: bool) -> None:
+    from council_node.dry_run_words import dry_run_lines, own_figure_lines  # noqa: PLC0415 - see the top of this module
+    from federated.commands.questions import print_release  # noqa: PLC0415 - as above
+
     for line in dry_run_lines(found):
         output.print(line, markup=False)
     if found.release is not None:
@@ -110,7 +120,7 @@ def _print(found: DryRun, *, show_own_figure: bool) -> None:
             output.print(line, markup=False)
 
 
-def _write(leaving: tuple[Leaving, ...], folder: Path, *, quiet: bool) -> None:
+def _write(leaving: tuple["Leaving", ...], folder: Path, *, quiet: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for number, item in enumerate(leaving, start=1):
