@@ -105,6 +105,7 @@ def name_user(root: Path, name: str, number: int) -> None:
     (root / "etc/group").write_text(f"root:x:0:\n{name}:x:{number}:\n", encoding="ascii")
     for folder in ("data", "dev", "node", "proc", "run", "sys", "tmp"):
         (root / folder).mkdir(exist_ok=True)
+    (root / "tmp").chmod(0o1777)
 
 
 if __name__ == "__main__":
