@@ -1,25 +1,22 @@
-"""The outside of a CSV file: its encoding, delimiter and headings. Only the heading row is looked at here."""
+"""The outside of a CSV file: its delimiter and headings. Only the heading row is looked at here."""
 
 import codecs
 import csv
 import io
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from council_node.mapping import CsvEncoding
 from council_node.sources.text_rows import Headings
 from federated.errors import FileProblem
 
-__all__ = ["CsvForm", "as_utf8", "read_form"]
+__all__ = ["CsvForm", "read_form"]
 
 HEADING_BYTES: Final = 1024 * 1024
-BLOCK_BYTES: Final = 1024 * 1024
 DELIMITERS: Final = ",;\t|"
 MAX_HEADINGS: Final = 4096
+_SPREADSHEETS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How XLSX and ODS begin, and XLS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +47,13 @@ def read_form(path: Path) -> CsvForm:
         raise FileProblem(
             f"The extract {path} cannot be read: {error.strerror}.", remedy="Check its name and permissions."
         ) from error
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise FileProblem(f"{path} is UTF-16 text.", remedy="Save it as 'CSV UTF-8'.")
+    if start.startswith(_SPREADSHEETS):
+        raise FileProblem(
+            f"{path} is a spreadsheet, not a CSV file.",
+            remedy="Say 'kind: spreadsheet' in the mapping file, or save the sheet as CSV.",
+        )
     row = _text(_first_row(start.decode("latin-1"), path).encode("latin-1"))
     delimiter = max(DELIMITERS, key=row.count)
     names = tuple(next(csv.reader(io.StringIO(row), delimiter=delimiter), ()))
@@ -84,63 +88,3 @@ def _first_row(text: str, path: Path) -> str:
             f"{path}, line 1: the row of headings does not end.", remedy="Check the quotation marks in the headings."
         )
     return text
-
-
-@contextmanager
-def as_utf8(path: Path, encoding: CsvEncoding) -> Iterator[Path]:
-    """The file as UTF-8: itself where it is that or is said to be, else a copy in memory.
-
-    Where the encoding is not stated, each line that is not UTF-8 is taken as Windows-1252, and no other line: one
-    choice for the file would let a single case change how every other case is read.
-
-    Raises:
-        FileProblem: The file cannot be read, or this system has no files in memory.
-    """
-    try:
-        if encoding is CsvEncoding.UTF_8 or (encoding is CsvEncoding.AUTO and _is_utf8(path)):
-            yield path
-            return
-        with _copy(path, line_by_line=encoding is CsvEncoding.AUTO) as copy:
-            yield copy
-    except OSError as error:
-        raise FileProblem(f"The extract {path} cannot be read: {error.strerror}.") from error
-
-
-def _is_utf8(path: Path) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        with path.open("rb") as source:
-            while block := source.read(BLOCK_BYTES):
-                decoder.decode(block)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-@contextmanager
-def _copy(path: Path, *, line_by_line: bool) -> Iterator[Path]:
-    """The file as UTF-8, in memory only: case records are never copied to a disk."""
-    if not hasattr(os, "memfd_create"):
-        raise FileProblem(f"{path} is not UTF-8 text.", remedy="Save it as 'CSV UTF-8'.")
-    descriptor = os.memfd_create("extract")
-    try:
-        # Latin-1 gives one character for each byte; without translation every line keeps its ending.
-        with os.fdopen(os.dup(descriptor), "wb") as copy, path.open(encoding="latin-1", newline="") as source:
-            for line in source:
-                copy.write(_utf8_line(line.encode("latin-1"), keep=line_by_line))
-        yield Path(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)
-
-
-def _utf8_line(line: bytes, *, keep: bool) -> bytes:
-    if keep:
-        try:
-            line.decode("utf-8")
-        except UnicodeDecodeError:
-            pass
-        else:
-            return line
-    # Five bytes mean nothing in Windows-1252; they become the sign for an unknown character.
-    return line.decode("cp1252", "replace").encode("utf-8")

@@ -190,9 +190,11 @@ def open_database(*, threads: int, memory_limit_mib: int, readable: tuple[Path, 
             "allow_community_extensions": False,
             "python_enable_replacements": False,
             "preserve_insertion_order": False,
+            # What was read of a file is not kept beside the rows.
+            "enable_external_file_cache": False,
         },
     )
-    # No spilling to disk: an extract is nowhere but in memory.
+    # No spilling to disk: an extract is nowhere but in memory. What is too large is read part by part (ADR 0006).
     connection.execute("SET temp_directory = ''")
     if readable:
         connection.execute("SET allowed_paths = ?", [[str(path) for path in readable]])
