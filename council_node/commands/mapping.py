@@ -17,7 +17,6 @@ from council_node.mapping.draft_words import advice, draft_json
 from council_node.mapping.inventory import HeldDataset, take_inventory
 from council_node.mapping.profile import GENERIC, load_profile, profile_names
 from council_node.mapping.proposals import Candidate
-from council_node.mapping.template import template_workbook
 from council_node.mapping.vocabulary import Vocabulary
 from council_node.settings import read_settings
 from council_node.sources.opening import open_place
@@ -231,6 +230,9 @@ def template(out: Out, dataset: Dataset = "case", *, force: Force = False) -> No
 
     Example: council-node template --dataset case --out cases.xlsx
     """
+    # The writer of workbooks takes longer to load than all of this; a node that runs never needs it.
+    from council_node.mapping.template import template_workbook  # noqa: PLC0415
+
     _free(out, force=force)
     if out.suffix.lower() != ".xlsx":
         raise FileProblem(f"The file {out} would be a spreadsheet.", remedy="Give it a name that ends in .xlsx.")
