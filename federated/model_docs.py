@@ -76,7 +76,7 @@ def _enums(annotation: Any) -> Iterator[type[StrEnum]]:
 
 def _row(name: str, field: FieldInfo) -> str:
     needed = "yes" if field.is_required() else f"no; otherwise {_default(field)}"
-    return f"| `{name}` | {field.description} | {_kind(field.annotation)} | {needed} |"
+    return f"| `{field.alias or name}` | {field.description} | {_kind(field.annotation)} | {needed} |"
 
 
 def _default(field: FieldInfo) -> str:

@@ -25,7 +25,7 @@ __all__ = ["main"]
 
 MEMORY_BYTES: Final = 1024**3
 PROCESSOR_SECONDS: Final = 60
-UNPACKED_BYTES: Final = 512 * 1024 * 1024
+UNPACKED_BYTES: Final = 512_000_000
 MAX_ROWS: Final = 200_000
 MAX_SHEETS: Final = 100
 LOOKED_AT: Final = 50

@@ -122,6 +122,9 @@ class ExtractPlace(BaseModel):
 
     @model_validator(mode="after")
     def _check_place(self) -> "ExtractPlace":
+        if self.database is not None and "://" in self.database:
+            # Not repeated in the error: it holds a password, which is to be changed now.
+            raise ValueError("must name a file that holds the database's address; the address itself never stands here")
         if (self.file is None) == (self.database is None):
             raise ValueError("must name either a 'file' or a 'database'")
         if self.kind is None and self.file is not None and PurePath(self.file).suffix.lower() not in _SUFFIXES:

@@ -25,12 +25,12 @@ from federated.errors import FederatedError, FileProblem, InternalError
 
 __all__ = ["SpreadsheetSource", "open_spreadsheet"]
 
-FILE_BYTES: Final = 64 * 1024 * 1024
+FILE_BYTES: Final = 64_000_000
 TIMEOUT_S: Final = 120
-_MEBIBYTE: Final = 1024 * 1024
+_MEGABYTE: Final = 1_000_000
 _KEPT_IN_ENVIRONMENT: Final = ("SYSTEMROOT", "LD_LIBRARY_PATH")
 _LIMITS: Final = (
-    f"at most {FILE_BYTES // _MEBIBYTE} MiB, {reader.UNPACKED_BYTES // _MEBIBYTE} MiB unpacked, "
+    f"at most {FILE_BYTES // _MEGABYTE} MB, {reader.UNPACKED_BYTES // _MEGABYTE} MB unpacked, "
     f"{reader.MAX_SHEETS} sheets and {reader.MAX_ROWS:,} rows are read"
 )
 _SAVE_AS_CSV: Final = "Save the sheet as 'CSV UTF-8' and map that file; a CSV file may have any size."

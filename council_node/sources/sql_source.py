@@ -58,7 +58,7 @@ class _Table:
         types: Its columns' types, in order.
     """
 
-    secret: DatabaseSecret
+    secret: DatabaseSecret = field(repr=False)
     schema: str | None
     name: str
     types: dict[str, TypeEngine[Any]] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from coordinator.proposal_states import ProposalEvent, ProposalState
 from coordinator.proposal_states import next_state as next_proposal_state
 from coordinator.store.tables import METADATA
 from council_node.cli import app as node_app
+from council_node.mapping import ExtractMapping
 from council_node.event_log import EVENTS
 from council_node.policy_file import Policy
 from council_node.settings import Settings as NodeSettings
@@ -41,6 +42,7 @@ def pages() -> dict[str, str]:
     made = {f"docs/reference/{model.__name__.lower()}.md": render(model) for model in (Agreement, Manifest)}
     made |= {
         "docs/reference/settings.md": settings_page(NodeSettings, "Settings of a council node", "council-node init"),
+        "docs/reference/mapping.md": settings_page(ExtractMapping, "Mapping file of a council", "council-node map"),
         "docs/reference/policy.md": settings_page(Policy, "Policy of a council", "council-node init"),
         "docs/reference/workspace.md": settings_page(Workspace, "Workspace of an analyst or reviewer", None),
         "docs/reference/refusals.md": refusals.render(),

@@ -93,7 +93,7 @@ def test_a_page_for_councils_is_plain(name):
         ("The query is short.", "'query': question"),
         ("Records are anonymous.", "'anonymous'"),
         ("The price is TBC.", "'TBC' is unfinished"),
-        ("Organisational considerations necessitate comprehensive countermeasures. " * 120, "a reading score of"),
+        ("Organisational considerations necessitate comprehensive countermeasures. " * 300, "a reading score of"),
     ],
 )
 def test_a_page_that_is_not_plain_is_found(added, fault):
