@@ -387,6 +387,15 @@ def test_8_exit_and_rights(office):
     contacts = office.node_json("receipt")["contacts"]
     assert contacts["withdrawal"]
     assert contacts["complaints"]
+    drafts = {"dpia": "dpia.md", "agreement": "draft.md", "privacy-notice": "notice.md"}
+    for pack, name in drafts.items():
+        office.node("pack", pack, "--out", str(office.folder / name))
+        office.node("pack", "check", str(office.folder / name))
+    office.policy(max_cells=77)
+    said = office.node("pack", "check", str(office.folder / "dpia.md"), status=3)
+    assert "77" in said
+    assert "max" in said
+    office.policy(max_cells=None)
     office.node("pause")
     assert "is paused" in office.node("status")
     office.node("resume")
