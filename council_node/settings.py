@@ -92,7 +92,9 @@ class Limits(Form):
     """How much of the computer the node may use."""
 
     memory_mib: Annotated[int, Field(ge=128, le=65536)] = Field(
-        default=400, description="Memory for reading and counting cases, in MiB; more is put on disk meanwhile."
+        default=300,
+        description="Memory for reading and counting cases, in MiB; the node itself takes about 150 more. What does "
+        "not fit is read and counted part by part, which takes longer; nothing is put on a disk meanwhile.",
     )
     threads: Annotated[int, Field(ge=1, le=64)] = Field(default=2, description="Processor threads for counting.")
 
@@ -259,7 +261,7 @@ log_level: info
 #   residents_contact: dpo@council.example
 
 limits:
-  memory_mib: 400
+  memory_mib: 300
   threads: 2
 """
 

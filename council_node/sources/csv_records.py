@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from council_node.mapping import CsvEncoding
 
@@ -120,7 +120,7 @@ class CsvRecords:
         # One byte to a character, so that nothing is lost before the alphabet is settled.
         text = line.decode("latin-1")
         paired = text.count('"') % 2 == 0
-        quoting = csv.QUOTE_MINIMAL if paired else csv.QUOTE_NONE
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if paired else csv.QUOTE_NONE
         try:
             fields = next(csv.reader([text], delimiter=self._delimiter, quoting=quoting), [])
         except csv.Error:  # a field beyond the library's own limit

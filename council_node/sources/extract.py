@@ -172,11 +172,14 @@ class Extract:
         self.close()
 
 
-def open_database(*, threads: int, memory_limit_mib: int, readable: tuple[Path, ...]) -> duckdb.DuckDBPyConnection:
+def open_database(
+    *, threads: int, memory_limit_mib: int, readable: tuple[Path, ...], optimise: bool = True
+) -> duckdb.DuckDBPyConnection:
     """An empty in-memory database that can read the extracts it was made for and nothing else.
 
     Args:
         threads: Threads of a query.
+        optimise: Whether a better plan is looked for before a query runs. The rows that come are the same.
         memory_limit_mib: Most memory it may take.
         readable: The extracts that it reads itself.
     """
@@ -194,6 +197,9 @@ def open_database(*, threads: int, memory_limit_mib: int, readable: tuple[Path, 
             "enable_external_file_cache": False,
         },
     )
+    if not optimise:
+        names = connection.execute("SELECT string_agg(name) FROM duckdb_optimizers()").fetchone()
+        connection.execute("SET disabled_optimizers = ?", names)
     # No spilling to disk: an extract is nowhere but in memory. What is too large is read part by part (ADR 0006).
     connection.execute("SET temp_directory = ''")
     if readable:

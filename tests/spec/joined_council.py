@@ -33,9 +33,12 @@ class Tables:
     rows: tuple[tuple[str, ...], ...]
 
     def write(self, folder: Path) -> Holding:
-        schema = load_schema()
         _write(folder / "cases.csv", CASE_HEADINGS, self.cases)
         _write(folder / "rows.csv", self.headings, self.rows)
+        return self.held(folder)
+
+    def held(self, folder: Path) -> Holding:
+        schema = load_schema()
         cases = CaseTable(
             mapping=mapping_for(CASE_HEADINGS, file="cases.csv"), dataset=schema.dataset("case"), directory=folder
         )
@@ -55,10 +58,13 @@ def _write(path: Path, headings: Sequence[str], rows: Iterable[Sequence[str]]) -
     path.write_bytes(text.getvalue().encode())
 
 
-def count(folder: Path, tables: Tables, asked: Query, *, parts: int = 1, memory_mib: int = 400) -> Counted:
+def count(
+    folder: Path, tables: Tables, asked: Query, *, parts: int = 1, memory_mib: int = 400, write: bool = True
+) -> Counted:
     planned = [Planned(table, layout_of(table, asked)) for table in asked.tables]
     reading = Reading(run_key=RUN_KEY, limits=Limits.model_construct(memory_mib=memory_mib, threads=1))
-    return tables.write(folder).count(asked, planned, region=REGIONS[0][0], reading=reading, parts=parts)
+    held = tables.write(folder) if write else tables.held(folder)
+    return held.count(asked, planned, region=REGIONS[0][0], reading=reading, parts=parts)
 
 
 def joined(tables: Tables) -> list[dict[str, str]]:

@@ -96,9 +96,9 @@ def test_a_full_disk_is_told(council, monkeypatch, free_mib, verdict):
 
 
 def test_too_little_memory_is_told(council, monkeypatch):
-    monkeypatch.setattr(computer, "_memory_mib", lambda: 549)
+    monkeypatch.setattr(computer, "_memory_mib", lambda: 449)
     assert on_computer(council)["memory"].verdict is Verdict.LOOK
-    monkeypatch.setattr(computer, "_memory_mib", lambda: 550)
+    monkeypatch.setattr(computer, "_memory_mib", lambda: 450)
     assert on_computer(council)["memory"].verdict is Verdict.GOOD
 
 

@@ -288,10 +288,10 @@ def test_two_dates_of_one_case_are_settled_by_the_dates_alone(tmp_path):
 
 
 def test_what_does_not_fit_into_memory_is_read_in_more_parts_until_it_does(tmp_path):
-    cases = [(f"C{n}", f"H{n % 9000}", "2025-01-01", "") for n in range(30_000)]
+    cases = [(f"C{n}", f"H{n % 9000}", "2025-01-01", "") for n in range(120_000)]
     rows = [(case[0], NEEDS[n % 4]) for n, case in enumerate(cases)]
     whole = needs(tmp_path, cases, rows)
-    small = needs(tmp_path, cases, rows, memory_mib=11)
+    small = needs(tmp_path, cases, rows, memory_mib=22)
     assert whole.parts == 1
     assert small.parts > 1
     assert small.statistic.vector.tolist() == whole.statistic.vector.tolist()

@@ -35,7 +35,7 @@ def test_a_filled_in_template_is_read(tmp_path):
     assert len(settings.trust.roster) == 2
     assert len(settings.trust.agreement) == 1
     assert settings.log_level is LogLevel.INFO
-    assert settings.limits.memory_mib == 400
+    assert settings.limits.memory_mib == 300
 
 
 def test_relative_paths_start_at_the_settings_file(tmp_path, monkeypatch):
