@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import time
+import tomllib
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -95,6 +96,16 @@ def test_the_image_is_small_and_every_byte_is_accounted_for(image):
     print(json.dumps({name: size for name, size in report["parts"].items() if size > 5_000_000}, indent=2))
     assert report["total"] == sum(report["parts"].values())
     assert report["total"] <= LARGEST
+
+
+def test_every_package_a_party_asks_for_is_locked():
+    """Somebody who adds a dependency and forgets `make lock` hears of it here, and not from a council."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = {"node": [*extras["node"], *extras["postgresql"]], "coordinator": extras["coordinator"]}
+    for name, lines in wanted.items():
+        asked = {re.split(r"[\[<>=]", line)[0].lower() for line in [*project["dependencies"], *lines]}
+        assert asked - hashes(ROOT / f"requirements/{name}.txt").keys() == set(), "run `make lock`"
 
 
 def test_every_locked_package_of_a_party_is_one_of_the_whole_lock():
