@@ -16,8 +16,9 @@ from coordinator.proposal_states import ProposalEvent, ProposalState
 from coordinator.proposal_states import next_state as next_proposal_state
 from coordinator.store.tables import METADATA
 from council_node.cli import app as node_app
-from council_node.mapping import ExtractMapping
 from council_node.event_log import EVENTS
+from council_node.mapping import ExtractMapping
+from council_node.mapping.profile import Profile
 from council_node.policy_file import Policy
 from council_node.settings import Settings as NodeSettings
 from federated.agreement import Agreement
@@ -43,6 +44,7 @@ def pages() -> dict[str, str]:
     made |= {
         "docs/reference/settings.md": settings_page(NodeSettings, "Settings of a council node", "council-node init"),
         "docs/reference/mapping.md": settings_page(ExtractMapping, "Mapping file of a council", "council-node map"),
+        "docs/reference/profile.md": settings_page(Profile, "Mapping profile of a case system", None),
         "docs/reference/policy.md": settings_page(Policy, "Policy of a council", "council-node init"),
         "docs/reference/workspace.md": settings_page(Workspace, "Workspace of an analyst or reviewer", None),
         "docs/reference/refusals.md": refusals.render(),
