@@ -13,7 +13,7 @@ from typing import Final
 from coordinator.settings import Settings
 from coordinator.store import AgreementRow, EnrolmentRow, RosterRow, Store
 from federated.agreement import Agreement, open_agreement
-from federated.errors import FederatedError, FileProblem, PolicyRefusal
+from federated.errors import FederatedError, FileProblem, PolicyRefusal, QueryError
 from federated.keys import read_private_key
 from federated.roster import (
     LONGEST,
@@ -253,12 +253,13 @@ def _entries_of(last: RosterRow, settings: Settings) -> dict[CouncilId, RosterEn
 
 
 def _entry(enrolment: EnrolmentRow, schema: Schema, start: date, end: date) -> RosterEntry:
-    council = schema.councils.get(enrolment.council)
-    if council is None:
+    try:
+        council = schema.council(enrolment.council)
+    except QueryError as error:
         raise FileProblem(
             f"{enrolment.council} is not the code of an English council in the data dictionary.",
             remedy="Reject its enrolment, or install the data dictionary that has it.",
-        )
+        ) from error
     return RosterEntry(
         id=council.id,
         name=council.name,

@@ -18,6 +18,7 @@ from federated.clauses import CouncilCode, Day, Form, Line
 from federated.errors import PolicyRefusal, SignatureProblem
 from federated.keys import fingerprint, parse_public, public_line
 from federated.signing import open_envelope
+from federated.succession import check_successors
 from federated.trust import PublicLine, TrustSettings
 from federated.yaml_document import read_form
 from protocols.encoding import sha256
@@ -47,7 +48,10 @@ class RosterAlarm(SignatureProblem):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RosterEntry:
-    """One council; `public_key` is its raw Ed25519 key of 32 bytes, `region` the GSS code of its region."""
+    """One council; `public_key` is its raw Ed25519 key of 32 bytes, `region` the GSS code of its region.
+
+    `succeeds` names the councils of the same list whose place it took, and whose spent budget it therefore inherits.
+    """
 
     id: CouncilId
     name: str
@@ -55,6 +59,7 @@ class RosterEntry:
     public_key: bytes
     valid_from: date
     valid_to: date
+    succeeds: tuple[CouncilId, ...] = ()
 
     def valid(self, now: datetime) -> bool:
         """Whether the council's key is good today."""
@@ -120,6 +125,7 @@ class _EntryForm(Form):
     public_key: PublicLine
     valid_from: Day
     valid_to: Day
+    succeeds: Annotated[tuple[CouncilCode, ...], Field(max_length=20)] = ()
 
 
 class _RosterForm(Form):
@@ -143,6 +149,7 @@ class _RosterForm(Form):
         _refuse_repeats("id", [self.coordinator.id, *(entry.id for entry in self.councils)])
         # Two councils with one key would be one party counted twice among the honest.
         _refuse_repeats("public key", [self.coordinator.public_key, *(entry.public_key for entry in self.councils)])
+        check_successors(self.councils)
         return self
 
 
@@ -167,6 +174,7 @@ def parse_roster(payload: bytes, *, source: str = "roster") -> Roster:
             public_key=parse_public(item.public_key),
             valid_from=item.valid_from,
             valid_to=item.valid_to,
+            succeeds=tuple(CouncilId(council) for council in sorted(item.succeeds)),
         )
         for item in sorted(form.councils, key=lambda item: item.id)
     ]
@@ -210,6 +218,7 @@ def roster_payload(
                 "public_key": public_line(entry.public_key),
                 "valid_from": entry.valid_from.isoformat(),
                 "valid_to": entry.valid_to.isoformat(),
+                **({"succeeds": [str(council) for council in entry.succeeds]} if entry.succeeds else {}),
             }
             for entry in councils
         ],
@@ -282,7 +291,7 @@ def describe_changes(old: Roster | None, new: Roster) -> tuple[str, ...]:
         )
     gone = [f"{entry.name} ({name}) has left." for name, entry in old.councils.items() if name not in new.councils]
     joined = [
-        f"{entry.name} ({name}) has joined. Its fingerprint is {fingerprint(entry.public_key)}."
+        f"{entry.name} ({name}) has joined. Its fingerprint is {fingerprint(entry.public_key)}.{_succeeding(entry)}"
         for name, entry in new.councils.items()
         if name not in old.councils
     ]
@@ -293,6 +302,10 @@ def describe_changes(old: Roster | None, new: Roster) -> tuple[str, ...]:
         for sentence in _entry_changes(old.councils[name], entry)
     ]
     return (*_coordinator_changes(old, new), *gone, *joined, *changed)
+
+
+def _succeeding(entry: RosterEntry) -> str:
+    return f" It takes the place of {', '.join(entry.succeeds)} and inherits what they spent." if entry.succeeds else ""
 
 
 def _coordinator_sentence(start: str, coordinator: Coordinator) -> str:
@@ -322,4 +335,6 @@ def _entry_changes(old: RosterEntry, new: RosterEntry) -> list[str]:
         sentences.append(f"{who} has moved from region {old.region} to {new.region}.")
     if (old.valid_from, old.valid_to) != (new.valid_from, new.valid_to):
         sentences.append(f"{who} may take part from {new.valid_from} to {new.valid_to}.")
+    if old.succeeds != new.succeeds:
+        sentences.append(f"{who} is listed with other predecessors.{_succeeding(new)}")
     return sentences

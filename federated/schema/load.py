@@ -6,6 +6,7 @@ from functools import cache
 from types import MappingProxyType
 
 from federated.errors import FileProblem
+from federated.schema.code_history import ChangeKind, load_code_history
 from federated.schema.files import CodeForm, ColumnForm, DatasetForm, SchemaForm, read_form, resource_text
 from federated.schema.model import Code, Column, ColumnType, Council, Dataset, Schema
 from protocols.encoding import canonical_json, digest
@@ -38,6 +39,7 @@ def load_schema() -> Schema:
         datasets=MappingProxyType(datasets),
         regions=regions,
         councils=MappingProxyType(councils),
+        recoded=MappingProxyType(_recoded(councils)),
     )
 
 
@@ -152,3 +154,13 @@ def load_councils(text: str) -> tuple[dict[CouncilId, Council], tuple[Code, ...]
         councils[council.id] = council
     ordered = {code: councils[code] for code in sorted(councils)}
     return ordered, tuple(Code(code=code, label=regions[code]) for code in sorted(regions))
+
+
+def _recoded(councils: Mapping[CouncilId, Council]) -> dict[CouncilId, Council]:
+    """Councils of the registry under a code that they got after its quarter; the area is the same."""
+    recoded = {}
+    for change in load_code_history().changes:
+        before = councils.get(change.predecessor) if change.predecessor is not None else None
+        if change.kind is ChangeKind.RECODE and before is not None and change.successor not in councils:
+            recoded[change.successor] = Council(id=change.successor, name=before.name, region=before.region)
+    return recoded

@@ -201,6 +201,7 @@ class Schema:
         datasets: Data sets by name.
         regions: The nine regions by GSS code, as codes with labels.
         councils: Councils by id, in order of id.
+        recoded: The same councils under codes that came later, where there are any.
     """
 
     version: int
@@ -208,6 +209,7 @@ class Schema:
     datasets: Mapping[str, Dataset] = field(hash=False)
     regions: tuple[Code, ...]
     councils: Mapping[CouncilId, Council] = field(hash=False)
+    recoded: Mapping[CouncilId, Council] = field(hash=False, default_factory=dict)
 
     def dataset(self, name: str) -> Dataset:
         """One data set.
@@ -223,15 +225,16 @@ class Schema:
             ) from None
 
     def council(self, council_id: str) -> Council:
-        """One council.
+        """One council, by the code of the registry or by a later one.
 
         Raises:
             QueryError: No council has this code.
         """
-        try:
-            return self.councils[CouncilId(council_id)]
-        except KeyError:
+        code = CouncilId(council_id)
+        found = self.councils.get(code) or self.recoded.get(code)
+        if found is None:
             raise QueryError(
                 f"There is no council with the code '{council_id}' in version {self.version} of the schema.",
                 remedy="Codes look like E06000001; federated/schema/councils.csv lists them.",
-            ) from None
+            )
+        return found

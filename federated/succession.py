@@ -1,0 +1,70 @@
+"""Which councils of a roster take the place of others, and when: mergers, and councils that get a new code.
+
+The households of a successor are those of its predecessors. If both could take part on the same day, a household
+would be asked about twice; if the roster did not say who succeeds whom, what was spent on it would be forgotten.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Protocol
+
+from federated.schema.code_history import load_code_history
+
+__all__ = ["Listed", "check_successors"]
+
+
+class Listed(Protocol):
+    """What is needed of a roster's entry."""
+
+    @property
+    def id(self) -> str:
+        """Its code."""
+
+    @property
+    def valid_from(self) -> date:
+        """First day it may take part."""
+
+    @property
+    def valid_to(self) -> date:
+        """Last day it may take part."""
+
+    @property
+    def succeeds(self) -> Sequence[str]:
+        """Codes of the councils whose place it took."""
+
+
+def check_successors(councils: Sequence[Listed]) -> None:
+    """Hold the entries of a roster against each other.
+
+    Checks, for each council: (0) its predecessors are listed, so that their keys are known, (1) each of them stopped
+    taking part before it starts, (2) every listed council that is known to be its predecessor is named as one.
+
+    Raises:
+        ValueError: In words that follow "The roster".
+    """
+    listed = {council.id: council for council in councils}
+    for council in councils:
+        for code in council.succeeds:
+            _check_predecessor(council, code, listed.get(code))
+        known = load_code_history().predecessors(council.id) & listed.keys()
+        forgotten = sorted(known - set(council.succeeds))
+        if forgotten:  # (2)
+            raise ValueError(
+                f"has the council {council.id} and its predecessor {forgotten[0]}; "
+                f"list {forgotten[0]} under succeeds of {council.id}, so that what was spent is not forgotten"
+            )
+
+
+def _check_predecessor(council: Listed, code: str, predecessor: Listed | None) -> None:
+    if code == council.id:
+        raise ValueError(f"has the council {code} as its own predecessor")
+    if predecessor is None:  # (0)
+        raise ValueError(
+            f"has the council {council.id}, which succeeds {code}, but does not list {code}; "
+            "keep each predecessor in the list with its key and its last day"
+        )
+    if predecessor.valid_to >= council.valid_from:  # (1)
+        raise ValueError(
+            f"has the council {council.id} from {council.valid_from}, but its predecessor {code} until "
+            f"{predecessor.valid_to}; a predecessor must stop before its successor starts"
+        )
