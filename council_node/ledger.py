@@ -29,6 +29,7 @@ from federated.ledger_entries import (
     period_of,
     stamped,
 )
+from federated.ledger_inheritance import Predecessor, check_only_raises, inheriting_body
 from federated.privacy import Budget, Charge, Totals, check_budget
 from protocols.encoding import Json
 from protocols.identifiers import CouncilId, Digest, RoundId
@@ -279,6 +280,34 @@ class Ledger(LedgerBook):
             body: dict[str, Json] = {"by": by, "reason": reason, "lost": [item.body() for item in lost]}
             return self._append(EntryKind.RECONCILED, stamped(now, body), number)
 
+    def inherit(self, found: Sequence[Predecessor], *, by: str, roster: Digest, now: datetime) -> Entry:
+        """Start from the largest spend of the councils whose place this one took. Run before its first charge.
+
+        It may be run again, or after a charge, because all it can do is raise what counts as spent.
+
+        Args:
+            found: From their signed statements; see `council_node.inheritance`.
+            by: Who did it.
+            roster: Digest of the signed list of councils that names the predecessors.
+            now: Time, UTC.
+
+        Raises:
+            PolicyRefusal: `ledger_rollback`: a statement is older than what was inherited, or than an entry of that
+                council's ledger that this council has seen signed; or `ledger_unavailable`.
+            FileProblem: All of it was inherited before.
+        """
+        with self._turn, _plainly_unavailable():
+            before, peers = self._current().inherited.predecessors, self._file.peers()
+            for item in found:
+                check_only_raises(before.get(item.council), item)
+                _check_seen(item, peers.get(item.council, 0))
+        # Outside, because this is told to a person of this council and not to the coordinator.
+        with self._turn:
+            if all(before.get(item.council) == item for item in found):
+                raise FileProblem("This ledger has inherited all of it before.", remedy="There is nothing to do.")
+            body = inheriting_body(found, by=by, roster=roster)
+            return self._append(EntryKind.INHERITED, stamped(now, body))
+
     # Inside
 
     def _forgotten(
@@ -326,6 +355,17 @@ class Ledger(LedgerBook):
             raise InternalError("A round was about to run that the ledger has not reserved.")
         if known.state is not RoundState.RESERVED:
             raise PolicyRefusal("replay", f"This round's charge was {known.state.value} before.")
+
+
+def _check_seen(found: Predecessor, mark: int) -> None:
+    seen, own = mark >> MARK_BITS, mark_of(found.counter, found.head)
+    if seen > found.counter or (seen == found.counter and mark != own):
+        raise PolicyRefusal(
+            "ledger_rollback",
+            f"This statement of {found.council} stands at entry {found.counter} of its ledger, but this council has "
+            f"seen entry {seen} signed.",
+            remedy="Ask for the predecessor's last statement: an earlier one is never taken.",
+        )
 
 
 @contextmanager

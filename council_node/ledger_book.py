@@ -165,6 +165,10 @@ class LedgerBook:
         state = self._current()
         return state.committed_class_2(period) if class_2 else state.committed(period)
 
+    def inherited_from(self) -> frozenset[CouncilId]:
+        """The councils whose spend was inherited."""
+        return frozenset(self._current().inherited.predecessors)
+
     def open_reservations(self) -> tuple[LedgerRound, ...]:
         """Rounds reserved and neither spent nor released."""
         return self._current().reservations()

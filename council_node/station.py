@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from council_node.counting import Holding, Reading, holding
+from council_node.inheritance import check_inherited
 from council_node.ledger import Ledger
 from council_node.local_statistic import LocalStatistic
 from council_node.mapping import ExtractMapping, load_mapping
@@ -266,8 +267,9 @@ class Station:
 
         Raises:
             BudgetExceeded: It would not.
-            PolicyRefusal: `ledger_exhausted`.
+            PolicyRefusal: `ledger_exhausted`, or `inheritance`.
         """
+        check_inherited(self.ledger.inherited_from(), self.roster(now), self.council)
         policy = self.policy()
         self.ledger.check(
             charge=plan.charge,
@@ -281,6 +283,7 @@ class Station:
 
     def reserve(self, plan: Plan, sid: RoundId, now: datetime) -> None:
         """Reserve the plan's charge for a round, durably."""
+        check_inherited(self.ledger.inherited_from(), self.roster(now), self.council)
         agreement = self.agreement(plan.agreement_id, now)
         policy = self.policy()
         self.ledger.reserve(

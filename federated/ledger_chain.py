@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from federated.budget_statement import BudgetStatement, PeriodStatement
-from federated.errors import FileProblem
+from federated.errors import FileProblem, PolicyRefusal
 from federated.ledger_entries import (
     GENESIS,
     MAX_COUNTER,
@@ -28,6 +28,7 @@ from federated.ledger_entries import (
     read_sid,
     read_texts,
 )
+from federated.ledger_inheritance import Inheritance, read_inherited
 from federated.privacy import Budget, Totals
 from federated.timestamps import time_text
 from protocols.encoding import Json, canonical_json
@@ -72,6 +73,7 @@ class LedgerState:
         exhaustion: Set while nothing may be charged.
         advertised: `mark_of` each entry that reserved a round: all that adverts of this ledger have carried.
         accounted: Largest mark of what the reviewer has accounted for by reconciling; 0 for none.
+        inherited: What the councils that this one took the place of had spent.
     """
 
     def __init__(self) -> None:
@@ -83,6 +85,7 @@ class LedgerState:
         self.exhaustion: Exhaustion | None = None
         self.advertised: set[int] = set()
         self.accounted = 0
+        self.inherited = Inheritance()
         self._reserved: dict[RoundId, LedgerRound] = {}
         self._spent: dict[tuple[str, str], Totals] = {}
         self._spent_class_2: dict[str, Totals] = {}
@@ -99,8 +102,9 @@ class LedgerState:
         return self._sent.get(plan_digest, 0) + waiting
 
     def spent(self, agreement: str, period: str) -> Totals:
-        """Charges spent under one agreement in one period."""
-        return self._spent.get((agreement, period), NO_TOTALS)
+        """Charges spent under one agreement in one period, with what was inherited."""
+        own = self._spent.get((agreement, period), NO_TOTALS)
+        return _joined(own, self.inherited.totals(agreement, period))
 
     def reserved(self, agreement: str, period: str) -> Totals:
         """Charges reserved under one agreement in one period."""
@@ -116,14 +120,15 @@ class LedgerState:
             besides: A reserved round that is left out, so that its own charge can be checked once more.
         """
         total = NO_TOTALS
-        for (name, when), totals in self._spent.items():
+        for name, when in self._budgets:
             if when == period and agreement in {None, name}:
-                total = _joined(total, totals)
+                total = _joined(total, self.spent(name, when))
         return _sum(total, [r for r in self._held(period, besides) if agreement in {None, r.agreement.id}])
 
     def committed_class_2(self, period: str, *, besides: RoundId | None = None) -> Totals:
         """The same, under all agreements, of questions that read class 2 columns, or of which that is not known."""
-        total = self._spent_class_2.get(period, NO_TOTALS)
+        # What predecessors read is not known here, so all of it counts as class 2.
+        total = _joined(self._spent_class_2.get(period, NO_TOTALS), self.inherited.of_year(period))
         return _sum(total, [held for held in self._held(period, besides) if held.class_2])
 
     def _held(self, period: str, besides: RoundId | None) -> list[LedgerRound]:
@@ -203,6 +208,8 @@ class LedgerState:
                 self._exhaust(read_number(body.pop("peers_saw")), *read_texts(body, "reason"))
             case EntryKind.RECONCILED:
                 self._reconcile(body, entry.counter)
+            case EntryKind.INHERITED:
+                self._inherit(body, entry.counter)
 
     def _reserve(self, reserved: LedgerRound) -> None:
         if reserved.sid in self.rounds:
@@ -219,7 +226,7 @@ class LedgerState:
         self.rounds[sid] = settled
         if state is RoundState.SPENT:
             key = (settled.agreement.id, settled.period)
-            self._spent[key] = self.spent(*key).plus(settled.charge)
+            self._spent[key] = self._spent.get(key, NO_TOTALS).plus(settled.charge)
             if settled.class_2:
                 before = self._spent_class_2.get(settled.period, NO_TOTALS)
                 self._spent_class_2[settled.period] = before.plus(settled.charge)
@@ -238,13 +245,24 @@ class LedgerState:
         read_texts(body, "by", "reason")
         for item in [read_lost(dict(entry)) for entry in lost]:
             key = (item.agreement, item.period)
-            self._spent[key] = _joined(self.spent(*key), item.totals)
+            self._spent[key] = _joined(self._spent.get(key, NO_TOTALS), item.totals)
             # What was read for lost charges is not known, so all of it counts as class 2.
             before = self._spent_class_2.get(item.period, NO_TOTALS)
             self._spent_class_2[item.period] = _joined(before, item.totals)
             self._budgets.setdefault(key, item.budget)
         self.exhaustion = None
         self.accounted = mark_of(counter, b"\xff" * DIGEST_SIZE)
+
+    def _inherit(self, body: dict[str, Json], counter: int) -> None:
+        found = read_inherited(body)
+        if self.council in {item.council for item in found}:
+            raise _broken(counter, "a council does not inherit from itself")
+        try:
+            self.inherited.take(found)
+        except PolicyRefusal as refused:
+            raise _broken(counter, "it takes back what was inherited before") from refused
+        for key, budget in self.inherited.budgets().items():
+            self._budgets.setdefault(key, budget)
 
 
 def _joined(one: Totals, other: Totals) -> Totals:

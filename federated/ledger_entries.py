@@ -63,6 +63,7 @@ class EntryKind(StrEnum):
     RELEASED = "released"
     RECONCILED = "reconciled"
     EXHAUSTED = "exhausted"
+    INHERITED = "inherited"
 
 
 class RoundState(StrEnum):
@@ -131,7 +132,7 @@ class LedgerRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostCharge:
-    """Charges that a restored ledger no longer holds, written back when it is reconciled.
+    """Charges of no round of this ledger: lost with a backup and written back, or inherited from a predecessor.
 
     Attributes:
         agreement: Id of the agreement they fell under.

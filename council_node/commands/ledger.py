@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table as Grid
 
+from council_node.commands import succession
 from council_node.commands.options import DEFAULT, AsJson, By, Node, Reason
 from council_node.ledger import Ledger
 from council_node.settings import read_settings
@@ -21,6 +22,7 @@ __all__ = ["app"]
 
 
 app: typer.Typer = new_app("The privacy ledger: what every question has cost this council's residents.")
+succession.register(app)
 
 
 @app.command("show")

@@ -100,6 +100,10 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
             "The council's ledger cannot be used.",
             "The council's IT officer finds the cause in the log.",
         ),
+        "inheritance": (
+            "The council took the place of others and has not inherited what they spent.",
+            "The council's reviewer runs `council-node ledger inherit`.",
+        ),
         "ledger_rollback": ("A council's ledger shows another past than before.", "Ask whether it was restored."),
     },
     "The number of councils": {
