@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,19 +21,23 @@ def _programs():
 
 
 @contextmanager
-def running_server(folder):
-    """A server in a folder of ours, with a schema `housing` and an account `reader` that may look into it.
+def running_server():
+    """A server in a folder of its own, with a schema `housing` and an account `reader` that may look into it.
 
     It writes dates in the American way unless it is told otherwise, and logs every statement.
     """
+    # Not in pytest's folder, which any other run of pytest closes to all accounts but its own.
+    with tempfile.TemporaryDirectory(prefix="housing-") as name, _running(Path(name)) as folder:
+        yield folder
+
+
+@contextmanager
+def _running(folder):
     programs, account = _programs(), []
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         name = next((n for n in ("postgres", "nobody") if n in {entry.pw_name for entry in pwd.getpwall()}), None)
         account = ["runuser", "-u", name, "--"]
         shutil.chown(folder, name)
-        for parent in [folder, *folder.parents]:
-            if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)
 
     def run(program, *arguments):
         command = [*account, str(programs / program), *arguments]

@@ -173,8 +173,8 @@ def test_xml_in_the_synthetic_form_of_the_return(council):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("postgresql")) as folder:
+def server():
+    with running_server() as folder:
         yield folder
 
 

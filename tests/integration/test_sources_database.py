@@ -27,8 +27,8 @@ NOW = datetime(2025, 4, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("postgresql")) as folder:
+def server():
+    with running_server() as folder:
         yield folder
 
 
