@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from federated.geography import changes_in_words
 from federated.plan import Plan, possible_rounds
 from federated.privacy import zcdp_epsilon
 from federated.rationals import rational_text
@@ -35,10 +36,19 @@ class TableSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSummary:
-    """A plan in plain words and figures."""
+    """A plan in plain words and figures.
+
+    Attributes:
+        headline: What is asked, in one line.
+        lines: Cost and councils, and then `code_changes`.
+        code_changes: Councils of the group that merged or got a new code inside the period asked about.
+        tables: Expected errors.
+        plan: The plan itself.
+    """
 
     headline: str
     lines: tuple[str, ...]
+    code_changes: tuple[str, ...]
     tables: tuple[TableSummary, ...]
     plan: Plan
 
@@ -56,6 +66,7 @@ class PlanSummary:
             "councils_needed": _needed(self.plan),
             "plan_digest": self.plan.digest.hex(),
             "query_digest": self.plan.query_digest.hex(),
+            "code_changes": list(self.code_changes),
             "tables": [
                 {
                     "name": row.name,
@@ -84,9 +95,12 @@ def summarise(plan: Plan) -> PlanSummary:
         f"Councils: {len(plan.eligible)} asked; {_needed(plan)} must join. If all join, up to {thresholds.may_be_lost} "
         "may be lost and there is still a release."
     )
+    period = plan.question.period
+    changes = tuple(changes_in_words(plan.eligible, period.start, period.end))
     return PlanSummary(
         headline=f"{plan.question.title}: {plan.cells:,} cells, {law} noise.",
-        lines=(cost, councils, f"Assumed: at most {thresholds.c} of them collude with the coordinator."),
+        lines=(cost, councils, f"Assumed: at most {thresholds.c} of them collude with the coordinator.", *changes),
+        code_changes=changes,
         tables=tuple(_table(plan, index, thresholds.n, thresholds.t) for index in range(len(plan.tables))),
         plan=plan,
     )

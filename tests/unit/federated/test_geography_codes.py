@@ -1,15 +1,21 @@
 """Codes that changed: what the installed history says, what it leaves open, and what a roster makes of it."""
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
 from federated.errors import FileProblem, QueryError
 from federated.geography import changes_in_words, load_code_history
+from federated.plan import derive_plan
+from federated.plan_summary import summarise
+from federated.privacy import Mechanism
+from federated.query import Period
 from federated.roster import parse_roster
 from federated.schema import load_schema
 from federated.schema.code_history import parse_code_history
+from tests.unit.federated import planning
 from tests.unit.federated.test_roster_rules import document
 
 HEADER = "successor,name,predecessor,change,since,source,licence"
@@ -84,6 +90,22 @@ def test_a_period_that_spans_a_change_is_told_in_words():
     assert changes_in_words(["E06000001"], start, date(2025, 6, 30)) == []
     (merged,) = changes_in_words(["E06000066"], date(2022, 1, 1), date(2024, 12, 31))
     assert "Somerset (E06000066) took the place of councils whose codes are not held here in 2023" in merged
+
+
+def test_a_plan_says_which_councils_changed_inside_its_period():
+    period = Period(column="assessment_date", start=date(2025, 1, 1), end=date(2025, 6, 30))
+    plan = derive_plan(
+        planning.question(period=period),
+        agreement=planning.agreement(),
+        roster=planning.roster(),
+        schema=load_schema(),
+        mechanism=Mechanism.DISCRETE_LAPLACE,
+        terms=planning.terms(),
+    )
+    assert summarise(plan).code_changes == ()
+    (said,) = summarise(replace(plan, eligible=(*plan.eligible, OLD))).code_changes
+    assert said.startswith("Barnsley changed its code")
+    assert said in summarise(replace(plan, eligible=(*plan.eligible, OLD))).lines
 
 
 @pytest.mark.parametrize(
