@@ -103,7 +103,7 @@ def test_a_plan_says_which_councils_changed_inside_its_period():
         terms=planning.terms(),
     )
     assert summarise(plan).code_changes == ()
-    with_barnsley = replace(plan, group=replace(plan.group, councils=(*plan.eligible[1:], OLD)))
+    with_barnsley = replace(plan, group=plan.group.model_copy(update={"councils": (*plan.eligible[1:], OLD)}))
     (said,) = summarise(with_barnsley).code_changes
     assert said.startswith("Barnsley changed its code")
     assert said in summarise(with_barnsley).lines
