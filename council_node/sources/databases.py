@@ -18,10 +18,10 @@ class Databases:
 
     def __init__(self) -> None:
         """Keep none yet."""
-        self._kept: tuple[tuple[int, int, tuple[Path, ...]], duckdb.DuckDBPyConnection] | None = None
+        self._kept: tuple[tuple[int, int, tuple[Path, ...], bool], duckdb.DuckDBPyConnection] | None = None
 
     def lend(
-        self, *, threads: int, memory_limit_mib: int, readable: tuple[Path, ...], passing: bool
+        self, *, threads: int, memory_limit_mib: int, readable: tuple[Path, ...], passing: bool, optimise: bool = True
     ) -> duckdb.DuckDBPyConnection:
         """An empty database that can read the extracts it is asked for; whoever borrows it closes it.
 
@@ -31,13 +31,14 @@ class Databases:
             readable: The files that it reads itself.
             passing: Whether the path of any means something else afterwards, as a copy in memory does. Such a
                 database is not kept: it could open another file than the one it was made for.
+            optimise: Whether its queries are worth looking for a better plan.
         """
         if passing:
-            return open_database(threads=threads, memory_limit_mib=memory_limit_mib, readable=readable)
-        name = (threads, memory_limit_mib, readable)
+            return _open(threads, memory_limit_mib, readable, optimise)
+        name = (threads, memory_limit_mib, readable, optimise)
         if self._kept is None or self._kept[0] != name:
             self.close()
-            self._kept = (name, open_database(threads=threads, memory_limit_mib=memory_limit_mib, readable=readable))
+            self._kept = (name, _open(*name))
         return self._kept[1].cursor()
 
     def held(self) -> int | None:
@@ -53,3 +54,7 @@ class Databases:
         kept, self._kept = self._kept, None
         if kept is not None:
             kept[1].close()
+
+
+def _open(threads: int, memory_limit_mib: int, readable: tuple[Path, ...], optimise: bool) -> duckdb.DuckDBPyConnection:  # noqa: FBT001 - the parts of a name, in its order
+    return open_database(threads=threads, memory_limit_mib=memory_limit_mib, readable=readable, optimise=optimise)

@@ -35,7 +35,7 @@ def load(directory, databases, **limits):
 
 
 def lend(databases, path, *, passing=False):
-    return databases.lend(threads=1, memory_limit_mib=400, readable=(path,), passing=passing)
+    return databases.lend(threads=1, memory_limit_mib=400, readable=(path,), passing=passing, optimise=False)
 
 
 def test_nothing_of_a_question_is_left_for_the_next(tmp_path, databases):

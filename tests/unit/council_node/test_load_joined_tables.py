@@ -148,9 +148,10 @@ def without(tables: Tables, gone: str) -> Tables:
     """The council without one household: its cases, and the rows that are its alone."""
     kept = tuple(row for row in tables.cases if _household(row) != gone)
     still = {row[0] for row in kept}
-    lost = {row[0] for row in tables.cases if _household(row) == gone and row[0]} - still
+    lost = {row[0] for row in tables.cases if _household(row) == gone and row[0]}
     if gone.startswith("1:"):
         lost.add(gone[2:])
+    lost -= still  # a row of a case that another household has too is that household's as well
     place = tables.headings.index("case_key") if "case_key" in tables.headings else None
     rows = tuple(row for row in tables.rows if place is None or row[place] not in lost)
     return Tables(dataset=tables.dataset, headings=tables.headings, cases=kept, rows=rows)
