@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from council_node.sources.csv_records import first_record
 from council_node.sources.text_rows import Headings
 from federated.errors import FileProblem
 
@@ -56,7 +57,12 @@ def read_form(path: Path) -> CsvForm:
         )
     row = _text(_first_row(start.decode("latin-1"), path).encode("latin-1"))
     delimiter = max(DELIMITERS, key=row.count)
-    names = tuple(next(csv.reader(io.StringIO(row), delimiter=delimiter), ()))
+    # By the rule that the rows are read by, so that both agree on where the headings end.
+    heading = _text(first_record(start.removeprefix(codecs.BOM_UTF8), delimiter))
+    try:
+        names = tuple(next(csv.reader(io.StringIO(heading, newline=""), delimiter=delimiter), ()))
+    except csv.Error:  # a heading beyond the library's own limit, or line ends where none belong
+        names = ()
     if not any(name.strip() for name in names) or len(names) > MAX_HEADINGS:
         raise FileProblem(
             f"{path}, line 1: a row of headings was expected.",

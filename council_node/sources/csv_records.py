@@ -8,6 +8,7 @@ database it would swallow every line after it. A line beyond all reason is left 
 
 import csv
 import io
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Final, Literal
 
 from council_node.mapping import CsvEncoding
 
-__all__ = ["MAX_LINE_BYTES", "CsvRecords"]
+__all__ = ["MAX_LINE_BYTES", "CsvRecords", "first_record"]
 
 MAX_LINE_BYTES: Final = 1024 * 1024
 """The longest record that is read."""
@@ -71,21 +72,19 @@ class CsvRecords:
         Raises:
             OSError: The file cannot be read.
         """
-        rest, skipping, start = b"", False, True
+        rest, start = b"", True
         with self._path.open("rb") as file:
             while True:
                 block = file.read(BLOCK_BYTES)
                 last = not block
                 block, start = block.removeprefix(_MARK) if start else block, False
-                if skipping and (end := _LINE_END.search(block)):
-                    block, skipping = block[end.end() :], False
-                if skipping and not last:
-                    continue
                 window = _ended(rest) if last else rest + block
                 piece, used, skipping = self._whole(window, last=last)
                 rest = window[used:]
                 if piece:
                     yield self._as_utf8(piece)
+                if skipping:
+                    _skip_line(file)
                 if last:
                     return
 
@@ -113,24 +112,10 @@ class CsvRecords:
         return place if found is None else found.end()
 
     def _by_itself(self, line: bytes) -> bytes:
-        """A line that breaks the rule, as a record that does not: nothing after it can belong to it."""
-        if len(line) > MAX_LINE_BYTES:
+        record = _by_itself(line, self._delimiter)
+        if record is None:
             self.left_out += 1
-            return b""
-        # One byte to a character, so that nothing is lost before the alphabet is settled.
-        text = line.decode("latin-1")
-        paired = text.count('"') % 2 == 0
-        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if paired else csv.QUOTE_NONE
-        try:
-            fields = next(csv.reader([text], delimiter=self._delimiter, quoting=quoting), [])
-        except csv.Error:  # a field beyond the library's own limit
-            self.left_out += 1
-            return b""
-        if not paired:
-            fields = [field.strip(' "') for field in fields]
-        written = io.StringIO()
-        csv.writer(written, delimiter=self._delimiter, lineterminator="\n").writerow(fields)
-        return written.getvalue().encode("latin-1")
+        return record or b""
 
     def _as_utf8(self, piece: bytes) -> bytes:
         """A piece as UTF-8.
@@ -152,6 +137,44 @@ class CsvRecords:
             return b""
         self.recoded = True
         return _from_cp1252(record)
+
+
+def first_record(text: bytes, delimiter: str) -> bytes:
+    """The first record of a text, which holds it whole."""
+    found = re.match(_record_pattern(delimiter.encode()), _ended(text))
+    if found is not None:
+        return found.group()
+    line = _LINE_END.split(text, maxsplit=1)[0]
+    return _by_itself(line, delimiter) or b""
+
+
+def _by_itself(line: bytes, delimiter: str) -> bytes | None:
+    """A line that breaks the rule, as a record that does not: nothing after it can belong to it. None if too long."""
+    if len(line) > MAX_LINE_BYTES:
+        return None
+    # One byte to a character, so that nothing is lost before the alphabet is settled.
+    text = line.decode("latin-1")
+    paired = text.count('"') % 2 == 0
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if paired else csv.QUOTE_NONE
+    try:
+        fields = next(csv.reader([text], delimiter=delimiter, quoting=quoting), [])
+    except csv.Error:  # a field beyond the library's own limit
+        return None
+    if not paired:
+        fields = [field.strip(' "') for field in fields]
+    written = io.StringIO()
+    csv.writer(written, delimiter=delimiter, lineterminator="\n").writerow(fields)
+    return written.getvalue().encode("latin-1")
+
+
+def _skip_line(file: io.BufferedReader) -> None:
+    """Go to the end of a line, however far it is."""
+    buffer = bytearray(BLOCK_BYTES)
+    while length := file.readinto(buffer):
+        ends = [end for sign in (b"\n", b"\r") if (end := buffer.find(sign, 0, length)) >= 0]
+        if ends:
+            file.seek(min(ends) + 1 - length, os.SEEK_CUR)
+            return
 
 
 def _record_pattern(delimiter: bytes) -> bytes:
