@@ -23,7 +23,7 @@ from federated.yaml_document import read_form
 from tests.docs.pages import fenced, page
 
 GUIDES = ("docs/guides/council-it.md", "docs/guides/analyst.md", "docs/guides/reviewer.md", "docs/guides/first-hour.md")
-PAGES = (*GUIDES, "README.md", "CONTRIBUTING.md")
+PAGES = (*GUIDES, "docs/toolkit/mergers-and-codes.md", "README.md", "CONTRIBUTING.md")
 COMMANDS = {"federated": federated_app, "council-node": node_app, "coordinator": coordinator_app}
 FORMS = {"settings": NodeSettings, "policy": Policy, "workspace": Workspace, "roster_keys": TrustSettings}
 
