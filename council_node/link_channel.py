@@ -120,12 +120,13 @@ def _roots(ca_file: Path | None) -> bytes | None:
         x509.load_pem_x509_certificates(content)
     except OSError as problem:
         raise FileProblem(
-            f"The CA file {ca_file} cannot be read: {problem.strerror}.", remedy="Check its path and permissions."
+            f"The certificate authority file {ca_file} cannot be read: {problem.strerror}.",
+            remedy="Check its path and permissions.",
         ) from problem
     except ValueError as problem:
         raise FileProblem(
-            f"The CA file {ca_file} holds no certificate in PEM form.",
-            remedy="Use the file the coordinator's operator gave you, or your organisation's CA bundle.",
+            f"The certificate authority file {ca_file} holds no certificate in PEM form.",
+            remedy="Use the file the coordinator's operator gave you, or the one your organisation uses.",
         ) from problem
     return content
 
@@ -150,7 +151,9 @@ def _error(sentence: str, remedy: str, settings: LinkSettings) -> TransportError
     replace = {
         "{address}": settings.address,
         "{name}": settings.verified_name,
-        "{ca}": f"the CA file {settings.ca_file}" if settings.ca_file else "the public CAs (no ca_file is set)",
+        "{ca}": f"the certificate authority file {settings.ca_file}"
+        if settings.ca_file
+        else "the public certificate authorities (no ca_file is set)",
     }
     for mark, text in replace.items():
         sentence, remedy = sentence.replace(mark, text), remedy.replace(mark, text)

@@ -461,7 +461,7 @@ async def test_a_certificate_of_another_authority_is_named() -> None:
     async with over_grpc({}) as harness:
         with pytest.raises(TransportError) as raised:
             await try_link(settings(harness.port, ca_file=wrong), identity(ONE, Ed25519PrivateKey.generate()))
-        assert f"was not issued by an authority in the CA file {wrong}" in str(raised.value)
+        assert f"was not issued by an authority in the certificate authority file {wrong}" in str(raised.value)
         assert "SSL" not in raised.value.diagnostics()
 
 

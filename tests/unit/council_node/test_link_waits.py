@@ -31,7 +31,10 @@ def _error(code: grpc.StatusCode, details: str | None) -> grpc.aio.AioRpcError:
     [
         ("errors resolving host.example:443: [field:hostname lookup error]", "could not be found"),
         ("Ssl: certificate is not yet valid", "clock may be slow"),
-        ("CERTIFICATE_VERIFY_FAILED: unable to get local issuer certificate", "public CAs (no ca_file is set)"),
+        (
+            "CERTIFICATE_VERIFY_FAILED: unable to get local issuer certificate",
+            "public certificate authorities (no ca_file is set)",
+        ),
         ("Tls handshake failed", "No TLS connection could be agreed"),
         ("Socket closed", "was cut"),
         ("recvmsg: Connection reset by peer", "was cut"),
