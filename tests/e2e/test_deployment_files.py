@@ -83,7 +83,10 @@ def test_systemd_understands_the_unit_and_finds_it_locked_in(tmp_path):
     ("line", "instead"),
     [
         ("ProtectSystem=strict", "ProtectSytem=strict"),
-        ("SystemCallFilter=@system-service\nSystemCallFilter=~@privileged @resources @mount @debug\nSystemCallFilter=setrlimit prlimit64\n", ""),
+        (
+            "SystemCallFilter=@system-service\nSystemCallFilter=~@privileged @resources @mount @debug\nSystemCallFilter=setrlimit prlimit64\n",
+            "",
+        ),
         ("User=council-node\n", ""),
     ],
     ids=["misspelt", "any system call", "as root"],
