@@ -193,7 +193,7 @@ GOOD_ITEM = Damaged("control", Kind.EXTRACT, Fate.READ, lambda _: None, good_row
 )
 def test_the_harness_notices(tmp_path, kind, noticed):
     (tmp_path / "kind").write_text(kind, encoding="ascii")
-    [(_, seen)] = run([tmp_path], wait_s=10 if kind == "hang" else WAIT_S)
+    [(_, seen)] = run([tmp_path], wait_s=4 if kind == "hang" else WAIT_S)
     assert any(noticed in fault for fault in faults(GOOD_ITEM, seen)), seen
 
 
