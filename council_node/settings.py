@@ -115,7 +115,8 @@ class Settings(Form):
     )
     agreements: Path = Field(description="Folder of the signed agreements that this council has accepted.")
     data: Annotated[dict[Name, Path], Field(min_length=1)] = Field(
-        description="For each data set, such as `case`, the mapping file that says where its extract is."
+        description="For each data set, such as `case`, the mapping file that says where its extract is. With `case` "
+        "here, the other tables of households are joined to it, and objections in it hold for them too."
     )
     policy: Path = Field(description="The council's own policy file, which can only be stricter than an agreement.")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="How much the log tells; never a case value.")
@@ -248,6 +249,9 @@ agreements: agreements
 policy: policy.yaml
 data:
   case: case-mapping.yaml
+  # Other tables find their case, and so their household, by the case reference:
+  # support_need: support-need-mapping.yaml
+  # ta_placement: ta-placement-mapping.yaml
 
 log_level: info
 
