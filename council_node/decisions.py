@@ -121,7 +121,10 @@ class Decisions:
         return self._settle(plan_digest, decide, now)
 
     def standing_approval(self, plan_digest: Digest, repeat: str, *, days: int, now: datetime) -> Decision | None:
-        """A person's approval that covers this question as a repeat, if there is one that still stands.
+        """People's approval that covers this question as a repeat, if there is one that still stands.
+
+        It ends at the first repeat that people here refuse, or take back: who signs questions could otherwise sign
+        the same once more.
 
         Args:
             plan_digest: The question, which does not cover itself.
@@ -129,14 +132,20 @@ class Decisions:
             days: How long an approval covers repeats.
             now: Time, UTC.
         """
-        for document in self._store.all_latest(DocumentKind.DECISION):
-            latest = read_decision(document.body)
-            if latest.repeat != repeat or latest.verdict is not Verdict.APPROVED or latest.plan_digest == plan_digest:
-                continue
-            given = _approvers(self.history(latest.plan_digest))
-            if given and now - parse_time(given[-1].decided_at) <= timedelta(days=days):
-                return given[-1]
-        return None
+        approval, refusal = self._said_of_repeats(plan_digest, repeat)
+        if approval is None or _not_after(approval, refusal):
+            return None
+        return approval if now - parse_time(approval.decided_at) <= timedelta(days=days) else None
+
+    def refused_repeat(self, plan_digest: Digest, repeat: str) -> Decision | None:
+        """The last refusal or withdrawal of a repeat of this question by people, unless they approved one since.
+
+        Args:
+            plan_digest: The question, which is not a repeat of itself.
+            repeat: From `council_node.standing_approvals`.
+        """
+        approval, refusal = self._said_of_repeats(plan_digest, repeat)
+        return refusal if approval is None or _not_after(approval, refusal) else None
 
     def check_approved(self, plan_digest: Digest) -> Decision:
         """The decision that lets a round begin or go on. Run at each invitation, and again before data is read.
@@ -228,6 +237,20 @@ class Decisions:
 
     # Inside
 
+    def _said_of_repeats(self, plan_digest: Digest, repeat: str) -> tuple[Decision | None, Decision | None]:
+        """The newest approval by all who are needed, and the newest refusal or withdrawal, of other such questions."""
+        approvals: list[Decision] = []
+        refusals: list[Decision] = []
+        for document in self._store.all_latest(DocumentKind.DECISION):
+            latest = read_decision(document.body)
+            if latest.repeat != repeat or latest.plan_digest == plan_digest:
+                continue
+            history = self.history(latest.plan_digest)
+            refusals += [item for item in history if item.act in {Act.REFUSE, Act.WITHDRAW}]
+            if latest.verdict is Verdict.APPROVED and not self._still_needed(_acts(history)):
+                approvals += _approvers(history)
+        return max(approvals, key=_when, default=None), max(refusals, key=_when, default=None)
+
     def _act(self, done: "_PersonsAct", plan_digest: Digest, now: datetime) -> Decision:
         done.check_complete()
 
@@ -270,7 +293,8 @@ class Decisions:
         """Roles whose approval is missing; approvals from before a refusal or withdrawal no longer count."""
         given: frozenset[str] = frozenset()
         for act, role, _ in people:
-            given = given | {_role(role)} if act is Act.APPROVE else frozenset()
+            if act is not Act.REVIEW:
+                given = given | {_role(role)} if act is Act.APPROVE else frozenset()
         if self._needed:
             return self._needed - given
         return frozenset() if given else frozenset({"a person at the council"})
@@ -341,6 +365,14 @@ def _approvers(history: Sequence[Decision]) -> tuple[Decision, ...]:
         elif item.act is not Act.REVIEW:
             counted = ()
     return counted
+
+
+def _when(item: Decision) -> datetime:
+    return parse_time(item.decided_at)
+
+
+def _not_after(approval: Decision, refusal: Decision | None) -> bool:
+    return refusal is not None and _when(approval) <= _when(refusal)
 
 
 def _same(last: Decision, now: Decision) -> bool:

@@ -33,6 +33,8 @@ __all__ = ["Proposals"]
 
 ENVELOPE_LIMIT: Final = 2 * MAX_PLAN_BYTES
 PLANS_KEPT: Final = 32
+BY_POLICY: Final = "the policy, which answers by itself"
+"""Basis of an approval that rests on no person's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +142,10 @@ class Proposals:
         policy = self._station.policy()
         if policy.paused:
             raise PolicyRefusal("paused", "This council paused before its data was read.")
-        if self._judged_by.get(plan.digest) != policy:
+        # So is a repeat: people may have taken back the approval that it rests on.
+        rests = self._decisions().check_approved(plan.digest).basis
+        if self._judged_by.get(plan.digest) != policy or rests not in {"", BY_POLICY}:
             self.approved(plan.digest, now, besides=sid)
-        self._decisions().check_approved(plan.digest)
 
     def _check_members(self, plan: Plan, members: Iterable[CouncilId], now: datetime) -> None:
         roster = self._station.roster(now)
@@ -219,7 +222,14 @@ class Proposals:
         repeat = repeat_digest(question, opened.manifest, opened.agreement).hex()
         written = policy.red_lines.given()
         answers = {line.name: written[line.name] for line in asked(facts.red_lines) if line.name in written}
-        basis = "the policy, which answers by itself"
+        basis = BY_POLICY
+        refused = self._decisions().refused_repeat(opened.plan.digest, repeat)
+        if refused is not None:
+            # Another nonce makes another plan of the same question.
+            reasons = (
+                *reasons,
+                f"people here refused the same question, or took it back, on {refused.decided_at[:10]}",
+            )
         if reasons and policy.standing_approval_days is not None and facts.manifest.funding_use != "declared":
             earlier = self._decisions().standing_approval(
                 opened.plan.digest, repeat, days=policy.standing_approval_days, now=now

@@ -192,6 +192,60 @@ def test_a_repeat_waits_for_a_person_where_the_policy_does_not_say_otherwise_or_
     assert seat.propose(second).body["decision"] == "pending"
 
 
+def by_a_person(world, **policy):
+    """A seat whose people approved a first question, and their decisions."""
+    seat = world.seat()
+    seat.policy(automatic=False, **policy)
+    first = world.propose()
+    seat.propose(first)
+    decisions = Decisions(seat.station.store, ME, seat.key, policy.get("approvals_needed", ()))
+    answers = dict.fromkeys(red_lines_to_answer(decisions.latest(first.plan.digest)), True)
+    decisions.approve(first.plan.digest, answers=answers, now=world.now, **PERSON)
+    return seat, decisions, first, answers
+
+
+def test_no_approval_covers_a_repeat_once_people_took_a_repeat_back(world):
+    """The same question under another nonce would otherwise undo what they decided."""
+    seat, decisions, _, answers = by_a_person(world, standing_approval_days=60)
+    second = world.propose(world.question(period=APRIL))
+    assert seat.propose(second).body["decision"] == "approved"
+    world.now += timedelta(minutes=1)
+    decisions.withdraw(second.plan.digest, now=world.now, **PERSON)
+    again = world.propose(world.question(period=APRIL))
+    said = seat.propose(again)
+    assert said.body["decision"] == "pending"
+    assert "people here refused the same question, or took it back, on 2026-03-02" in said.words
+    world.now += timedelta(minutes=1)
+    decisions.approve(again.plan.digest, answers=answers, now=world.now, **PERSON)
+    assert seat.propose(world.propose(world.question(period=APRIL))).body["decision"] == "approved"
+
+
+def test_a_question_that_people_took_back_is_not_approved_by_policy_under_another_nonce(world):
+    seat = world.seat()
+    first, other = world.propose(), world.propose(world.question(epsilon=Fraction(1, 2)))
+    assert seat.propose(first).body["decision"] == "approved"
+    Decisions(seat.station.store, ME, seat.key).withdraw(first.plan.digest, now=world.now, **PERSON)
+    assert seat.propose(world.propose()).body["decision"] == "pending"
+    assert seat.propose(other).body["decision"] == "approved"
+
+
+def test_a_standing_approval_needs_everybody_whom_the_policy_needs_by_now(world):
+    seat, *_ = by_a_person(world, standing_approval_days=60)
+    assert seat.propose(world.propose()).body["decision"] == "approved"
+    seat.policy(approvals_needed=["data protection officer", "caldicott guardian"])
+    assert seat.propose(world.propose()).body["decision"] == "pending"
+
+
+def test_no_data_is_read_for_a_repeat_once_the_approval_it_rests_on_was_taken_back(world):
+    _, decisions, first, _ = by_a_person(world, standing_approval_days=60)
+    round_ = Rehearsal(world, world.propose(world.question(period=APRIL))).until(Kind.SHARES)
+    me = round_.seats[ME]
+    decisions.withdraw(first.plan.digest, now=world.now, **PERSON)
+    said = me.ask(round_.message(Kind.SHARES, ME))
+    assert (said.kind, said.rule) == (Kind.COMPLAINT, "not_approved"), said
+    assert me.state(round_.sid) == "released"
+
+
 def test_questions_on_the_most_sensitive_columns_have_a_lower_cap_of_their_own(world):
     seat = world.seat()
     path = seat.folder / "mapping.yaml"
