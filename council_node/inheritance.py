@@ -13,6 +13,7 @@ from federated.keys import trusted_keys
 from federated.ledger_inheritance import Predecessor, predecessor_of
 from federated.roster import Roster, RosterEntry
 from federated.signing import open_envelope, statement_type
+from federated.succession import predecessors_of
 from federated.timestamps import parse_time
 from protocols.identifiers import CouncilId
 
@@ -25,8 +26,7 @@ def check_inherited(inherited: frozenset[CouncilId], roster: Roster, council: Co
     Raises:
         PolicyRefusal: `inheritance`.
     """
-    entry = roster.councils.get(council)
-    missing = () if entry is None else sorted(set(entry.succeeds) - inherited)
+    missing = sorted(set(predecessors_of(council, roster.councils)) - inherited)
     if missing:
         raise PolicyRefusal(
             "inheritance",
@@ -41,7 +41,8 @@ def read_predecessors(
     """Open the predecessors' statements.
 
     Checks: (0) the list names predecessors, (1) each statement is signed by one of them and adds up, (2) it was made
-    after that council's last day, so that no charge can follow it, (3) none is given twice, (4) none is left out.
+    after that council's last day, so that no charge can follow it, and of a ledger in good standing, (3) none is given
+    twice, (4) none is left out, nor one whose place a predecessor took in the same year.
 
     Args:
         envelopes: The signed statements.
@@ -52,22 +53,22 @@ def read_predecessors(
 
     Raises:
         SignatureProblem: (1).
-        PolicyRefusal: `ledger_rollback`: (2).
+        PolicyRefusal: `ledger_rollback` or `ledger_exhausted`: (2).
         FileProblem: Any other.
     """
-    entry = roster.councils.get(council)
-    if entry is None or not entry.succeeds:  # (0)
+    wanted = predecessors_of(council, roster.councils)
+    if not wanted:  # (0)
         raise FileProblem(
             f"The list of councils names no council whose place {council} took.",
             remedy="Two people sign a list that names them under `succeeds`; then run this again.",
         )
-    found = [_open(envelope, roster, entry) for envelope in envelopes]
+    found = [_open(envelope, roster, council, wanted) for envelope in envelopes]
     for statement in found:
         _check_last(statement, roster.councils[statement.council], now)
     given = [statement.council for statement in found]
     if len(set(given)) < len(given):  # (3)
         raise FileProblem("Two of the statements are of one council.", remedy="Give the last one of each.")
-    missing = sorted(set(entry.succeeds) - set(given) - inherited)
+    missing = sorted(set(wanted) - set(given) - inherited)
     if missing:  # (4)
         raise FileProblem(
             f"No statement was given of {', '.join(missing)}, whose place {council} took.",
@@ -76,17 +77,17 @@ def read_predecessors(
     return tuple(predecessor_of(statement) for statement in found)
 
 
-def _open(envelope: bytes, roster: Roster, successor: RosterEntry) -> BudgetStatement:
+def _open(envelope: bytes, roster: Roster, successor: CouncilId, wanted: Sequence[CouncilId]) -> BudgetStatement:
     # Any council of the list, so that a statement of the wrong one is told apart from a forged one.
     keys = {name: entry.public_key for name, entry in roster.councils.items()}
     opened = open_envelope(envelope, statement_type(STATEMENT_KIND), trusted_keys(*keys.values()))
     signers = [name for name, key in keys.items() if set(trusted_keys(key)) & set(opened.signers)]
     if len(signers) != 1:
         raise SignatureProblem("A budget statement is signed by its own council and no other.")
-    if signers[0] not in successor.succeeds:
+    if signers[0] not in wanted:
         raise SignatureProblem(
-            f"This statement is of {signers[0]}, whose place {successor.id} did not take.",
-            remedy=f"Give the statements of {', '.join(successor.succeeds)}.",
+            f"This statement is of {signers[0]}, whose place {successor} did not take.",
+            remedy=f"Give the statements of {', '.join(wanted)}.",
         )
     return read_statement(opened.payload, council=signers[0])
 
@@ -102,4 +103,11 @@ def _check_last(statement: BudgetStatement, predecessor: RosterEntry, now: datet
             f"The statement of {statement.council} is of {day}; that council could be charged until "
             f"{predecessor.valid_to}, and today is {now.astimezone(UTC).date()}.",
             remedy="Make a new one on its node: council-node ledger statement.",
+        )
+    # A ledger put back from a backup lacks charges, and says so until they are written back.
+    if statement.exhausted:
+        raise PolicyRefusal(
+            "ledger_exhausted",
+            f"The ledger of {statement.council} was not in good standing when it signed this: charges may be missing.",
+            remedy="Reconcile it on its node, then sign again: council-node ledger reconcile, then ledger statement.",
         )

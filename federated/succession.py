@@ -4,13 +4,14 @@ The households of a successor are those of its predecessors. If both could take 
 would be asked about twice; if the roster did not say who succeeds whom, what was spent on it would be forgotten.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Protocol
 
 from federated.schema.code_history import load_code_history
+from protocols.identifiers import CouncilId
 
-__all__ = ["Listed", "check_successors"]
+__all__ = ["Listed", "check_successors", "predecessors_of"]
 
 
 class Listed(Protocol):
@@ -53,6 +54,31 @@ def check_successors(councils: Sequence[Listed]) -> None:
                 f"has the council {council.id} and its predecessor {forgotten[0]}; "
                 f"list {forgotten[0]} under succeeds of {council.id}, so that what was spent is not forgotten"
             )
+
+
+def predecessors_of(council: CouncilId, councils: Mapping[CouncilId, Listed]) -> tuple[CouncilId, ...]:
+    """Every council whose spend a successor inherits: those it succeeds, and theirs of the same year.
+
+    A predecessor that never inherited itself could sign a true statement that says nothing of what was spent before
+    it. Budgets are of calendar years, so a council that stopped in an earlier year than the successor started needs
+    no statement unless it is named.
+
+    Args:
+        council: The successor.
+        councils: The roster's entries.
+    """
+    entry = councils.get(council)
+    if entry is None:
+        return ()
+    found = list(entry.succeeds)
+    for name in found:  # grows while it is walked, and never holds one twice
+        earlier = councils[CouncilId(name)].succeeds if name in councils else ()
+        found += [
+            code
+            for code in earlier
+            if code not in {*found, council} and councils[CouncilId(code)].valid_to.year >= entry.valid_from.year
+        ]
+    return tuple(sorted(CouncilId(name) for name in found))
 
 
 def _check_predecessor(council: Listed, code: str, predecessor: Listed | None) -> None:

@@ -201,6 +201,44 @@ def test_a_statement_after_which_a_charge_could_follow_is_refused(ledgers, day):
     assert refused.value.rule == "ledger_rollback"
 
 
+def test_a_statement_of_a_ledger_that_may_lack_charges_is_refused(ledgers, both, tmp_path):
+    """Put back from a backup, a predecessor's ledger would hand on less than was spent."""
+    backup = tmp_path / "backup.db"
+    ledgers[WEST].close()
+    (tmp_path / f"{WEST}.db").rename(backup)
+    with Ledger.restore(backup, tmp_path / f"{WEST}.db", WEST, AFTER) as restored:
+        with pytest.raises(PolicyRefusal, match="not in good standing") as refused:
+            opened(signed(restored), both[1])
+        assert refused.value.rule == "ledger_exhausted"
+        restored.reconcile(by="A Person", reason="Nothing was asked since", now=AFTER)
+        assert len(opened(signed(restored), both[1])) == 2
+
+
+def test_what_the_predecessor_of_a_predecessor_spent_is_not_forgotten(ledgers, both):
+    """One that took its place and never inherited would sign, truly, that it spent nothing."""
+    roster = listed(
+        entry(WEST, end=date(2026, 2, 15)),
+        entry(EAST, start=date(2026, 2, 16), end=LAST_DAY, succeeds=(WEST,)),
+        entry(NEW, start=date(2026, 4, 1), succeeds=(EAST,)),
+    )
+    with pytest.raises(FileProblem, match="No statement was given of E07000001"):
+        opened(both[1], roster=roster)
+    with pytest.raises(PolicyRefusal, match="E07000001"):
+        check_inherited(frozenset({EAST}), roster, NEW)
+    assert {item.council for item in opened(*both, roster=roster)} == {WEST, EAST}
+    check_inherited(frozenset({WEST, EAST}), roster, NEW)
+
+
+def test_what_was_spent_in_an_earlier_year_needs_no_statement_of_its_own(ledgers, both):
+    roster = listed(
+        entry(WEST, start=date(2025, 1, 1), end=date(2025, 12, 31)),
+        entry(EAST, end=LAST_DAY, succeeds=(WEST,)),
+        entry(NEW, start=date(2026, 4, 1), succeeds=(EAST,)),
+    )
+    assert [item.council for item in opened(both[1], roster=roster)] == [EAST]
+    check_inherited(frozenset({EAST}), roster, NEW)
+
+
 def test_a_statement_older_than_what_this_council_has_seen_signed_is_refused(ledgers, both):
     new, west = ledgers[NEW], ledgers[WEST]
     new.note_peer(WEST, mark_of(west.counter + 1, digest_of("a later entry")))
