@@ -1,12 +1,15 @@
 """The outermost loop of the three commands: run, and turn any failure into one sentence and an exit status."""
 
 import sys
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import Final
 
 import typer
 from click.exceptions import ClickException, Exit
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from federated.errors import ExitStatus, FederatedError, InternalError
 from protocols.errors import ProtocolError
@@ -18,9 +21,38 @@ INTERRUPTED = 130
 WIDTH = 130
 """Columns of a table where there is no terminal to say."""
 
-output = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
+NOT_SHOWN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+"""Kinds of characters that a terminal would obey, or that change how others are shown."""
+
+
+class PlainConsole(Console):
+    """A console for words that others wrote, such as titles and names: they are shown, and never obeyed.
+
+    No markup in them is read, and no character of theirs controls the terminal. Styles are for the caller to name.
+    """
+
+    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
+        """Write to standard output, or to standard error."""
+        super().__init__(stderr=stderr, width=width, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Every text on its way out passes here; what is left of rich's own codes comes after."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(_shown(segment.text), segment.style)
+
+
+def _shown(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if mark not in "\n\t" and unicodedata.category(mark) in NOT_SHOWN else mark
+        for mark in text
+    )
+
+
+output = PlainConsole(width=None if sys.stdout.isatty() else WIDTH)
 """Where results go: standard output, plain when it is not a terminal."""
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+errors = PlainConsole(stderr=True)
 """Where warnings and errors go."""
 
 

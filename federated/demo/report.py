@@ -27,10 +27,10 @@ def print_result(result: DemoResult, roster: Roster, output: Console) -> None:
     cells = sum(answer.cells for answer in result.answers)
     covered = sum(answer.covered for answer in result.answers)
     output.print(
-        f"\n[bold]Held against the synthetic truth:[/bold] {covered} of {cells} intervals hold it "
+        f"\nHeld against the synthetic truth: {covered} of {cells} intervals hold it "
         f"({100 * covered / cells:.1f}%; each is made to hold at least 95 times in 100)."
     )
-    output.print("\n[bold]The reviewer's view: what every council has spent, signed by its own node[/bold]")
+    output.print("\nThe reviewer's view: what every council has spent, signed by its own node", style="bold")
     print_budgets(roster, dict(result.budgets))
     _print_seconds(result, output)
     output.print(f"\nCases are synthetic. {ATTRIBUTION}", markup=False)
@@ -38,7 +38,7 @@ def print_result(result: DemoResult, roster: Roster, output: Console) -> None:
 
 def _print_answer(result: DemoResult, answer: Answer, output: Console) -> None:
     release = answer.release
-    output.print(f"\n[bold]{release.title}[/bold]")
+    output.print(f"\n{release.title}", style="bold")
     print_plan(summarise(answer.plan))
     missing = [record.name for record in release.councils if record.outcome != "contributed"]
     output.print(
