@@ -64,7 +64,7 @@ class CsvRecords:
         if len(content) > limit or self._encoding is CsvEncoding.CP1252:
             return False
         text = _ended(content.removeprefix(_MARK))
-        return _is_utf8(text) and self._records.fullmatch(text) is not None
+        return _is_utf8(text) and self._ended_records(text, 0) == len(text)
 
     def pieces(self) -> Iterator[bytes]:
         """The records, some megabytes at a time, each piece ending where a record ends.
@@ -108,8 +108,13 @@ class CsvRecords:
         return b"".join(found), place, False
 
     def _ended_records(self, window: bytes, place: int) -> int:
-        found = self._records.match(window, place)
-        return place if found is None else found.end()
+        # A stretch at a time, so that a record beyond reason is none wherever it lies: were it taken whole where it
+        # happens to fit into a window and line by line elsewhere, the rows before it would decide how it is read.
+        while found := self._records.match(window, place, place + MAX_LINE_BYTES):
+            if found.end() == place:
+                break
+            place = found.end()
+        return place
 
     def _by_itself(self, line: bytes) -> bytes:
         record = _by_itself(line, self._delimiter)

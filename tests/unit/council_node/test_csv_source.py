@@ -80,6 +80,10 @@ def test_codes_match_whatever_the_case_and_blanks(tmp_path, written, code):
     assert unknown == (code == "not_known" and written != "")
 
 
+NO_DATES = ("epoch", "Infinity", "-infinity", "\tepoch", "today", "now", "0001-01-01")
+"""Words that the engine, or another database, takes for a date; and what some systems write for none."""
+
+
 @pytest.mark.parametrize(
     ("order", "written", "day"),
     [
@@ -104,6 +108,12 @@ def test_codes_match_whatever_the_case_and_blanks(tmp_path, written, code):
         ("day_first", "", None),
         ("day_first", "inf", None),
         ("day_first", "1e300", None),
+        ("day_first", "\t03/02/2025", date(2025, 2, 3)),
+        *((order, word, None) for order in ("iso", "day_first") for word in NO_DATES),
+        ("day_first", "01/01/0001", None),
+        ("day_first", "01/01/0000", None),
+        ("day_first", "0001-01-01 00:00:00", None),
+        ("iso", "0025-02-03", None),
     ],
 )
 def test_dates_as_people_write_them(tmp_path, order, written, day):

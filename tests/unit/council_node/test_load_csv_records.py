@@ -101,6 +101,22 @@ def test_a_line_beyond_all_reason_is_left_out_and_counted(tmp_path, monkeypatch)
     assert records.left_out == 3
 
 
+@pytest.mark.parametrize("before", range(0, 400, 20))
+def test_what_stands_before_a_record_beyond_reason_does_not_decide_how_it_is_read(tmp_path, monkeypatch, before):
+    # Taken whole where it fits into a window and by its lines elsewhere, it would be no row here and three there.
+    long = b'"H8\nH9,female,2025-01-15\n' + b"x" * 150 + b'",female,2025-01-15\n'
+    monkeypatch.setattr(csv_records, "BLOCK_BYTES", 256)
+    monkeypatch.setattr(csv_records, "MAX_LINE_BYTES", 128)
+    padding = (
+        b"H0,female," + b" " * before + b"\n" if before < 100 else (b"H0,female," + b" " * 90 + b"\n") * (before // 100)
+    )
+    pieces, records = read(tmp_path, HEAD + padding + long + GOOD * 30)
+    assert b"".join(pieces) == HEAD + padding + b"H8\nH9,female,2025-01-15\n" + GOOD * 30
+    assert records.left_out == 1
+    monkeypatch.setattr(csv_records, "BLOCK_BYTES", 64 * 1024)
+    assert not records.is_plain()
+
+
 def test_alphabets_are_settled_record_by_record(tmp_path):
     raw = HEAD + "H\u00e9,female,\n".encode() + b"H\xe9,female,\n"
     pieces, records = read(tmp_path, raw)
