@@ -88,7 +88,9 @@ class Proposals:
         except FederatedError as problem:
             # Nothing is kept of what nobody trusted has signed: it could fill the disk.
             return _decision(digest, self._unkept_refusal(digest, problem, now))
-        self._keep(digest, request.payload, now)
+        # One that can never be asked again may have been deleted (requirement R24), and is not kept anew.
+        if now <= opened.plan.terms.not_after:
+            self._keep(digest, request.payload, now)
         return _decision(digest, self._consider(opened, now).envelope)
 
     def approved(self, digest: Digest, now: datetime, *, besides: RoundId | None = None) -> Plan:

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 from council_node.contribution import ApprovedPlan, charge, contribute
 from council_node.local_statistic import LocalStatistic
 from council_node.proof.deletion import keep_deletion_record
+from council_node.proof.purge import purged_answer
 from council_node.proposals import Proposals
 from council_node.receipts import SentMessage, keep_receipt, keep_receipt_without_answer
 from council_node.station import Station
@@ -260,16 +261,23 @@ class Rounds:
         return _reply(kind, active.sid, reply)
 
     def keep_release(self, request: LinkMessage) -> LinkMessage:
-        """R5: keep the answer and write the receipt; the reply is a signed receipt of the release's digest."""
+        """R5: keep the answer and write the receipt; the reply is a signed receipt of the release's digest.
+
+        One that people had deleted is acknowledged when it comes again, and not kept.
+        """
         station = self._station
         sid = RoundId(request.reference)
         release = open_release(request.payload)
         if release.sid != sid.hex():
             raise PolicyRefusal("release", "The release is not of the round it was sent for.")
         self._check_own_round(release, sid)
-        active = self._active.get(sid)
-        keep_receipt(station, release, request.payload, active, station.now())
-        self._dispose(sid, active)
+        deleted = purged_answer(station.store, station.key, sid)
+        if deleted is None:
+            active = self._active.get(sid)
+            keep_receipt(station, release, request.payload, active, station.now())
+            self._dispose(sid, active)
+        elif deleted != sha256(request.payload).hex():
+            raise PolicyRefusal("release", "This council had the answer of that round deleted, and takes no other.")
         body: dict[str, Json] = {
             "version": 1,
             "council": station.council,

@@ -15,7 +15,9 @@ from federated.errors import FileProblem
 from federated.evidence_check import check_pack
 from federated.keys import trusted_keys
 from federated.signing import open_statement
-from tests.integration.federation_world import NOW, TRUST
+from protocols.encoding import sha256
+from protocols.wire.link_message import Kind, LinkMessage
+from tests.integration.federation_world import ME, NOW, TRUST, World
 from tests.unit.council_node.proof_round import eventful
 
 LATER = NOW + timedelta(days=400)
@@ -102,6 +104,39 @@ def test_a_question_that_can_still_be_asked_stays(made):
     done = purged(seat, Scope(), now=NOW)
     assert (done.answers, done.questions) == (1, 0)
     assert len(seat.station.store.all_latest(DocumentKind.PROPOSAL)) == 3
+
+
+def test_an_answer_that_people_deleted_does_not_come_back_when_it_is_sent_again(made):
+    """A coordinator that never got our receipt sends it whenever we connect."""
+    _, seat, round_ = made
+    store = seat.station.store
+    content = store.latest(DocumentKind.RELEASE, round_.sid.hex()).body
+
+    def again(payload):
+        return seat.ask(LinkMessage(kind=Kind.RELEASE, reference=round_.sid, payload=payload).encode())
+
+    purged(seat, Scope())
+    before = receipts(store)
+    said = again(content)
+    assert said.kind is Kind.RECEIPT
+    body = open_statement("receipt", said.payload, trusted_keys(seat.key.public))
+    assert body["release_digest"] == sha256(content).hex()
+    other = json.loads(content)
+    other["software"] = "another answer"
+    assert "answer of that round deleted" in again(json.dumps(other).encode()).words
+    assert store.all_latest(DocumentKind.RELEASE) == ()
+    assert b'"totals":[' not in everything_in(seat.station.settings.state)
+    assert receipts(store) == before
+
+
+def test_a_finished_question_that_was_deleted_does_not_come_back_when_it_is_proposed_again(tmp_path):
+    with World(tmp_path) as world:
+        seat, proposal = world.seat(ME), world.propose(not_after=NOW + timedelta(days=4))
+        assert seat.propose(proposal).body["decision"] == "approved"
+        world.now = NOW + timedelta(days=5)
+        assert purged(seat, Scope(), now=world.now).questions == 1
+        assert seat.propose(proposal).rule == "plan_expired"
+        assert seat.station.store.all_latest(DocumentKind.PROPOSAL) == ()
 
 
 def test_the_evidence_pack_still_holds_after_a_purge(made, tmp_path):
