@@ -6,9 +6,9 @@ case costs that case alone. A case is parsed without any document type, so no en
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from lxml import etree
@@ -19,6 +19,9 @@ __all__ = ["RECORD_BYTES", "Records"]
 
 RECORD_BYTES: Final = 1024 * 1024
 """A case with more text than this is no case, as a line of a CSV file is no row."""
+_BEGIN: Final = rb"<%b(?=[\s/>])"
+_END: Final = rb"</%b\s*>|<%b(?:\s(?:[^<>\"'/]|/(?!>)|\"[^\"<]*+\"|'[^'<]*+')*+)?+/>"
+"""An end, or a whole case that holds nothing but attributes. Possessive: no text makes the search go back."""
 
 
 @dataclass(slots=True)
@@ -36,52 +39,54 @@ class Records:
     left_out: int = 0
 
     def read(self, blocks: Iterable[bytes]) -> Iterator[etree._Element]:
-        """The cases of a document in UTF-8. Each is valid until the next is asked for."""
-        begins = re.compile(rb"<%b(?=[\s/>])" % re.escape(self.tag.encode()))
-        ends = re.compile(rb"</%b\s*>" % re.escape(self.tag.encode()))
+        """The cases of a document in UTF-8. Each is valid until the next is asked for.
+
+        How a case is read follows from its own bytes alone, never from where in a block it lies: else the cases before
+        it would decide.
+        """
+        name = re.escape(self.tag.encode())
+        begins, ends = re.compile(_BEGIN % name), re.compile(_END % (name, name))
         held, skipping = b"", False
         for block in blocks:
             held += block
-            last = _last_end(ends, held)
-            if last:
-                yield from self._parse(held[:last], begins, ends, skipping=skipping)
+            found = [end.span() for end in ends.finditer(held)]
+            if found:
+                last = found[-1][1]
+                yield from self._parse(held[:last], [begin.start() for begin in begins.finditer(held, 0, last)], found)
                 held, skipping = held[last:], False
-            start = begins.search(held)
-            if skipping or start is None or len(held) - start.start() > RECORD_BYTES:
+            # Of cases that begin and do not end, the last one's end may still come.
+            start = max((begin.start() for begin in begins.finditer(held)), default=None)
+            if start is not None and len(held) - start <= RECORD_BYTES:
+                held, skipping = held[start:], False
+            else:
                 # Nothing of it is needed but what may be the beginning of a tag.
                 skipping = skipping or start is not None
                 held = held[-len(self.tag) - 64 :]
         if skipping or begins.search(held) is not None:
             self.left_out += 1
 
-    def _parse(
-        self, text: bytes, begins: re.Pattern[bytes], ends: re.Pattern[bytes], *, skipping: bool
-    ) -> Iterator[etree._Element]:
+    def _parse(self, text: bytes, begins: list[int], ends: list[tuple[int, int]]) -> Iterator[etree._Element]:
         """The cases that end in a text: together when all are well formed, else one by one."""
-        if skipping:
-            self.left_out += 1
-            first = ends.search(text)
-            text = text[first.end() :] if first is not None else b""
-        start = begins.search(text)
-        if start is None:
-            return
-        text = text[start.start() :]
-        places = [0, *(end.end() for end in ends.finditer(text))]
-        if max(after - before for before, after in pairwise(places)) <= RECORD_BYTES:
-            together = self._elements(text)
+        after = [0, *(end for _, end in ends)]
+        in_turn = len(begins) == len(ends) and all(
+            before <= begin < end and end - begin <= RECORD_BYTES
+            for before, begin, end in zip(after, begins, after[1:], strict=False)
+        )
+        if in_turn:
+            together = self._elements(text[begins[0] :])
             # A fault in one case can hide another from the parser; then their number is not that of their ends.
-            if together is not None and len(together) == len(places) - 1:
+            if together is not None and len(together) == len(ends):
                 yield from together
                 return
         yield from self._one_by_one(text, begins, ends)
 
-    def _one_by_one(self, text: bytes, begins: re.Pattern[bytes], ends: re.Pattern[bytes]) -> Iterator[etree._Element]:
+    def _one_by_one(self, text: bytes, begins: list[int], ends: list[tuple[int, int]]) -> Iterator[etree._Element]:
         place = 0
-        for end in ends.finditer(text):
+        for first, end in ends:
             # The last beginning before an end is its own; one before it was never ended, or is none.
-            start = max((begin.start() for begin in begins.finditer(text, place, end.start())), default=None)
-            place = end.end()
-            alone = b"" if start is None else text[start:place]
+            at = bisect_right(begins, first) - 1
+            alone = text[begins[at] : end] if at >= 0 and begins[at] >= place else b""
+            place = end
             single = self._elements(_in_utf8(alone)) if 0 < len(alone) <= RECORD_BYTES else None
             if single is None or len(single) != 1:
                 self.left_out += 1
@@ -99,16 +104,6 @@ class Records:
             return None
         local = self.tag.rpartition(":")[2]
         return list(whole.iterchildren(f"{{*}}{local}"))
-
-
-def _last_end(ends: re.Pattern[bytes], held: bytes) -> int:
-    """Where the last whole case ends in a text; 0 when none does."""
-    place = len(held)
-    while (place := held.rfind(b"</", 0, place)) >= 0:
-        found = ends.match(held, place)
-        if found is not None:
-            return found.end()
-    return 0
 
 
 def _in_utf8(text: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """XML: each case by itself, as a stream, with nothing expanded or fetched; what is broken costs one case alone."""
 
 import json
+import random
 import tracemalloc
 from datetime import date
 from itertools import chain
@@ -171,6 +172,36 @@ def test_the_same_cases_are_found_however_the_bytes_come():
         expected = expected or (found, records.left_out)
         assert (found, records.left_out) == expected
     assert (len(expected[0]), expected[1]) == (30, 2)
+
+
+SIGNS = (
+    *(b"<case>", b"</case>", b"<case/>", b"<case k='>'/>", b"<case k='>'>", b"<k>H1</k>", b"<k>", b"</k>", b"&"),
+    *(b"x" * 30, b"<!-- ", b" -->", b"<![CDATA[", b"]]>", b"\xe9", b"<case>\n<k>G</k></case>"),
+)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_how_a_case_is_read_does_not_hang_on_where_in_a_block_it_lies(monkeypatch, seed):
+    # The cases before it decide that: adding a household must not make another's case readable, or lose it.
+    draw = random.Random(seed)
+    monkeypatch.setattr(xml_records, "RECORD_BYTES", 100)
+    inner = b"".join(draw.choice(SIGNS) for _ in range(draw.randrange(3, 40)))
+    text = b"<r><case><k>FIRST</k></case>" + inner + b"<case><k>LAST</k></case></r>"
+    found = []
+    for size in (1, 5, 17, 64, len(text)):
+        records = Records("case", ())
+        blocks = (text[place : place + size] for place in range(0, len(text), size))
+        found.append([etree.tostring(record, with_tail=False) for record in records.read(blocks)])
+    assert all(one == found[0] for one in found)
+    assert found[0][-1] == b"<case><k>LAST</k></case>"
+
+
+def test_a_case_may_hold_nothing_but_attributes(tmp_path):
+    paths = {"household_key": "@ref", "assessment_date": "@when", "main_sex": "@sex", "dependent_children_n": "@kids"}
+    flat = "<App ref='H>1' when='03/02/2025' sex=\"Female\" kids='2'/>"
+    found, report = values(tmp_path, f"<Export>{flat}<App></App>{flat}{flat}</Export>", mapping_of(paths))
+    assert found == [GOOD] * 3
+    assert (report.rows_read, report.rows_unreadable, report.rows_without_key) == (3, 0, 0)
 
 
 BOMBS = {
