@@ -51,8 +51,10 @@ def gain_of(cost: Charge | Totals, delta: Fraction) -> Gain:
     """The gain from one charge, or from all charges of a period together.
 
     A pure epsilon bounds the odds always, up to what the noise tables cut off. For rho alone, the log of the odds
-    changes by more than rho + 2 sqrt(rho ln(1/delta)) with a chance of at most delta (Bun and Steinke 2016, from the
-    Rényi divergence by Markov's inequality). This is a little more than the epsilon that the ledger converts rho to,
+    rises by more than epsilon = rho + 2 sqrt(rho ln(1/delta)) with a chance of at most delta where the household is
+    there (Bun and Steinke 2016, from the Rényi divergence by Markov's inequality), and so of at most delta e^-epsilon
+    where it is not; it falls by more with the same chances exchanged. Whatever the attacker's guess, that is
+    delta (1 + e^-epsilon) together. This epsilon is a little more than the one that the ledger converts rho to,
     because that one bounds an average and this one the odds themselves.
 
     Args:
@@ -65,7 +67,8 @@ def gain_of(cost: Charge | Totals, delta: Fraction) -> Gain:
         return Gain(cost.epsilon, odds, (1 + odds) * cost.draws / (1 << TAIL_BITS), delta_based=False)
     odds = exp_upper(min(by_rho, LARGEST_EXPONENT))
     cut_off = (1 + odds) * cost.draws / (1 << TAIL_BITS)
-    return Gain(by_rho, odds, delta + cut_off, delta_based=True)
+    either_way = delta * (1 + exp_upper(-min(by_rho, LARGEST_EXPONENT)))
+    return Gain(by_rho, odds, either_way + cut_off, delta_based=True)
 
 
 def _square_root_above(value: Fraction) -> Fraction:

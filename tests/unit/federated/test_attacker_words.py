@@ -53,8 +53,19 @@ def test_under_gaussian_noise_the_odds_stay_within_the_bound_but_for_delta(rho):
     """The log of the odds is normal with mean rho and variance 2 rho: its tail is known exactly."""
     gain = gain_of(gaussian(rho), DELTA)
     assert gain.delta_based
-    tail = norm.sf((float(gain.epsilon) - float(rho)) / math.sqrt(2 * float(rho)))
-    assert tail <= float(DELTA) <= float(gain.failure)
+    mean, sd, bound = float(rho), math.sqrt(2 * float(rho)), float(gain.epsilon)
+    assert norm.sf((bound - mean) / sd) <= float(DELTA)
+    assert norm.sf((bound - mean) / sd) + norm.cdf((-bound - mean) / sd) <= float(gain.failure)
+
+
+@given(st.fractions(min_value=Fraction(1, 1000), max_value=3))
+def test_the_chance_counts_odds_that_rise_and_odds_that_fall(rho):
+    """A pair of answers for which the bound is reached: with chance delta of a log of the odds of epsilon and over."""
+    gain = gain_of(Charge(epsilon=None, rho=rho, draws=0), DELTA)
+    rare = float(DELTA)
+    where_it_is_not = rare * math.exp(-float(gain.epsilon))
+    assert float(gain.failure) >= (rare + where_it_is_not) * (1 - 1e-12)
+    assert gain.failure <= 2 * DELTA
 
 
 def test_the_converted_epsilon_alone_would_overstate_the_safety():
@@ -92,7 +103,7 @@ def test_it_says_that_it_is_a_limit_and_whom_it_counts():
         assert "not a promise that nothing is" in said
         assert "one person of one council" in said
         assert not re.search(r"\b(safe|anonymous|impossible|cannot be identified)\b", said)
-    assert "at most one in 999,9" in attacker_words(gaussian(Fraction(1, 100)), DELTA, "person")[2]
+    assert "at most one in 679,9" in attacker_words(gaussian(Fraction(1, 100)), DELTA, "person")[2]
 
 
 @pytest.mark.parametrize("mechanism", Mechanism)
