@@ -23,7 +23,7 @@ from federated.ledger_entries import RoundState
 from federated.manifest import MANIFEST_TYPE
 from federated.plan import PLAN_TYPE
 from federated.release import open_release
-from federated.release_check import check_release
+from federated.release_check import NOT_REMADE, check_release
 from federated.roster import ROSTER_TYPE, Roster, open_roster, parse_roster
 from federated.schema import load_schema
 from federated.signing import open_envelope, open_statement, statement_type, unsafe_payload
@@ -128,7 +128,7 @@ class _Check:
         yield from self._roster_findings()
         yield from self._agreement_findings()
         yield from self._questions()
-        yield self._decisions()
+        yield from self._decisions()
         yield from self._receipts()
         yield from self._releases()
         yield from self._deletions()
@@ -199,12 +199,19 @@ class _Check:
         words = f"The list of councils of epoch {newest.epoch} is signed by the people {whose}, and lists this key."
         yield _proven(words) if self._given is not None else _unproven(_whose_keys(words))
 
+    def _by_the_people(self, words: str) -> Finding:
+        """What rests on the people who signed: proven to a reader who brought their keys, and to no other."""
+        if self._given is not None:
+            return _proven(words)
+        # Whoever made the pack wrote its settings, and could have made up the people too.
+        return _unproven(f"This rests on people whom the pack names itself: {words}")
+
     def _agreement_findings(self) -> Iterator[Finding]:
         for name, envelope in self._pack.within("agreements", ".dsse").items():
             opened = open_envelope(envelope, AGREEMENT_TYPE, self._trust.agreement, self._trust.agreement_threshold)
             agreement = parse_agreement(opened.payload, source=name)
             self._agreements[agreement.id] = agreement
-            yield _proven(
+            yield self._by_the_people(
                 f"The agreement '{agreement.id}', version {agreement.version}, carries the signatures it needs. Its "
                 f"SHA-256 is {agreement.digest.hex()}."
             )
@@ -228,7 +235,9 @@ class _Check:
             if sha256(found).hex() != json.loads(plan.payload)["terms"]["manifest_digest"]:
                 raise SignatureProblem(f"The manifest of question {name[:12]} is not the one its plan names.")
             signed += 1
-        yield _proven(f"{signed} question(s) and their manifests are signed by analysts whom the agreement names.")
+        yield self._by_the_people(
+            f"{signed} question(s) and their manifests are signed by analysts whom the agreement names."
+        )
 
     def _agreement_of(self, envelope: bytes) -> Agreement | None:
         plan = _plan_unchecked(envelope)
@@ -236,18 +245,29 @@ class _Check:
         found = self._agreements.get(str(named.get("id")))
         return found if found is not None and found.digest.hex() == named.get("digest") else None
 
-    def _decisions(self) -> Finding:
+    def _decisions(self) -> Iterator[Finding]:
         decisions = self._pack.within("decisions", ".dsse")
         records = self._pack.within("records", ".dsse")
         signed = [("decision", *item) for item in decisions.items()]
         signed += [("decision-record", *item) for item in records.items()]
+        approved = set()
         for kind, name, envelope in signed:
             body = open_statement(kind, envelope, self._pack.trusted)
             if body["plan_digest"] != name.split("/")[0] or body["council"] != self._pack.council:
                 raise SignatureProblem(f"The decision filed as {name[:12]} is about another question or council.")
-        return _proven(
+            if body["decision"] == "approved":
+                approved.add(body["plan_digest"])
+        yield _proven(
             f"{len(decisions)} decision(s) are signed by the council, each about the question it is filed for."
         )
+        missing = sorted(sid for sid, plan in self._charged().items() if plan not in approved)
+        if missing:
+            yield _unproven(f"That it approved the question of charged round(s) {', '.join(s[:12] for s in missing)}.")
+
+    def _charged(self) -> dict[str, str]:
+        """The plan of every round that was charged, by round."""
+        rounds = self._ledger.state.rounds.values()
+        return {r.sid.hex(): r.plan_digest.hex() for r in rounds if r.state is RoundState.SPENT}
 
     # (5) receipts
 
@@ -262,9 +282,7 @@ class _Check:
             if receipt.answered and name not in releases and name not in purged:
                 yield _unproven(f"What was answered in round {name[:12]}: the answer is not in the pack.")
         yield _proven(f"{len(found)} receipt(s) agree with the ledger's entries, costs and questions.")
-        rounds = [charged.sid.hex() for charged in self._ledger.state.rounds.values()]
-        settled = {r.sid.hex() for r in self._ledger.state.rounds.values() if r.state is RoundState.SPENT}
-        missing = [name for name in rounds if name in settled and name not in found]
+        missing = [name for name in self._charged() if name not in found]
         if missing:
             yield _unproven(
                 f"What was sent in {len(missing)} charged round(s) without a receipt here: "
@@ -283,6 +301,10 @@ class _Check:
             raise SignatureProblem(f"The receipt of round {name[:12]} states another cost or question than the ledger.")
         if receipt.cost.charged and charged.state is not RoundState.SPENT:
             raise SignatureProblem(f"The receipt of round {name[:12]} states a charge that the ledger gave back.")
+        if not receipt.cost.charged and charged.state is RoundState.SPENT:
+            raise SignatureProblem(f"The receipt of round {name[:12]} denies a charge that stands in the ledger.")
+        if charged.counter not in {named.counter for named in receipt.entries}:
+            raise SignatureProblem(f"The receipt of round {name[:12]} does not name the ledger entry that reserved it.")
         for named in receipt.entries:
             entry = entries.get(named.counter)
             if entry is None or (entry.hash.hex(), entry.kind.value) != (named.hash, named.kind):
@@ -306,7 +328,8 @@ class _Check:
                 yield _unproven(f"Who signed answer {name[:12]}: its list of councils is not in the pack.")
                 continue
             for line in check_release(release, roster=roster, agreements=self._agreements, schema=schema):
-                yield _proven(f"Answer {name[:12]}: {line}")
+                words = f"Answer {name[:12]}: {line}"
+                yield _unproven(words) if line == NOT_REMADE else self._by_the_people(words)
             yield _unproven(
                 f"Answer {name[:12]}: that its totals are the true sum. A coordinator could publish others."
             )

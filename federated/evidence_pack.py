@@ -36,6 +36,8 @@ MANIFEST_KIND: Final = "evidence-manifest"
 MEMBERS_LIMIT: Final = 200_000
 MEMBER_LIMIT: Final = 256 * 1024 * 1024
 MANIFEST_LIMIT: Final = 64 * 1024 * 1024
+PACK_LIMIT: Final = 2 * 1024 * 1024 * 1024
+"""All members together, unpacked."""
 PRIVATE: Final = 0o600
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*(?:/[a-zA-Z0-9][a-zA-Z0-9._-]*)*")
 _ENCRYPTED: Final = 1
@@ -177,8 +179,8 @@ class EvidencePack:
         return trusted_keys(self.public_key)
 
     def read(self, name: str) -> bytes:
-        """Content of a member."""
-        return _read(self.archive, name, MEMBER_LIMIT)
+        """Content of a member; one byte more than listed where the archive holds more."""
+        return _read(self.archive, name, MEMBER_LIMIT, listed=self.members[name].size)
 
     def within(self, folder: str, suffix: str = "") -> dict[str, bytes]:
         """Members of a folder by their name without folder and suffix, in order."""
@@ -200,6 +202,9 @@ class EvidencePack:
         for name in sorted(found ^ set(self.members)):
             where = "is not on its signed list" if name in found else "is missing"
             raise SignatureProblem(f"The evidence pack was changed: its member {name} {where}.", remedy=_AGAIN)
+        # A few bytes can unpack to very many: nothing is read beyond what the list says.
+        if sum(member.size for member in self.members.values()) > PACK_LIMIT:
+            raise FileProblem(f"The evidence pack unpacks to more than {PACK_LIMIT} bytes.", remedy=_AGAIN)
         for member in self.members.values():
             if Member.of(member.name, self.read(member.name)) != member:
                 raise SignatureProblem(
@@ -221,10 +226,11 @@ def _check_names(archive: zipfile.ZipFile) -> None:
         raise FileProblem(f"The archive has no {MANIFEST}, so it is not an evidence pack.", remedy=_AGAIN)
 
 
-def _read(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+def _read(archive: zipfile.ZipFile, name: str, limit: int, *, listed: int | None = None) -> bytes:
+    most = limit if listed is None else min(limit, listed)
     try:
         with archive.open(name) as file:
-            content = file.read(limit + 1)
+            content = file.read(most + 1)
     except _DAMAGED as error:
         raise SignatureProblem(f"The evidence pack's member {name} cannot be read.", remedy=_AGAIN) from error
     if len(content) > limit:
@@ -239,17 +245,28 @@ def _listed(envelope: bytes) -> dict[str, Any]:
         body = json.loads(unsafe_payload(envelope, statement_type(MANIFEST_KIND), limit=MANIFEST_LIMIT))
         claimed = parse_public(str(body["public_key"]))
         body = open_statement(MANIFEST_KIND, envelope, trusted_keys(claimed), limit=MANIFEST_LIMIT)
-        listed = [Member(name=row["name"], size=row["size"], sha256=row["sha256"]) for row in body["members"]]
+        listed = [_member(row) for row in body["members"]]
+        members = {member.name: member for member in listed}
+        if len(members) < len(listed):
+            raise ValueError  # noqa: TRY301 - the one sentence below fits
         return {
             "council": council_id(body["council"]),
             "council_name": str(body["council_name"]),
             "public_key": claimed,
             "made_at": parse_time(body["made_at"]),
             "software": str(body["software"]),
-            "members": {member.name: member for member in listed},
+            "members": members,
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MalformedMessage, QueryError) as error:
         raise SignatureProblem("The signed list of the evidence pack cannot be read.", remedy=_AGAIN) from error
+
+
+def _member(row: Mapping[str, Any]) -> Member:
+    size = row["size"]
+    # A negative size would let others add up to more than the limit.
+    if not isinstance(size, int) or size < 0:
+        raise ValueError
+    return Member(name=row["name"], size=size, sha256=row["sha256"])
 
 
 def _check_written_one_way(envelope: bytes) -> None:

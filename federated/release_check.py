@@ -21,7 +21,10 @@ from protocols.errors import MalformedMessage, RemoteProtocolError
 from protocols.identifiers import CouncilId, Digest, RoundId
 from protocols.secagg.evidence import survivors_digest, verify_confirmation
 
-__all__ = ["check_release"]
+__all__ = ["NOT_REMADE", "check_release"]
+
+NOT_REMADE = "The tables were not made again: the agreement or the roster has changed since the release."
+"""The one line of `check_release` that says what was not checked."""
 
 
 def check_release(
@@ -42,7 +45,7 @@ def check_release(
     yield _check_statements(release, roster)
     agreement = agreements.get(release.agreement_id)
     if agreement is None or roster.digest.hex() != release.plan["roster"]["digest"]:
-        yield "The tables were not made again: the agreement or the roster has changed since the release."
+        yield NOT_REMADE
         return
     try:
         plan = open_plan(content, agreement=agreement, roster=roster, schema=schema)

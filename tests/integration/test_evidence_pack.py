@@ -13,10 +13,10 @@ from council_node.cli import app as node_app
 from council_node.proof.evidence import collect_evidence, public_settings, write_evidence
 from federated.cli import app as federated_app
 from federated.errors import FileProblem, SignatureProblem
-from federated.evidence_check import check_pack
+from federated.evidence_check import _Check, check_pack
 from federated.evidence_pack import MANIFEST, EvidencePack, write_pack
 from federated.keys import make_key, public_line
-from federated.signing import sign_statement
+from federated.signing import sign_statement, statement_type, unsafe_payload
 from tests.integration.federation_world import CANARY, COUNCILS, ME, NOW, TRUST, World
 from tests.unit.council_node.proof_round import eventful
 
@@ -83,6 +83,44 @@ def test_without_keys_of_his_own_the_reader_is_told_what_to_compare(made):
     assert "Whose signatures to believe" in unproven
 
 
+def test_nothing_rests_on_people_whom_the_pack_names_itself(made):
+    """A council could make up signers, an agreement of theirs and analysts, and put them into its own settings."""
+    _, seat, round_, out = made
+    for key in (None, seat.key.public):
+        findings = check_pack(out, council_key=key, trust=None)
+        proven = "\n".join(item.words for item in findings if item.proven)
+        unproven = "\n".join(item.words for item in findings if not item.proven)
+        for words in ("carries the signatures it needs", "signed by analysts", f"Answer {round_.sid.hex()[:12]}"):
+            assert words not in proven
+            assert words in unproven
+        assert "This rests on people whom the pack names itself" in unproven
+
+
+def test_an_answer_whose_tables_were_not_made_again_is_not_called_proven(made, monkeypatch):
+    _, seat, _, out = made
+    monkeypatch.setattr(_Check, "_agreement_findings", lambda _self: iter(()))
+    findings = check_pack(out, council_key=seat.key.public, trust=TRUST)
+    (found,) = [item for item in findings if "The tables were not made again" in item.words]
+    assert not found.proven
+
+
+def test_a_charged_question_without_an_approval_is_said(made, tmp_path):
+    _, seat, round_, out = made
+    plan = round_.plan.digest.hex()
+    decided = (MANIFEST, f"decisions/{plan}", f"records/{plan}")
+    members = {n: c for n, c in members_of(out).items() if not n.startswith(decided)}
+    path = tmp_path / "unapproved.zip"
+    write_pack(path, members, council=ME, council_name="Redcar", key=seat.key, software="test", now=NOW)
+
+    def unproven(pack):
+        found = check_pack(pack, council_key=seat.key.public, trust=TRUST)
+        return [item.words for item in found if not item.proven and "it approved the question" in item.words]
+
+    assert unproven(out) == []
+    (words,) = unproven(path)
+    assert round_.sid.hex()[:12] in words
+
+
 def test_every_member_is_covered_wherever_a_byte_of_it_is_changed(made, tmp_path):
     _, _, _, out = made
     members = members_of(out)
@@ -143,6 +181,8 @@ def test_a_council_that_signs_a_pack_which_contradicts_itself_is_found(made, tmp
     cases = {
         "cost": (_receipt(made, cost={"rho": "0"}), "states another cost"),
         "entry": (_receipt(made, entries=[{"counter": 2, "kind": "reserved", "hash": "00" * 32}]), "ledger entry"),
+        "denied charge": (_receipt(made, cost={"charged": False}), "denies a charge that stands"),
+        "no entry": (_receipt(made, entries=[]), "does not name the ledger entry"),
         "answer": ({f"releases/{sid}.json": members[f"releases/{sid}.json"] + b" "}, "is not the one its receipt names"),
         "totals": (
             {f"releases/{sid}.json": json.dumps(release, sort_keys=True).encode(), **_receipt(made, release_digest="")},
@@ -202,6 +242,10 @@ def test_an_archive_that_would_fill_the_disk_or_hide_a_member_is_refused(tmp_pat
         odd = archive_of(tmp_path / "odd.zip", {**members, name: b"x"})
         with pytest.raises((FileProblem, SignatureProblem)):
             EvidencePack.open(odd)
+    with monkeypatch.context() as patched:
+        patched.setattr("federated.evidence_pack.PACK_LIMIT", sum(map(len, members.values())) // 2)
+        with pytest.raises(FileProblem, match="unpacks to more than"):
+            EvidencePack.open(out)
     bomb = tmp_path / "bomb.zip"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(MANIFEST, bytes(65 * 1024 * 1024))
@@ -210,6 +254,42 @@ def test_an_archive_that_would_fill_the_disk_or_hide_a_member_is_refused(tmp_pat
     (tmp_path / "text.zip").write_text("no archive", encoding="utf-8")
     with pytest.raises(FileProblem, match="not an evidence pack"):
         EvidencePack.open(tmp_path / "text.zip")
+
+
+def test_no_more_of_a_member_is_unpacked_than_its_list_says(made, tmp_path, monkeypatch):
+    """Thousands of members that each unpack to the most allowed would keep a reader busy for days."""
+    _, _, _, out = made
+    members = members_of(out)
+    path = tmp_path / "long.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, bytes(10**7) if name == "README.md" else content)
+    asked = []
+    read = zipfile.ZipExtFile.read
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda file, n=-1: asked.append(n) or read(file, n))
+    with pytest.raises(SignatureProblem, match=r"README\.md is not what the council signed"):
+        EvidencePack.open(path)
+    assert len(members["README.md"]) + 1 in asked
+    assert all(0 < n <= max(map(len, members.values())) + 1 for n in asked if n <= 10**7)
+
+
+@pytest.mark.parametrize("change", ["twice", "negative", "no number"])
+def test_a_list_that_says_two_things_or_a_size_that_is_none_is_refused(made, tmp_path, change):
+    _, seat, _, out = made
+    members = members_of(out)
+    body = json.loads(unsafe_payload(members[MANIFEST], statement_type("evidence-manifest")))
+    first = body["members"][0]
+    match change:
+        case "twice":
+            body["members"].append(first | {"sha256": "00" * 32})
+            body["members"].reverse()
+        case "negative":
+            first["size"] = -1
+        case _:
+            first["size"] = "1"
+    signed = sign_statement("evidence-manifest", body, seat.key)
+    with pytest.raises(SignatureProblem, match="signed list of the evidence pack cannot be read"):
+        EvidencePack.open(archive_of(tmp_path / "odd.zip", {**members, MANIFEST: signed}))
 
 
 def test_the_commands_of_both_sides(made, tmp_path, monkeypatch):
