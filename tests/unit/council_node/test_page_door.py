@@ -133,6 +133,18 @@ def test_a_ticket_that_is_late_or_wrong_lets_nobody_in_and_stays_unused(late, wr
     door.enter(ticket, NOW + timedelta(minutes=TICKET_MINUTES))
 
 
+@pytest.mark.parametrize(
+    ("method", "rest"),
+    [("GET", "open/"), ("GET", "open/one/two"), ("GET", "open"), ("POST", "open/one"), ("GET", "open/../questions")],
+)
+def test_without_the_cookie_nothing_but_a_ticket_gets_past_the_door(opened, method, rest):
+    """Whoever saw the address after it was used would be shown a page with the council's name on it."""
+    door, _ = opened
+    with pytest.raises(Closed, match="for the person who started it"):
+        door.check(visit(door, None, method=method, origin=OWN, path=f"{door.base}/{rest}"))
+    door.check(visit(door, None, path=f"{door.base}/open/one"))
+
+
 def test_before_the_ticket_was_taken_the_cookie_is_worth_nothing():
     door, twin = new_door(), new_door()
     cookie = f"{COOKIE}={door._session}"
