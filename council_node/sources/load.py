@@ -17,7 +17,7 @@ from council_node.mapping import ExtractMapping
 from council_node.selects import Select, from_table
 from council_node.sources.canonical import agreeing
 from council_node.sources.canonical_rows import OUTSIDE, UNREAD, texts_of, with_values
-from council_node.sources.cases import NO_CASE, OBJECTORS, keep_cases, linked_rows
+from council_node.sources.cases import NAMES_OBJECTOR, NO_CASE, OBJECTORS, keep_cases, linked_rows
 from council_node.sources.databases import Databases
 from council_node.sources.extract import (
     HOUSEHOLD,
@@ -179,7 +179,13 @@ def _drop_objecting(connection: duckdb.DuckDBPyConnection, linked: Linked) -> in
     """Drop every row of a household of which any row objects (R5, R97): read again at every run, never cached."""
     objecting = from_table(ROWS, (HOUSEHOLD, OBJECTS)).where(col(OBJECTS)).select(col(HOUSEHOLD))
     objectors = [objecting] if linked.cases is None else [objecting, from_table(OBJECTORS, (HOUSEHOLD,))]
-    return sum(other.drop_from(connection, ROWS, HOUSEHOLD) for other in objectors)
+    dropped = sum(other.drop_from(connection, ROWS, HOUSEHOLD) for other in objectors)
+    if linked.by_case:
+        # Its case is not in the case table, but its household is, and objects. The row alone goes: what else belongs
+        # to such a case is perhaps another's, which must not hang on this one.
+        naming = from_table(ROWS, (NAMES_OBJECTOR,)).where(col(NAMES_OBJECTOR))
+        dropped += naming.drop_from(connection, ROWS, NAMES_OBJECTOR)
+    return dropped
 
 
 def _report(

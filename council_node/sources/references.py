@@ -9,7 +9,7 @@ from council_node.sources.canonical import ReferenceKind, objects, pseudonym
 from council_node.sources.extract import CASE_REFERENCE, HOUSEHOLD, Part
 from council_node.sources.layout import CASE_KEY, OPTED_OUT, Layout
 
-__all__ = ["NO_KEY", "OBJECTS", "case_link", "in_part", "marks", "own_household", "references"]
+__all__ = ["NO_KEY", "OBJECTS", "case_link", "in_part", "marks", "named_household", "own_household", "references"]
 
 OBJECTS: Final = "!objects"
 NO_KEY: Final = "!no key"
@@ -51,14 +51,22 @@ def own_household(layout: Layout, run_key: bytes, *, case_first: bool = False) -
     return pseudonym(run_key, *ordered, (ReferenceKind.OWN, _own()))
 
 
+def named_household(layout: Layout, run_key: bytes) -> Expression:
+    """Pseudonym of the household that the row names; null where it names none."""
+    unit = _texts(layout, layout.dataset.unit_column)
+    return pseudonym(run_key, *((ReferenceKind.UNIT, text) for text in (*unit, lit(None).cast("VARCHAR"))))
+
+
 def case_link(layout: Layout, run_key: bytes) -> Expression:
     """Pseudonym of the row's case, by which two tables are joined; null where the row names none."""
     [case] = _texts(layout, CASE_KEY)
     return pseudonym(run_key, (ReferenceKind.CASE, case))
 
 
-def in_part(rows: Select, layout: Layout, part: Part, *, also: str | None = None) -> Select:
-    """The rows whose household is in a part, or whose reference in the column `also` is.
+def in_part(
+    rows: Select, layout: Layout, part: Part, *, also: str | None = None, whatever: str | None = None
+) -> Select:
+    """The rows whose household is in a part, or whose reference in the column `also` is, or that `whatever` marks.
 
     A row that names nobody is placed by what it holds: its own pseudonym is drawn anew at every reading.
     """
@@ -69,7 +77,9 @@ def in_part(rows: Select, layout: Layout, part: Part, *, also: str | None = None
         named |= text.is_not_null()
     held = fn("concat_ws", lit(_BETWEEN_TEXTS), *(col(name) for name in layout.texts))
     here = _is_in(when(named).then(fn("hash", col(HOUSEHOLD))).otherwise(fn("hash", held)), part)
-    return rows.where(here if also is None else here | _is_in(fn("hash", col(also)), part))
+    if also is not None:
+        here |= _is_in(fn("hash", col(also)), part)
+    return rows.where(here if whatever is None else here | col(whatever))
 
 
 def _is_in(number: Expression, part: Part) -> Expression:

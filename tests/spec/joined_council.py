@@ -79,7 +79,7 @@ def joined(tables: Tables) -> list[dict[str, str]]:
         if case:
             households.setdefault(case, set()).add(household)
             days.setdefault((case, household), []).append(day)
-    found = []
+    found, in_cases = [], frozenset(objecting)
     for number, cells in enumerate(tables.rows):
         row = dict(zip(tables.headings, cells, strict=True))
         case, unit = row.get("case_key", ""), row.get(load_schema().dataset(tables.dataset).unit_column, "")
@@ -87,9 +87,11 @@ def joined(tables: Tables) -> list[dict[str, str]]:
         for household in sorted(households.get(case, {own})):
             dates = sorted(day for day in days.get((case, household), []) if is_day(day))
             copied = {} if "assessment_date" in tables.headings else {"assessment_date": dates[0] if dates else ""}
-            found.append({**row, **copied, "household": household})
+            found.append(
+                {**row, **copied, "household": household, "names": f"0:{unit}" if case not in households else ""}
+            )
     objecting |= {row["household"] for row in found if row.get("opted_out", "") not in {"", "no"}}
-    return [row for row in found if row["household"] not in objecting]
+    return [row for row in found if row["household"] not in objecting and row["names"] not in in_cases]
 
 
 def is_day(text: str) -> bool:

@@ -205,6 +205,24 @@ def test_a_household_that_objects_in_the_case_table_is_dropped_with_its_rows_of_
     assert (counted.report.rows_opted_out, counted.report.opt_out_known) == (2, True)
 
 
+@pytest.mark.parametrize("parts", [1, 2, 8])
+def test_an_objection_counts_although_the_row_names_a_case_that_is_not_there(tmp_path, parts):
+    # A case number mistyped, or of a case that was closed: the household is named all the same, and it objects.
+    gone = [("C9", f"H{n}", "hostel", "2025-01-01") for n in range(0, 20, 2)]
+    stays = [(f"X{n}", f"H{n}", "hostel", "2025-01-01") for n in range(1, 20, 2)]
+    tables = Tables(
+        dataset="ta_placement",
+        headings=("case_key", "household_key", "ta_type", "start"),
+        cases=tuple((f"C{n}", f"H{n}", "", "" if n % 2 else "yes") for n in range(20) if n != 9),
+        rows=(*gone, *stays, ("C9", "H77", "hostel", "2025-01-01")),
+    )
+    period = Period(column="start", start=QUARTER.start, end=QUARTER.end)
+    query = question(Table(name="t", statistic="households"), dataset="ta_placement", period=period)
+    counted = count(tmp_path, tables, query, parts=parts)
+    assert counted.statistic.vector.tolist() == [11]
+    assert (counted.report.rows_opted_out, counted.report.rows_read) == (10, 21)
+
+
 def test_an_objection_counts_although_the_case_table_is_known_by_household_alone(tmp_path):
     schema = load_schema()
     tables = Tables(
