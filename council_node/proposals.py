@@ -19,7 +19,7 @@ from council_node.standing_approvals import repeat_digest
 from council_node.station import Station
 from federated.agreement import Agreement
 from federated.errors import FederatedError, FileProblem, PolicyRefusal, QueryError, SignatureProblem
-from federated.manifest import Manifest, open_manifest
+from federated.manifest import MANIFEST_TYPE, Manifest, open_manifest
 from federated.plan import MAX_PLAN_BYTES, PLAN_TYPE, Plan, open_plan
 from federated.red_lines import asked
 from federated.roster import Roster
@@ -90,7 +90,7 @@ class Proposals:
             return _decision(digest, self._unkept_refusal(digest, problem, now))
         # One that can never be asked again may have been deleted (requirement R24), and is not kept anew.
         if now <= opened.plan.terms.not_after:
-            self._keep(digest, request.payload, now)
+            self._keep(digest, request.payload, opened.manifest, now)
         return _decision(digest, self._consider(opened, now).envelope)
 
     def approved(self, digest: Digest, now: datetime, *, besides: RoundId | None = None) -> Plan:
@@ -257,10 +257,11 @@ class Proposals:
             self._judged_by.pop(next(iter(self._judged_by)))
         self._judged_by[digest] = policy
 
-    def _keep(self, digest: Digest, payload: bytes, now: datetime) -> None:
+    def _keep(self, digest: Digest, payload: bytes, manifest: Manifest, now: datetime) -> None:
+        """Keep a proposal, once for each manifest: the same papers spelt in another way could fill the disk."""
         store = self._station.store
         kept = store.latest(DocumentKind.PROPOSAL, digest.hex())
-        if kept is None or kept.body != payload:
+        if kept is None or _manifest_digest(kept.body) != manifest.digest:
             store.put(DocumentKind.PROPOSAL, digest.hex(), payload, now)
 
     def _unkept_refusal(self, digest: Digest, problem: FederatedError, now: datetime) -> bytes:
@@ -276,6 +277,10 @@ class Proposals:
             "decided_at": time_text(now),
         }
         return sign_statement("decision", statement, self._station.key)
+
+
+def _manifest_digest(proposal: bytes) -> Digest:
+    return sha256(unsafe_payload(_Papers.read(proposal).manifest, MANIFEST_TYPE))
 
 
 def _rule(problem: FederatedError) -> str:

@@ -40,6 +40,7 @@ from protocols.identifiers import CouncilId, Digest, RoundId
 __all__ = [
     "RoundSoFar",
     "SentMessage",
+    "answer_of",
     "find_receipt",
     "keep_receipt",
     "keep_receipt_without_answer",
@@ -137,6 +138,12 @@ def keep_receipt_without_answer(
     if desk.ledger.round(sid) is None:
         return None
     return _keep(desk, sid, _Answer(words=f"There was no answer: {reason}."), active, now)
+
+
+def answer_of(store: NodeStore, sid: RoundId) -> str:
+    """SHA-256 of the answer of a round, kept or deleted since, in hexadecimal digits; empty where none has come."""
+    document = store.latest(DocumentKind.RECEIPT, sid.hex())
+    return "" if document is None else open_receipt(document.body).release_digest
 
 
 def find_receipt(store: NodeStore, sid: str | None) -> Receipt:

@@ -14,9 +14,8 @@ from typing import Any, Final, TypeAlias
 from council_node.contribution import ApprovedPlan, charge, contribute
 from council_node.local_statistic import LocalStatistic
 from council_node.proof.deletion import keep_deletion_record
-from council_node.proof.purge import purged_answer
 from council_node.proposals import Proposals
-from council_node.receipts import SentMessage, keep_receipt, keep_receipt_without_answer
+from council_node.receipts import SentMessage, answer_of, keep_receipt, keep_receipt_without_answer
 from council_node.station import Station
 from federated.errors import FederatedError, FileProblem, InternalError, PolicyRefusal, SignatureProblem
 from federated.ledger_entries import RoundState
@@ -263,7 +262,8 @@ class Rounds:
     def keep_release(self, request: LinkMessage) -> LinkMessage:
         """R5: keep the answer and write the receipt; the reply is a signed receipt of the release's digest.
 
-        One that people had deleted is acknowledged when it comes again, and not kept.
+        The first answer of a round is the one: it is acknowledged when it comes again, and no other is taken. So
+        nobody rewrites what was kept, nor brings back what people here had deleted.
         """
         station = self._station
         sid = RoundId(request.reference)
@@ -271,13 +271,13 @@ class Rounds:
         if release.sid != sid.hex():
             raise PolicyRefusal("release", "The release is not of the round it was sent for.")
         self._check_own_round(release, sid)
-        deleted = purged_answer(station.store, station.key, sid)
-        if deleted is None:
+        known = answer_of(station.store, sid)
+        if not known:
             active = self._active.get(sid)
             keep_receipt(station, release, request.payload, active, station.now())
             self._dispose(sid, active)
-        elif deleted != sha256(request.payload).hex():
-            raise PolicyRefusal("release", "This council had the answer of that round deleted, and takes no other.")
+        elif known != sha256(request.payload).hex():
+            raise PolicyRefusal("release", "This council has had another answer of that round.")
         body: dict[str, Json] = {
             "version": 1,
             "council": station.council,

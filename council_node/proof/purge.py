@@ -14,14 +14,14 @@ from council_node.ledger_book import LedgerBook
 from council_node.node_store import Document, DocumentKind, NodeStore
 from council_node.receipts import receipts
 from federated.errors import FederatedError
-from federated.keys import SigningKey, trusted_keys
+from federated.keys import SigningKey
 from federated.plan import PLAN_TYPE
-from federated.signing import open_statement, sign_statement, unsafe_payload
+from federated.signing import sign_statement, unsafe_payload
 from federated.timestamps import parse_time, time_text
 from protocols.encoding import Json, sha256
-from protocols.identifiers import CouncilId, RoundId
+from protocols.identifiers import CouncilId
 
-__all__ = ["PURGE_KIND", "Purge", "Scope", "purge", "purged_answer"]
+__all__ = ["PURGE_KIND", "Purge", "Scope", "purge"]
 
 PURGE_KIND: Final = "purge-record"
 """Kind of signed statement."""
@@ -115,19 +115,6 @@ def purge(
     store.remove([(document.kind, document.name) for document in (*answers, *questions)], kept)
     store.compact()
     return Purge(answers=len(answers), questions=len(questions), record=record)
-
-
-def purged_answer(store: NodeStore, key: SigningKey, sid: RoundId) -> str | None:
-    """SHA-256 of the answer of a round that people had deleted, in hexadecimal digits; None where they had none.
-
-    Run by the node before it keeps an answer: whoever sends one again must not undo a deletion.
-    """
-    for document in reversed(store.history(DocumentKind.PURGE, "purge")):
-        body = open_statement(PURGE_KIND, document.body, trusted_keys(key.public))
-        for item in body["removed"]:
-            if (item["kind"], item["name"]) == (DocumentKind.RELEASE.value, sid.hex()):
-                return str(item["sha256"])
-    return None
 
 
 def _answers(store: NodeStore, scope: Scope) -> Iterator[Document]:
