@@ -9,8 +9,8 @@ from tests.unit.council_node.mapping_shop import map_extract
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("postgresql")) as folder:
+def server():
+    with running_server() as folder:
         yield folder
 
 
