@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import duckdb
@@ -72,6 +73,7 @@ class _Table:
     def connected(self) -> Iterator[Connection]:
         """A connection for one transaction that is only read and always rolled back."""
         url = self.secret.url
+        _refuse_to_make(url)
         postgresql = url.get_backend_name() == POSTGRESQL
         engine = sqlalchemy.create_engine(
             url, poolclass=NullPool, hide_parameters=True, connect_args=_POSTGRESQL_ARGUMENTS if postgresql else {}
@@ -219,6 +221,17 @@ def open_database_table(secret: DatabaseSecret, place: ExtractPlace, mapped: Seq
         raise _unreachable(secret, error) from None
     # Columns that are not asked for have no place, so that nothing can come of them.
     return SqlSource(table=found, headings=Headings(where=found.label, names=tuple(readable)))
+
+
+def _refuse_to_make(url: sqlalchemy.URL) -> None:
+    """SQLite would make an empty database of a file that is not there: nothing is ever written.
+
+    Raises:
+        FileNotFoundError: It is not there.
+    """
+    name = url.database or ""
+    if url.get_backend_name() == "sqlite" and not name.startswith(("file:", ":")) and not Path(name).is_file():
+        raise FileNotFoundError(name)
 
 
 def _readable(connection: Connection, of: _Table, names: Sequence[str]) -> list[str]:

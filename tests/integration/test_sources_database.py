@@ -222,6 +222,13 @@ def test_a_database_that_cannot_be_reached(tmp_path, server):
     assert "driver" in refused(tmp_path, mapping)
 
 
+def test_a_database_file_that_is_not_there_is_not_made(tmp_path, server):
+    mapping = mapping_of(tmp_path, server)
+    (tmp_path / "cases.url").write_text(f"sqlite:///{tmp_path}/mistyped.db")
+    assert "cannot be reached" in refused(tmp_path, mapping)
+    assert not (tmp_path / "mistyped.db").exists()
+
+
 @pytest.mark.parametrize(
     "content", ["", "CANARY", f"postgresql://u:{PASSWORD}@host:port/x", "x" * 10_000, f"u:{PASSWORD}@host"]
 )
