@@ -33,8 +33,8 @@ CENTURY: Final = 2000
 """Years written with two digits are of this century: case records begin in 2018."""
 _ANCIENT: Final = r"(^|\D)00\d\d(\D|$)"
 """A year of the first century, written in full."""
-_BLANKS: Final = " \t\r\n\v\f"
-"""What may stand before a date."""
+ENGINE_WORDS: Final = date(1900, 1, 1)
+"""The day that the engine reads in words."""
 _YES_NO: Final = {"y": "yes", "true": "yes", "t": "yes", "1": "yes", "n": "no", "false": "no", "f": "no", "0": "no"}
 
 
@@ -175,9 +175,7 @@ def _position(column: Column, wordings: dict[str, str], place: Expression) -> Ex
 
 
 def _date(text: Expression, dates: DateOrder) -> Expression:
-    # The engine takes "epoch" and "infinity" for 1 January 1900 whatever the form; a date begins with a figure.
-    figure = fn("ascii", fn("ltrim", text, lit(_BLANKS))).between(lit(ord("0")), lit(ord("9")))
-    written = when(figure).then(fn("try_strptime", text, lit(list(_FORMATS[dates]))).cast("DATE")).end()
+    written = fn("try_strptime", text, lit(list(_FORMATS[dates]))).cast("DATE")
     day = fn("floor", text.try_cast("DOUBLE")).try_cast("INTEGER")
     serial = when(day.between(lit(SERIALS[0]), lit(SERIALS[1]))).then(lit(SERIAL_DAY_ZERO) + day).end()
     return coalesce(written, serial)
@@ -188,9 +186,19 @@ def _full_year(found: Expression, text: Expression) -> Expression:
 
     Systems write 0001-01-01 and 01/01/0000 for "no date": four digits are meant as they stand.
     """
-    moved = found + fn("to_years", lit(CENTURY))
+    # The engine takes "epoch" and "infinity" for a day, whatever the form; only a doubtful day costs a second look.
+    word = (found == lit(ENGINE_WORDS)) & ~fn("regexp_matches", text, lit(r"\d"))
     short = fn("year", found).between(lit(0), lit(99)) & ~fn("regexp_matches", text, lit(_ANCIENT))
-    return when(fn("year", found).between(lit(1900), lit(2100))).then(found).when(short).then(moved.cast("DATE")).end()
+    moved = found + fn("to_years", lit(CENTURY))
+    return (
+        when(word)
+        .then(lit(None))
+        .when(fn("year", found).between(lit(1900), lit(2100)))
+        .then(found)
+        .when(short)
+        .then(moved.cast("DATE"))
+        .end()
+    )
 
 
 def _whole_number(text: Expression) -> Expression:
