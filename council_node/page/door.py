@@ -167,7 +167,8 @@ class Door:
             raise Closed(HTTPStatus.NOT_FOUND, "There is no page here.")
         brings, _, ticket = rest.partition("/")
         # What is no ticket's address would be answered by a page of ours, with the council's name on it.
-        entering = brings == "open" and bool(ticket) and "/" not in ticket and visit.method != "POST"
+        # Only what opens the page may use the ticket up: a link checker's HEAD would leave the officer outside.
+        entering = brings == "open" and bool(ticket) and "/" not in ticket and visit.method == "GET"
         if not entering and not self._has_cookie(visit):  # (5)
             raise Closed(
                 HTTPStatus.FORBIDDEN,

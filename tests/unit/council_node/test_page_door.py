@@ -135,7 +135,14 @@ def test_a_ticket_that_is_late_or_wrong_lets_nobody_in_and_stays_unused(late, wr
 
 @pytest.mark.parametrize(
     ("method", "rest"),
-    [("GET", "open/"), ("GET", "open/one/two"), ("GET", "open"), ("POST", "open/one"), ("GET", "open/../questions")],
+    [
+        ("GET", "open/"),
+        ("GET", "open/one/two"),
+        ("GET", "open"),
+        ("POST", "open/one"),
+        ("HEAD", "open/one"),
+        ("GET", "open/../questions"),
+    ],
 )
 def test_without_the_cookie_nothing_but_a_ticket_gets_past_the_door(opened, method, rest):
     """Whoever saw the address after it was used would be shown a page with the council's name on it."""
