@@ -1,8 +1,9 @@
 """Records of deletion: when a question's rows and a round's secrets went, and how that is known (requirement R24).
 
 One signed record for each round that this council's ledger knows, made when the round ends here. It says only what
-was looked at: the database engine is asked what it still holds, and the session of the round where it stands. After a
-restart nothing can be asked, and the record says that the process, and its memory, had ended.
+was looked at: the database engine is asked what it still holds, and the session of the round where it stands. Where
+the node no longer has that session, the record says so and no more. After a restart nothing can be asked, and the
+record says that the process, and its memory, had ended.
 """
 
 from datetime import datetime
@@ -69,11 +70,13 @@ def keep_deletion_record(desk: Desk, sid: RoundId, session: ParticipantSession |
         desk,
         charged,
         _rows(charged, _emptied(desk), now),
-        _secrets(ended if session is not None else _RESTARTED, now),
+        _secrets(ended if session is not None else _NO_SESSION, now),
         now,
     )
 
 
+# It may have ended here before a record could be written, or with an earlier process: which one is not known.
+_NO_SESSION: Final = "When this record was made, the node had no session of this round any more."
 _RESTARTED: Final = "The process that held them has ended: the node started again since."
 
 

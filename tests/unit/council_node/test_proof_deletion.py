@@ -60,6 +60,27 @@ def test_a_node_that_stopped_in_a_round_makes_the_record_when_it_starts_again(wo
     assert len(seat.station.store.history(DocumentKind.DELETION, rehearsal.sid.hex())) == 1
 
 
+def test_after_a_failed_write_the_record_tells_of_no_restart(world, monkeypatch):
+    rehearsal = Rehearsal(world, world.propose()).until(Kind.SURVIVORS)
+    seat = world.seat(ME)
+    put = seat.station.store.put
+
+    def full(kind, *rest):
+        if kind is DocumentKind.DELETION:
+            raise InternalError("The disk is full.")
+        put(kind, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(seat.station.store), "put", lambda _store, *given: full(*given))
+        with pytest.raises(InternalError, match="disk is full"):
+            seat.node._rounds._end(rehearsal.sid, "the disk was full")
+    assert record(seat, rehearsal.sid) is None
+    seat.ask(abort(rehearsal.sid))
+    _, secrets = record(seat, rehearsal.sid)["removed"]
+    assert "had no session of this round" in secrets["how_it_is_known"]
+    assert "started again" not in secrets["how_it_is_known"]
+
+
 def test_no_record_is_made_while_secrets_are_left(world):
     rehearsal = Rehearsal(world, world.propose()).until(Kind.SURVIVORS)
     seat = world.seat(ME)
