@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -178,9 +178,10 @@ class SqlSource:
         inside: ColumnElement[bool]
         if isinstance(kind, DateTime):
             first = datetime.combine(period.start, time())
-            after = datetime.combine(period.end, time()) + timedelta(days=1)
             moment = column(names[period.place], DateTime())
-            inside = (moment >= first) & (moment < after)
+            inside = moment >= first
+            if period.end < date.max:  # after the last day there is none, nor a moment
+                inside &= moment < datetime.combine(period.end + timedelta(days=1), time())
         elif isinstance(kind, Date):
             inside = column(names[period.place], Date()).between(period.start, period.end)
         else:

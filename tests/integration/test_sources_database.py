@@ -16,6 +16,7 @@ from council_node.sources.database_secret import read_secret
 from council_node.sources.opening import extract_date, open_source
 from council_node.sources.text_rows import Wanted
 from federated.errors import FederatedError, FileProblem, InternalError
+from federated.query import Period
 from tests.integration.housing_database import PASSWORD, as_owner, running_server, secret_file, statements
 from tests.spec.council import QUARTER, RUN_KEY, case_dataset
 
@@ -124,6 +125,15 @@ def test_only_real_dates_are_left_to_the_database(tmp_path, server, owner, asses
         any("WHERE" in line and "false" not in line for line in asked_since(server, before) if "DECLARE" in line)
         is pushed
     )
+
+
+def test_a_period_may_end_on_the_last_day_there_is(tmp_path, server, owner):
+    make_cases(owner, *ROWS[:2], ("H6", "Female", "9999-12-31", 2, None), assessed="timestamp")
+    period = Period(column=QUARTER.column, start=QUARTER.start, end=date.max)
+    found, report = values(tmp_path, mapping_of(tmp_path, server), period=period)
+    # The row of 2024 was left in the database; the last day stands for no date in a case system.
+    assert found == [GOOD, (FEMALE, None, 2)]
+    assert report.rows_read == 2
 
 
 @pytest.mark.parametrize("objects", ["boolean", "integer", "char(5)"])
