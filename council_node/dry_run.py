@@ -7,9 +7,10 @@ masked input that comes of it could be used by anybody, and no number of rehears
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -50,6 +51,7 @@ __all__ = ["DryRun", "Leaving", "dry_run"]
 REHEARSAL_COUNCILS: Final = 12
 """Councils of a rehearsal: all that are asked where they are so few, else these or the fewest that make a round."""
 MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108 - on purpose: files in memory, gone even if the machine stops
+FOLDER_PREFIX: Final = "dry-run-"
 REHEARSED: Final = "This is a rehearsal: nothing was sent, and nothing was charged."
 
 Tell = Callable[[str], None]
@@ -139,13 +141,34 @@ def dry_run(
 def _passing_folder() -> Iterator[str]:
     """A folder that only this account can read and that goes at the end; in memory where the system has such."""
     memory = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
-    prefix = f"dry-run-{os.getpid()}-"
+    if memory is not None:
+        _sweep(memory)
+    prefix = f"{FOLDER_PREFIX}{os.getpid()}-"
     with ExitStack() as opened:
         try:
             place = opened.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=memory))
         except OSError:
             place = opened.enter_context(tempfile.TemporaryDirectory(prefix=prefix))
         yield place
+
+
+def _sweep(memory: Path) -> None:
+    """Remove what rehearsals of this account left in memory when they were killed: it would stay until a restart."""
+    for left in memory.glob(f"{FOLDER_PREFIX}*-*"):
+        owner = left.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
+        with suppress(OSError):  # another dry run may be sweeping too
+            if owner.isdecimal() and left.lstat().st_uid == os.getuid() and not _runs(int(owner)):
+                shutil.rmtree(left)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # asks only
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 class _Watched(Station):

@@ -106,6 +106,33 @@ def test_no_file_of_the_council_changes_and_none_is_left(council):
     assert left_behind() == others
 
 
+def test_what_a_killed_rehearsal_left_goes_with_the_next_one(tmp_path, monkeypatch):
+    """Killed with -9 it cannot tidy up, and its folder in memory would stay until the computer starts again."""
+    monkeypatch.setattr(dry_run_module, "MEMORY_FOLDER", tmp_path)
+    killed = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    for name in (f"dry-run-{killed.pid}-left", f"dry-run-{os.getpid()}-under-way", "dry-run-x-other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "key").touch()
+    with dry_run_module._passing_folder():
+        assert (tmp_path / f"dry-run-{killed.pid}-left").exists()  # its process still runs
+    killed.kill()
+    killed.communicate()
+    with dry_run_module._passing_folder():
+        assert not (tmp_path / f"dry-run-{killed.pid}-left").exists()
+    assert {left.name for left in tmp_path.iterdir()} == {f"dry-run-{os.getpid()}-under-way", "dry-run-x-other"}
+
+
+def test_what_another_account_left_is_left_to_it(tmp_path, monkeypatch):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    theirs = tmp_path / f"dry-run-{gone.pid}-left"
+    theirs.mkdir()
+    monkeypatch.setattr(dry_run_module, "MEMORY_FOLDER", tmp_path)
+    monkeypatch.setattr(dry_run_module.os, "getuid", lambda: theirs.lstat().st_uid + 1)
+    with dry_run_module._passing_folder():
+        assert theirs.exists()
+
+
 def test_nothing_is_left_when_the_rehearsal_fails(council, monkeypatch):
     others, made = left_behind(), []
 
