@@ -88,18 +88,17 @@ def map_extract(
     draft = draft_mapping(source, words, asker=asker, today=now_utc().date())
     name = None if profile == GENERIC else system.system
     text = draft.text(dataset=dataset, system=name, place=place)
-    if draft.columns:
-        parse_mapping(text.encode(), source=str(out), schema=schema)
-        _write(out, text)
-    if as_json:
-        output.print_json(json.dumps(draft_json(draft, out)))
-    else:
-        _tell(draft, out, asked=not isinstance(asker, Nobody))
-    if not draft.columns:
+    if not draft.columns:  # nor is any heading shown: nothing says that these are headings
         raise FileProblem(
             f"No heading of {source.name} could be matched, so no mapping file was written.",
             remedy="Check that the first row holds the headings, or run it again without --yes.",
         )
+    parse_mapping(text.encode(), source=str(out), schema=schema)
+    _write(out, text)
+    if as_json:
+        output.print_json(json.dumps(draft_json(draft, out)))
+    else:
+        _tell(draft, out, asked=not isinstance(asker, Nobody))
 
 
 def _place(said: dict[str, Any]) -> ExtractPlace:
@@ -182,8 +181,7 @@ def _tell(draft: Draft, out: Path, *, asked: bool) -> None:
     output.print()
     for line in advice(draft, asked=asked):
         output.print(line, markup=False)
-    if draft.columns:
-        output.print(f"Wrote {out}. Read it with the housing team, then run `council-node check`.", markup=False)
+    output.print(f"Wrote {out}. Read it with the housing team, then run `council-node check`.", markup=False)
 
 
 def inventory(settings: Node = DEFAULT, *, as_json: AsJson = False) -> None:

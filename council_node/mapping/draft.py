@@ -15,6 +15,7 @@ import yaml
 
 from council_node.mapping.content import key_warning
 from council_node.mapping.form import DateOrder
+from council_node.mapping.heading_row import check_heading_row
 from council_node.mapping.place import ExtractPlace
 from council_node.mapping.proposals import Candidate, Refused, candidates, refused, settle
 from council_node.mapping.readable_dates import Written, written_as
@@ -140,9 +141,10 @@ def draft_mapping(source: TextSource, words: Vocabulary, *, asker: Asker, today:
         today: For telling dates of birth.
 
     Raises:
-        FileProblem: The extract cannot be read.
+        FileProblem: The extract cannot be read, or has a case where its headings should be.
         InternalError: The database failed.
     """
+    check_heading_row(source.headings, words)
     found = survey(source)
     never = refused(found, words, today=today)
     proposed = candidates(found, words, never=frozenset(item.place for item in never))

@@ -46,7 +46,7 @@ def draft_json(draft: Draft, out: Path) -> dict[str, object]:
     """For a program: columns, headings and counts; no wording, because what a program reads may be logged."""
     return {
         "version": 1,
-        "file": str(out) if draft.columns else None,
+        "file": str(out),
         "dates": draft.dates.value,
         "columns": {name: _column(column) for name, column in draft.columns.items()},
         "left_out": {name: [one.heading for one in options] for name, options in draft.left_out.items()},

@@ -93,6 +93,29 @@ def test_an_extract_of_nothing_that_is_known_writes_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_case_in_the_place_of_headings_is_refused_and_not_shown(tmp_path):
+    """Headings are printed, and go into JSON that may be logged: a first case must not go there with them."""
+    path, book = write(tmp_path / "bare.csv", ROWS[0], ROWS[1:]), tmp_path / "cases.xlsx"
+    save_xlsx(book, {"Cases": [list(HEADINGS), *map(list, ROWS)]})
+    few = write(tmp_path / "few.csv", (CANARY, "Single man", "F"), [(f"C{n}", "Single man", "M") for n in range(30)])
+    unknown = write(tmp_path / "unknown.csv", (CANARY, "Zeta"), [("1x", "2x")] * 30)
+    for line in ([path], [few], [unknown], [book, "--heading-row", "2"]):
+        for how in ("--yes", "--json"):
+            out = str(tmp_path / "m.yaml")
+            done = CliRunner().invoke(app, ["map", *map(str, line), "--out", out, how])
+            assert isinstance(done.exception, FileProblem), line
+            said = done.output + done.exception.diagnostics()
+            assert ("looks like a case" in said) is (line != [unknown])
+            assert not any(cell in said for cell in (CANARY, *ROWS[0]) if len(cell) > 1)
+    assert not (tmp_path / "m.yaml").exists()
+
+
+def test_one_odd_heading_among_known_ones_is_no_case(tmp_path):
+    rows = [(f"C{n}", "Male", "x") for n in range(30)]
+    made = map_extract(write(tmp_path / "extract.csv", ("Case ref", "Sex", "Code 202425"), rows))
+    assert set(made.headings()) == {"case_key", "main_sex"}
+
+
 @pytest.mark.parametrize(
     ("texts", "dates", "month_first"),
     [
