@@ -25,6 +25,8 @@ __all__ = ["ColumnCount", "ExtractCheck", "check_extract"]
 
 OFTEN: Final = 5
 """Per cent of rows from which something missing or not understood is to be mended."""
+MANY_ROWS: Final = 100
+"""More rows of one household than this are worth a look."""
 STALE_DAYS: Final = 120
 """Without a limit in the policy, an extract older than a quarter and a month is worth a look."""
 NEEDED: Final = {"case": (DAY, OUTCOME)}
@@ -221,6 +223,14 @@ class _Judgement:
             remedy = "Repeat applications among them count apart. Fill the reference in, or map the column that has it."
             where = self.dataset.unit_column
             yield self._say("references", verdict, said, where=where, remedy=remedy, count=report.rows_without_key)
+        if self.seen.most_of_one > MANY_ROWS:
+            most = self.seen.most_of_one
+            said = f"One {self.dataset.unit} reference stands on more than {MANY_ROWS} rows: on {most:,} of them."
+            remedy = (
+                f"If it stands for 'unknown', leave it blank in the export: its rows count as one {self.dataset.unit}."
+            )
+            where = self.dataset.unit_column
+            yield self._say("one_reference", Verdict.LOOK, said, where=where, remedy=remedy, count=most)
         if report.rows_without_case:
             verdict = Verdict.MEND if self._often(report.rows_without_case) else Verdict.LOOK
             said = f"Rows whose case is not in the case table: {report.rows_without_case:,}."

@@ -43,6 +43,7 @@ class Seen:
         broken: For each rule, rows that break it.
         twice: Rows that say the same as another one.
         conflicts: Rows with the case reference of another row that say something else.
+        most_of_one: Rows of the household that has most of them.
         keyed_again: Cases that are a household's second of one day of application.
         quarters: Households by (quarter, place of the outcome in its list); a quarter is four times its year, plus 0
             to 3.
@@ -54,6 +55,7 @@ class Seen:
     broken: Mapping[str, int]
     twice: int = 0
     conflicts: int = 0
+    most_of_one: int = 0
     keyed_again: int = 0
     quarters: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
@@ -66,6 +68,7 @@ class Seen:
             broken=_added(self.broken, other.broken),
             twice=self.twice + other.twice,
             conflicts=self.conflicts + other.conflicts,
+            most_of_one=max(self.most_of_one, other.most_of_one),
             keyed_again=self.keyed_again + other.keyed_again,
             quarters=Counter(self.quarters) + Counter(other.quarters),
         )
@@ -149,6 +152,7 @@ def _seen(extract: Extract, today: date) -> Seen:
         broken={rule.name: counts[_break(rule)] for rule in asked},
         twice=twice,
         conflicts=conflicts,
+        most_of_one=_most_of_one(extract),
         keyed_again=_keyed_again(extract),
         quarters=_quarters(extract, dataset),
     )
@@ -185,6 +189,13 @@ def _repeated(extract: Extract, rows: int) -> tuple[int, int]:
     [[cases]] = counts.run(extract.connection).fetchall()
     [[kinds]] = different.run(extract.connection).fetchall()
     return rows - int(kinds), max(0, int(kinds) - int(cases))
+
+
+def _most_of_one(extract: Extract) -> int:
+    """Rows of the largest household: a placeholder in the place of references makes one household of many."""
+    rows = extract.rows().group_by((col(HOUSEHOLD),), count_all().alias("rows"))
+    [[most]] = rows.group_by((), fn("max", col("rows")).alias("most")).run(extract.connection).fetchall()
+    return int(most or 0)
 
 
 def _keyed_again(extract: Extract) -> int:

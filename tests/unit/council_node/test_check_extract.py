@@ -265,6 +265,7 @@ def test_a_large_extract_is_looked_through_part_by_part_with_the_same_counts(tmp
     assert (parts.rows, parts.broken, parts.unknown) == (whole.rows, whole.broken, whole.unknown)
     assert (parts.quarters, parts.twice, parts.keyed_again) == (whole.quarters, whole.twice, whole.keyed_again)
     assert whole.broken["assessed_before_application"] == 100
+    assert parts.most_of_one == whole.most_of_one == 3
 
 
 # What the counts are judged to mean
@@ -345,6 +346,18 @@ def test_an_extract_without_rows_or_without_a_mapped_heading_must_be_mended(coun
     assert "there is no heading" in found.said
     council.extract.unlink()
     assert judged(council)["extract"].verdict is Verdict.MEND
+
+
+@pytest.mark.parametrize(("rows", "told"), [(100, False), (101, True)])
+def test_a_placeholder_that_makes_one_household_of_many_shows(council, rows, told):
+    write_extract(synthesise(COUNCIL, 3), council.extract, seed=3, mess=TIDY)
+    name = heading(council, "household_key")
+    rewrite(council, lambda number, row: row | ({name: "PLACEHOLDER"} if number < rows else {}))
+    found = judged(council)
+    assert ("one_reference" in found) is told
+    if told:
+        assert (found["one_reference"].verdict, found["one_reference"].count) == (Verdict.LOOK, rows)
+        assert "PLACEHOLDER" not in json.dumps([finding.as_json() for finding in found.values()])
 
 
 def test_a_wording_taken_for_an_objection_shows(council):
