@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from council_node.sources.csv_records import first_record
+from council_node.sources.regular_file import open_regular
 from council_node.sources.text_rows import Headings
 from federated.errors import FileProblem
 
@@ -42,7 +43,7 @@ def read_form(path: Path) -> CsvForm:
     if any(mark in str(path) for mark in "*?["):
         raise FileProblem(f"{path}: a file name with *, ? or [ cannot be read.", remedy="Rename the file.")
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(HEADING_BYTES)
     except OSError as error:
         raise FileProblem(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from council_node.mapping import CsvEncoding
+from council_node.sources.regular_file import open_regular
 
 __all__ = ["MAX_LINE_BYTES", "CsvRecords", "first_record"]
 
@@ -59,7 +60,7 @@ class CsvRecords:
             OSError: It cannot be read.
         """
         limit = BLOCK_BYTES if most_bytes is None else most_bytes
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             content = file.read(limit + 1)
         if len(content) > limit or self._encoding is CsvEncoding.CP1252:
             return False
@@ -73,7 +74,7 @@ class CsvRecords:
             OSError: The file cannot be read.
         """
         rest, start = b"", True
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             while True:
                 block = file.read(BLOCK_BYTES)
                 last = not block

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final
 
 from lxml import etree
 
+from council_node.sources.regular_file import open_regular
 from federated.errors import FileProblem
 
 __all__ = ["PARSER_OPTIONS", "SYNTHETIC_NAMESPACE", "XmlHead", "read_head", "synthetic_paths", "utf8_blocks"]
@@ -82,7 +83,7 @@ def read_head(path: Path) -> XmlHead:
         FileProblem: It cannot be read, is no XML, declares a document type, or was cut off.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(HEAD_BYTES)
             file.seek(-min(TAIL_BYTES, path.stat().st_size), 2)
             tail = file.read(TAIL_BYTES)

@@ -13,6 +13,7 @@ from lxml import etree
 
 from council_node.mapping import ExtractPlace
 from council_node.selects import Select
+from council_node.sources.regular_file import open_regular
 from council_node.sources.text_rows import Headings, Wanted, registered
 from council_node.sources.xml_head import (
     HEAD_BYTES,
@@ -109,7 +110,7 @@ class XmlRows:
         if self.source.record is None:
             return
         try:
-            with self.source.path.open("rb") as file:
+            with open_regular(self.source.path) as file:
                 yield from self.records.read(utf8_blocks(file, self.encoding))
         except OSError as error:
             raise InternalError(
@@ -226,7 +227,7 @@ def _sampled_paths(path: Path, head: XmlHead, record: str | None) -> Iterator[st
     if record is None:
         return
     found: dict[str, None] = {}
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         start = file.read(HEAD_BYTES)
     for _, case in zip(range(SAMPLED), Records(record, head.declarations).read([start]), strict=False):
         for leaf in case.iterdescendants("{*}*"):

@@ -1,10 +1,18 @@
 """The mapping file says where an extract is: a file of some kind, or a table of a database, and nothing that does not fit."""
 
+import os
+import threading
+
 import pytest
 
-from council_node.mapping import parse_mapping
+from council_node.mapping import CsvEncoding, parse_mapping
+from council_node.sources.csv_records import CsvRecords
+from council_node.sources.csv_source import open_csv
+from council_node.sources.extract import open_database
 from council_node.sources.opening import open_source
-from federated.errors import FileProblem
+from council_node.sources.text_rows import Wanted
+from council_node.sources.xml_head import read_head
+from federated.errors import FederatedError, FileProblem
 from federated.schema import load_schema
 
 
@@ -72,8 +80,6 @@ def test_a_spreadsheet_that_is_called_a_csv_file_is_told(tmp_path, start):
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path):
-    import os
-
     os.mkfifo(tmp_path / "cases.csv")
     (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
     (tmp_path / "folder.csv").mkdir()
@@ -83,3 +89,41 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
     for name in ("loop", "none", "x" * 300, "'nul\\0'"):
         with pytest.raises(FileProblem):
             open_source(parsed(f"file: {name}.csv"), tmp_path)
+
+
+def read_rows(source):
+    with source.reading(Wanted(places=(0,))) as rows:
+        list(rows.batches(open_database(threads=1, memory_limit_mib=128, readable=())))
+
+
+@pytest.mark.parametrize(
+    ("kind", "read"),
+    [
+        ("csv", lambda source: open_csv(source.path, CsvEncoding.AUTO)),
+        ("csv", lambda source: list(CsvRecords(source.path, ",", CsvEncoding.AUTO).pieces())),
+        ("csv", read_rows),
+        ("xml", lambda source: read_head(source.path)),
+        ("xml", read_rows),
+    ],
+    ids=["headings", "pieces", "rows", "xml head", "xml rows"],
+)
+def test_a_pipe_put_in_the_place_of_a_file_is_not_waited_for(tmp_path, kind, read):
+    """It may come after the look at the file, so every opening looks again."""
+    path = tmp_path / f"cases.{kind}"
+    path.write_text({"csv": "H\n1\n", "xml": "<all><case><H>1</H></case></all>"}[kind])
+    source = open_source(parsed(f"file: cases.{kind}"), tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    raised = []
+
+    def reads():
+        try:
+            read(source)
+        except (FederatedError, OSError) as error:
+            raised.append(str(error))
+
+    reader = threading.Thread(target=reads, daemon=True)
+    reader.start()
+    reader.join(timeout=5)
+    assert not reader.is_alive()
+    assert "not a file" in raised[0]
