@@ -5,7 +5,7 @@ be served ends with a gRPC status whose details are JSON: code, rule, message, r
 """
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, Final, NoReturn, TypeVar, cast
 
 import grpc
@@ -15,7 +15,7 @@ from coordinator.authorisation import Asker, admit
 from coordinator.centre import Centre
 from coordinator.office import Office, place
 from coordinator.progress import Step
-from coordinator.store import ReleaseRow
+from coordinator.store import DeliveryRow, ReleaseRow
 from federated.errors import ExitStatus, FederatedError, InternalError, PolicyRefusal, QueryError
 from federated.timestamps import time_text
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
@@ -109,6 +109,21 @@ class AnalystService:
 
         return await self._serve("GetRelease", request, context, found)
 
+    async def ListReads(self, request: pb.ListReadsRequest, context: Context) -> pb.ListReadsReply:  # noqa: N802
+        """Say who was given a release: people who fetched it, councils that acknowledged it. Asking is no reading."""
+
+        async def listed(asker: Asker) -> pb.ListReadsReply:
+            office = self._office
+            digest = _digest(request.release_digest, "release")
+            row = await office.thread(office.store.releases.get, digest)
+            if row is None or row.agreement_id not in asker.agreement_ids:
+                raise _not_here("release")
+            fetched = await office.thread(office.store.releases.reads, digest)
+            delivered = await office.thread(office.store.releases.deliveries, digest)
+            return pb.ListReadsReply(version=VERSION, reads=[*map(_fetched, fetched), *_delivered(delivered)])
+
+        return await self._serve("ListReads", request, context, listed)
+
     async def ListReleases(  # noqa: N802
         self, request: pb.ListReleasesRequest, context: Context
     ) -> pb.ListReleasesReply:
@@ -190,6 +205,17 @@ class AnalystService:
                 return await self._office.thread(releases.get, _digest(request.release_digest, "release"))
             case _:
                 raise QueryError("The request names no release.", remedy="Name one by exactly one digest.")
+
+
+def _fetched(read: tuple[str, str, str]) -> pb.ReleaseRead:
+    reader, _, at = read
+    return pb.ReleaseRead(reader=reader, how="fetched", at=at)
+
+
+def _delivered(rows: Iterable[DeliveryRow]) -> Iterator[pb.ReleaseRead]:
+    for row in rows:
+        if row.received_at is not None:
+            yield pb.ReleaseRead(reader=row.council, how="delivered", at=time_text(row.received_at))
 
 
 def _progress(digest: Digest, step: Step) -> pb.Progress:

@@ -59,6 +59,21 @@ class Trusted:
     agreements: Mapping[str, Agreement]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """Somebody was given a release.
+
+    Attributes:
+        reader: Key id of the person who fetched it, or the council's code.
+        how: ``fetched`` by a person; ``delivered`` to a council, which has acknowledged it.
+        at: UTC, as the coordinator wrote it down.
+    """
+
+    reader: str
+    how: str
+    at: str
+
+
 class Client:
     """One connection to the coordinator; use it as a context manager.
 
@@ -196,6 +211,11 @@ class Client:
             page = reply.next_page
             if not page:
                 return
+
+    def reads(self, release_digest: bytes) -> tuple[Read, ...]:
+        """Who was given a release, by the coordinator's own record; asking for it is no reading."""
+        reply = self._call("ListReads", pb.ListReadsRequest(version=1, release_digest=release_digest))
+        return tuple(Read(reader=item.reader, how=item.how, at=item.at) for item in reply.reads)
 
     def _signed(self, method: str, request: Message) -> Message:
         request.authorisation = authorise(  # type: ignore[attr-defined]  # every request of the service has it

@@ -1,4 +1,4 @@
-"""`federated budgets`, `verify` and `export`: what a reviewer checks, without trusting the coordinator."""
+"""`federated budgets`, `readers`, `verify` and `export`: what a reviewer checks, without trusting the coordinator."""
 
 import json
 from fractions import Fraction
@@ -9,10 +9,12 @@ import typer
 from rich.table import Table as Grid
 
 from federated.budget_statement import BudgetStatement, PeriodStatement
+from federated.client import Trusted
 from federated.commands.files import read_file
-from federated.commands.questions import AsJson, Work, connect
+from federated.commands.questions import AsJson, Work, connect, digest_bytes
 from federated.commands.verifying import verify
 from federated.export import export_release
+from federated.keys import parse_public, trusted_keys
 from federated.privacy import Totals, remaining
 from federated.release import open_release
 from federated.roster import Roster
@@ -119,8 +121,47 @@ def print_budgets(roster: Roster, statements: dict[CouncilId, BudgetStatement | 
     output.print(grid)
 
 
+def readers(
+    release_digest: Annotated[str, typer.Argument(help="Digest of the release.")],
+    workspace: Work = DEFAULT_FILE,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show who was given a release: the people who fetched it, and the councils it was brought to.
+
+    It is the coordinator's own record. That a council has its answer is shown by that council's signed receipt.
+
+    Example: federated readers 9c41…
+    """
+    with connect(workspace) as client:
+        trusted = client.trusted()
+        found = client.reads(digest_bytes(release_digest))
+    names = _names(trusted)
+    if as_json:
+        rows = [
+            {"reader": item.reader, "name": names.get(item.reader), "how": item.how, "at": item.at} for item in found
+        ]
+        output.print_json(json.dumps(rows))
+        return
+    grid = Grid("Who", "How", "When")
+    for item in found:
+        grid.add_row(names.get(item.reader, f"key {item.reader[:16]}, in no agreement in force"), item.how, item.at)
+    output.print(grid)
+
+
+def _names(trusted: Trusted) -> dict[str, str]:
+    """Councils by code, and the people of the agreements by key id."""
+    names: dict[str, str] = {council: entry.name for council, entry in trusted.roster.councils.items()}
+    for agreement in trusted.agreements.values():
+        for person in (*agreement.analysts, *agreement.reviewers):
+            [keyid] = trusted_keys(parse_public(person.public_key))
+            names[keyid] = f"{person.name}, {person.organisation}"
+    return names
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to `federated`."""
     app.command()(budgets)
+    app.command()(readers)
     app.command()(verify)
     app.command()(export)

@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotocols/wire/analyst.proto\x12\x0c\x66\x65\x64\x65rated.v1\"h\n\rSubmitRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x15\n\rauthorisation\x18\x02 \x01(\x0c\x12\x0c\n\x04plan\x18\x03 \x01(\x0c\x12\x10\n\x08manifest\x18\x04 \x01(\x0c\x12\x0f\n\x07refresh\x18\x05 \x01(\x08\"c\n\x0cWatchRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x15\n\rauthorisation\x18\x02 \x01(\x0c\x12\x13\n\x0bplan_digest\x18\x03 \x01(\x0c\x12\x16\n\x0e\x61\x66ter_sequence\x18\x04 \x01(\x04\"\xa3\x02\n\x08Progress\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x13\n\x0bplan_digest\x18\x03 \x01(\x0c\x12\n\n\x02\x61t\x18\x04 \x01(\t\x12%\n\x05stage\x18\x05 \x01(\x0e\x32\x16.federated.v1.RunStage\x12\x12\n\ncouncil_id\x18\x06 \x01(\t\x12\x31\n\rcouncil_state\x18\x07 \x01(\x0e\x32\x1a.federated.v1.CouncilState\x12\x0c\n\x04rule\x18\x08 \x01(\t\x12\x0f\n\x07message\x18\t \x01(\t\x12\x10\n\x08\x61nswered\x18\n \x01(\r\x12\r\n\x05\x61sked\x18\x0b \x01(\r\x12\r\n\x05\x66inal\x18\x0c \x01(\x08\x12\x16\n\x0erelease_digest\x18\r \x01(\x0c\"\x8d\x01\n\x11GetReleaseRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x15\n\rauthorisation\x18\x02 \x01(\x0c\x12\x15\n\x0bplan_digest\x18\x03 \x01(\x0cH\x00\x12\x16\n\x0cquery_digest\x18\x04 \x01(\x0cH\x00\x12\x18\n\x0erelease_digest\x18\x05 \x01(\x0cH\x00\x42\x07\n\x05which\"E\n\x0fGetReleaseReply\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0f\n\x07release\x18\x02 \x01(\x0c\x12\x10\n\x08receipts\x18\x03 \x03(\x0c\"^\n\x13ListReleasesRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x15\n\rauthorisation\x18\x02 \x01(\x0c\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x0c\n\x04page\x18\x04 \x01(\t\"\xa4\x01\n\x0eReleaseSummary\x12\x16\n\x0erelease_digest\x18\x01 \x01(\x0c\x12\x13\n\x0bplan_digest\x18\x02 \x01(\x0c\x12\x14\n\x0cquery_digest\x18\x03 \x01(\x0c\x12\x13\n\x0breleased_at\x18\x04 \x01(\t\x12\r\n\x05title\x18\x05 \x01(\t\x12\x13\n\x0b\x63ouncils_in\x18\x06 \x01(\r\x12\x16\n\x0e\x63ouncils_asked\x18\x07 \x01(\r\"g\n\x11ListReleasesReply\x12\x0f\n\x07version\x18\x01 \x01(\r\x12.\n\x08releases\x18\x02 \x03(\x0b\x32\x1c.federated.v1.ReleaseSummary\x12\x11\n\tnext_page\x18\x03 \x01(\t\"R\n\x0e\x42udgetsRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x15\n\rauthorisation\x18\x02 \x01(\x0c\x12\x18\n\x10\x61greement_digest\x18\x03 \x01(\x0c\"8\n\x0f\x42udgetStatement\x12\x12\n\ncouncil_id\x18\x01 \x01(\t\x12\x11\n\tstatement\x18\x02 \x01(\x0c\"R\n\x0c\x42udgetsReply\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x31\n\nstatements\x18\x02 \x03(\x0b\x32\x1d.federated.v1.BudgetStatement\"B\n\x18GetAgreementStateRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x15\n\rauthorisation\x18\x02 \x01(\x0c\"M\n\x16GetAgreementStateReply\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0e\n\x06roster\x18\x02 \x01(\x0c\x12\x12\n\nagreements\x18\x03 \x03(\x0c*\x90\x02\n\x08RunStage\x12\x19\n\x15RUN_STAGE_UNSPECIFIED\x10\x00\x12\x16\n\x12RUN_STAGE_ACCEPTED\x10\x01\x12\x16\n\x12RUN_STAGE_PROPOSED\x10\x02\x12\x1c\n\x18RUN_STAGE_ADVERTISE_KEYS\x10\x03\x12\x18\n\x14RUN_STAGE_SHARE_KEYS\x10\x04\x12\x1a\n\x16RUN_STAGE_MASKED_INPUT\x10\x05\x12\x1f\n\x1bRUN_STAGE_CONSISTENCY_CHECK\x10\x06\x12\x14\n\x10RUN_STAGE_UNMASK\x10\x07\x12\x17\n\x13RUN_STAGE_PUBLISHED\x10\x08\x12\x15\n\x11RUN_STAGE_ABORTED\x10\t*\xec\x01\n\x0c\x43ouncilState\x12\x1d\n\x19\x43OUNCIL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43OUNCIL_STATE_ASKED\x10\x01\x12\x1a\n\x16\x43OUNCIL_STATE_APPROVED\x10\x02\x12\x19\n\x15\x43OUNCIL_STATE_PENDING\x10\x03\x12\x19\n\x15\x43OUNCIL_STATE_REFUSED\x10\x04\x12\x1a\n\x16\x43OUNCIL_STATE_ANSWERED\x10\x05\x12\x18\n\x14\x43OUNCIL_STATE_SILENT\x10\x06\x12\x1c\n\x18\x43OUNCIL_STATE_COMPLAINED\x10\x07\x32\xd3\x03\n\x07\x41nalyst\x12?\n\x06Submit\x12\x1b.federated.v1.SubmitRequest\x1a\x16.federated.v1.Progress0\x01\x12=\n\x05Watch\x12\x1a.federated.v1.WatchRequest\x1a\x16.federated.v1.Progress0\x01\x12L\n\nGetRelease\x12\x1f.federated.v1.GetReleaseRequest\x1a\x1d.federated.v1.GetReleaseReply\x12R\n\x0cListReleases\x12!.federated.v1.ListReleasesRequest\x1a\x1f.federated.v1.ListReleasesReply\x12\x43\n\x07\x42udgets\x12\x1c.federated.v1.BudgetsRequest\x1a\x1a.federated.v1.BudgetsReply\x12\x61\n\x11GetAgreementState\x12&.federated.v1.GetAgreementStateRequest\x1a$.federated.v1.GetAgreementStateReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotocols/wire/analyst.proto\x12\x0c\x66\x65\x64\x65rated.v1\"h\n\rSubmitRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x15\n\rauthorisation\x18\x02 \x01(\x0c\x12\x0c\n\x04plan\x18\x03 \x01(\x0c\x12\x10\n\x08manifest\x18\x04 \x01(\x0c\x12\x0f\n\x07refresh\x18\x05 \x01(\x08\"c\n\x0cWatchRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x15\n\rauthorisation\x18\x02 \x01(\x0c\x12\x13\n\x0bplan_digest\x18\x03 \x01(\x0c\x12\x16\n\x0e\x61\x66ter_sequence\x18\x04 \x01(\x04\"\xa3\x02\n\x08Progress\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x13\n\x0bplan_digest\x18\x03 \x01(\x0c\x12\n\n\x02\x61t\x18\x04 \x01(\t\x12%\n\x05stage\x18\x05 \x01(\x0e\x32\x16.federated.v1.RunStage\x12\x12\n\ncouncil_id\x18\x06 \x01(\t\x12\x31\n\rcouncil_state\x18\x07 \x01(\x0e\x32\x1a.federated.v1.CouncilState\x12\x0c\n\x04rule\x18\x08 \x01(\t\x12\x0f\n\x07message\x18\t \x01(\t\x12\x10\n\x08\x61nswered\x18\n \x01(\r\x12\r\n\x05\x61sked\x18\x0b \x01(\r\x12\r\n\x05\x66inal\x18\x0c \x01(\x08\x12\x16\n\x0erelease_digest\x18\r \x01(\x0c\"\x8d\x01\n\x11GetReleaseRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x15\n\rauthorisation\x18\x02 \x01(\x0c\x12\x15\n\x0bplan_digest\x18\x03 \x01(\x0cH\x00\x12\x16\n\x0cquery_digest\x18\x04 \x01(\x0cH\x00\x12\x18\n\x0erelease_digest\x18\x05 \x01(\x0cH\x00\x42\x07\n\x05which\"R\n\x10ListReadsRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x15\n\rauthorisation\x18\x02 \x01(\x0c\x12\x16\n\x0erelease_digest\x18\x03 \x01(\x0c\"6\n\x0bReleaseRead\x12\x0e\n\x06reader\x18\x01 \x01(\t\x12\x0b\n\x03how\x18\x02 \x01(\t\x12\n\n\x02\x61t\x18\x03 \x01(\t\"K\n\x0eListReadsReply\x12\x0f\n\x07version\x18\x01 \x01(\r\x12(\n\x05reads\x18\x02 \x03(\x0b\x32\x19.federated.v1.ReleaseRead\"E\n\x0fGetReleaseReply\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0f\n\x07release\x18\x02 \x01(\x0c\x12\x10\n\x08receipts\x18\x03 \x03(\x0c\"^\n\x13ListReleasesRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x15\n\rauthorisation\x18\x02 \x01(\x0c\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x0c\n\x04page\x18\x04 \x01(\t\"\xa4\x01\n\x0eReleaseSummary\x12\x16\n\x0erelease_digest\x18\x01 \x01(\x0c\x12\x13\n\x0bplan_digest\x18\x02 \x01(\x0c\x12\x14\n\x0cquery_digest\x18\x03 \x01(\x0c\x12\x13\n\x0breleased_at\x18\x04 \x01(\t\x12\r\n\x05title\x18\x05 \x01(\t\x12\x13\n\x0b\x63ouncils_in\x18\x06 \x01(\r\x12\x16\n\x0e\x63ouncils_asked\x18\x07 \x01(\r\"g\n\x11ListReleasesReply\x12\x0f\n\x07version\x18\x01 \x01(\r\x12.\n\x08releases\x18\x02 \x03(\x0b\x32\x1c.federated.v1.ReleaseSummary\x12\x11\n\tnext_page\x18\x03 \x01(\t\"R\n\x0e\x42udgetsRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x15\n\rauthorisation\x18\x02 \x01(\x0c\x12\x18\n\x10\x61greement_digest\x18\x03 \x01(\x0c\"8\n\x0f\x42udgetStatement\x12\x12\n\ncouncil_id\x18\x01 \x01(\t\x12\x11\n\tstatement\x18\x02 \x01(\x0c\"R\n\x0c\x42udgetsReply\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x31\n\nstatements\x18\x02 \x03(\x0b\x32\x1d.federated.v1.BudgetStatement\"B\n\x18GetAgreementStateRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x15\n\rauthorisation\x18\x02 \x01(\x0c\"M\n\x16GetAgreementStateReply\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0e\n\x06roster\x18\x02 \x01(\x0c\x12\x12\n\nagreements\x18\x03 \x03(\x0c*\x90\x02\n\x08RunStage\x12\x19\n\x15RUN_STAGE_UNSPECIFIED\x10\x00\x12\x16\n\x12RUN_STAGE_ACCEPTED\x10\x01\x12\x16\n\x12RUN_STAGE_PROPOSED\x10\x02\x12\x1c\n\x18RUN_STAGE_ADVERTISE_KEYS\x10\x03\x12\x18\n\x14RUN_STAGE_SHARE_KEYS\x10\x04\x12\x1a\n\x16RUN_STAGE_MASKED_INPUT\x10\x05\x12\x1f\n\x1bRUN_STAGE_CONSISTENCY_CHECK\x10\x06\x12\x14\n\x10RUN_STAGE_UNMASK\x10\x07\x12\x17\n\x13RUN_STAGE_PUBLISHED\x10\x08\x12\x15\n\x11RUN_STAGE_ABORTED\x10\t*\xec\x01\n\x0c\x43ouncilState\x12\x1d\n\x19\x43OUNCIL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43OUNCIL_STATE_ASKED\x10\x01\x12\x1a\n\x16\x43OUNCIL_STATE_APPROVED\x10\x02\x12\x19\n\x15\x43OUNCIL_STATE_PENDING\x10\x03\x12\x19\n\x15\x43OUNCIL_STATE_REFUSED\x10\x04\x12\x1a\n\x16\x43OUNCIL_STATE_ANSWERED\x10\x05\x12\x18\n\x14\x43OUNCIL_STATE_SILENT\x10\x06\x12\x1c\n\x18\x43OUNCIL_STATE_COMPLAINED\x10\x07\x32\x9e\x04\n\x07\x41nalyst\x12?\n\x06Submit\x12\x1b.federated.v1.SubmitRequest\x1a\x16.federated.v1.Progress0\x01\x12=\n\x05Watch\x12\x1a.federated.v1.WatchRequest\x1a\x16.federated.v1.Progress0\x01\x12L\n\nGetRelease\x12\x1f.federated.v1.GetReleaseRequest\x1a\x1d.federated.v1.GetReleaseReply\x12R\n\x0cListReleases\x12!.federated.v1.ListReleasesRequest\x1a\x1f.federated.v1.ListReleasesReply\x12I\n\tListReads\x12\x1e.federated.v1.ListReadsRequest\x1a\x1c.federated.v1.ListReadsReply\x12\x43\n\x07\x42udgets\x12\x1c.federated.v1.BudgetsRequest\x1a\x1a.federated.v1.BudgetsReply\x12\x61\n\x11GetAgreementState\x12&.federated.v1.GetAgreementStateRequest\x1a$.federated.v1.GetAgreementStateReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protocols.wire.analyst_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RUNSTAGE']._serialized_start=1504
-  _globals['_RUNSTAGE']._serialized_end=1776
-  _globals['_COUNCILSTATE']._serialized_start=1779
-  _globals['_COUNCILSTATE']._serialized_end=2015
+  _globals['_RUNSTAGE']._serialized_start=1721
+  _globals['_RUNSTAGE']._serialized_end=1993
+  _globals['_COUNCILSTATE']._serialized_start=1996
+  _globals['_COUNCILSTATE']._serialized_end=2232
   _globals['_SUBMITREQUEST']._serialized_start=46
   _globals['_SUBMITREQUEST']._serialized_end=150
   _globals['_WATCHREQUEST']._serialized_start=152
@@ -43,24 +43,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROGRESS']._serialized_end=545
   _globals['_GETRELEASEREQUEST']._serialized_start=548
   _globals['_GETRELEASEREQUEST']._serialized_end=689
-  _globals['_GETRELEASEREPLY']._serialized_start=691
-  _globals['_GETRELEASEREPLY']._serialized_end=760
-  _globals['_LISTRELEASESREQUEST']._serialized_start=762
-  _globals['_LISTRELEASESREQUEST']._serialized_end=856
-  _globals['_RELEASESUMMARY']._serialized_start=859
-  _globals['_RELEASESUMMARY']._serialized_end=1023
-  _globals['_LISTRELEASESREPLY']._serialized_start=1025
-  _globals['_LISTRELEASESREPLY']._serialized_end=1128
-  _globals['_BUDGETSREQUEST']._serialized_start=1130
-  _globals['_BUDGETSREQUEST']._serialized_end=1212
-  _globals['_BUDGETSTATEMENT']._serialized_start=1214
-  _globals['_BUDGETSTATEMENT']._serialized_end=1270
-  _globals['_BUDGETSREPLY']._serialized_start=1272
-  _globals['_BUDGETSREPLY']._serialized_end=1354
-  _globals['_GETAGREEMENTSTATEREQUEST']._serialized_start=1356
-  _globals['_GETAGREEMENTSTATEREQUEST']._serialized_end=1422
-  _globals['_GETAGREEMENTSTATEREPLY']._serialized_start=1424
-  _globals['_GETAGREEMENTSTATEREPLY']._serialized_end=1501
-  _globals['_ANALYST']._serialized_start=2018
-  _globals['_ANALYST']._serialized_end=2485
+  _globals['_LISTREADSREQUEST']._serialized_start=691
+  _globals['_LISTREADSREQUEST']._serialized_end=773
+  _globals['_RELEASEREAD']._serialized_start=775
+  _globals['_RELEASEREAD']._serialized_end=829
+  _globals['_LISTREADSREPLY']._serialized_start=831
+  _globals['_LISTREADSREPLY']._serialized_end=906
+  _globals['_GETRELEASEREPLY']._serialized_start=908
+  _globals['_GETRELEASEREPLY']._serialized_end=977
+  _globals['_LISTRELEASESREQUEST']._serialized_start=979
+  _globals['_LISTRELEASESREQUEST']._serialized_end=1073
+  _globals['_RELEASESUMMARY']._serialized_start=1076
+  _globals['_RELEASESUMMARY']._serialized_end=1240
+  _globals['_LISTRELEASESREPLY']._serialized_start=1242
+  _globals['_LISTRELEASESREPLY']._serialized_end=1345
+  _globals['_BUDGETSREQUEST']._serialized_start=1347
+  _globals['_BUDGETSREQUEST']._serialized_end=1429
+  _globals['_BUDGETSTATEMENT']._serialized_start=1431
+  _globals['_BUDGETSTATEMENT']._serialized_end=1487
+  _globals['_BUDGETSREPLY']._serialized_start=1489
+  _globals['_BUDGETSREPLY']._serialized_end=1571
+  _globals['_GETAGREEMENTSTATEREQUEST']._serialized_start=1573
+  _globals['_GETAGREEMENTSTATEREQUEST']._serialized_end=1639
+  _globals['_GETAGREEMENTSTATEREPLY']._serialized_start=1641
+  _globals['_GETAGREEMENTSTATEREPLY']._serialized_end=1718
+  _globals['_ANALYST']._serialized_start=2235
+  _globals['_ANALYST']._serialized_end=2777
 # @@protoc_insertion_point(module_scope)

@@ -119,6 +119,34 @@ class GetReleaseRequest(_message.Message):
     release_digest: bytes
     def __init__(self, version: _Optional[int] = ..., authorisation: _Optional[bytes] = ..., plan_digest: _Optional[bytes] = ..., query_digest: _Optional[bytes] = ..., release_digest: _Optional[bytes] = ...) -> None: ...
 
+class ListReadsRequest(_message.Message):
+    __slots__ = ("version", "authorisation", "release_digest")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    AUTHORISATION_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    authorisation: bytes
+    release_digest: bytes
+    def __init__(self, version: _Optional[int] = ..., authorisation: _Optional[bytes] = ..., release_digest: _Optional[bytes] = ...) -> None: ...
+
+class ReleaseRead(_message.Message):
+    __slots__ = ("reader", "how", "at")
+    READER_FIELD_NUMBER: _ClassVar[int]
+    HOW_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    reader: str
+    how: str
+    at: str
+    def __init__(self, reader: _Optional[str] = ..., how: _Optional[str] = ..., at: _Optional[str] = ...) -> None: ...
+
+class ListReadsReply(_message.Message):
+    __slots__ = ("version", "reads")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    READS_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    reads: _containers.RepeatedCompositeFieldContainer[ReleaseRead]
+    def __init__(self, version: _Optional[int] = ..., reads: _Optional[_Iterable[_Union[ReleaseRead, _Mapping]]] = ...) -> None: ...
+
 class GetReleaseReply(_message.Message):
     __slots__ = ("version", "release", "receipts")
     VERSION_FIELD_NUMBER: _ClassVar[int]

@@ -54,6 +54,11 @@ class AnalystStub:
                 request_serializer=protocols_dot_wire_dot_analyst__pb2.ListReleasesRequest.SerializeToString,
                 response_deserializer=protocols_dot_wire_dot_analyst__pb2.ListReleasesReply.FromString,
                 _registered_method=True)
+        self.ListReads = channel.unary_unary(
+                '/federated.v1.Analyst/ListReads',
+                request_serializer=protocols_dot_wire_dot_analyst__pb2.ListReadsRequest.SerializeToString,
+                response_deserializer=protocols_dot_wire_dot_analyst__pb2.ListReadsReply.FromString,
+                _registered_method=True)
         self.Budgets = channel.unary_unary(
                 '/federated.v1.Analyst/Budgets',
                 request_serializer=protocols_dot_wire_dot_analyst__pb2.BudgetsRequest.SerializeToString,
@@ -95,6 +100,13 @@ class AnalystServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReads(self, request, context):
+        """Who was given a release, and when.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Budgets(self, request, context):
         """The councils' own signed statements of what is left of their budgets.
         """
@@ -131,6 +143,11 @@ def add_AnalystServicer_to_server(servicer, server):
                     servicer.ListReleases,
                     request_deserializer=protocols_dot_wire_dot_analyst__pb2.ListReleasesRequest.FromString,
                     response_serializer=protocols_dot_wire_dot_analyst__pb2.ListReleasesReply.SerializeToString,
+            ),
+            'ListReads': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReads,
+                    request_deserializer=protocols_dot_wire_dot_analyst__pb2.ListReadsRequest.FromString,
+                    response_serializer=protocols_dot_wire_dot_analyst__pb2.ListReadsReply.SerializeToString,
             ),
             'Budgets': grpc.unary_unary_rpc_method_handler(
                     servicer.Budgets,
@@ -251,6 +268,33 @@ class Analyst:
             '/federated.v1.Analyst/ListReleases',
             protocols_dot_wire_dot_analyst__pb2.ListReleasesRequest.SerializeToString,
             protocols_dot_wire_dot_analyst__pb2.ListReleasesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federated.v1.Analyst/ListReads',
+            protocols_dot_wire_dot_analyst__pb2.ListReadsRequest.SerializeToString,
+            protocols_dot_wire_dot_analyst__pb2.ListReadsReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -323,7 +323,7 @@ def test_5_a_motivated_intruder(office):
 
 
 def test_6_who_can_open_the_result(office):
-    """Which parties must collude to see our figure, and who is on the list of recipients."""
+    """Which parties must collude to see our figure, who is on the list of recipients, and who has had the answer."""
     fields = office.notes["fields"]
     [secure] = [line for line in fields["red_lines"] if line["name"] == "secure"]
     assert secure["standing"] == "holds"
@@ -335,6 +335,12 @@ def test_6_who_can_open_the_result(office):
     assert "work together with the coordinator against the others" in agreement
     verified = office.federated("verify", "first.json")
     assert "signed that the sum is over exactly these 10 councils" in verified
+    *_, first = json.loads(office.federated("releases", "--json"))
+    had_it = json.loads(office.federated("readers", first["release"], "--json"))
+    assert {item["reader"] for item in had_it if item["how"] == "delivered"} == set(COUNCILS)
+    fetched = [item for item in had_it if item["how"] == "fetched"]
+    assert fetched
+    assert all(item["name"] is not None for item in fetched)
 
 
 def test_7_retention_and_disposal(office):

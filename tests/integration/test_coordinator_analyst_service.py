@@ -84,6 +84,11 @@ async def test_a_release_is_fetched_by_any_of_its_names_and_each_reading_is_writ
             assert reply.release == federation.store.releases.get(digest).content
             assert len(reply.receipts) == 8
         assert [reader for reader, _, _ in federation.store.releases.reads(digest)] == [REVIEWER.keyid] * 3
+        for asker in (ANALYST, REVIEWER):  # whoever may read it may know who did; to ask is no reading
+            reads = (await caller.call("ListReads", pb.ListReadsRequest(release_digest=digest), asker)).reads
+            assert [item.reader for item in reads if item.how == "fetched"] == [REVIEWER.keyid] * 3
+            assert [item.reader for item in reads if item.how == "delivered"] == list(federation.councils)
+            assert all(item.at for item in reads)
         listed = await caller.call("ListReleases", pb.ListReleasesRequest())
         assert [(item.release_digest, item.councils_in, item.councils_asked) for item in listed.releases] == [
             (digest, 8, 8)
@@ -163,6 +168,8 @@ async def test_a_run_and_a_release_of_another_agreement_are_as_if_they_did_not_e
         for method, request in [
             ("GetRelease", pb.GetReleaseRequest(release_digest=digest)),
             ("GetRelease", pb.GetReleaseRequest(release_digest=bytes(32))),
+            ("ListReads", pb.ListReadsRequest(release_digest=digest)),
+            ("ListReads", pb.ListReadsRequest(release_digest=bytes(32))),
             ("Watch", pb.WatchRequest(plan_digest=steps[-1].plan_digest)),
             ("Watch", pb.WatchRequest(plan_digest=bytes(32))),
             ("Budgets", pb.BudgetsRequest(agreement_digest=bytes([1]) * 32)),
