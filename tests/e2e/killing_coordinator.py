@@ -7,7 +7,7 @@ stage's request is a council's last one::
     {"stage": "SHARES", "victims": {"E06000001": {"pid": 4711, "ledger": "…", "extract": "…", "when": "sent"}}}
 
 `sent`: killed before a byte of the request leaves. `spent`: killed once its own ledger says that the charge is spent.
-To make that moment last, its extract is a pipe without a writer for as long: the node that begins to read it waits.
+To make that moment last, its extract is many times as long for as long: the node is still reading it then.
 """
 
 import json
@@ -28,6 +28,7 @@ from protocols.wire.link_message import Kind, LinkMessage
 
 LONGEST_S = 60.0
 LOOK_S = 0.01
+LONG_BYTES = 24 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,14 @@ class Victim:
         self.kill()
         away.replace(self.extract)
 
-    def block(self) -> Path:
-        """Put a pipe in the extract's place."""
+    def lengthen(self) -> Path:
+        """Put a file in the extract's place that takes a second to read: the same rows again and again."""
         away = self.extract.with_name(f"{self.extract.name}.away")
         self.extract.rename(away)
-        os.mkfifo(self.extract)
+        content = away.read_bytes()
+        _, end, rows = content.partition(b"\n")
+        rows += b"" if rows.endswith(b"\n") else end
+        self.extract.write_bytes(content + rows * (LONG_BYTES // len(rows)))
         return away
 
 
@@ -97,7 +101,7 @@ class Executioner:
         if victim.when == "sent":
             victim.kill()
             return
-        away = victim.block()
+        away = victim.lengthen()
         threading.Thread(target=victim.kill_once_spent, args=(message.reference, away), daemon=True).start()
 
     def _look(self) -> None:
