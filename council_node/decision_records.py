@@ -95,6 +95,17 @@ class Decision:
             "decided_at": self.decided_at,
         }
 
+    def as_json(self) -> dict[str, object]:
+        """For a program: where the question stands, without names."""
+        return {
+            "plan_digest": self.plan_digest.hex(),
+            "title": self.title,
+            "decision": self.verdict.value,
+            "rule": self.rule,
+            "reason": self.reason,
+            "decided_at": self.decided_at,
+        }
+
     def full_statement(self, council: CouncilId) -> dict[str, Json]:
         """What is signed and kept here: the decision with who took it and on what."""
         return {

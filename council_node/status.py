@@ -39,17 +39,7 @@ class NodeStatus:
             "version": 1,
             "council": self.council,
             "paused": self.paused,
-            "decisions": [
-                {
-                    "plan_digest": item.plan_digest.hex(),
-                    "title": item.title,
-                    "decision": item.verdict.value,
-                    "rule": item.rule,
-                    "reason": item.reason,
-                    "decided_at": item.decided_at,
-                }
-                for item in self.decisions
-            ],
+            "decisions": [item.as_json() for item in self.decisions],
             "budget": None if self.budget is None else self.budget.canonical(),
         }
 

@@ -36,18 +36,7 @@ def questions(settings: Node = DEFAULT, *, as_json: AsJson = False) -> None:
     with NodeStore.open(read_settings(settings).store_file) as store:
         found = waiting_first(store)
     if as_json:
-        rows = [
-            {
-                "plan_digest": item.plan_digest.hex(),
-                "title": item.title,
-                "decision": item.verdict.value,
-                "rule": item.rule,
-                "reason": item.reason,
-                "decided_at": item.decided_at,
-            }
-            for item in found
-        ]
-        output.print_json(json.dumps(rows))
+        output.print_json(json.dumps([item.as_json() for item in found]))
         return
     grid = Grid("Question", "Decision", "Why", "Plan")
     for item in found:

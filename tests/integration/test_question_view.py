@@ -5,8 +5,10 @@ import json
 import zipfile
 
 import pytest
+from typer.testing import CliRunner
 
 from council_node.agreements import agreement_path
+from council_node.cli import app
 from council_node.decisions import Decisions, red_lines_to_answer
 from council_node.node_store import NodeStore
 from council_node.question_pack import write_pack
@@ -69,6 +71,18 @@ def test_it_says_what_the_question_costs_and_what_remains(world):
     seat = world.seat()
     seat.station.reserve(proposal.plan, proposal.plan.digest, NOW)
     assert text_of(view_of(world, proposal)) == before  # its charge is counted once
+
+
+def test_status_and_the_list_tell_a_program_the_same_of_a_question(world):
+    proposal = waiting(world)
+    told = []
+    for command in ("questions", "status"):
+        ran = CliRunner().invoke(app, [command, "--json", "--settings", str(world.seat().folder / "node.yaml")])
+        told.append(json.loads(ran.stdout))
+    [row] = told[0]
+    assert told[1]["decisions"] == [row]
+    assert (row["plan_digest"], row["decision"], row["rule"]) == (proposal.plan.digest.hex(), "pending", "")
+    assert set(row) == {"plan_digest", "title", "decision", "rule", "reason", "decided_at"}
 
 
 def test_the_red_lines_to_answer_are_those_the_node_asks(world):
