@@ -15,6 +15,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from federated.errors import FileProblem
+from federated.rationals import decimal_down, decimal_up
 from protocols.encoding import sha256
 
 __all__ = [
@@ -280,13 +281,14 @@ def _cost(receipt: Receipt) -> Iterator[str]:
     if not cost.charged:
         yield "Nothing: the round ended before any figure was made, and its reservation was given back."
     else:
-        pure = f"epsilon {_short(cost.epsilon)}, which counts as " if cost.epsilon is not None else ""
-        yield f"For each {cost.unit}: {pure}rho {_short(cost.rho)}. It stands, whatever became of the answer."
+        pure = f"epsilon {decimal_up(cost.epsilon)}, which counts as " if cost.epsilon is not None else ""
+        yield f"For each {cost.unit}: {pure}rho {decimal_up(cost.rho)}. It stands, whatever became of the answer."
     spent = Fraction(cost.spent_epsilon)
     yield (
-        f"In {cost.period} all questions under this agreement together amount to epsilon {_short(cost.spent_epsilon)} "
-        f"of {_short(cost.budget_epsilon)}, but for a chance of {one_in(cost.budget_delta)} (delta). Left for one "
-        f"more question: epsilon {_short(cost.left_epsilon, up=False)}, or rho {_short(cost.left_rho, up=False)}."
+        f"In {cost.period} all questions under this agreement together amount to epsilon "
+        f"{decimal_up(cost.spent_epsilon)} of {decimal_up(cost.budget_epsilon)}, but for a chance of "
+        f"{one_in(cost.budget_delta)} (delta). Left for one more question: epsilon {decimal_down(cost.left_epsilon)}, "
+        f"or rho {decimal_down(cost.left_rho)}."
     )
     yield (
         f"What that means: somebody who thought it as likely as not that one {cost.unit} is in the records could, "
@@ -322,13 +324,6 @@ def _contacts(receipt: Receipt) -> Iterator[str]:
 
 def _sentence(text: str) -> str:
     return text if text.endswith((".", "?", "!")) else f"{text}."
-
-
-def _short(text: str | None, *, up: bool = True) -> str:
-    """At most four decimals of an exact figure, rounded to look no better than it is."""
-    scaled = Fraction(text or 0) * 10**4
-    whole = ceil(scaled) if up else scaled.__floor__()
-    return f"{whole // 10**4}.{whole % 10**4:04d}".rstrip("0").rstrip(".")
 
 
 def one_in(text: str) -> str:

@@ -12,9 +12,9 @@ from federated.plan import Plan
 from federated.privacy import Charge, Totals
 from federated.privacy.rounding import exp_upper, ln_upper
 from federated.privacy.tables import TAIL_BITS
-from federated.rationals import rational_text
+from federated.rationals import decimal_down, decimal_up, rational_text
 
-__all__ = ["Gain", "attacker_words", "gain_of", "hand_check", "shown_up"]
+__all__ = ["Gain", "attacker_words", "gain_of", "hand_check", "shown_down", "shown_up"]
 
 EVEN: Final = Fraction(1, 2)
 PRIORS: Final = (Fraction(1, 100), Fraction(1, 10), EVEN)
@@ -155,17 +155,12 @@ def _part(value: Fraction) -> str:
 
 def shown_up(value: Fraction, decimals: int = DECIMALS) -> str:
     """A figure for reading, rounded up, with commas and without idle zeros."""
-    return _decimal(ceil(value * 10**decimals), decimals)
+    return decimal_up(value, decimals, commas=True)
 
 
 def shown_down(value: Fraction, decimals: int = DECIMALS) -> str:
     """A figure for reading, rounded down."""
-    return _decimal(value * 10**decimals // 1, decimals)
-
-
-def _decimal(scaled: int, decimals: int) -> str:
-    whole, part = divmod(scaled, 10**decimals)
-    return f"{whole:,}.{part:0{decimals}d}".rstrip("0").rstrip(".")
+    return decimal_down(value, decimals, commas=True)
 
 
 def _in_100(chance: Fraction) -> str:

@@ -1,9 +1,12 @@
-"""Exact rationals as text: how every privacy parameter is written, stored and sent."""
+"""Exact rationals as text: how every privacy parameter is written, stored, sent and shown to a person."""
 
 import re
 from fractions import Fraction
+from math import ceil, floor
 
 from federated.errors import QueryError
+
+__all__ = ["decimal_down", "decimal_up", "rational", "rational_text"]
 
 _RATIONAL = re.compile(r"-?\d{1,40}(?:\.\d{1,40}|/[1-9]\d{0,39})?")
 
@@ -29,3 +32,25 @@ def rational(text: object, *, name: str) -> Fraction:
 def rational_text(value: Fraction) -> str:
     """The one text form of a rational: ``3`` or ``1/4``, in lowest terms."""
     return str(value)
+
+
+def decimal_up(exact: Fraction | str, decimals: int = 4, *, commas: bool = False) -> str:
+    """An exact figure for reading: never smaller than it is, and without idle zeros.
+
+    Args:
+        exact: The figure, or its text.
+        decimals: At most so many.
+        commas: Whether thousands are parted by commas.
+    """
+    return _decimals(ceil(Fraction(exact) * 10**decimals), decimals, commas=commas)
+
+
+def decimal_down(exact: Fraction | str, decimals: int = 4, *, commas: bool = False) -> str:
+    """The same, never larger than it is."""
+    return _decimals(floor(Fraction(exact) * 10**decimals), decimals, commas=commas)
+
+
+def _decimals(scaled: int, decimals: int, *, commas: bool) -> str:
+    whole, part = divmod(scaled, 10**decimals)
+    before = f"{whole:,}" if commas else str(whole)
+    return f"{before}.{part:0{decimals}d}".rstrip("0").rstrip(".")

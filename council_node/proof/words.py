@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from fractions import Fraction
-from math import ceil, floor
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-__all__ = ["day_text", "decimal_down", "decimal_up", "fill"]
+from federated.rationals import decimal_down, decimal_up
+
+__all__ = ["day_text", "fill"]
 
 _PACKAGE: Final = "council_node.proof"
-_SCALE: Final = 10**4
 
 
 def day_text(day: date) -> str:
@@ -31,20 +30,6 @@ def _cell(text: object) -> str:
 def _sentence(text: str) -> str:
     """A text with a full stop at its end."""
     return text if text.endswith((".", "?", "!")) else f"{text}."
-
-
-def decimal_up(exact: str) -> str:
-    """An exact figure in at most four decimals, never smaller than it is."""
-    return _decimals(ceil(Fraction(exact) * _SCALE))
-
-
-def decimal_down(exact: str) -> str:
-    """An exact figure in at most four decimals, never larger than it is."""
-    return _decimals(floor(Fraction(exact) * _SCALE))
-
-
-def _decimals(scaled: int) -> str:
-    return f"{scaled // _SCALE}.{scaled % _SCALE:04d}".rstrip("0").rstrip(".")
 
 
 # Markdown, not HTML: nothing is escaped as HTML would be; `cell` keeps tables whole.
