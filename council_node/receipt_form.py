@@ -15,6 +15,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from federated.errors import FileProblem
+from federated.plain_english import as_sentence
 from federated.rationals import decimal_down, decimal_up
 from protocols.encoding import sha256
 
@@ -228,14 +229,14 @@ def receipt_text(receipt: Receipt) -> str:
 
 
 def _asked(receipt: Receipt) -> Iterator[str]:
-    yield f"{_sentence(receipt.title)} Asked by {receipt.asked_by}, under the agreement '{receipt.agreement}'."
+    yield f"{as_sentence(receipt.title)} Asked by {receipt.asked_by}, under the agreement '{receipt.agreement}'."
     purpose = receipt.purpose
     if purpose is None:
         yield "The manifest that explains it is no longer kept here; ask the contact below for it."
         return
     yield f"In plain words: {purpose.question}"
     yield f"The decision it informs: {purpose.decision}"
-    yield f"For the council: {_sentence(purpose.benefit_to_council)} For residents: {purpose.benefit_to_residents}"
+    yield f"For the council: {as_sentence(purpose.benefit_to_council)} For residents: {purpose.benefit_to_residents}"
     yield f"Never used for: {'; '.join(purpose.never_used_for)}. {purpose.funding}"
     yield f"The manifest is '{purpose.manifest}' ({purpose.digest[:DIGITS_SHOWN]})."
 
@@ -320,10 +321,6 @@ def _contacts(receipt: Receipt) -> Iterator[str]:
     yield f"Complaints: {contacts.complaints}."
     if contacts.residents:
         yield f"Residents of this council can ask: {contacts.residents}."
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def one_in(text: str) -> str:

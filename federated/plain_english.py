@@ -11,6 +11,7 @@ from typing import Final
 
 __all__ = [
     "acronyms",
+    "as_sentence",
     "expanded_acronyms",
     "longest_sentence",
     "open_ended",
@@ -168,6 +169,11 @@ def expanded_acronyms(text: str) -> frozenset[str]:
     in_brackets = re.findall(r"[A-Za-z]{2,}[ -][A-Za-z]{2,} \(([A-Z][A-Za-z-]*[A-Z][A-Za-z]*)\)", text)
     before_brackets = re.findall(r"\b([A-Z][A-Za-z-]*[A-Z][A-Za-z]*) \([A-Za-z]+[ -][A-Za-z][^()]*\)", text)
     return frozenset(in_brackets) | frozenset(before_brackets)
+
+
+def as_sentence(text: str) -> str:
+    """A text with a full stop at its end, where it does not end as a sentence does."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def _words(text: str) -> list[str]:

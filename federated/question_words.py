@@ -13,6 +13,7 @@ from federated.agreement import NEEDS_APPROVAL, Agreement
 from federated.attacker_words import attacker_words, hand_check, shown_up
 from federated.clauses import MEANINGS
 from federated.manifest import Manifest, lint
+from federated.plain_english import as_sentence
 from federated.plan import Plan, PlannedTable
 from federated.privacy import zcdp_epsilon
 from federated.privacy.budget import FILTER_SHARE_OF_DELTA
@@ -81,7 +82,7 @@ def red_line_words(line: RedLine) -> str:
         Standing.ASK: "for a person to answer",
         Standing.CROSSED: "CROSSED: the question cannot be approved",
     }[line.standing]
-    return f"{line.name} – {line.must_be_true} [{standing}] {' '.join(_sentence(text) for text in line.found)}"
+    return f"{line.name} – {line.must_be_true} [{standing}] {' '.join(as_sentence(text) for text in line.found)}"
 
 
 def _benefit(manifest: Manifest) -> Iterator[str]:
@@ -220,10 +221,6 @@ def _dates(manifest: Manifest) -> Iterator[str]:
     )
     contacts = manifest.contacts
     yield f"Questions: {contacts.questions}. To stop: {contacts.withdrawal}. Complaints: {contacts.complaints}."
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def _lower(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from federated.plain_english import as_sentence
 from federated.rationals import decimal_down, decimal_up
 
 __all__ = ["day_text", "fill"]
@@ -27,11 +28,6 @@ def _cell(text: object) -> str:
     return " ".join(str(text).split()).replace("|", "\\|")
 
 
-def _sentence(text: str) -> str:
-    """A text with a full stop at its end."""
-    return text if text.endswith((".", "?", "!")) else f"{text}."
-
-
 # Markdown, not HTML: nothing is escaped as HTML would be; `cell` keeps tables whole.
 _ENVIRONMENT: Final = Environment(
     loader=PackageLoader(_PACKAGE),
@@ -41,7 +37,7 @@ _ENVIRONMENT: Final = Environment(
     keep_trailing_newline=True,
     autoescape=False,  # noqa: S701 - the texts are Markdown that nobody's browser runs
 )
-_ENVIRONMENT.filters |= {"day": _day_of, "cell": _cell, "sentence": _sentence, "up": decimal_up, "down": decimal_down}
+_ENVIRONMENT.filters |= {"day": _day_of, "cell": _cell, "sentence": as_sentence, "up": decimal_up, "down": decimal_down}
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:
