@@ -5,11 +5,11 @@ the figures are sums over households, all rows of a household are in one part, a
 exactly what one reading would have given.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,16 @@ from council_node.local_statistic import LocalStatistic, TableToCompute, clamped
 from council_node.mapping import ExtractMapping
 from council_node.settings import Limits
 from council_node.sources.databases import Databases
-from council_node.sources.extract import ExtractTooLarge, LoadReport, Part
+from council_node.sources.extract import Extract, ExtractTooLarge, LoadReport, Part
 from council_node.sources.layout import CaseTable, check_coverage
 from council_node.sources.load import load_extract
 from federated.errors import InternalError
-from federated.query import Query
+from federated.query import Period, Query
 from federated.schema import Dataset, Schema
 
-__all__ = ["Counted", "Holding", "Reading", "holding"]
+__all__ = ["Counted", "Holding", "Reading", "holding", "in_parts"]
+
+_Found = TypeVar("_Found")
 
 CASES: Final = "case"
 MOST_PARTS: Final = 256
@@ -102,43 +104,76 @@ class Holding:
             FileProblem: The extract is no longer there.
             InternalError: Reading or counting failed for a reason that is not in the rows.
         """
-        while True:
-            try:
-                found = [
-                    self._count_part(question, tables, Part(number=number, of=parts), region=region, reading=reading)
-                    for number in range(parts)
-                ]
-            except InternalError as error:
-                # What is wrong with an engine must not stay.
-                reading.databases.close()
-                if not isinstance(error, ExtractTooLarge) or parts >= MOST_PARTS:
-                    raise
-                parts *= 2
-            else:
-                vectors, reports = zip(*found, strict=True)
-                return Counted(
-                    statistic=clamped(np.sum(vectors, axis=0), tables),
-                    report=reduce(LoadReport.plus, reports),
-                    parts=parts,
-                )
+        vectors, reports = zip(
+            *in_parts(
+                lambda part: self._count_part(question, tables, part, region=region, reading=reading),
+                reading,
+                parts=parts,
+            ),
+            strict=True,
+        )
+        return Counted(
+            statistic=clamped(np.sum(vectors, axis=0), tables),
+            report=reduce(LoadReport.plus, reports),
+            parts=len(reports),
+        )
 
-    def _count_part(
-        self, question: Query, tables: Sequence[TableToCompute], part: Part, *, region: str, reading: Reading
-    ) -> tuple[NDArray[np.int64], LoadReport]:
-        with load_extract(
+    def load(self, columns: Iterable[str], part: Part, reading: Reading, *, period: Period | None = None) -> Extract:
+        """Read columns of one part of the households.
+
+        Args:
+            columns: The approved columns.
+            part: Which households.
+            reading: This run's key and what it may use.
+            period: Where no other row is wanted, the question's period.
+
+        Raises:
+            FileProblem: The extract is no longer there.
+            ExtractTooLarge: The part does not fit into memory.
+            InternalError: The database failed for another reason that is not in the rows.
+        """
+        return load_extract(
             self.mapping,
             self.dataset,
-            question.columns(),
+            columns,
             directory=self.directory,
             run_key=reading.run_key,
             cases=self.cases,
-            period=question.period,
+            period=period,
             part=part,
             threads=reading.limits.threads,
             memory_limit_mib=reading.limits.memory_mib,
             databases=reading.databases,
-        ) as extract:
+        )
+
+    def _count_part(
+        self, question: Query, tables: Sequence[TableToCompute], part: Part, *, region: str, reading: Reading
+    ) -> tuple[NDArray[np.int64], LoadReport]:
+        with self.load(question.columns(), part, reading, period=question.period) as extract:
             return exact_vector(extract, question, tables, region=region), extract.report
+
+
+def in_parts(each: Callable[[Part], _Found], reading: Reading, *, parts: int = 1) -> list[_Found]:
+    """What is found in each part of the households, in as many parts as memory asks for.
+
+    Args:
+        each: Reads one part.
+        reading: What it is read with.
+        parts: In how many parts to read at first; doubled while a part does not fit into memory.
+
+    Raises:
+        ExtractTooLarge: It does not fit, however small the parts.
+        InternalError: As `each` raises it, for another reason than memory.
+    """
+    while True:
+        try:
+            return [each(Part(number=number, of=parts)) for number in range(parts)]
+        except InternalError as error:
+            # What is wrong with an engine must not stay.
+            reading.databases.close()
+            if not isinstance(error, ExtractTooLarge) or parts >= MOST_PARTS:
+                raise
+            parts *= 2
 
 
 def holding(

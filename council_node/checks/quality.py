@@ -16,8 +16,8 @@ import duckdb
 from duckdb import Expression, col, count_all, fn, lit
 
 from council_node.checks.rules import Rule, rules, violation
-from council_node.counting import MOST_PARTS, Holding, Reading
-from council_node.sources import Extract, LoadReport, load_extract
+from council_node.counting import Holding, Reading, in_parts
+from council_node.sources import Extract, LoadReport
 from council_node.sources.extract import CASE_REFERENCE, HOUSEHOLD, ExtractTooLarge, Part
 from federated.errors import FileProblem
 from federated.schema import NOT_KNOWN, Column, ColumnType, Dataset
@@ -94,16 +94,8 @@ def look_through(held: Holding, reading: Reading, *, today: date, tell: Tell) ->
     """
     columns = _readable(held)
     held.check_coverage(frozenset(columns))
-    parts = 1
-    while True:
-        try:
-            every = (Part(number=number, of=parts) for number in range(parts))
-            return reduce(Seen.plus, [_part(held, reading, columns, part, today=today, tell=tell) for part in every])
-        except ExtractTooLarge:
-            reading.databases.close()
-            if parts >= MOST_PARTS:
-                raise
-            parts *= 2
+    every = in_parts(lambda part: _part(held, reading, columns, part, today=today, tell=tell), reading)
+    return reduce(Seen.plus, every)
 
 
 def _readable(held: Holding) -> tuple[str, ...]:
@@ -116,18 +108,7 @@ def _readable(held: Holding) -> tuple[str, ...]:
 
 def _part(held: Holding, reading: Reading, columns: tuple[str, ...], part: Part, *, today: date, tell: Tell) -> Seen:
     tell(f"Reading '{held.dataset.name}'" + (f", part {part.number + 1} of {part.of}" if part.of > 1 else ""))
-    with load_extract(
-        held.mapping,
-        held.dataset,
-        columns,
-        directory=held.directory,
-        run_key=reading.run_key,
-        cases=held.cases,
-        part=part,
-        threads=reading.limits.threads,
-        memory_limit_mib=reading.limits.memory_mib,
-        databases=reading.databases,
-    ) as extract:
+    with held.load(columns, part, reading) as extract:
         try:
             return _seen(extract, today)
         except duckdb.Error:

@@ -246,12 +246,12 @@ def test_what_is_missing_repeated_or_not_understood_is_counted(tmp_path):
 
 
 def test_a_large_extract_is_looked_through_part_by_part_with_the_same_counts(tmp_path, monkeypatch):
-    from council_node.checks import quality
+    from council_node import counting
 
     days = {"application_date": "2025-01-05", "assessment_date": "2025-01-01", "assessment_outcome": "relief_owed"}
     rows = [{"household_key": f"H{n % 40}", "case_key": f"C{n}", **days} for n in range(100)]
     whole = seen(tmp_path, "case", rows)
-    load, asked = quality.load_extract, []
+    load, asked = counting.load_extract, []
 
     def too_large(*arguments, part, **options):
         asked.append(part)
@@ -259,7 +259,7 @@ def test_a_large_extract_is_looked_through_part_by_part_with_the_same_counts(tmp
             raise ExtractTooLarge("It does not fit.")
         return load(*arguments, part=part, **options)
 
-    monkeypatch.setattr(quality, "load_extract", too_large)
+    monkeypatch.setattr(counting, "load_extract", too_large)
     parts = seen(tmp_path, "case", rows)
     assert [part.of for part in asked] == [1, 2, 4, 4, 4, 4]
     assert (parts.rows, parts.broken, parts.unknown) == (whole.rows, whole.broken, whole.unknown)
