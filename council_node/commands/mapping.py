@@ -1,9 +1,12 @@
-"""`council-node map`, `inventory` and `template`: from an extract as it is to a mapping file, without code."""
+"""`council-node map`, `inventory` and `template`: from an extract as it is to a mapping file, without code.
+
+What they need is imported when they are typed: every start of a node would pay for it otherwise.
+"""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
@@ -12,17 +15,17 @@ from rich.table import Table as Grid
 
 from council_node.commands.options import DEFAULT, AsJson, Node
 from council_node.mapping import ExtractPlace, SourceKind, parse_mapping
-from council_node.mapping.draft import Asker, Draft, Nobody, draft_mapping
-from council_node.mapping.draft_words import advice, draft_json
-from council_node.mapping.inventory import HeldDataset, take_inventory
 from council_node.mapping.profile import GENERIC, load_profile, profile_names
-from council_node.mapping.proposals import Candidate
-from council_node.mapping.vocabulary import Vocabulary
 from council_node.settings import read_settings
 from council_node.sources.opening import open_place
 from federated.errors import FileProblem
 from federated.schema import Column, load_schema
 from federated.shell import now_utc, output
+
+if TYPE_CHECKING:
+    from council_node.mapping.draft import Asker, Draft
+    from council_node.mapping.inventory import HeldDataset
+    from council_node.mapping.proposals import Candidate
 
 __all__ = ["register"]
 
@@ -65,6 +68,10 @@ def map_extract(
 
     Example: council-node map extract.csv --out case-mapping.yaml
     """
+    from council_node.mapping.draft import Nobody, draft_mapping  # noqa: PLC0415 - see the top of this module
+    from council_node.mapping.draft_words import draft_json  # noqa: PLC0415 - as above
+    from council_node.mapping.vocabulary import Vocabulary  # noqa: PLC0415 - as above
+
     _free(out, force=force)
     place = _place(
         {
@@ -138,7 +145,7 @@ def _write(out: Path, content: str | bytes) -> None:
 class _Person:
     """Asks on the terminal."""
 
-    def heading(self, column: Column, options: Sequence[Candidate]) -> Candidate | None:
+    def heading(self, column: Column, options: Sequence["Candidate"]) -> "Candidate | None":
         """Which heading holds a column."""
         output.print(f"\nWhich heading holds '{column.label}' ({column.name})?", markup=False)
         names = [f"{one.heading} ({one.confidence}%)" for one in options]
@@ -161,7 +168,9 @@ def _choice(options: Sequence[str], none: str) -> int | None:
     return None if given == 0 else int(given) - 1
 
 
-def _tell(draft: Draft, out: Path, *, asked: bool) -> None:
+def _tell(draft: "Draft", out: Path, *, asked: bool) -> None:
+    from council_node.mapping.draft_words import advice  # noqa: PLC0415 - see the top of this module
+
     grid = Grid("Column", "From the heading", "Confidence", "Wordings", "Rows not understood")
     for name, column in draft.columns.items():
         known = sum(wording.code is not None for wording in column.wordings)
@@ -189,6 +198,8 @@ def inventory(settings: Node = DEFAULT, *, as_json: AsJson = False) -> None:
 
     Example: council-node inventory
     """
+    from council_node.mapping.inventory import take_inventory  # noqa: PLC0415 - see the top of this module
+
     found = take_inventory(read_settings(settings), load_schema(), now=now_utc())
     if as_json:
         output.print_json(json.dumps(found.as_json()))
@@ -199,7 +210,7 @@ def inventory(settings: Node = DEFAULT, *, as_json: AsJson = False) -> None:
         output.print("No agreement has been accepted yet, so nothing is asked for.")
 
 
-def _tell_dataset(dataset: HeldDataset) -> None:
+def _tell_dataset(dataset: "HeldDataset") -> None:
     if dataset.mapping is None:
         asked = [column.name for column in dataset.columns if column.asked_by]
         wanted = f" Agreements ask for: {', '.join(asked)}." if asked else ""
@@ -228,8 +239,7 @@ def template(out: Out, dataset: Dataset = "case", *, force: Force = False) -> No
 
     Example: council-node template --dataset case --out cases.xlsx
     """
-    # The writer of workbooks takes longer to load than all of this; a node that runs never needs it.
-    from council_node.mapping.template import template_workbook  # noqa: PLC0415
+    from council_node.mapping.template import template_workbook  # noqa: PLC0415 - see the top of this module
 
     _free(out, force=force)
     if out.suffix.lower() != ".xlsx":

@@ -1,21 +1,19 @@
-"""`council-node pack`, `purge` and `handover`: what this council can show, delete and hand over."""
+"""`council-node pack`, `purge` and `handover`: what this council can show, delete and hand over.
+
+What they need is imported when they are typed: every start of a node would pay for it otherwise.
+"""
 
 import json
 import os
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from council_node.commands.options import DEFAULT, AsJson, By, Node, Reason, Role
 from council_node.ledger import Ledger
 from council_node.node_store import NodeStore
-from council_node.proof.evidence import write_evidence
-from council_node.proof.facts import Facts, live_facts
-from council_node.proof.handover import handover, handover_text
-from council_node.proof.packs import Kind, check_pack_file, difference, make_pack
-from council_node.proof.purge import Scope, purge
 from council_node.settings import read_bytes, read_settings
 from federated.agreement import AGREEMENT_TYPE, Agreement, parse_agreement
 from federated.errors import FileProblem
@@ -23,6 +21,9 @@ from federated.keys import read_private_key
 from federated.shell import new_app, now_utc, output
 from federated.signing import unsafe_payload
 from protocols.identifiers import CouncilId
+
+if TYPE_CHECKING:
+    from council_node.proof.facts import Facts
 
 __all__ = ["app", "register"]
 
@@ -38,6 +39,8 @@ def pack_evidence(
 
     Example: council-node pack evidence --out evidence.zip
     """
+    from council_node.proof.evidence import write_evidence  # noqa: PLC0415 - see the top of this module
+
     loaded = read_settings(settings)
     count = write_evidence(loaded, out, now=now_utc())
     output.print(f"Wrote {out} with {count} members. Check it with: federated verify {out}", markup=False)
@@ -56,7 +59,7 @@ def pack_dpia(settings: Node = DEFAULT, out: Out = None, agreement: Proposed = N
 
     Example: council-node pack dpia --out dpia.md
     """
-    _make(Kind.DPIA, settings, out, agreement)
+    _make("dpia", settings, out, agreement)
 
 
 @app.command("agreement")
@@ -73,8 +76,10 @@ def pack_agreement(
 
     Example: council-node pack agreement --diff agreement-january.md
     """
+    from council_node.proof.packs import Kind, difference  # noqa: PLC0415 - see the top of this module
+
     if diff is None:
-        _make(Kind.AGREEMENT, settings, out, agreement)
+        _make("agreement", settings, out, agreement)
         return
     found = tuple(difference(diff, Kind.AGREEMENT, _facts(settings, agreement), _today()))
     for line in found:
@@ -89,7 +94,7 @@ def pack_privacy_notice(settings: Node = DEFAULT, out: Out = None) -> None:
 
     Example: council-node pack privacy-notice --out notice.md
     """
-    _make(Kind.PRIVACY_NOTICE, settings, out, None)
+    _make("privacy-notice", settings, out, None)
 
 
 @app.command("register")
@@ -98,7 +103,7 @@ def pack_register(settings: Node = DEFAULT, out: Out = None, agreement: Proposed
 
     Example: council-node pack register --out register.md
     """
-    _make(Kind.REGISTER, settings, out, agreement)
+    _make("register", settings, out, agreement)
 
 
 @app.command("data-flow")
@@ -107,7 +112,7 @@ def pack_data_flow(settings: Node = DEFAULT, out: Out = None, agreement: Propose
 
     Example: council-node pack data-flow --out data-flow.svg
     """
-    _make(Kind.DATA_FLOW, settings, out, agreement)
+    _make("data-flow", settings, out, agreement)
 
 
 @app.command("check")
@@ -122,6 +127,8 @@ def pack_check(
 
     Example: council-node pack check dpia.md
     """
+    from council_node.proof.packs import check_pack_file  # noqa: PLC0415 - see the top of this module
+
     found = check_pack_file(file, _facts(settings, agreement))
     if as_json:
         output.print_json(
@@ -142,7 +149,10 @@ def pack_check(
         output.print(f"The pack of {found.made_on} agrees with the settings.")
 
 
-def _make(kind: Kind, settings: Path, out: Path | None, agreement: list[Path] | None) -> None:
+def _make(name: str, settings: Path, out: Path | None, agreement: list[Path] | None) -> None:
+    from council_node.proof.packs import Kind, make_pack  # noqa: PLC0415 - see the top of this module
+
+    kind = Kind(name)
     picture = kind is Kind.DATA_FLOW and out is not None and out.suffix.lower() == ".svg"
     text = make_pack(kind, _facts(settings, agreement), _today(), picture=picture)
     if out is None:
@@ -152,7 +162,9 @@ def _make(kind: Kind, settings: Path, out: Path | None, agreement: list[Path] | 
     output.print(f"Wrote {out}. Later, check it with: council-node pack check {out}", markup=False)
 
 
-def _facts(settings: Path, agreement: list[Path] | None) -> Facts:
+def _facts(settings: Path, agreement: list[Path] | None) -> "Facts":
+    from council_node.proof.facts import live_facts  # noqa: PLC0415 - see the top of this module
+
     return live_facts(read_settings(settings), proposed=[read_proposed(path) for path in agreement or ()])
 
 
@@ -189,6 +201,8 @@ def purge_answers(
 
     Example: council-node purge --expired --by "A Person" --role "data protection officer" --reason "Retention is over"
     """
+    from council_node.proof.purge import Scope, purge  # noqa: PLC0415 - see the top of this module
+
     if [before is not None, expired, all_answers].count(True) != 1:
         raise FileProblem("Say which answers to delete.", remedy="Give one of --before DATE, --expired, --all-answers.")
     now = now_utc()
@@ -222,6 +236,8 @@ def hand_over(
 
     Example: council-node handover --out handover.md
     """
+    from council_node.proof.handover import handover, handover_text  # noqa: PLC0415 - see the top of this module
+
     report = handover(read_settings(settings), now=now_utc())
     text = json.dumps(report, indent=2) + "\n" if as_json else handover_text(report)
     if out is None:

@@ -1,4 +1,7 @@
-"""Opens an extract of whatever kind the mapping file says it is."""
+"""Opens an extract of whatever kind the mapping file says it is.
+
+What reads other files than CSV is imported when such an extract is opened: only a council that has one waits for it.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -8,9 +11,7 @@ from typing import assert_never
 
 from council_node.mapping import ExtractMapping, ExtractPlace, SourceKind
 from council_node.sources.csv_source import open_csv
-from council_node.sources.spreadsheet import open_spreadsheet
 from council_node.sources.text_rows import TextSource
-from council_node.sources.xml_source import open_xml
 from federated.errors import FileProblem
 
 __all__ = ["extract_date", "open_place", "open_source"]
@@ -45,8 +46,12 @@ def open_place(place: ExtractPlace, directory: Path, mapped: Sequence[str]) -> T
         case SourceKind.CSV:
             return open_csv(_file(place, directory), place.encoding)
         case SourceKind.SPREADSHEET:
+            from council_node.sources.spreadsheet import open_spreadsheet  # noqa: PLC0415 - see the top of this module
+
             return open_spreadsheet(_file(place, directory), place, mapped)
         case SourceKind.XML:
+            from council_node.sources.xml_source import open_xml  # noqa: PLC0415 - see the top of this module
+
             return open_xml(_file(place, directory), place, mapped)
         case SourceKind.DATABASE:
             return _open_table(place, directory, mapped)
@@ -55,9 +60,8 @@ def open_place(place: ExtractPlace, directory: Path, mapped: Sequence[str]) -> T
 
 
 def _open_table(place: ExtractPlace, directory: Path, mapped: Sequence[str]) -> TextSource:
-    # Only a council that keeps its extract in a database waits for these libraries.
-    from council_node.sources.database_secret import read_secret  # noqa: PLC0415
-    from council_node.sources.sql_source import open_database_table  # noqa: PLC0415
+    from council_node.sources.database_secret import read_secret  # noqa: PLC0415 - see the top of this module
+    from council_node.sources.sql_source import open_database_table  # noqa: PLC0415 - as above
 
     return open_database_table(read_secret(directory / (place.database or "")), place, mapped)
 
