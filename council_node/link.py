@@ -16,7 +16,7 @@ from federated.shell import place_of
 from protocols.identifiers import RandomSource
 from protocols.wire.link_message import fault
 
-__all__ = ["LinkIdentity", "NodeLink", "OnEvent", "try_link", "wait_s"]
+__all__ = ["LinkIdentity", "NodeLink", "OnEvent", "wait_s"]
 
 OnEvent = Callable[[str, Mapping[str, str | int]], None]
 """Told what happened, by an event's name and a few fields; never a payload."""
@@ -37,22 +37,6 @@ def wait_s(failures: int, settings: LinkSettings, rng: RandomSource) -> float:
     doublings = min(failures - 1, _DOUBLINGS_MAX)
     longest: float = min(settings.longest_wait_s, settings.first_wait_s * 2**doublings)
     return longest * (1 + int.from_bytes(rng(2), "big") / 2**16) / 2
-
-
-async def try_link(settings: LinkSettings, identity: LinkIdentity) -> None:
-    """Connect once, prove the key, leave: for ``council-node check``. Displaces a node that is running.
-
-    Raises:
-        TransportError: The coordinator cannot be reached, is not to be trusted, or does not let this council in.
-        FileProblem: The settings cannot be used.
-    """
-    async with open_channel(settings) as channel:
-        try:
-            session = LinkSession(open_stream(channel), settings, identity)
-            await session.open()
-            await session.finish()
-        except grpc.aio.AioRpcError as problem:
-            raise explain(problem, settings) from problem
 
 
 class NodeLink:

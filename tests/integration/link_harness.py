@@ -20,7 +20,8 @@ from coordinator.grpc_link import GrpcLink
 from coordinator.grpc_server import serving
 from coordinator.tls import Authority, ServerCertificate, issue_certificate, make_authority
 from council_node.link import LinkIdentity, NodeLink
-from council_node.link_channel import LinkSettings
+from council_node.link_channel import LinkSettings, explain, open_channel
+from council_node.link_session import LinkSession, open_stream
 from protocols.identifiers import CouncilId
 from protocols.wire.council_link_pb2 import NodeFrame
 from protocols.wire.council_link_pb2_grpc import CouncilLinkStub
@@ -301,6 +302,17 @@ async def raw_stream(port: int) -> AsyncIterator[grpc.aio.StreamStreamCall[objec
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials, options=options) as channel:
         yield CouncilLinkStub(channel).Connect()
+
+
+async def try_link(settings: LinkSettings, identity: LinkIdentity) -> None:
+    """Connect as a node does, once: prove the key and leave, or raise what the node would log."""
+    async with open_channel(settings) as channel:
+        try:
+            session = LinkSession(open_stream(channel), settings, identity)
+            await session.open()
+            await session.finish()
+        except grpc.aio.AioRpcError as problem:
+            raise explain(problem, settings) from problem
 
 
 async def prove(

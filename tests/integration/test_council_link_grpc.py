@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coordinator.grpc_server import serving
 from coordinator.tls import issue_certificate, make_authority
-from council_node.link import LinkIdentity, NodeLink, try_link
+from council_node.link import LinkIdentity, NodeLink
 from council_node.link_channel import NO_PROXY, LinkSettings
 from federated.errors import FileProblem, TransportError
 from protocols.identifiers import CouncilId
@@ -35,6 +35,7 @@ from tests.integration.link_harness import (
     prove,
     raw_stream,
     stop_node,
+    try_link,
     until,
 )
 
