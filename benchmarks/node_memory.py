@@ -34,7 +34,6 @@ HEADINGS = (
 )
 QUARTER_DAYS = 90
 LIMIT_MIB = 512
-BATCH = 50_000
 
 COUNT = """
 import json, sys, time
