@@ -7,22 +7,22 @@ record says that the process, and its memory, had ended.
 """
 
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from council_node.ledger import Ledger
 from council_node.node_store import DocumentKind, NodeStore
 from council_node.settings import Settings
 from federated.errors import InternalError
-from federated.keys import SigningKey, trusted_keys
+from federated.keys import SigningKey
 from federated.ledger_entries import LedgerRound, RoundState
-from federated.signing import open_statement, sign_statement
+from federated.signing import sign_statement
 from federated.timestamps import time_text
 from protocols.encoding import Json
 from protocols.identifiers import CouncilId, RoundId
 from protocols.secagg import ParticipantSession
 from protocols.secagg.transitions import ParticipantState
 
-__all__ = ["DELETION_KIND", "deletion_record", "keep_deletion_record", "settle_after_restart"]
+__all__ = ["DELETION_KIND", "keep_deletion_record", "settle_after_restart"]
 
 DELETION_KIND: Final = "deletion-record"
 """Kind of signed statement."""
@@ -91,12 +91,6 @@ def settle_after_restart(desk: Desk, now: datetime) -> None:
     for charged in desk.ledger.rounds():
         if charged.state is not RoundState.RESERVED and charged.sid.hex() not in recorded:
             _keep(desk, charged, _rows(charged, _RESTARTED, now), _secrets(_RESTARTED, now), now)
-
-
-def deletion_record(store: NodeStore, key: SigningKey, sid: RoundId) -> dict[str, Any] | None:
-    """The record of a round, its signature checked; None when there is none."""
-    document = store.latest(DocumentKind.DELETION, sid.hex())
-    return None if document is None else open_statement(DELETION_KIND, document.body, trusted_keys(key.public))
 
 
 def _emptied(desk: Desk) -> str:

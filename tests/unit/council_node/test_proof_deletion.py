@@ -7,10 +7,11 @@ import duckdb
 import pytest
 
 from council_node.node_store import Document, DocumentKind, NodeStore
-from council_node.proof.deletion import deletion_record, keep_deletion_record
+from council_node.proof.deletion import DELETION_KIND, keep_deletion_record
 from council_node.sources.databases import Databases
 from federated.errors import InternalError, SignatureProblem
-from federated.keys import make_key
+from federated.keys import make_key, trusted_keys
+from federated.signing import open_statement
 from protocols.wire.link_message import Kind
 from tests.integration.federation_world import CANARY, ME, NOW, Rehearsal, World, abort
 
@@ -23,8 +24,11 @@ def world(tmp_path):
         yield world
 
 
-def record(seat, sid):
-    return deletion_record(seat.station.store, seat.station.key, sid)
+def record(seat, sid, *, by=None):
+    """The stored record of a round as whoever checks an evidence pack opens it; None when there is none."""
+    document = seat.station.store.latest(DocumentKind.DELETION, sid.hex())
+    keys = trusted_keys((by or seat.station.key).public)
+    return None if document is None else open_statement(DELETION_KIND, document.body, keys)
 
 
 def test_a_round_that_ends_after_its_charge_leaves_a_signed_record_and_nothing_else(world):
@@ -40,7 +44,7 @@ def test_a_round_that_ends_after_its_charge_leaves_a_signed_record_and_nothing_e
     assert rows["gone_by"].startswith("2026-03-02T10:00:00")
     assert CANARY not in str(found)
     with pytest.raises(SignatureProblem):
-        deletion_record(seat.station.store, STRANGER, rehearsal.sid)
+        record(seat, rehearsal.sid, by=STRANGER)
 
 
 def test_a_round_that_read_nothing_says_so(world):
