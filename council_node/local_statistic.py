@@ -14,9 +14,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from duckdb import (
     DuckDBPyConnection,
-    Error,
     Expression,
-    OutOfMemoryException,
     col,
     count_all,
     fn,
@@ -28,7 +26,7 @@ from numpy.typing import NDArray
 
 from council_node.conditions import matches
 from council_node.selects import Select
-from council_node.sources.extract import HOUSEHOLD, Extract, ExtractTooLarge
+from council_node.sources.extract import HOUSEHOLD, Extract, without_its_words
 from federated.errors import InternalError
 from federated.query import Dimension, Level, Query, Table
 from federated.statistics import Contribution, Layout, statistic
@@ -122,12 +120,8 @@ def exact_vector(extract: Extract, question: Query, tables: Sequence[TableToComp
     if question.where is not None:
         counted &= matches(question.where, dataset)
     rows = extract.rows().where(counted)
-    try:
+    with without_its_words("The figures could not be computed: the local database stopped."):
         parts = [_table_vector(rows, extract, question, planned, region) for planned in tables]
-    except Error as error:
-        fault = ExtractTooLarge if isinstance(error, OutOfMemoryException) else InternalError
-        # The database's own words may quote a row, so neither its message nor its traceback is kept.
-        raise fault("The figures could not be computed: the local database stopped.") from None
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
 

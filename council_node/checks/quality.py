@@ -12,13 +12,12 @@ from datetime import date
 from functools import reduce
 from typing import Final, Self
 
-import duckdb
 from duckdb import Expression, col, count_all, fn, lit
 
 from council_node.checks.rules import Rule, rules, violation
 from council_node.counting import Holding, Reading, in_parts
 from council_node.sources import Extract, LoadReport
-from council_node.sources.extract import CASE_REFERENCE, HOUSEHOLD, ExtractTooLarge, Part
+from council_node.sources.extract import CASE_REFERENCE, HOUSEHOLD, Part, without_its_words
 from federated.errors import FileProblem
 from federated.schema import NOT_KNOWN, Column, ColumnType, Dataset
 
@@ -108,15 +107,12 @@ def _readable(held: Holding) -> tuple[str, ...]:
 
 def _part(held: Holding, reading: Reading, columns: tuple[str, ...], part: Part, *, today: date, tell: Tell) -> Seen:
     tell(f"Reading '{held.dataset.name}'" + (f", part {part.number + 1} of {part.of}" if part.of > 1 else ""))
-    with held.load(columns, part, reading) as extract:
-        try:
-            return _seen(extract, today)
-        except duckdb.Error:
-            # The database's own words may quote a row, so neither its message nor its traceback is kept.
-            raise ExtractTooLarge(
-                "The extract was read, but could not be looked through: the local database stopped.",
-                remedy=f"Check that the node may use {reading.limits.memory_mib} MiB of memory.",
-            ) from None
+    stopped = without_its_words(
+        "The extract was read, but could not be looked through: the local database stopped.",
+        remedy=f"Check that the node may use {reading.limits.memory_mib} MiB of memory, and report it if it may.",
+    )
+    with held.load(columns, part, reading) as extract, stopped:
+        return _seen(extract, today)
 
 
 def _seen(extract: Extract, today: date) -> Seen:

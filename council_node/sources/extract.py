@@ -5,7 +5,8 @@ but the extracts it was made for. Rows live for one question (`protocol.md` 1.3:
 the empty engine may be kept for the next (`council_node.sources.databases`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +28,7 @@ __all__ = [
     "LoadReport",
     "Part",
     "open_database",
+    "without_its_words",
 ]
 
 ROWS: Final = "canonical_rows"
@@ -133,6 +135,24 @@ WHOLE: Final = Part()
 
 class ExtractTooLarge(InternalError):
     """The rows, or what is counted of them, do not fit into the memory that the node may use."""
+
+
+@contextmanager
+def without_its_words(message: str, *, remedy: str = "") -> Iterator[None]:
+    """Turn a failure of the database into a sentence of ours.
+
+    Privacy:
+        The database's own words may quote a row, so neither its message nor its traceback is kept.
+
+    Raises:
+        ExtractTooLarge: It needs more memory than it may use.
+        InternalError: It failed for another reason.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        fault = ExtractTooLarge if isinstance(error, duckdb.OutOfMemoryException) else InternalError
+        raise fault(message, remedy=remedy) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,14 +24,13 @@ from council_node.sources.extract import (
     ROWS,
     WHOLE,
     Extract,
-    ExtractTooLarge,
     LoadReport,
     Part,
+    without_its_words,
 )
 from council_node.sources.layout import CASE_KEY, OPTED_OUT, CaseTable, Layout, Linked, check_coverage, linked_layout
 from council_node.sources.references import NO_KEY, OBJECTS, in_part
 from council_node.sources.text_rows import InPeriod, TextRows, Wanted
-from federated.errors import InternalError
 from federated.query import Period
 from federated.schema import ColumnType, Dataset
 
@@ -85,7 +84,10 @@ def load_extract(
     if len(run_key) != RUN_KEY_SIZE:
         raise ValueError(f"a run key has {RUN_KEY_SIZE} bytes, not {len(run_key)}")
     linked = linked_layout(mapping, dataset, columns, directory=directory, cases=cases)
-    try:
+    with without_its_words(
+        f"The extract {linked.rows.source.name} could not be loaded into memory.",
+        remedy=f"Check that the node may use {memory_limit_mib} MiB of memory, and report it if it may.",
+    ):
         return _load(
             linked,
             period=period,
@@ -95,15 +97,6 @@ def load_extract(
             memory_limit_mib=memory_limit_mib,
             databases=databases or Databases(),
         )
-    except duckdb.Error as error:
-        if databases is not None:
-            databases.close()
-        fault = ExtractTooLarge if isinstance(error, duckdb.OutOfMemoryException) else InternalError
-        # The database's own words may quote a row, so neither its message nor its traceback is kept.
-        raise fault(
-            f"The extract {linked.rows.source.name} could not be loaded into memory.",
-            remedy=f"Check that the node may use {memory_limit_mib} MiB of memory, and report it if it may.",
-        ) from None
 
 
 def _load(

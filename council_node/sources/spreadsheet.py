@@ -10,17 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
 from typing import Any, Final
 
-import duckdb
-
 from council_node.cells import reader
 from council_node.mapping import ExtractPlace, normal_heading
-from council_node.selects import Select
-from council_node.sources.text_rows import Headings, Wanted, registered
+from council_node.sources.text_rows import Headings, RowsInPython, Wanted
 from federated.errors import FederatedError, FileProblem, InternalError
 
 __all__ = ["SpreadsheetSource", "open_spreadsheet"]
@@ -54,27 +51,13 @@ class _Sheet:
 
 
 @dataclass(slots=True, kw_only=True)
-class SpreadsheetRows:
-    """A sheet being read; its fields are those of `TextRows`."""
+class SpreadsheetRows(RowsInPython):
+    """A sheet being read; a row with more text than a row can have is left out."""
 
     source: "SpreadsheetSource"
-    wanted: Wanted
-    size: int
-    readable: None = None
-    passing: bool = False
-    encoding: str = "utf-8"
-    left_out: int = field(default=0, init=False)
 
-    def batches(self, connection: duckdb.DuckDBPyConnection) -> Iterator[Select]:
+    def columns(self) -> Iterator[Sequence[Sequence[str]]]:
         """The rows below the headings."""
-        return registered(connection, self.wanted.places, self._columns())
-
-    def unreadable(self, connection: duckdb.DuckDBPyConnection) -> int:
-        """Rows with more text than a row can have."""
-        del connection
-        return self.left_out
-
-    def _columns(self) -> Iterator[Sequence[Sequence[str]]]:
         sheet = self.source.sheet
         request = {
             "want": "rows",

@@ -12,7 +12,6 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
 import sqlalchemy
 from sqlalchemy import ColumnElement, Connection, Text, cast, collate, column, false, func, or_, select, table
 from sqlalchemy.exc import NoSuchModuleError, NoSuchTableError, SQLAlchemyError
@@ -21,9 +20,8 @@ from sqlalchemy.types import Date, DateTime, Numeric, TypeEngine
 
 from council_node.cells.text import cell_text
 from council_node.mapping import ExtractPlace, normal_heading
-from council_node.selects import Select
 from council_node.sources.database_secret import DatabaseSecret
-from council_node.sources.text_rows import Headings, InPeriod, Wanted, registered
+from council_node.sources.text_rows import Headings, InPeriod, RowsInPython, Wanted
 from federated.errors import FederatedError, FileProblem, InternalError
 
 __all__ = ["SqlSource", "open_database_table"]
@@ -90,27 +88,13 @@ class _Table:
 
 
 @dataclass(slots=True, kw_only=True)
-class SqlRows:
-    """A table being read; its fields are those of `TextRows`."""
+class SqlRows(RowsInPython):
+    """A table being read; a row with more text than a row can have is left out."""
 
     source: "SqlSource"
-    wanted: Wanted
-    size: int = SIZE
-    readable: None = None
-    passing: bool = False
-    encoding: str = "utf-8"
-    left_out: int = field(default=0, init=False)
 
-    def batches(self, connection: duckdb.DuckDBPyConnection) -> Iterator[Select]:
+    def columns(self) -> Iterator[Sequence[Sequence[str]]]:
         """The rows, in the order in which the database gives them."""
-        return registered(connection, self.wanted.places, self._columns())
-
-    def unreadable(self, connection: duckdb.DuckDBPyConnection) -> int:
-        """Rows with more text than a row can have."""
-        del connection
-        return self.left_out
-
-    def _columns(self) -> Iterator[Sequence[Sequence[str]]]:
         names = self.source.headings.names
         asked = [names[place] for place in self.wanted.places]
         dates = [at for at, place in enumerate(self.wanted.places) if place in self.wanted.dates]
@@ -164,7 +148,7 @@ class SqlSource:
     @contextmanager
     def reading(self, wanted: Wanted) -> Iterator[SqlRows]:
         """Read columns of it; rows outside the period are left where they are if the database can tell them."""
-        yield SqlRows(source=self, wanted=wanted)
+        yield SqlRows(source=self, wanted=wanted, size=SIZE)
 
     def within(self, period: InPeriod) -> ColumnElement[bool] | None:
         """A condition that no row fails which a question counts or which may hold an objection; None for no condition.

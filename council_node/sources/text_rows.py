@@ -5,9 +5,10 @@ it can answer (`protocol.md` 1.3). Reading it brings the columns that were asked
 row can stop it: a cell that cannot be read becomes null.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -21,7 +22,7 @@ from council_node.mapping import normal_heading
 from council_node.selects import Select, from_table
 from federated.errors import FileProblem
 
-__all__ = ["Headings", "InPeriod", "TextRows", "TextSource", "Wanted", "raw_name", "registered"]
+__all__ = ["Headings", "InPeriod", "RowsInPython", "TextRows", "TextSource", "Wanted", "raw_name"]
 
 _BATCH: Final = "!batch"
 
@@ -152,26 +153,47 @@ class TextSource(Protocol):
         """
 
 
-def registered(
-    connection: duckdb.DuckDBPyConnection, places: tuple[int, ...], batches: Iterable[Sequence[Sequence[str]]]
-) -> Iterator[Select]:
-    """Batches of rows held in Python, each as something to select from, as `TextRows.batches` gives them.
+@dataclass(slots=True, kw_only=True)
+class RowsInPython(ABC):
+    """Rows that pass through Python on their way to the database; the fields are those of `TextRows`.
 
-    The database scans the texts where they are: about four million rows of four columns a second [measured: 4.4 against
-    1.3 for lists passed as parameters and 0.01 for `executemany`].
-
-    Args:
-        connection: The database.
-        places: Places of the columns.
-        batches: For each batch its texts, column by column, all of one length. Nothing is written as an empty text,
-            never as None: the database settles a column's type from a sample of its cells, and a row must not decide.
+    Attributes:
+        wanted: What is asked of the source.
+        left_out: Rows that could not be read so far.
     """
-    names = tuple(map(raw_name, places))
-    texts = tuple(col(name).cast("VARCHAR").alias(name) for name in names)
-    try:
-        for batch in chain(batches, [[()] * len(names)]):
-            cells = (np.array(column, dtype=object) for column in batch)
-            connection.register(_BATCH, dict(zip(names, cells, strict=True)))
-            yield from_table(_BATCH, names).select(*texts)
-    finally:
-        connection.unregister(_BATCH)
+
+    wanted: Wanted
+    size: int
+    encoding: str = "utf-8"
+    readable: None = None
+    passing: bool = False
+    left_out: int = field(default=0, init=False)
+
+    @abstractmethod
+    def columns(self) -> Iterator[Sequence[Sequence[str]]]:
+        """For each batch its texts, column by column, all of one length.
+
+        Nothing is written as an empty text, never as None: the database settles a column's type from a sample of its
+        cells, and a row must not decide.
+        """
+
+    def batches(self, connection: duckdb.DuckDBPyConnection) -> Iterator[Select]:
+        """Each batch as something to select from, and an empty one last.
+
+        The database scans the texts where they are: about four million rows of four columns a second [measured: 4.4
+        against 1.3 for lists passed as parameters and 0.01 for `executemany`].
+        """
+        names = tuple(map(raw_name, self.wanted.places))
+        texts = tuple(col(name).cast("VARCHAR").alias(name) for name in names)
+        try:
+            for batch in chain(self.columns(), [[()] * len(names)]):
+                cells = (np.array(column, dtype=object) for column in batch)
+                connection.register(_BATCH, dict(zip(names, cells, strict=True)))
+                yield from_table(_BATCH, names).select(*texts)
+        finally:
+            connection.unregister(_BATCH)
+
+    def unreadable(self, connection: duckdb.DuckDBPyConnection) -> int:
+        """Rows that were left out."""
+        del connection
+        return self.left_out

@@ -4,17 +4,15 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import duckdb
 from lxml import etree
 
 from council_node.mapping import ExtractPlace
-from council_node.selects import Select
 from council_node.sources.regular_file import open_regular
-from council_node.sources.text_rows import Headings, Wanted, registered
+from council_node.sources.text_rows import Headings, RowsInPython, Wanted
 from council_node.sources.xml_head import (
     HEAD_BYTES,
     SYNTHETIC_NAMESPACE,
@@ -53,35 +51,13 @@ class _Section:
 
 
 @dataclass(slots=True, kw_only=True)
-class XmlRows:
-    """A document being read; its fields are those of `TextRows`."""
+class XmlRows(RowsInPython):
+    """A document being read; a case that is not well formed, or far too long, is left out."""
 
     source: "XmlSource"
-    wanted: Wanted
-    size: int
-    readable: None = None
-    passing: bool = False
-    records: Records = field(init=False)
 
-    def __post_init__(self) -> None:
-        head = self.source.head
-        self.records = Records(self.source.record or "case", head.declarations)
-
-    @property
-    def encoding(self) -> str:
-        """The encoding that the document states."""
-        return self.source.head.encoding
-
-    def batches(self, connection: duckdb.DuckDBPyConnection) -> Iterator[Select]:
+    def columns(self) -> Iterator[Sequence[Sequence[str]]]:
         """The rows as they stand in the document."""
-        return registered(connection, self.wanted.places, self._columns())
-
-    def unreadable(self, connection: duckdb.DuckDBPyConnection) -> int:
-        """Cases that are not well formed, or far too long."""
-        del connection
-        return self.records.left_out
-
-    def _columns(self) -> Iterator[Sequence[Sequence[str]]]:
         rows: list[list[str]] = []
         characters = 0
         for row in self._rows():
@@ -109,14 +85,16 @@ class XmlRows:
     def _cases(self) -> Iterator[etree._Element]:
         if self.source.record is None:
             return
+        records = Records(self.source.record, self.source.head.declarations)
         try:
             with open_regular(self.source.path) as file:
-                yield from self.records.read(utf8_blocks(file, self.encoding))
+                yield from records.read(utf8_blocks(file, self.encoding))
         except OSError as error:
             raise InternalError(
                 f"The extract {self.source.path} could no longer be read: {error.strerror}.",
                 remedy="Check whether it was moved while it was being read.",
             ) from error
+        self.left_out = records.left_out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +133,7 @@ class XmlSource:
             raise FileProblem(
                 f"The extract {self.path} cannot be read: {error.strerror}.", remedy="Check its name and permissions."
             ) from error
-        yield XmlRows(source=self, wanted=wanted, size=size)
+        yield XmlRows(source=self, wanted=wanted, size=size, encoding=self.head.encoding)
 
 
 def open_xml(path: Path, place: ExtractPlace, mapped: Sequence[str]) -> XmlSource:
