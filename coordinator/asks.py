@@ -57,6 +57,8 @@ class Ask:
         request_id: Unique in the life of the link, from 1.
         council: Who is asked.
         requests: Where its bytes come from; dropped once nobody waits, as a stalled connection may keep the ask itself.
+        in_turn: It is sent once the council has no earlier one of this sort to answer.
+        send: Starts sending it, or leaves it for the council's next connection.
         open: A reply is still wanted.
     """
 
@@ -64,6 +66,8 @@ class Ask:
     council: CouncilId
     requests: Mapping[CouncilId, bytes] = field(repr=False)
     inbox: _Inbox = field(repr=False)
+    in_turn: bool
+    send: "Callable[[Ask], None]" = field(repr=False)
     open: bool = True
 
     @property
@@ -85,8 +89,8 @@ class AskBook:
         return self._last_id
 
     def waiting(self, council: CouncilId) -> tuple[Ask, ...]:
-        """The asks this council has yet to answer, oldest first: what a new connection is sent."""
-        return tuple(self._open.get(council, {}).values())
+        """The asks this council was sent and has yet to answer, oldest first: what a new connection is sent."""
+        return tuple(ask for ask in self._open.get(council, {}).values() if self._may_go(ask))
 
     def find(self, council: CouncilId, request_id: int) -> Ask | None:
         """The open ask of *this* council with that number; None when it is over, or another council's."""
@@ -109,7 +113,12 @@ class AskBook:
         ask.inbox.put_nowait(_Reply(council=ask.council, content=b"", failure=failure))
 
     async def exchange(
-        self, requests: Mapping[CouncilId, bytes], *, timeout_s: float, send: Callable[[Ask], None]
+        self,
+        requests: Mapping[CouncilId, bytes],
+        *,
+        timeout_s: float,
+        send: Callable[[Ask], None],
+        in_turn: bool = False,
     ) -> AsyncGenerator[tuple[CouncilId, bytes], None]:
         """Ask, and give the replies as they come, at most one for each council.
 
@@ -118,13 +127,16 @@ class AskBook:
             timeout_s: Seconds from the first step of the iteration; what arrives later is dropped, even while the
                 caller is busy with an earlier reply.
             send: Starts sending an ask, or leaves it for the council's next connection; does not wait.
+            in_turn: Send each council its request once it has answered, or has been given up on, all earlier ones of
+                this sort.
         """
         inbox: _Inbox = asyncio.Queue()
-        asks = [self._ask(council, requests, inbox) for council in requests]
+        asks = [self._ask(council, requests, inbox, send, in_turn=in_turn) for council in requests]
         deadline = asyncio.get_running_loop().call_later(timeout_s, self._expire, asks, inbox)
         try:
             for ask in asks:
-                send(ask)
+                if self._may_go(ask):
+                    send(ask)
             for _ in asks:
                 reply = await inbox.get()
                 if reply is None:
@@ -139,11 +151,25 @@ class AskBook:
             while (left := inbox.get_nowait()) is not None:
                 left.release()
 
-    def _ask(self, council: CouncilId, requests: Mapping[CouncilId, bytes], inbox: _Inbox) -> Ask:
+    def _ask(
+        self,
+        council: CouncilId,
+        requests: Mapping[CouncilId, bytes],
+        inbox: _Inbox,
+        send: Callable[[Ask], None],
+        *,
+        in_turn: bool,
+    ) -> Ask:
         self._last_id += 1
-        ask = Ask(request_id=self._last_id, council=council, requests=requests, inbox=inbox)
+        ask = Ask(request_id=self._last_id, council=council, requests=requests, inbox=inbox, in_turn=in_turn, send=send)
         self._open.setdefault(council, {})[ask.request_id] = ask
         return ask
+
+    def _may_go(self, ask: Ask) -> bool:
+        return ask.open and (not ask.in_turn or self._first_in_turn(ask.council) is ask)
+
+    def _first_in_turn(self, council: CouncilId) -> Ask | None:
+        return next((ask for ask in self._open.get(council, {}).values() if ask.in_turn), None)
 
     def _expire(self, asks: list[Ask], inbox: _Inbox) -> None:
         for ask in asks:
@@ -151,9 +177,13 @@ class AskBook:
         inbox.put_nowait(None)  # after every reply that came in time
 
     def _close(self, ask: Ask) -> None:
+        held_others_back = ask.in_turn and self._may_go(ask)
         ask.open = False
         ask.requests = _NONE
         of_council = self._open.get(ask.council, {})
         of_council.pop(ask.request_id, None)
         if not of_council:
             self._open.pop(ask.council, None)
+        following = self._first_in_turn(ask.council) if held_others_back else None
+        if following is not None:
+            following.send(following)

@@ -14,6 +14,7 @@ from coordinator.proposals import ProposalDesk
 from coordinator.publish import Deliveries
 from coordinator.roster import Membership, load_membership, membership_mark
 from coordinator.rounds import RoundDriver
+from coordinator.turns import Turns
 from protocols.identifiers import CouncilId
 from protocols.secagg import sum_masks
 from protocols.secagg.mask_removal import MaskSum
@@ -44,7 +45,8 @@ class Centre:
         self._deliveries = Deliveries(office)
         self.presence = Presence(office, greet=self._greet if greet else None)
         driver = RoundDriver(office.courier, timeouts=office.settings.stages, board=office.board, sum_of=sum_of)
-        crew = Crew(presence=self.presence, driver=driver, deliveries=self._deliveries)
+        turns = Turns(office.settings.proposals.rounds_at_once)
+        crew = Crew(presence=self.presence, driver=driver, deliveries=self._deliveries, turns=turns)
         self.desk = ProposalDesk(office, crew)
         self.budgets = Budgets(office)
         self._mark: object = None

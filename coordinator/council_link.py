@@ -24,7 +24,7 @@ class CouncilLink(Protocol):
         ...
 
     def exchange(
-        self, requests: Mapping[CouncilId, bytes], *, timeout_s: float
+        self, requests: Mapping[CouncilId, bytes], *, timeout_s: float, in_turn: bool = False
     ) -> AsyncIterator[tuple[CouncilId, bytes]]:
         """Ask councils and give their replies as they come, at most one each.
 
@@ -35,6 +35,9 @@ class CouncilLink(Protocol):
         Args:
             requests: One request for each council asked.
             timeout_s: Seconds, counted from the first step of the iteration.
+            in_turn: Answering is long work, and a council answers one thing at a time. It is sent its next request of
+                this sort when it has answered the one before, or has missed that one's deadline, so that the short
+                requests of other exchanges wait for one such answer at most.
 
         Yields:
             Council and reply; ends when all have answered, or at the deadline.
@@ -72,11 +75,12 @@ class InProcessLink:
         return frozenset(council for council, seat in self._seats.items() if seat.connected)
 
     async def exchange(
-        self, requests: Mapping[CouncilId, bytes], *, timeout_s: float
+        self, requests: Mapping[CouncilId, bytes], *, timeout_s: float, in_turn: bool = False
     ) -> AsyncGenerator[tuple[CouncilId, bytes], None]:
         """See :meth:`CouncilLink.exchange`."""
         known = Chosen(requests, self._seats)
-        async with aclosing(self._book.exchange(known, timeout_s=timeout_s, send=self._send)) as replies:
+        exchange = self._book.exchange(known, timeout_s=timeout_s, send=self._send, in_turn=in_turn)
+        async with aclosing(exchange) as replies:
             async for reply in replies:
                 yield reply
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from coordinator.council_link import CouncilLink
 from coordinator.replies import Objection, read_fault
@@ -14,6 +14,10 @@ __all__ = ["Answer", "Courier"]
 
 Answer: TypeAlias = LinkMessage | Objection
 """A reply of a kind that may answer the request, or why there is none: a fault, or bytes that are no reply."""
+
+LONG_WORK: Final = frozenset({Kind.SHARES})
+"""To answer these, a council reads its extract and counts. Sent all at once, the counts of twenty questions would hold
+up every short message of the others, whose rounds would miss their deadlines after their charges were spent."""
 
 
 class _Requests(Mapping[CouncilId, bytes]):
@@ -62,7 +66,9 @@ class Courier:
         """
         requests = _Requests(kind, reference, payloads)
         request = LinkMessage(kind=kind, reference=reference, payload=b"")
-        replies: AsyncIterator[tuple[CouncilId, bytes]] = self._link.exchange(requests, timeout_s=timeout_s)
+        replies: AsyncIterator[tuple[CouncilId, bytes]] = self._link.exchange(
+            requests, timeout_s=timeout_s, in_turn=kind in LONG_WORK
+        )
         # Every link's `exchange` is an async generator, as its interface asks: it can be closed before its end.
         generator = cast("AsyncGenerator[tuple[CouncilId, bytes], None]", replies)
         async with aclosing(generator) as incoming:

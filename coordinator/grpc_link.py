@@ -93,7 +93,7 @@ class GrpcLink:
         )
 
     async def exchange(
-        self, requests: Mapping[CouncilId, bytes], *, timeout_s: float
+        self, requests: Mapping[CouncilId, bytes], *, timeout_s: float, in_turn: bool = False
     ) -> AsyncGenerator[tuple[CouncilId, bytes], None]:
         """See :meth:`coordinator.council_link.CouncilLink.exchange`."""
         identities = self._identities()
@@ -101,7 +101,8 @@ class GrpcLink:
         known = Chosen(requests, identities)
         for council in requests.keys() - known.keys():
             self._on_event("council_not_in_roster", {"council": council})
-        async with aclosing(self._book.exchange(known, timeout_s=timeout_s, send=self._send)) as replies:
+        exchange = self._book.exchange(known, timeout_s=timeout_s, send=self._send, in_turn=in_turn)
+        async with aclosing(exchange) as replies:
             async for reply in replies:
                 yield reply
 

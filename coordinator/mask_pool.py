@@ -6,6 +6,7 @@ pipe, keep nothing, and open no file.
 """
 
 import multiprocessing
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -34,6 +35,8 @@ class MaskPool:
         self._processes = processes
         self._worthwhile_bytes = worthwhile_bytes
         self._pool: ProcessPoolExecutor | None = None
+        # Rounds that finish together come from several threads; the processes work for one of them at a time.
+        self._turn = threading.Lock()
 
     def __call__(self, work: Sequence[MaskWork], ring: Ring, cells: int) -> RingVector:
         """Sum the masks of every item; see `protocols.secagg.sum_masks`, whose result this is.
@@ -44,17 +47,21 @@ class MaskPool:
         masks = sum(len(item.terms) if isinstance(item, DanglingMasks) else 1 for item in work)
         if self._processes < 2 or masks * cells * ring.width < self._worthwhile_bytes:  # noqa: PLR2004 - one more than us
             return sum_masks(work, ring, cells)
+        with self._turn:
+            try:
+                return self._on_every_core(work, ring, cells)
+            except BrokenProcessPool:
+                # A process was killed, for want of memory perhaps. The councils have spent their budgets: do it slowly.
+                self.close()
+                return sum_masks(work, ring, cells)
+
+    def _on_every_core(self, work: Sequence[MaskWork], ring: Ring, cells: int) -> RingVector:
         ours, *others = _shared_out(work, self._processes)
-        try:
-            pool = self._started()
-            sums = [pool.submit(sum_masks, part, ring, cells) for part in others]
-            total = sum_masks(ours, ring, cells)
-            for part in sums:
-                total += part.result()
-        except BrokenProcessPool:
-            # A process was killed, for want of memory perhaps. The councils have spent their budgets: do it slowly.
-            self.close()
-            return sum_masks(work, ring, cells)
+        pool = self._started()
+        sums = [pool.submit(sum_masks, part, ring, cells) for part in others]
+        total = sum_masks(ours, ring, cells)
+        for part in sums:
+            total += part.result()
         return total
 
     def close(self) -> None:

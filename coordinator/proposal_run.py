@@ -20,6 +20,7 @@ from coordinator.publish import Deliveries, council_rows, release_of, release_ro
 from coordinator.round_report import RoundOrder, RoundReport
 from coordinator.rounds import RoundDriver
 from coordinator.store import DecisionRow, ProposalRow, RoundRow
+from coordinator.turns import Turns
 from protocols.identifiers import CouncilId
 
 __all__ = ["Crew", "ProposalRun"]
@@ -39,6 +40,7 @@ class Crew:
     presence: Presence
     driver: RoundDriver
     deliveries: Deliveries
+    turns: Turns
 
 
 class ProposalRun:
@@ -88,7 +90,8 @@ class ProposalRun:
             if self.state in WAITING:
                 await self._collect()
             while self.state is ProposalState.READY:
-                await self._round()
+                async with self._crew.turns.turn(self._row.analyst, must_wait=self._tell_waiting):
+                    await self._round()
         except _MovedAway:
             row = await self._office.thread(self._office.store.proposals.get, self._digest)
             self._row = row or self._row
@@ -269,6 +272,10 @@ class ProposalRun:
     async def _end(self, event: ProposalEvent, rule: str, reason: str) -> None:
         await self._move(event, rule=rule, reason=reason)
         self._tell_end(rule, reason)
+
+    def _tell_waiting(self, running: int) -> None:
+        message = f"Enough councils have approved. {running} rounds are under way; this one starts when it is its turn."
+        self._office.board.publish(self._digest, RunStage.PROPOSED, message=message)
 
     def _tell_end(self, rule: str, reason: str) -> None:
         self._office.board.publish(self._digest, RunStage.ABORTED, rule=rule, message=reason, final=True)

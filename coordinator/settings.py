@@ -17,6 +17,8 @@ __all__ = ["DEFAULT_FILE", "Listen", "ProposalSettings", "Settings", "StageTimeo
 DEFAULT_FILE: Final = Path("coordinator.yaml")
 _REMEDY: Final = "See docs/reference/coordinator-settings.md."
 _DAY_S: Final = 86_400
+_NODES_OWN_LIMIT: Final = 64
+"""Rounds that a council node takes part in at once; it refuses one more as busy."""
 
 Seconds = Annotated[float, Field(gt=0, le=_DAY_S)]
 FilePath = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -62,7 +64,7 @@ class StageTimeouts(_Block):
 
 
 class ProposalSettings(_Block):
-    """How the councils' decisions are collected."""
+    """How the councils' decisions are collected, and the rounds that follow are started."""
 
     ask_again: Annotated[Seconds, Field(description="Councils that are still deciding are asked again this often.")] = (
         60
@@ -78,6 +80,14 @@ class ProposalSettings(_Block):
     lease: Annotated[
         Seconds, Field(description="A round whose coordinator has not been heard of for this long counts as stopped.")
     ] = 60
+    rounds_at_once: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=_NODES_OWN_LIMIT,
+            description="Rounds that run at once; the others wait, and the analyst with the fewest goes first.",
+        ),
+    ] = 20
 
 
 class Settings(_Block):
@@ -106,7 +116,7 @@ class Settings(_Block):
     trust: Annotated[TrustSettings, Field(description="Keys whose rosters and agreements are handed on.")]
     agreements: Annotated[FilePath, Field(description="Folder of the signed agreements.")] = "agreements"
     stages: Annotated[StageTimeouts, Field(description="Deadlines.")] = StageTimeouts()
-    proposals: Annotated[ProposalSettings, Field(description="Collecting decisions.")] = ProposalSettings()
+    proposals: Annotated[ProposalSettings, Field(description="Decisions and rounds.")] = ProposalSettings()
 
     def placed(self, folder: Path) -> Self:
         """The same settings with every path taken from `folder` where it is relative."""

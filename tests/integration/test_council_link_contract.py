@@ -256,3 +256,44 @@ async def test_the_order_of_connecting_does_not_matter(joined, order) -> None:
             TWO: b"re:2",
             THREE: b"re:3",
         }
+
+
+@LINKS
+@async_test
+async def test_short_requests_wait_for_one_long_answer_and_not_for_all_that_are_asked(joined) -> None:
+    go = threading.Event()
+    order: list[bytes] = []
+
+    def answer(request: bytes) -> bytes:
+        order.append(request)
+        if request.startswith(b"count"):
+            go.wait(20)
+        return echo(request)
+
+    async def long(number: int) -> dict[CouncilId, bytes]:
+        exchange = harness.link.exchange({ONE: b"count %d" % number}, timeout_s=20, in_turn=True)
+        return {council: reply async for council, reply in exchange}
+
+    async with joined({ONE: answer}) as harness:
+        counts = [asyncio.create_task(long(number)) for number in range(5)]
+        await until(lambda: len(order) == 1)
+        shorts = [asyncio.create_task(collect(harness.link, {ONE: b"short %d" % number})) for number in range(5)]
+        await asyncio.sleep(0.2)
+        go.set()
+        assert await asyncio.gather(*counts) == [{ONE: b"re:count %d" % number} for number in range(5)]
+        assert await asyncio.gather(*shorts) == [{ONE: b"re:short %d" % number} for number in range(5)]
+    assert order == [b"count 0", *(b"short %d" % n for n in range(5)), *(b"count %d" % n for n in range(1, 5))]
+
+
+@LINKS
+@async_test
+async def test_long_work_of_one_exchange_goes_to_all_councils_side_by_side(joined) -> None:
+    inside = threading.Barrier(2, timeout=10)
+
+    def answer(request: bytes) -> bytes:
+        inside.wait()
+        return echo(request)
+
+    async with joined({ONE: answer, TWO: answer}) as harness:
+        exchange = harness.link.exchange({ONE: b"a", TWO: b"b"}, timeout_s=20, in_turn=True)
+        assert {council: reply async for council, reply in exchange} == {ONE: b"re:a", TWO: b"re:b"}

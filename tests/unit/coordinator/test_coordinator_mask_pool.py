@@ -1,5 +1,7 @@
 """Masks summed on several processes are the masks summed on one."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -64,3 +66,26 @@ def test_every_mask_is_dealt_out_once_and_evenly():
     expected = [key for item in work() for key in item.keys()]  # noqa: SIM118 - no dictionary
     assert sorted((key.key, key.sign) for key in keys) == sorted((key.key, key.sign) for key in expected)
     assert {sum(len(list(item.keys())) for item in part) for part in parts} <= {8, 9}
+
+
+def test_rounds_that_finish_together_start_the_processes_once_and_each_gets_its_own_sum(monkeypatch):
+    started = []
+    start = MaskPool._started
+
+    def counting(pool):
+        before = pool._pool
+        found = start(pool)
+        started.extend([found] * (found is not before))
+        return found
+
+    monkeypatch.setattr(MaskPool, "_started", counting)
+    ring = Ring(bits=64)
+    rounds = [work()[: 3 + number] for number in range(6)]
+    pool = MaskPool(2, worthwhile_bytes=0)
+    try:
+        with ThreadPoolExecutor(6) as threads:
+            found = list(threads.map(lambda items: pool(items, ring, CELLS), rounds))
+    finally:
+        pool.close()
+    assert all(np.array_equal(one, sum_masks(items, ring, CELLS)) for one, items in zip(found, rounds, strict=True))
+    assert len(started) == 1
