@@ -173,7 +173,7 @@ def test_a_table_larger_than_a_batch_comes_in_batches(tmp_path, server, owner):
     )
     source = open_source(mapping_of(tmp_path, server), tmp_path)
     with source.reading(Wanted(places=(0, 3))) as rows:
-        sizes = [len(batch[0]) for batch in rows._columns()]
+        sizes = [len(batch[0]) for batch in rows.columns()]
     assert sizes == [5000, 5000, 2000]
     assert values(tmp_path, mapping_of(tmp_path, server))[1].rows_read == 12_000
 
