@@ -1,0 +1,170 @@
+"""The harness beside the peers: pins that name no index, our side's sums, and what is kept. No peer is installed here."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from benchmarks.peers import __main__ as front
+from benchmarks.peers import environment, secure_sum_flower, secure_sum_mpyc
+from benchmarks.peers.environment import PEERS, Peer, PeerFailure, run_program
+from benchmarks.peers.results import Comparison, keep
+from benchmarks.peers.secure_sum import Spent, our_sum, our_threshold
+from benchmarks.peers.vectors import exact_sum, make_vectors, write_vectors
+from benchmarks.targets import AT_LEAST
+from protocols.secagg import BelowThreshold
+from protocols.secagg.messages import Stage
+
+
+def compared(**changed):
+    values = {
+        "name": "a sum",
+        "peer": "flower",
+        "unit": "seconds",
+        "ours": [1.0, 2.0, 4.0],
+        "theirs": [30.0, 80.0, 140.0],
+        "command": "python -m benchmarks.peers.secure_sum_flower",
+        "versions": {"flwr": "1"},
+    }
+    return Comparison(**values | changed)
+
+
+@pytest.mark.parametrize("peer", PEERS.values(), ids=lambda peer: peer.name)
+def test_a_peer_is_pinned_with_hashes_and_names_no_index(peer):
+    text = peer.requirements.read_text(encoding="utf-8")
+    pins = re.findall(r"^([a-z0-9-]+)==(\S+) \\$", text, flags=re.MULTILINE)
+    assert {name for name, _ in pins} >= set(peer.packages)
+    assert text.count("--hash=sha256:") >= len(pins)
+    for line in text.splitlines():
+        assert re.match(r"^([a-z0-9-]+==\S+ \\|\s+--hash=sha256:[0-9a-f]{64}( \\)?|\s+#.*)$", line), line
+    assert peer.documentation.startswith("https://")
+
+
+def test_a_peer_that_is_not_installed_is_named_with_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("BENCH_HOME", str(tmp_path))
+    with pytest.raises(PeerFailure, match="setup flower"):
+        run_program(PEERS["flower"], "flower_secagg", [], timeout_s=1)
+
+
+@pytest.fixture
+def stand_in(monkeypatch, tmp_path):
+    """A peer whose Python is this one, to run programs written by a test."""
+    python = tmp_path / "bench" / "own" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    monkeypatch.setenv("BENCH_HOME", str(tmp_path / "bench"))
+    monkeypatch.setattr(environment, "HERE", tmp_path)
+    (tmp_path / "programs").mkdir()
+
+    def write(text):
+        (tmp_path / "programs" / "asked.py").write_text(text, encoding="utf-8")
+        return Peer(name="own", packages=(), documentation="https://example.org")
+
+    return write
+
+
+def test_what_a_program_prints_last_comes_back(stand_in):
+    peer = stand_in("print('noise'); print('{\"seconds\": 2}')")
+    assert run_program(peer, "asked", [], timeout_s=30) == {"seconds": 2}
+
+
+def test_a_program_that_fails_or_hangs_is_told_of(stand_in):
+    with pytest.raises(PeerFailure, match=r"status 3.*gone wrong"):
+        run_program(
+            stand_in("import sys; print('gone wrong', file=sys.stderr); sys.exit(3)"), "asked", [], timeout_s=30
+        )
+    with pytest.raises(PeerFailure, match="did not finish within"):
+        run_program(stand_in("import time; time.sleep(60)"), "asked", [], timeout_s=0.5)
+
+
+def test_a_program_sees_no_code_of_this_project(stand_in, monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONPATH", str(environment.ROOT))
+    peer = stand_in("import json, os; print(json.dumps(os.environ.get('PYTHONPATH')))")
+    assert run_program(peer, "asked", [], timeout_s=30, folder=tmp_path) is None
+
+
+def test_the_front_door_lists_and_sets_up(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("BENCH_HOME", str(tmp_path))
+    assert front.main(["list"]) == 0
+    assert "setup mpyc" in capsys.readouterr().out
+    asked = []
+    monkeypatch.setattr(front, "setup", lambda peer: asked.append(peer.name))
+    monkeypatch.setattr(front, "versions", lambda peer: {})
+    assert front.main(["setup", "all"]) == 0
+    assert asked == list(PEERS)
+    with pytest.raises(SystemExit):
+        front.main(["setup", "nobody"])
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_our_side_gives_the_right_sum(lost):
+    vectors = make_vectors(6, 50)
+    spent = our_sum(vectors, lost=lost)
+    assert np.array_equal(spent.total, exact_sum(vectors, lost))
+    assert not np.array_equal(spent.total, exact_sum(vectors, 1 - lost))
+    assert spent.seconds > 0 < spent.processor_seconds
+
+
+def test_our_side_says_when_too_few_are_left():
+    with pytest.raises(BelowThreshold):
+        our_sum(make_vectors(6, 50), lost=6 - our_threshold(6) + 1, stage=Stage.CONFIRMATION)
+
+
+def test_vectors_are_the_same_for_everyone(tmp_path):
+    vectors = make_vectors(4, 10)
+    assert np.array_equal(np.load(write_vectors(tmp_path, vectors)), make_vectors(4, 10))
+
+
+@pytest.mark.parametrize("module", [secure_sum_flower, secure_sum_mpyc])
+def test_a_comparison_refuses_a_peer_s_wrong_sum(module, monkeypatch):
+    wrong = Spent(seconds=1.0, processor_seconds=1.0, total=np.zeros(20, dtype=np.int64))
+    monkeypatch.setattr(module, "versions", lambda peer: {"peer": "1"})
+    for name in ("flower_sum", "mpyc_sum"):
+        monkeypatch.setattr(module, name, lambda *_, **__: wrong, raising=False)
+    with pytest.raises(SystemExit, match="not the sum"):
+        module.main(["--cells", "20", "--rounds", "1", *sized(module, 5)])
+
+
+@pytest.mark.parametrize("module", [secure_sum_flower, secure_sum_mpyc])
+def test_a_comparison_prints_the_ratio_of_each_run(module, monkeypatch, capsys):
+    def right(_folder, path, *, lost=0, **_):
+        return Spent(seconds=1000.0, processor_seconds=1000.0, total=exact_sum(np.load(path), lost))
+
+    monkeypatch.setattr(module, "versions", lambda peer: {"peer": "1"})
+    for name in ("flower_sum", "mpyc_sum"):
+        monkeypatch.setattr(module, name, right, raising=False)
+    module.main(["--cells", "20", "--rounds", "2", *sized(module, 5)])
+    shown = capsys.readouterr().out
+    row = json.loads(shown[shown.index("{\n") : shown.index("\n}") + 2])
+    assert min(row["ratios"]) > 100
+    assert row["theirs"]["median"] == 1000.0
+    assert row["command"].startswith("python -m benchmarks.peers.")
+
+
+def sized(module, councils):
+    if module is secure_sum_flower:
+        return ["--councils", str(councils), "--lost", "0"]
+    return ["--parties", str(councils)]
+
+
+def test_a_comparison_keeps_its_ratios_beside_the_targets(tmp_path):
+    kept = tmp_path / "performance.json"
+    kept.write_text(json.dumps({"targets": [{"name": "t"}]}), encoding="utf-8")
+    for theirs in ([1.0, 1.0, 1.0], [30.0, 80.0, 140.0]):
+        keep(compared(theirs=theirs).row(), kept)
+    found = json.loads(kept.read_text(encoding="utf-8"))
+    assert found["targets"] == [{"name": "t"}]
+    [row] = found["comparisons"]
+    assert row["ratios"] == [30.0, 40.0, 35.0]
+    assert row["ratio"] == 35.0
+    assert row["ours"] == {"median": 2.0, "least": 1.0, "most": 4.0, "samples": [1.0, 2.0, 4.0]}
+    assert row["machine"]["cores"] >= 1
+
+
+def test_a_comparison_is_a_target_too():
+    row = compared().target(30.0, AT_LEAST).row()
+    assert (row["ratio"], row["met"]) == (35.0, True)
+    row = compared(ours=[1.0], theirs=[2.0]).target(0.5, AT_LEAST, ours_over_theirs=True).row()
+    assert (row["ratio"], row["met"]) == (0.5, True)
