@@ -22,11 +22,11 @@ import yaml
 from coordinator.link_connection import Record
 from coordinator.office import Note
 from coordinator.simulation_figures import Integers, SimulatedRound, Simulation, Traffic, exact_vector
-from coordinator.simulation_files import COORDINATOR, Answer, CentreFiles, World, open_centre_files, plan_of, terms_of
+from coordinator.simulation_files import COORDINATOR, CentreFiles, World, open_centre_files, plan_of, terms_of
 from coordinator.simulation_hub import Hub, Lines
 from coordinator.simulation_papers import People, Scenario, signed_agreement
 from council_node.agreements import accept_agreement
-from council_node.node import CouncilNode
+from council_node.node import CouncilNode, resting_node
 from council_node.policy_file import Class2
 from council_node.settings import Settings
 from council_node.setup import NewNode, make_node
@@ -165,7 +165,7 @@ def build_world(scenario: Scenario, folder: Path, *, node_log: NodeLog = lambda 
             people=people,
             centre_files=centre,
             nodes={
-                council: _node(station, rests=place >= ENGINES_KEPT)
+                council: CouncilNode(station).answer if place < ENGINES_KEPT else resting_node(station)
                 for place, (council, station) in enumerate(stations.items())
             },
             exact=_write_extracts(scenario, folder, councils, centre),
@@ -225,19 +225,6 @@ def _open_station(made: _Made, agreement: Path, centre: CentreFiles, log: Note) 
         station.accept_roster(centre.roster_envelope)
         unless_kept.pop_all()
     return station
-
-
-def _node(station: Station, *, rests: bool) -> Answer:
-    """A council's node; one that rests opens its database for each question."""
-    node = CouncilNode(station)
-
-    def answer(request: bytes) -> bytes:
-        try:
-            return node.answer(request)
-        finally:
-            station.rest()
-
-    return answer if rests else node.answer
 
 
 def _write_extracts(

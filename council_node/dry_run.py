@@ -20,7 +20,7 @@ from typing import Final
 from council_node.decisions import Decision, Decisions, Verdict, red_lines_to_answer
 from council_node.dry_run_question import Asked
 from council_node.local_statistic import LocalStatistic
-from council_node.node import CouncilNode
+from council_node.node import CouncilNode, resting_node
 from council_node.node_store import DocumentKind
 from council_node.practice_bytes import HalfByteCount, count_half_bytes
 from council_node.practice_extract import can_be_practised, write_empty_extract, write_practice_extract
@@ -274,7 +274,7 @@ class _Rehearsal:
             data = {plan.question.dataset: self._partner_data(council, rng)}
             settings = partner_settings(self.settings, self.papers, council, name, data)
             station = opened.enter_context(Station(settings, clock=clock, rng=rng, log=lambda _event, _fields: None))
-            found[council] = _resting(station)
+            found[council] = resting_node(station)
         return found
 
     def _partner_data(self, council: CouncilId, rng: RandomSource) -> Path:
@@ -379,19 +379,6 @@ class _Rehearsal:
             reason="" if inside else "It is not part of the rehearsal.",
             extract_date=self.now.date().isoformat() if inside else None,
         )
-
-
-def _resting(station: Station) -> Callable[[bytes], bytes]:
-    """A partner's node, which keeps no database open between requests: there are many of them in one process."""
-    node = CouncilNode(station)
-
-    def answer(request: bytes) -> bytes:
-        try:
-            return node.answer(request)
-        finally:
-            station.rest()
-
-    return answer
 
 
 def _half_bytes(leaving: list[Leaving], practice_round: PracticeRound) -> HalfByteCount | None:

@@ -18,7 +18,7 @@ from protocols.encoding import canonical_json
 from protocols.errors import MalformedMessage
 from protocols.wire.link_message import NO_REFERENCE, Kind, LinkMessage, fault
 
-__all__ = ["CouncilNode"]
+__all__ = ["CouncilNode", "resting_node"]
 
 FILES_OF_THE_COORDINATOR: Final = frozenset({Kind.ROSTER, Kind.RELEASE})
 """Requests that bring a file: what is wrong with it is for the coordinator to mend."""
@@ -93,3 +93,19 @@ class CouncilNode:
         station = self._station
         statement = sign_statement(STATEMENT_KIND, station.ledger.statement(station.now()).canonical(), station.key)
         return LinkMessage(kind=Kind.BUDGET_STATEMENT, reference=message.reference, payload=statement)
+
+
+def resting_node(station: Station) -> Callable[[bytes], bytes]:
+    """`CouncilNode.answer` of a node that opens its database for each request and keeps none in between.
+
+    For a process that plays many councils.
+    """
+    node = CouncilNode(station)
+
+    def answer(request: bytes) -> bytes:
+        try:
+            return node.answer(request)
+        finally:
+            station.rest()
+
+    return answer
