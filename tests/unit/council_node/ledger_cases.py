@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from pathlib import Path
 
 from council_node.ledger import Ledger
 from federated.ledger_entries import AgreementRef, Entry
@@ -47,6 +48,16 @@ def reserve(ledger: Ledger, name: str, *, plan: str | None = None, **changes) ->
         "now": NOW,
     }
     return ledger.reserve(**{**wanted, **changes})
+
+
+def make_spent_ledger(folder: Path) -> Path:
+    """The file of a ledger of two rounds, both spent."""
+    path = folder / "ledger.db"
+    with Ledger.create(path, ME, NOW) as ledger:
+        for name in ("a", "b"):
+            reserve(ledger, name)
+            ledger.spend(sid_of(name), NOW)
+    return path
 
 
 @dataclass(frozen=True)

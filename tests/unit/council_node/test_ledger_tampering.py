@@ -8,17 +8,22 @@ from council_node.ledger import Ledger
 from federated.errors import FileProblem
 from federated.ledger_chain import LedgerBroken, LedgerState, walk
 from federated.ledger_entries import GENESIS, EntryKind, LedgerRound, make_entry, stamped
-from tests.unit.council_node.ledger_cases import AGREEMENT, BUDGET, ME, NOW, PURE, digest_of, reserve, sid_of
+from tests.unit.council_node.ledger_cases import (
+    AGREEMENT,
+    BUDGET,
+    ME,
+    NOW,
+    PURE,
+    digest_of,
+    make_spent_ledger,
+    reserve,
+    sid_of,
+)
 
 
 @pytest.fixture
 def path(tmp_path):
-    path = tmp_path / "ledger.db"
-    with Ledger.create(path, ME, NOW) as ledger:
-        for name in ("a", "b"):
-            reserve(ledger, name)
-            ledger.spend(sid_of(name), NOW)
-    return path
+    return make_spent_ledger(tmp_path)
 
 
 def tamper(path, *statements):

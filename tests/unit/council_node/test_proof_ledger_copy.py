@@ -12,17 +12,12 @@ from federated.errors import FileProblem, SignatureProblem
 from federated.ledger_chain import LedgerBroken
 from federated.ledger_copy import check_stands_on, read_ledger_copy, read_ledger_file
 from protocols.identifiers import CouncilId
-from tests.unit.council_node.ledger_cases import LATER, ME, NOW, digest_of, reserve, sid_of
+from tests.unit.council_node.ledger_cases import LATER, ME, NOW, digest_of, make_spent_ledger, reserve
 
 
 @pytest.fixture
 def path(tmp_path):
-    path = tmp_path / "ledger.db"
-    with Ledger.create(path, ME, NOW) as ledger:
-        for name in ("a", "b"):
-            reserve(ledger, name)
-            ledger.spend(sid_of(name), NOW)
-    return path
+    return make_spent_ledger(tmp_path)
 
 
 def test_a_copy_is_read_to_the_same_sums_as_the_ledger_itself(path):
