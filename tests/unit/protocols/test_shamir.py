@@ -28,6 +28,18 @@ def test_shares_lie_on_the_polynomial_of_the_drawn_coefficients():
     assert split(11, threshold=3, count=4, rng=rng) == tuple(5 * x * x + 7 * x + 11 for x in (1, 2, 3, 4))
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 255, 256, 511, 512, 1023, 1024, 2**16 - 1])
+def test_limbs_never_overflow_at_the_largest_coefficients(count):
+    threshold = min(count, 40)
+    shares = split(
+        PRIME - 1, threshold=threshold, count=count, rng=lambda size: encode_element(PRIME - 1) * (size // 32)
+    )
+    assert len(shares) == count
+    for point in {1, (count + 1) // 2, count}:
+        powers = [pow(point, power, PRIME) for power in range(threshold)]
+        assert shares[point - 1] == (PRIME - 1) * sum(powers) % PRIME
+
+
 def test_one_below_threshold_every_secret_fits_equally():
     shares = split(42, threshold=3, count=3, rng=SeededRandom("perfect"))
     # For any other secret there is a polynomial through the same two shares: nothing is said about the secret.
@@ -37,7 +49,9 @@ def test_one_below_threshold_every_secret_fits_equally():
         assert combine(weights, [shares[0], shares[1], third]) == other
 
 
-@pytest.mark.parametrize(("threshold", "count", "secret"), [(0, 3, 1), (4, 3, 1), (2, 3, PRIME), (2, 3, -1)])
+@pytest.mark.parametrize(
+    ("threshold", "count", "secret"), [(0, 3, 1), (4, 3, 1), (2, 2**16, 1), (2, 3, PRIME), (2, 3, -1)]
+)
 def test_impossible_dealings_are_refused(threshold, count, secret):
     with pytest.raises(LocalProtocolError):
         split(secret, threshold=threshold, count=count, rng=SeededRandom("x"))
