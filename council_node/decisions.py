@@ -6,9 +6,9 @@ path without the wait. Every act stays in the store with who did it and why (req
 only the decision, its rule and its reason are sent. No decision looks at a case value.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final, TypeAlias
 
 from council_node.decision_records import Act, Decision, Verdict, read_decision
@@ -18,7 +18,7 @@ from federated.keys import SigningKey
 from federated.manifest import RED_LINES
 from federated.red_lines import Standing
 from federated.signing import sign_statement
-from federated.timestamps import parse_time, time_text
+from federated.timestamps import time_text
 from protocols.identifiers import CouncilId, Digest
 
 __all__ = ["Act", "Considered", "Decision", "Decisions", "Verdict", "red_lines_to_answer"]
@@ -120,33 +120,6 @@ class Decisions:
 
         return self._settle(plan_digest, decide, now)
 
-    def standing_approval(self, plan_digest: Digest, repeat: str, *, days: int, now: datetime) -> Decision | None:
-        """People's approval that covers this question as a repeat, if there is one that still stands.
-
-        It ends at the first repeat that people here refuse, or take back: who signs questions could otherwise sign
-        the same once more.
-
-        Args:
-            plan_digest: The question, which does not cover itself.
-            repeat: From `council_node.standing_approvals`.
-            days: How long an approval covers repeats.
-            now: Time, UTC.
-        """
-        approval, refusal = self._said_of_repeats(plan_digest, repeat)
-        if approval is None or _not_after(approval, refusal):
-            return None
-        return approval if now - parse_time(approval.decided_at) <= timedelta(days=days) else None
-
-    def refused_repeat(self, plan_digest: Digest, repeat: str) -> Decision | None:
-        """The last refusal or withdrawal of a repeat of this question by people, unless they approved one since.
-
-        Args:
-            plan_digest: The question, which is not a repeat of itself.
-            repeat: From `council_node.standing_approvals`.
-        """
-        approval, refusal = self._said_of_repeats(plan_digest, repeat)
-        return refusal if approval is None or _not_after(approval, refusal) else None
-
     def check_approved(self, plan_digest: Digest) -> Decision:
         """The decision that lets a round begin or go on. Run at each invitation, and again before data is read.
 
@@ -230,26 +203,19 @@ class Decisions:
         documents = self._store.history(DocumentKind.DECISION, plan_digest.hex())
         return tuple(read_decision(document.body) for document in documents)
 
+    def all_latest(self) -> Iterator[Decision]:
+        """Where each proposal stands."""
+        return (read_decision(document.body) for document in self._store.all_latest(DocumentKind.DECISION))
+
     def pending(self) -> tuple[Decision, ...]:
         """Proposals that wait for a person."""
-        found = (read_decision(document.body) for document in self._store.all_latest(DocumentKind.DECISION))
-        return tuple(decision for decision in found if decision.verdict is Verdict.PENDING)
+        return tuple(decision for decision in self.all_latest() if decision.verdict is Verdict.PENDING)
+
+    def full_approval(self, history: Sequence[Decision]) -> tuple[Decision, ...]:
+        """The approvals by people that count today, once everybody who is needed has given theirs; else none."""
+        return () if self._still_needed(_acts(history)) else _approvers(history)
 
     # Inside
-
-    def _said_of_repeats(self, plan_digest: Digest, repeat: str) -> tuple[Decision | None, Decision | None]:
-        """The newest approval by all who are needed, and the newest refusal or withdrawal, of other such questions."""
-        approvals: list[Decision] = []
-        refusals: list[Decision] = []
-        for document in self._store.all_latest(DocumentKind.DECISION):
-            latest = read_decision(document.body)
-            if latest.repeat != repeat or latest.plan_digest == plan_digest:
-                continue
-            history = self.history(latest.plan_digest)
-            refusals += [item for item in history if item.act in {Act.REFUSE, Act.WITHDRAW}]
-            if latest.verdict is Verdict.APPROVED and not self._still_needed(_acts(history)):
-                approvals += _approvers(history)
-        return max(approvals, key=_when, default=None), max(refusals, key=_when, default=None)
 
     def _act(self, done: "_PersonsAct", plan_digest: Digest, now: datetime) -> Decision:
         done.check_complete()
@@ -365,14 +331,6 @@ def _approvers(history: Sequence[Decision]) -> tuple[Decision, ...]:
         elif item.act is not Act.REVIEW:
             counted = ()
     return counted
-
-
-def _when(item: Decision) -> datetime:
-    return parse_time(item.decided_at)
-
-
-def _not_after(approval: Decision, refusal: Decision | None) -> bool:
-    return refusal is not None and _when(approval) <= _when(refusal)
 
 
 def _same(last: Decision, now: Decision) -> bool:

@@ -15,7 +15,7 @@ from council_node.decisions import Considered, Decision, Decisions
 from council_node.node_store import DocumentKind
 from council_node.policy import Facts, facts_of, persons_reasons, review
 from council_node.policy_file import Policy
-from council_node.standing_approvals import repeat_digest
+from council_node.standing_approvals import repeat_digest, said_of_repeats
 from council_node.station import Station
 from federated.agreement import Agreement
 from federated.errors import FederatedError, FileProblem, PolicyRefusal, QueryError, SignatureProblem
@@ -225,7 +225,8 @@ class Proposals:
         written = policy.red_lines.given()
         answers = {line.name: written[line.name] for line in asked(facts.red_lines) if line.name in written}
         basis = BY_POLICY
-        refused = self._decisions().refused_repeat(opened.plan.digest, repeat)
+        said = said_of_repeats(self._decisions(), opened.plan.digest, repeat)
+        refused = said.refused()
         if refused is not None:
             # Another nonce makes another plan of the same question.
             reasons = (
@@ -233,9 +234,7 @@ class Proposals:
                 f"people here refused the same question, or took it back, on {refused.decided_at[:10]}",
             )
         if reasons and policy.standing_approval_days is not None and facts.manifest.funding_use != "declared":
-            earlier = self._decisions().standing_approval(
-                opened.plan.digest, repeat, days=policy.standing_approval_days, now=now
-            )
+            earlier = said.covering(days=policy.standing_approval_days, now=now)
             if earlier is not None:
                 reasons, answers = (), dict(earlier.answers)
                 basis = f"the approval of {earlier.plan_digest.hex()} by a person, whose repeat it is"

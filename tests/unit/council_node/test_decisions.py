@@ -7,6 +7,7 @@ import pytest
 from council_node.decision_records import Act, Verdict, read_decision
 from council_node.decisions import Considered, Decisions, red_lines_to_answer
 from council_node.node_store import DocumentKind, NodeStore
+from council_node.standing_approvals import said_of_repeats
 from federated.errors import FileProblem, PolicyRefusal
 from federated.keys import make_key, trusted_keys
 from federated.manifest import RED_LINES
@@ -351,8 +352,8 @@ def test_a_policy_made_stricter_counts_although_the_answer_stays_the_same(store)
 # Standing approvals
 
 
-def repeat(decisions, plan, **changes):
-    return decisions.standing_approval(plan, "aa" * 32, days=30, now=NOW + timedelta(days=30), **changes)
+def repeat(decisions, plan, *, of="aa" * 32, now=NOW + timedelta(days=30)):
+    return said_of_repeats(decisions, plan, of).covering(days=30, now=now)
 
 
 def test_a_persons_approval_covers_repeats_for_a_while(decisions):
@@ -363,8 +364,8 @@ def test_a_persons_approval_covers_repeats_for_a_while(decisions):
     consider(decisions, repeat="aa" * 32, extract=None, now=LATER)  # a later review makes it no younger
     assert repeat(decisions, OTHER) == given
     assert repeat(decisions, PLAN) is None
-    assert decisions.standing_approval(OTHER, "bb" * 32, days=30, now=NOW) is None
-    assert decisions.standing_approval(OTHER, "aa" * 32, days=30, now=NOW + timedelta(days=30, seconds=1)) is None
+    assert repeat(decisions, OTHER, of="bb" * 32, now=NOW) is None
+    assert repeat(decisions, OTHER, now=NOW + timedelta(days=30, seconds=1)) is None
     decisions.withdraw(PLAN, now=LATER, **PERSON)
     assert repeat(decisions, OTHER) is None
 
