@@ -14,6 +14,7 @@ from rich.table import Table
 from coordinator.doctor import Verdict, examine
 from coordinator.enrolment import decide, find
 from coordinator.first_files import NewCoordinator, create
+from coordinator.flower_commands import app as flower
 from coordinator.proposal_states import WAITING, ProposalEvent, ProposalState, next_state
 from coordinator.roster import add_agreement, draft_roster, load_membership, publish_roster
 from coordinator.serve import run_server
@@ -38,6 +39,7 @@ agreement = new_app("The signed data sharing agreements.")
 app.add_typer(enrol, name="enrol")
 app.add_typer(roster, name="roster")
 app.add_typer(agreement, name="agreement")
+app.add_typer(flower, name="flower")
 app.command("simulate")(simulate)
 
 SettingsFile = Annotated[Path, typer.Option("--settings", "-s", help="The settings file.")]

@@ -8,18 +8,20 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from coordinator.analyst_service import AnalystService
 from coordinator.centre import Centre
+from coordinator.council_link import CouncilLink
 from coordinator.enrolment import record_key
 from coordinator.grpc_enrolment import EnrolmentService
-from coordinator.grpc_link import GrpcLink
-from coordinator.grpc_server import serving
+from coordinator.grpc_link import GrpcLink, OnEvent
+from coordinator.grpc_server import Service, serving
 from coordinator.link_connection import Record
 from coordinator.mask_pool import MaskPool
 from coordinator.office import OWNER_SIZE, Note, Office
@@ -30,17 +32,62 @@ from coordinator.tls import ServerCertificate, load_certificate
 from federated.errors import FileProblem
 from federated.schema import load_schema
 from federated.shell import now_utc
-from protocols.identifiers import CouncilId
+from protocols.identifiers import CouncilId, RandomSource
 
-__all__ = ["CONNECTIONS_FILE", "json_log", "run_server", "state_folder"]
+__all__ = ["CONNECTIONS_FILE", "LinkParts", "json_log", "run_server", "state_folder"]
 
 CONNECTIONS_FILE: Final = "connections.json"
 _LOOK_S: Final = 0.5
 """How often a running coordinator looks for a newly published roster or agreement."""
 
 
+class ServedLink(CouncilLink, Service, Protocol):
+    """A link that the coordinator's server opens and closes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkParts:
+    """What a link needs of the coordinator that serves it.
+
+    Attributes:
+        coordinator_id: As the roster has it; part of what nodes sign.
+        server_names: Names and addresses of the coordinator's certificate.
+        identities: The current roster's keys; asked anew at each connection.
+        rng: For nonces.
+        record: Shown everything that passes, for tests; None in use.
+        on_event: Told of connections and refusals.
+    """
+
+    coordinator_id: str
+    server_names: frozenset[str]
+    identities: Callable[[], Mapping[CouncilId, bytes]]
+    rng: RandomSource
+    record: Record | None
+    on_event: OnEvent
+
+
+MakeLink = Callable[[LinkParts], ServedLink]
+
+
+def over_grpc(parts: LinkParts) -> GrpcLink:
+    """The link that `coordinator serve` uses: councils connect to this server."""
+    return GrpcLink(
+        coordinator_id=parts.coordinator_id,
+        server_names=parts.server_names,
+        identities=parts.identities,
+        rng=parts.rng,
+        record=parts.record,
+        on_event=parts.on_event,
+    )
+
+
 def run_server(
-    settings: Settings, *, ready_file: Path | None = None, record: Record | None = None, log: Note | None = None
+    settings: Settings,
+    *,
+    ready_file: Path | None = None,
+    record: Record | None = None,
+    log: Note | None = None,
+    link: MakeLink = over_grpc,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -49,6 +96,7 @@ def run_server(
         ready_file: Where to write ``host:port`` once councils can connect.
         record: Shown everything that passes over the link; for tests that look for what must not be there.
         log: Where events go; JSON lines on standard error when left out.
+        link: Makes the link to the councils; the analysts' service and enrolment stay on this server in any case.
 
     Raises:
         FederatedError: A file or the address cannot be used.
@@ -60,7 +108,13 @@ def run_server(
         store = open_store(settings.database_url)
         try:
             server = _Server(
-                settings, certificate=certificate, store=store, folder=folder, note=log or json_log(), record=record
+                settings,
+                certificate=certificate,
+                store=store,
+                folder=folder,
+                note=log or json_log(),
+                record=record,
+                link=link,
             )
             asyncio.run(server.run(ready_file))
         finally:
@@ -145,6 +199,7 @@ class _Server:
         folder: Path,
         note: Note,
         record: Record | None,
+        link: MakeLink,
     ) -> None:
         self._settings = settings
         self._certificate = certificate
@@ -152,6 +207,7 @@ class _Server:
         self._folder = folder
         self._note = note
         self._record = record
+        self._make_link = link
         self._clock: Callable[[], datetime] = now_utc
         self._wake: asyncio.Event = asyncio.Event()
         self._stopping = False
@@ -180,17 +236,19 @@ class _Server:
                 self._tell_connections(frozenset())
                 self._note("stopped", {})
 
-    def _link(self, late: _Late) -> GrpcLink:
-        return GrpcLink(
-            coordinator_id=self._settings.id,
-            server_names=self._certificate.names,
-            identities=late.identities,
-            rng=os.urandom,
-            record=self._record,
-            on_event=late.hear,
+    def _link(self, late: _Late) -> ServedLink:
+        return self._make_link(
+            LinkParts(
+                coordinator_id=self._settings.id,
+                server_names=self._certificate.names,
+                identities=late.identities,
+                rng=os.urandom,
+                record=self._record,
+                on_event=late.hear,
+            )
         )
 
-    def _office(self, link: GrpcLink) -> Office:
+    def _office(self, link: CouncilLink) -> Office:
         return Office(
             settings=self._settings,
             store=self._store,
@@ -228,7 +286,7 @@ class _Server:
         sys.stdout.write(f"coordinator ready on {host}:{port}\n")
         sys.stdout.flush()
 
-    async def _until_stopped(self, centre: Centre, link: GrpcLink) -> None:
+    async def _until_stopped(self, centre: Centre, link: CouncilLink) -> None:
         while not self._stopping:
             await centre.refresh()
             self._tell_connections(link.connected())

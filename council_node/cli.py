@@ -2,7 +2,7 @@
 
 import typer
 
-from council_node.commands import checking, deciding, health, joining, ledger, mapping, page, proof, showing
+from council_node.commands import checking, deciding, flower, health, joining, ledger, mapping, page, proof, showing
 from council_node.crash_safety import forbid_dumps, tell_without_values
 from federated.shell import main_of, new_app
 
@@ -19,6 +19,7 @@ health.register(app)
 checking.register(app)
 page.register(app)
 proof.register(app)
+flower.register(app)
 app.add_typer(ledger.app, name="ledger")
 
 _run = main_of(app)

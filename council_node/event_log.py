@@ -46,6 +46,12 @@ EVENTS: Final[Mapping[str, Event]] = {
     "link_up": Event("Connected to the coordinator.", ("address",)),
     "link_down": Event("Not connected; the node tries again by itself.", ("reason",), "warning"),
     "link_stopped": Event("The connection is closed for good."),
+    "proved": Event("Over Flower: proved this council's key to the coordinator, from that place.", ("place",)),
+    "supernode_away": Event("The SuperNode does not answer; looked for again and again.", ("reason",), "warning"),
+    "supernode_back": Event("The SuperNode answers again."),
+    "bundle_refused": Event(
+        "Over Flower: a run of an app that is not this image's was refused, its code unopened.", ("bundle",), "warning"
+    ),
     "answered": Event("A reply left this council: its size in bytes.", ("request_bytes", "reply_bytes")),
     "roster_changed": Event("A newer list of councils was verified and taken.", ("epoch", "change")),
     "roster_alarm": Event("Do not believe a list of councils that came. Ring its signers.", ("reason",), "error"),

@@ -9,9 +9,10 @@ import time
 import pytest
 
 from protocols.identifiers import CouncilId
+from tests.integration.flower_harness import over_flower
 from tests.integration.link_harness import async_test, collect, councils, in_process, over_grpc, until
 
-LINKS = pytest.mark.parametrize("joined", [in_process, over_grpc], ids=["in-process", "grpc"])
+LINKS = pytest.mark.parametrize("joined", [in_process, over_grpc, over_flower], ids=["in-process", "grpc", "flower"])
 
 ONE, TWO, THREE = councils(3)
 

@@ -1,0 +1,178 @@
+"""The seam to Flower's Runtime API, through which a SuperNode hands messages to whoever runs its app.
+
+Everything here that is not `flwr.app` or `flwr.clientapp` is outside Flower's public API: it is what the stock
+`flower-superexec` and `flwr-clientapp` of the pinned version use. `docs/adr/0007-pinned-flower-executor.md` lists it,
+and nothing else in this project may import it.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Final
+
+import httpx
+from flwr.app import Context, Message
+from flwr.proto.runtime_pb2 import AcquireTaskRequest, SendTaskHeartbeatRequest
+from flwr.supercore.constant import TaskType
+from flwr.supercore.heartbeat import HeartbeatSender
+from flwr.supercore.interceptors import (
+    RuntimeTokenHttpInterceptor,
+    RuntimeVersionHttpInterceptor,
+    SuperExecAuthHttpInterceptor,
+)
+from flwr.supercore.runtime import RuntimeHttpClient
+from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
+
+from federated.errors import FileProblem, TransportError
+
+__all__ = ["FLOWER_SERIES", "Runtime", "Task", "check_flower_version"]
+
+FLOWER_SERIES: Final = "1.41."
+_ACQUIRE: Final = "/flwr.proto.Runtime/AcquireTask"
+_COMPLETED: Final = "completed"
+_FAILED: Final = "failed"
+
+
+def check_flower_version(found: str | None = None) -> None:
+    """Refuse to run beside a Flower whose inner API is another.
+
+    Raises:
+        FileProblem: The installed version is not of the series this was written for.
+    """
+    installed = version("flwr") if found is None else found
+    if not installed.startswith(FLOWER_SERIES):
+        raise FileProblem(
+            f"Flower {installed} is installed; this executor is made for {FLOWER_SERIES}x.",
+            remedy="Install council-federation[flower] again.",
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Task:
+    """One message that the SuperNode wants answered, with the bundle of the run it belongs to.
+
+    Attributes:
+        message: What came.
+        context: Of the run; its node configuration is the SuperNode's own.
+        bundle: SHA-256 of the app bundle as its bytes came, in hexadecimal; the bundle itself is not opened.
+    """
+
+    message: Message = field(repr=False)
+    context: Context = field(repr=False)
+    bundle: str
+    _client: RuntimeHttpClient = field(repr=False)
+
+    def reply(self, message: Message, *, completed: bool, details: str = "") -> None:
+        """Hand the reply to the SuperNode and end the task.
+
+        Raises:
+            TransportError: The SuperNode does not take it.
+        """
+        try:
+            push_message(self._client, message, self.context)
+        except httpx.HTTPError as problem:
+            raise _gone(problem) from problem
+        status = _COMPLETED if completed else _FAILED
+        push_task_output(self._client, self.context, status, details)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Where a SuperNode's Runtime API is.
+
+    Attributes:
+        address: ``host:port``.
+        secret: Shared with the SuperNode, so that no other program on this machine is handed a message; None for a
+            SuperNode that has none.
+        ca: PEM certificates the API's own is verified against; None for plain HTTP on this machine.
+    """
+
+    address: str
+    secret: bytes | None = field(default=None, repr=False)
+    ca: bytes | None = field(default=None, repr=False)
+
+    @contextmanager
+    def next_task(self) -> Iterator[Task | None]:
+        """The next message, if there is one; the task stays ours for the length of the block.
+
+        Tasks of every type are taken: one that nobody takes would block its SuperNode for good.
+
+        Raises:
+            TransportError: The SuperNode cannot be reached or refuses.
+        """
+        try:
+            token = self._acquire()
+            if not token:
+                yield None
+                return
+            with self._client(RuntimeTokenHttpInterceptor(token)) as client, _heartbeat(client):
+                yield _pulled(client)
+        except httpx.HTTPError as problem:
+            raise _gone(problem) from problem
+
+    def _acquire(self) -> str:
+        interceptors = []
+        if self.secret is not None:
+            secret = SuperExecAuthHttpInterceptor(master_secret=self.secret, protected_methods={_ACQUIRE})
+            interceptors.append(secret)
+        with self._client(*interceptors) as client:
+            found = client.AcquireTask(AcquireTaskRequest(supported_task_types=[str(kind) for kind in TaskType]))
+        return found.token if found.HasField("task") else ""
+
+    @contextmanager
+    def _client(
+        self, *interceptors: RuntimeTokenHttpInterceptor | SuperExecAuthHttpInterceptor
+    ) -> Iterator[RuntimeHttpClient]:
+        client = RuntimeHttpClient.from_server_address(
+            server_address=self.address,
+            insecure=self.ca is None,
+            root_certificates=self.ca,
+            interceptors=[RuntimeVersionHttpInterceptor(component_name="flwr-clientapp"), *interceptors],
+        )
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def _pulled(client: RuntimeHttpClient) -> Task | None:
+    try:
+        message, context, _run, fab = pull_task_input(client)
+    except RuntimeError:  # a task without a message: ended, so that its SuperNode goes on
+        push_task_output(client, None, _FAILED, "there is no message")
+        return None
+    return Task(
+        message=message,
+        context=context,
+        bundle=hashlib.sha256(fab.content).hexdigest(),
+        _client=client,
+    )
+
+
+@contextmanager
+def _heartbeat(client: RuntimeHttpClient) -> Iterator[None]:
+    """Tell the SuperNode that its task is being worked on, for as long as the block runs."""
+
+    def beat() -> bool:
+        try:
+            client.SendTaskHeartbeat(SendTaskHeartbeatRequest())
+        except httpx.HTTPError:
+            return False
+        return True
+
+    sender = HeartbeatSender(beat)
+    sender.start()
+    try:
+        yield
+    finally:
+        if sender.is_running:
+            sender.stop()
+
+
+def _gone(problem: httpx.HTTPError) -> TransportError:
+    return TransportError(
+        f"The SuperNode's Runtime API cannot be used ({type(problem).__name__}).",
+        remedy="Check that flower-supernode runs with --isolation process, and that both have the same secret.",
+    )
