@@ -10,7 +10,7 @@ References:
     Shamir 1979, "How to share a secret".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from typing import Final
 
@@ -30,6 +30,7 @@ _LIMB_SHIFT: Final = np.uint64(_LIMB_BITS)
 _LIMB_MASK: Final = np.uint64((1 << _LIMB_BITS) - 1)
 _FOLD: Final = np.uint64(38)
 """2^256 modulo p: what a carry out of the highest limb is worth in the lowest."""
+_NO_ELEMENT: Final = "a field element is 32 bytes, little endian, below 2^255 - 19"
 _MOST_SHARES: Final = (1 << 16) - 1
 
 
@@ -68,8 +69,20 @@ def decode_element(content: bytes) -> int:
     """
     element = int.from_bytes(content, "little")
     if len(content) != ELEMENT_SIZE or element >= PRIME:
-        raise MalformedMessage("a field element is 32 bytes, little endian, below 2^255 - 19")
+        raise MalformedMessage(_NO_ELEMENT)
     return element
+
+
+def decode_elements(contents: Iterable[bytes]) -> tuple[int, ...]:
+    """Read many field elements of 32 bytes each; see :func:`decode_element`.
+
+    Raises:
+        MalformedMessage: One is not below p.
+    """
+    elements = tuple([int.from_bytes(content, "little") for content in contents])
+    if max(elements, default=0) >= PRIME:
+        raise MalformedMessage(_NO_ELEMENT)
+    return elements
 
 
 def split(secret: int, *, threshold: int, count: int, rng: RandomSource) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ A council may send a message again; the same bytes are ignored, others are refus
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeAlias
 
 from protocols.encoding import sha256
 from protocols.envelope import SignedMessage, verify_message
@@ -25,7 +26,6 @@ from protocols.secagg.key_schedule import mask_private_bytes
 from protocols.secagg.mask_removal import MaskSum, MaskWork, lost_work, sum_masks, survivor_work
 from protocols.secagg.messages import (
     Advert,
-    RevealedShare,
     Stage,
     advert_of,
     decode_advert,
@@ -37,10 +37,11 @@ from protocols.secagg.messages import (
 )
 from protocols.secagg.recovery import Wanted, rebuild
 from protocols.secagg.secure_sum import SecureSum
+from protocols.secagg.share_records import RevealedShares
 from protocols.secagg.transcript import (
     ShareKind,
     adverts_view,
-    leaf,
+    leaves,
     self_seed_commitment,
     shares_view,
     survivors_view,
@@ -71,12 +72,13 @@ class Aggregator:
         self._clear()
 
     def _clear(self) -> None:
-        self._received: dict[tuple[AggregatorEvent, CouncilId], Digest] = {}
+        self._received: dict[tuple[AggregatorEvent, CouncilId], bytes] = {}
         self._adverts: dict[CouncilId, tuple[SignedMessage, Advert]] = {}
         self._dealings: dict[CouncilId, Dealing] = {}
         self._headers: dict[CouncilId, SignedMessage] = {}
         self._statements: dict[CouncilId, SignedMessage] = {}
-        self._answers: dict[CouncilId, dict[CouncilId, RevealedShare]] = {}
+        self._answers: dict[CouncilId, RevealedShares] = {}
+        self._keys_in_use: set[bytes] = set()
 
     @property
     def state(self) -> AggregatorState:
@@ -109,15 +111,16 @@ class Aggregator:
             signed = decode_advert(message, self._context)
             advert = self._advert_from(sender, signed)
             self._adverts[sender] = signed, advert
+            self._keys_in_use |= {advert.channel_key, advert.mask_key}
 
-        self._receive(AggregatorEvent.ADVERT, sender, message, self._context.eligible, accept)
+        self._receive(AggregatorEvent.ADVERT, sender, self._context.eligible, lambda: (sha256(message), accept))
 
     def _advert_from(self, sender: CouncilId, signed: SignedMessage) -> Advert:
         self._verify(sender, signed)
         advert = advert_of(signed)
-        used = {key for _, other in self._adverts.values() for key in (other.channel_key, other.mask_key)}
+        keys = {advert.channel_key, advert.mask_key}
         # Every node would refuse the round, so a copied key must not get into it.
-        if advert.channel_key in used or advert.mask_key in used or advert.channel_key == advert.mask_key:
+        if len(keys) == 1 or keys & self._keys_in_use:
             raise RemoteProtocolError(f"{sender} advertised a key that is in use already")
         return advert
 
@@ -146,11 +149,11 @@ class Aggregator:
             self._verify(sender, dealt.message)
             if dealt.h1 != self._h1:
                 raise RemoteProtocolError(f"{sender} dealt for other adverts")
-            if any(leaf(opening.encode()) != dealt.leaf(at) for at, opening in enumerate(openings)):
+            if leaves(map(openings.encoded, range(openings.count))) != dealt.leaves:
                 raise RemoteProtocolError(f"an opening from {sender} is not the one that it signed")
             self._dealings[sender] = Dealing(dealt=dealt, openings=openings)
 
-        self._receive(AggregatorEvent.KEY_SHARES, sender, message, self._u1, accept)
+        self._receive(AggregatorEvent.KEY_SHARES, sender, self._u1, lambda: (sha256(message), accept))
 
     def close_key_shares(self) -> Mapping[CouncilId, bytes]:
         """Fix U2 and return SHARES for each of it, each made when it is looked up.
@@ -170,15 +173,20 @@ class Aggregator:
     def receive_masked_input(self, sender: CouncilId, message: bytes) -> None:
         """Add a council's masked vector to the sum; only its signed header is kept."""
 
-        def accept() -> None:
+        def arrive() -> _Arrival:
             header, vector = decode_masked_input(message, self._context)
-            self._verify(sender, header)
-            if header.body != self._h2 + hashlib.sha256(vector).digest():
-                raise RemoteProtocolError(f"{sender} signed another vector, or masked for other key shares")
-            self._total += self._context.ring.read(vector)
-            self._headers[sender] = header
+            found = hashlib.sha256(vector).digest()  # the longest hash of a round: once, also to know it again
 
-        self._receive(AggregatorEvent.MASKED_INPUT, sender, message, self._u2, accept)
+            def accept() -> None:
+                self._verify(sender, header)
+                if header.body != self._h2 + found:
+                    raise RemoteProtocolError(f"{sender} signed another vector, or masked for other key shares")
+                self._total += self._context.ring.read(vector)
+                self._headers[sender] = header
+
+            return header.encode() + found, accept
+
+        self._receive(AggregatorEvent.MASKED_INPUT, sender, self._u2, arrive)
 
     def close_masked_inputs(self) -> dict[CouncilId, bytes]:
         """Fix U3 and return SURVIVORS for each of it.
@@ -204,7 +212,7 @@ class Aggregator:
                 raise RemoteProtocolError(f"{sender} confirmed another list of survivors")
             self._statements[sender] = statement
 
-        self._receive(AggregatorEvent.CONFIRMATION, sender, message, self._u3, accept)
+        self._receive(AggregatorEvent.CONFIRMATION, sender, self._u3, lambda: (sha256(message), accept))
 
     def close_confirmations(self) -> dict[CouncilId, bytes]:
         """Return STATEMENTS, with exactly t of the confirmations, for each of U3.
@@ -228,9 +236,9 @@ class Aggregator:
             self._verify(sender, signed)
             if h3 != self._h3:
                 raise RemoteProtocolError(f"{sender} unmasked another list of survivors")
-            self._answers[sender] = dict(zip(kinds, revealed, strict=True))
+            self._answers[sender] = revealed
 
-        self._receive(AggregatorEvent.UNMASK, sender, message, self._u3, accept)
+        self._receive(AggregatorEvent.UNMASK, sender, self._u3, lambda: (sha256(message), accept))
 
     def finish(self, sum_of: MaskSum = sum_masks) -> SecureSum:
         """Rebuild the seeds, remove the masks and return the sum. Step 7 of 8. Everything else is dropped.
@@ -244,7 +252,7 @@ class Aggregator:
         following = next_state(AGGREGATOR, self._state, AggregatorEvent.FINISH)
         with self._abandoning():
             rebuilt = rebuild(
-                [self._wanted(owner, kind) for owner, kind in unmask_kinds(self._u2, self._u3).items()],
+                [self._wanted(*one) for one in enumerate(unmask_kinds(self._u2, self._u3).items())],
                 self._answers,
                 sid=self._context.sid,
                 threshold=self.thresholds.t,
@@ -269,10 +277,10 @@ class Aggregator:
         self._clear()
         return result
 
-    def _wanted(self, owner: CouncilId, kind: ShareKind) -> Wanted:
-        pairs = zip(self._u1, self._dealings[owner].openings, strict=True)
-        commitments = {council: opening.commitment(kind) for council, opening in pairs}
-        return Wanted(owner=owner, kind=kind, fits=self._fits(owner, kind), commitments=commitments)
+    def _wanted(self, position: int, secret: tuple[CouncilId, ShareKind]) -> Wanted:
+        owner, kind = secret
+        openings = self._dealings[owner].openings
+        return Wanted(owner=owner, position=position, kind=kind, fits=self._fits(owner, kind), openings=openings)
 
     def _fits(self, owner: CouncilId, kind: ShareKind) -> Callable[[int], bool]:
         sid = self._context.sid
@@ -320,15 +328,14 @@ class Aggregator:
         self,
         event: AggregatorEvent,
         sender: CouncilId,
-        message: bytes,
         expected: tuple[CouncilId, ...],
-        accept: Callable[[], None],
+        arrive: Callable[[], "_Arrival"],
     ) -> None:
         following = next_state(AGGREGATOR, self._state, event)
         with _blaming(sender):
             if sender not in expected:
                 raise RemoteProtocolError(f"{event.value} by {sender}, which is not in this stage")
-            arrived = sha256(message)
+            arrived, accept = arrive()
             earlier = self._received.get((event, sender))
             if earlier is None:
                 accept()
@@ -336,6 +343,10 @@ class Aggregator:
             elif earlier != arrived:
                 raise RemoteProtocolError(f"{sender} sent {event.value} twice, and not the same")
         self._state = following
+
+
+_Arrival: TypeAlias = tuple[bytes, Callable[[], None]]
+"""What a message is known again by, and accepting it."""
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from protocols.errors import MalformedMessage
 from protocols.identifiers import CouncilId, Digest, RandomSource, RoundId
 from protocols.secagg.errors import BadKeyShare
 from protocols.secagg.key_schedule import channel_label
-from protocols.secagg.messages import SALT_SIZE, Dealt, KeyShare, Opening, decode_key_share
+from protocols.secagg.messages import Dealt, KeyShare, decode_key_share
+from protocols.secagg.share_records import SALT_SIZE, Opening
 from protocols.secagg.transcript import ShareKind, share_commitment
 from protocols.shamir import encode_element, split
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from protocols.identifiers import CouncilId
-from protocols.secagg.messages import Dealt, Opening, encode_shares
+from protocols.secagg.messages import Dealt, encode_shares
+from protocols.secagg.share_records import Openings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +13,7 @@ class Dealing:
     """One council's key-share message: its signed part and its opening for each of U1."""
 
     dealt: Dealt
-    openings: tuple[Opening, ...]
+    openings: Openings
 
 
 class Deliveries(Mapping[CouncilId, bytes]):
@@ -25,7 +26,7 @@ class Deliveries(Mapping[CouncilId, bytes]):
 
     def __getitem__(self, receiver: CouncilId) -> bytes:
         position = self._positions[receiver]
-        return encode_shares(self._dealt, [dealing.openings[position] for dealing in self._dealings.values()])
+        return encode_shares(self._dealt, [dealing.openings.encoded(position) for dealing in self._dealings.values()])
 
     def __iter__(self) -> Iterator[CouncilId]:
         return iter(self._positions)

@@ -30,17 +30,24 @@ from protocols.errors import MalformedMessage
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 from protocols.key_agreement import KEY_SIZE, check_public_key
 from protocols.secagg.context import COUNTER_SIZE, LedgerClaim, RoundContext
+from protocols.secagg.share_records import (
+    CIPHERTEXT_SIZE,
+    OPENING_SIZE,
+    REVEALED_SIZE,
+    SALT_SIZE,
+    Opening,
+    Openings,
+    RevealedShares,
+    decode_opening,
+    openings_size,
+    read_revealed,
+)
 from protocols.secagg.transcript import ShareKind
 from protocols.shamir import ELEMENT_SIZE, decode_element
 from protocols.wire.codec import Reader, unsigned
 
 T = TypeVar("T")
 
-SALT_SIZE: Final = 32
-KEY_SHARE_SIZE: Final = 2 * (ELEMENT_SIZE + SALT_SIZE)
-CIPHERTEXT_SIZE: Final = KEY_SHARE_SIZE + 16
-OPENING_SIZE: Final = 2 * DIGEST_SIZE + CIPHERTEXT_SIZE
-_UNMASK_ENTRY_SIZE: Final = 1 + ELEMENT_SIZE + SALT_SIZE
 _LIST_HEAD_SIZE: Final = 4
 
 
@@ -79,7 +86,7 @@ def size_limit(stage: Stage, context: RoundContext) -> int:
         Stage.SURVIVORS: _LIST_HEAD_SIZE + councils * header,
         Stage.CONFIRMATION: statement,
         Stage.STATEMENTS: _LIST_HEAD_SIZE + councils * statement,
-        Stage.UNMASK: ENVELOPE_SIZE + DIGEST_SIZE + councils * _UNMASK_ENTRY_SIZE,
+        Stage.UNMASK: ENVELOPE_SIZE + DIGEST_SIZE + councils * REVEALED_SIZE,
     }
     return limits[stage]
 
@@ -157,23 +164,6 @@ def decode_key_share(content: bytes) -> KeyShare:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """What stands behind one leaf of a dealer's signed body."""
-
-    b_commitment: bytes
-    s_commitment: bytes
-    ciphertext: bytes
-
-    def commitment(self, kind: ShareKind) -> bytes:
-        """The commitment to the share of one of the two seeds."""
-        return self.b_commitment if kind is ShareKind.SELF_MASK else self.s_commitment
-
-    def encode(self) -> bytes:
-        """The bytes that are hashed to the leaf."""
-        return self.b_commitment + self.s_commitment + self.ciphertext
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Dealt:
     """The signed part of a key-share message.
 
@@ -186,6 +176,11 @@ class Dealt:
     message: SignedMessage
     h1: Digest
     self_commitment: bytes
+
+    @property
+    def leaves(self) -> bytes:
+        """The leaf of every member of U1, one after another."""
+        return self.message.body[2 * DIGEST_SIZE :]
 
     def leaf(self, position: int) -> bytes:
         """The leaf for the member at a position of U1."""
@@ -207,31 +202,24 @@ def _dealt_of(message: SignedMessage) -> Dealt:
     return Dealt(message=message, h1=Digest(h1), self_commitment=commitment)
 
 
-def _read_opening(reader: Reader, *, to_self: bool) -> Opening:
-    b_commitment, s_commitment = reader.take(DIGEST_SIZE, "commitment"), reader.take(DIGEST_SIZE, "commitment")
-    ciphertext = b"" if to_self else reader.take(CIPHERTEXT_SIZE, "ciphertext")
-    return Opening(b_commitment=b_commitment, s_commitment=s_commitment, ciphertext=ciphertext)
-
-
-def decode_key_shares(
-    content: bytes, context: RoundContext, members: Sequence[CouncilId]
-) -> tuple[Dealt, tuple[Opening, ...]]:
+def decode_key_shares(content: bytes, context: RoundContext, members: Sequence[CouncilId]) -> tuple[Dealt, Openings]:
     """KEY_SHARES: the signed part, and the openings in the order of U1; leaves not yet compared."""
     reader = _reader(content, Stage.KEY_SHARES, context)
     message = read_signed(reader, stage=Stage.KEY_SHARES, body_size=_dealt_size(len(members)))
-    openings = tuple(_read_opening(reader, to_self=member == message.sender) for member in members)
+    own = members.index(message.sender) if message.sender in members else len(members)
+    openings = reader.take(openings_size(len(members), own), "openings")
     reader.finish()
-    return _dealt_of(message), openings
+    return _dealt_of(message), Openings(content=openings, count=len(members), own=own)
 
 
-def encode_shares(dealt: Sequence[bytes], openings: Sequence[Opening]) -> bytes:
+def encode_shares(dealt: Sequence[bytes], openings: Sequence[bytes]) -> bytes:
     """SHARES for one receiver.
 
     Args:
         dealt: The signed part of each of U2, as bytes: they are the same for every receiver.
-        openings: The receiver's own opening from each.
+        openings: The bytes of the receiver's own opening from each.
     """
-    items = (part for message, opening in zip(dealt, openings, strict=True) for part in (message, opening.encode()))
+    items = (part for both in zip(dealt, openings, strict=True) for part in both)
     return b"".join((_list_head(Stage.SHARES, len(dealt)), *items))
 
 
@@ -242,7 +230,8 @@ def decode_shares(
 
     def entry(reader: Reader) -> tuple[Dealt, Opening]:
         message = read_signed(reader, stage=Stage.KEY_SHARES, body_size=_dealt_size(members))
-        return _dealt_of(message), _read_opening(reader, to_self=message.sender == receiver)
+        size = OPENING_SIZE - CIPHERTEXT_SIZE if message.sender == receiver else OPENING_SIZE
+        return _dealt_of(message), decode_opening(reader.take(size, "opening"))
 
     return _list(content, Stage.SHARES, context, entry, lambda item: item[0].message.sender)
 
@@ -277,34 +266,12 @@ def decode_statements(content: bytes, context: RoundContext) -> tuple[SignedMess
 # --- R4: unmask ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevealedShare:
-    """One share shown in R4: of b_seed for a survivor, of s_seed for a council that was lost. Never both."""
-
-    kind: ShareKind
-    share: bytes = field(repr=False)
-    salt: bytes = field(repr=False)
-
-    def encode(self) -> bytes:
-        """Kind, share, salt."""
-        return bytes((self.kind,)) + self.share + self.salt
-
-
 def decode_unmask(
     content: bytes, context: RoundContext, kinds: Sequence[ShareKind]
-) -> tuple[SignedMessage, Digest, tuple[RevealedShare, ...]]:
+) -> tuple[SignedMessage, Digest, RevealedShares]:
     """UNMASK: the signed message, the h3 it answers, and one share of the expected kind for each of U2."""
-    message = _only(content, Stage.UNMASK, context, DIGEST_SIZE + len(kinds) * _UNMASK_ENTRY_SIZE)
-    reader = Reader(message.body, what=Stage.UNMASK.label, limit=len(message.body))
-    h3 = Digest(reader.take(DIGEST_SIZE, "h3"))
-    return message, h3, tuple(_read_revealed(reader, kind) for kind in kinds)  # the length was checked: nothing is left
-
-
-def _read_revealed(reader: Reader, kind: ShareKind) -> RevealedShare:
-    reader.constant(kind, "share kind")
-    share = reader.take(ELEMENT_SIZE, "share")
-    decode_element(share)
-    return RevealedShare(kind=kind, share=share, salt=reader.take(SALT_SIZE, "salt"))
+    message = _only(content, Stage.UNMASK, context, DIGEST_SIZE + len(kinds) * REVEALED_SIZE)
+    return message, Digest(message.body[:DIGEST_SIZE]), read_revealed(message.body[DIGEST_SIZE:], kinds)
 
 
 # --- shared --------------------------------------------------------------------------------------------

@@ -23,8 +23,6 @@ from protocols.secagg.messages import (
     Advert,
     Dealt,
     KeyShare,
-    Opening,
-    RevealedShare,
     Stage,
     advert_of,
     dealt_body,
@@ -42,6 +40,7 @@ from protocols.secagg.participant_states import (
     SharedKeys,
     Unmasked,
 )
+from protocols.secagg.share_records import Opening, RevealedShare
 from protocols.secagg.transcript import (
     ShareKind,
     adverts_view,

@@ -13,12 +13,12 @@ from typing import TypeAlias
 
 from protocols.identifiers import CouncilId, RoundId
 from protocols.secagg.errors import BelowThreshold
-from protocols.secagg.messages import RevealedShare
+from protocols.secagg.share_records import Openings, RevealedShares
 from protocols.secagg.transcript import ShareKind, share_commitment
-from protocols.shamir import combine, decode_element, weights_at_zero
+from protocols.shamir import combine, weights_at_zero
 
-Answers: TypeAlias = Mapping[CouncilId, Mapping[CouncilId, RevealedShare]]
-"""What each responder revealed for each owner in U2."""
+Answers: TypeAlias = Mapping[CouncilId, RevealedShares]
+"""What each responder revealed, for each of U2 in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +27,17 @@ class Wanted:
 
     Attributes:
         owner: Whose secret.
+        position: The owner's place in U2.
         kind: Which of its two.
         fits: Whether a rebuilt value is the secret that the owner signed for.
-        commitments: The owner's commitment to each responder's share.
+        openings: The owner's commitments to everyone's shares.
     """
 
     owner: CouncilId
+    position: int
     kind: ShareKind
     fits: Callable[[int], bool]
-    commitments: Mapping[CouncilId, bytes]
+    openings: Openings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ def rebuild(
         found = _interpolate(missing, answers, _first(live, threshold), points)
         secrets |= {secret.owner: found[secret.owner] for secret in missing if secret.fits(found[secret.owner])}
         missing = [secret for secret in missing if secret.owner not in secrets]
-        false = {responder for secret in missing for responder in _false_shares(secret, answers, live, sid)}
+        false = {responder for secret in missing for responder in _false_shares(secret, answers, live, sid, points)}
         if missing and not false:
             secrets |= {secret.owner: _search(secret, answers, live, threshold, points) for secret in missing}
             break
@@ -90,16 +92,17 @@ def _interpolate(
     weights = weights_at_zero([points[responder] for responder in responders])
     revealed = [answers[responder] for responder in responders]
     return {
-        secret.owner: combine(weights, [decode_element(shares[secret.owner].share) for shares in revealed])
-        for secret in wanted
+        secret.owner: combine(weights, [shares.elements[secret.position] for shares in revealed]) for secret in wanted
     }
 
 
-def _false_shares(secret: Wanted, answers: Answers, live: Iterable[CouncilId], sid: RoundId) -> Iterator[CouncilId]:
+def _false_shares(
+    secret: Wanted, answers: Answers, live: Iterable[CouncilId], sid: RoundId, points: Mapping[CouncilId, int]
+) -> Iterator[CouncilId]:
     for responder in live:
-        shown = answers[responder][secret.owner]
+        shown = answers[responder][secret.position]
         commitment = share_commitment(sid, secret.kind, secret.owner, responder, salt=shown.salt, share=shown.share)
-        if commitment != secret.commitments[responder]:
+        if commitment != secret.openings.commitment(points[responder] - 1, secret.kind):
             yield responder
 
 

@@ -58,6 +58,11 @@ def share_commitment(
     return digest("share/v1", sid, bytes((kind,)), dealer.encode("ascii"), receiver.encode("ascii"), salt, share)
 
 
+def leaves(openings: Iterable[bytes]) -> bytes:
+    """:func:`leaf` of each opening, one after another."""
+    return b"".join(map(leaf, openings))
+
+
 def leaf(opening: bytes) -> Digest:
     """The leaf of one opening (both commitments, then the ciphertext, empty for the dealer itself)."""
     return digest("leaf/v1", opening)

@@ -148,7 +148,7 @@ def peer_saw_a_later_ledger(round_: Rehearsal) -> bytes:
 def shares_of(*dealers: CouncilId) -> Callable[[Rehearsal], bytes]:
     def change(round_: Rehearsal) -> bytes:
         kept = [item for item in _shares(round_) if item[0].message.sender in dealers]
-        return encode_shares([dealt.message.encode() for dealt, _ in kept], [opening for _, opening in kept])
+        return encode_shares([dealt.message.encode() for dealt, _ in kept], [opening.encode() for _, opening in kept])
 
     return change
 
@@ -161,8 +161,8 @@ def share_of_somebody_else(round_: Rehearsal) -> bytes:
     """One dealer's opening replaced by the one it made for another council."""
     others = decode_shares(round_.requests[OTHER], round_.aggregator._context, receiver=OTHER, members=len(COUNCILS))
     found = _shares(round_)
-    openings = [opening for _, opening in found]
-    openings[0] = others[0][1]
+    openings = [opening.encode() for _, opening in found]
+    openings[0] = others[0][1].encode()
     return encode_shares([dealt.message.encode() for dealt, _ in found], openings)
 
 
@@ -182,7 +182,7 @@ def badly_dealt(round_: Rehearsal) -> bytes:
         sign=round_.world.keys[sender].sign,
     )
     dealings = [message.encode(), *(item.message.encode() for item, _ in found[1:])]
-    return encode_shares(dealings, [bad, *(item for _, item in found[1:])])
+    return encode_shares(dealings, [item.encode() for item in (bad, *(opening for _, opening in found[1:]))])
 
 
 def survivors_of(*councils: CouncilId) -> Callable[[Rehearsal], bytes]:

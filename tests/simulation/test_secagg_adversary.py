@@ -226,7 +226,7 @@ def entries_of(rehearsal, victim=VICTIM):
 
 
 def shares_message(entries):
-    return encode_shares([dealt.message.encode() for dealt, _ in entries], [opening for _, opening in entries])
+    return encode_shares([dealt.message.encode() for dealt, _ in entries], [opening.encode() for _, opening in entries])
 
 
 def accept(rehearsal, entries, victim=VICTIM):
@@ -468,7 +468,7 @@ def test_the_honest_statements_are_answered(lossy):
     kinds = unmask_kinds(lossy.context.eligible, state.survivors)
     _, _, revealed = decode_unmask(reply, lossy.context, tuple(kinds.values()))
     held = lossy.states[VICTIM][Stage.CONFIRMATION].held
-    assert [item.share for item in revealed[:4]] == [held[c].b_share for c in state.survivors]
+    assert [revealed[position].share for position in range(4)] == [held[c].b_share for c in state.survivors]
     assert revealed[4].share == held[lossy.context.eligible[4]].s_share
 
 

@@ -1,0 +1,130 @@
+"""Openings and revealed shares: records of one length that stand in a row in a message.
+
+A coordinator receives the square of the councils of both. They stay the bytes that came, and are cut out one by one
+where they are looked at: as objects, 350 councils' would be a quarter of a million.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from protocols.errors import MalformedMessage
+from protocols.identifiers import DIGEST_SIZE
+from protocols.secagg.transcript import ShareKind
+from protocols.shamir import ELEMENT_SIZE, decode_elements
+
+SALT_SIZE: Final = 32
+KEY_SHARE_SIZE: Final = 2 * (ELEMENT_SIZE + SALT_SIZE)
+CIPHERTEXT_SIZE: Final = KEY_SHARE_SIZE + 16
+OPENING_SIZE: Final = 2 * DIGEST_SIZE + CIPHERTEXT_SIZE
+REVEALED_SIZE: Final = 1 + ELEMENT_SIZE + SALT_SIZE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What stands behind one leaf of a dealer's signed body."""
+
+    b_commitment: bytes
+    s_commitment: bytes
+    ciphertext: bytes
+
+    def commitment(self, kind: ShareKind) -> bytes:
+        """The commitment to the share of one of the two seeds."""
+        return self.b_commitment if kind is ShareKind.SELF_MASK else self.s_commitment
+
+    def encode(self) -> bytes:
+        """The bytes that are hashed to the leaf."""
+        return self.b_commitment + self.s_commitment + self.ciphertext
+
+
+def decode_opening(content: bytes) -> Opening:
+    """An opening from its bytes, whose length has been checked."""
+    return Opening(
+        b_commitment=content[:DIGEST_SIZE],
+        s_commitment=content[DIGEST_SIZE : 2 * DIGEST_SIZE],
+        ciphertext=content[2 * DIGEST_SIZE :],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Openings:
+    """A dealer's openings for every member of U1, in order.
+
+    Attributes:
+        content: As they came, one after another.
+        count: Members.
+        own: The dealer's position, where there is no ciphertext; `count` if it is no member.
+    """
+
+    content: bytes
+    count: int
+    own: int
+
+    def encoded(self, position: int) -> bytes:
+        """The bytes of the opening for a member."""
+        start = _start(position, own=self.own)
+        return self.content[start : _start(position + 1, own=self.own)]
+
+    def commitment(self, position: int, kind: ShareKind) -> bytes:
+        """The dealer's commitment to a member's share of one of the two seeds."""
+        return decode_opening(self.encoded(position)).commitment(kind)
+
+
+def openings_size(count: int, own: int) -> int:
+    """Bytes of :class:`Openings`."""
+    return _start(count, own=own)
+
+
+def _start(position: int, *, own: int) -> int:
+    return position * OPENING_SIZE - (CIPHERTEXT_SIZE if position > own else 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevealedShare:
+    """One share shown in R4: of b_seed for a survivor, of s_seed for a council that was lost. Never both."""
+
+    kind: ShareKind
+    share: bytes = field(repr=False)
+    salt: bytes = field(repr=False)
+
+    def encode(self) -> bytes:
+        """Kind, share, salt."""
+        return bytes((self.kind,)) + self.share + self.salt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevealedShares:
+    """What one council shows in R4, for each of U2 in order.
+
+    Attributes:
+        content: As it came.
+        elements: The shares as field elements, read as they arrive and not when the last is awaited.
+    """
+
+    content: bytes = field(repr=False)
+    elements: tuple[int, ...] = field(repr=False)
+
+    def __getitem__(self, position: int) -> RevealedShare:
+        """The share of one owner's secret."""
+        start = position * REVEALED_SIZE + 1
+        return RevealedShare(
+            kind=ShareKind(self.content[start - 1]),
+            share=self.content[start : start + ELEMENT_SIZE],
+            salt=self.content[start + ELEMENT_SIZE : start + ELEMENT_SIZE + SALT_SIZE],
+        )
+
+
+def read_revealed(content: bytes, kinds: Sequence[ShareKind]) -> RevealedShares:
+    """Read one share of the expected kind for each owner.
+
+    Args:
+        content: As many records as kinds; the length has been checked.
+        kinds: Of each owner.
+
+    Raises:
+        MalformedMessage: Another kind somewhere, or a share that is no field element.
+    """
+    if content[::REVEALED_SIZE] != bytes(kinds):
+        raise MalformedMessage("the unmask message has other share kinds than its list of survivors calls for")
+    elements = decode_elements(content[start : start + ELEMENT_SIZE] for start in range(1, len(content), REVEALED_SIZE))
+    return RevealedShares(content=content, elements=elements)
