@@ -16,6 +16,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Error, Message, RecordD
 from flwr.client import ClientApp, NumPyClient
 from flwr.client.mod import secaggplus_mod
 from flwr.common import ndarrays_to_parameters, parameters_to_ndarrays
+from flwr.common.constant import ErrorCode
 from flwr.server import LegacyContext, ServerConfig
 from flwr.server.strategy import FedAvg
 from flwr.server.workflow import DefaultWorkflow, SecAggPlusWorkflow
@@ -71,15 +72,22 @@ class MemoryGrid(Grid):
     def pull_messages(self, message_ids):
         raise NotImplementedError
 
+    def reply(self, message, node):
+        """What the council's app answers; its failure is an error for the server, as under Flower's own runtime."""
+        try:
+            return self.app(_own(message), self.contexts[node])
+        except Exception as error:  # noqa: BLE001 - the runtime catches whatever an app raises
+            return Message(Error(code=ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason=repr(error)), reply_to=message)
+
     def send_and_receive(self, messages: Iterable[Message], *, timeout=None):
         replies = []
         for message in messages:
             node = message.metadata.dst_node_id
             if node in self.lost and self.exchange >= self.lost_from:
                 if not self.silent:
-                    replies.append(Message(Error(code=3, reason="lost"), reply_to=message))
+                    replies.append(Message(Error(code=ErrorCode.NODE_UNAVAILABLE), reply_to=message))
                 continue
-            replies.append(self.app(_own(message), self.contexts[node]))
+            replies.append(self.reply(message, node))
         self.exchange += 1
         return replies
 

@@ -1,19 +1,24 @@
 """The harness beside the peers: pins that name no index, our side's sums, and what is kept. No peer is installed here."""
 
+import importlib.util
 import json
+import math
 import re
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from benchmarks.peers import __main__ as front
-from benchmarks.peers import environment, secure_sum_flower, secure_sum_mpyc
+from benchmarks.peers import charged, dropouts, environment, equal_epsilon, question, secure_sum_flower, secure_sum_mpyc
 from benchmarks.peers.environment import PEERS, Peer, PeerFailure, run_program
 from benchmarks.peers.results import Comparison, keep
 from benchmarks.peers.secure_sum import Spent, our_sum, our_threshold
 from benchmarks.peers.vectors import exact_sum, make_vectors, write_vectors
 from benchmarks.targets import AT_LEAST
+from federated.demo.world import choose_councils
+from federated.synthetic import synthesise
 from protocols.secagg import BelowThreshold
 from protocols.secagg.messages import Stage
 
@@ -168,3 +173,81 @@ def test_a_comparison_is_a_target_too():
     assert (row["ratio"], row["met"]) == (35.0, True)
     row = compared(ours=[1.0], theirs=[2.0]).target(0.5, AT_LEAST, ours_over_theirs=True).row()
     assert (row["ratio"], row["met"]) == (0.5, True)
+
+
+@pytest.mark.parametrize(("councils", "at_most"), [(10, 1.12), (100, 1.10)])
+def test_our_error_is_the_planned_share_of_the_central_one(councils, at_most):
+    rng = np.random.default_rng(1)
+    found = equal_epsilon.our_error(councils, cells=20_000, epsilon=Fraction(1), rng=rng.bytes)
+    a = math.exp(-1)
+    central = math.sqrt(2 * a) / (1 - a)
+    expected = math.sqrt(councils / equal_epsilon.thresholds(councils).h)
+    assert expected <= at_most
+    assert found / central == pytest.approx(expected, rel=0.03)
+
+
+def test_errors_are_compared_by_peer(monkeypatch, capsys):
+    answers = {"opendp_counts": {"central": 1.0, "summed": 100.0}, "smartnoise_counts": {"summed": 400.0}}
+    monkeypatch.setattr(equal_epsilon, "run_program", lambda peer, program, *_, **__: answers[program])
+    monkeypatch.setattr(equal_epsilon, "versions", lambda peer: {"peer": "1"})
+    equal_epsilon.main(["--councils", "10", "--cells", "500", "--rounds", "1"])
+    shown = capsys.readouterr().out
+    medians = [float(found) for found in re.findall(r'"theirs": \{\s+"median": ([0-9.]+)', shown)]
+    assert medians == [1.0, 10.0, 20.0]
+
+
+def test_a_ledger_is_charged_what_was_asked_whatever_the_number_of_tables():
+    question = charged.questions(Fraction(1, 2))["two tables of counts"]
+    assert len(question.tables) == 2
+    assert charged.our_charge(question) == Fraction(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("stage", "came"),
+    [
+        (Stage.KEY_SHARES, dropouts.RIGHT_OF_PRESENT),
+        (Stage.MASKED_INPUT, dropouts.RIGHT_OF_PRESENT),
+        (Stage.UNMASK, dropouts.RIGHT_OF_ALL),
+    ],
+)
+def test_what_comes_out_when_councils_are_lost(stage, came):
+    assert dropouts.our_outcome(make_vectors(6, 40), lost=1, stage=stage) == came
+
+
+def test_too_many_lost_give_no_answer():
+    vectors = make_vectors(6, 40)
+    assert dropouts.our_outcome(vectors, lost=4, stage=Stage.MASKED_INPUT) == dropouts.NOTHING
+    assert dropouts.told(vectors[0], vectors, 1) == "another figure"
+
+
+def test_dropouts_on_both_sides_are_told_by_stage(monkeypatch, capsys):
+    monkeypatch.setattr(dropouts, "versions", lambda peer: {"peer": "1"})
+
+    def fail(*_, **__):
+        raise PeerFailure("ended\nlast words")
+
+    monkeypatch.setattr(dropouts, "run_program", fail)
+    dropouts.main(["--councils", "6", "--cells", "20", "--lost", "1"])
+    row = json.loads(capsys.readouterr().out)
+    assert set(row["theirs"].values()) == {"no answer: last words"}
+    assert row["ours"]["masked_input"] == dropouts.RIGHT_OF_PRESENT
+
+
+def test_a_peer_gets_the_same_question_and_the_same_records(tmp_path):
+    put = question.asked(Fraction(1))
+    recorded = [synthesise(council, 1) for council in choose_councils(4)]
+    folder = question.tidy_extracts(tmp_path / "extracts", recorded, put)
+    module = import_program("flower_app/council_query/counting.py")
+    counted = sum(module.count(file, put.write(tmp_path / "question.json")) for file in folder.glob("*.csv"))
+    assert np.array_equal(counted, question.true_counts(recorded, put))
+    assert len(counted) == put.cells == 945
+    assert counted.sum() > 1_000
+
+
+def import_program(name):
+    """A program for a peer's Python that happens to need nothing of the peer."""
+    path = environment.HERE / "programs" / name
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module

@@ -1,0 +1,1 @@
+"""The benchmark's query as a Flower app: counts of two tables, summed over the councils."""
