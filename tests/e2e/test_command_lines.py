@@ -4,17 +4,16 @@ import csv
 import json
 import os
 import signal
-import subprocess
 from fractions import Fraction
 
 import pytest
 
 from federated.demo.papers import GROUP, manifest_payload
-from federated.demo.processes import command
 from federated.demo.world import build_world
 from federated.query import Dimension, Period, Query, Table, write_query
 from federated.shell import now_utc
 from federated.synthetic import PUBLISHED_QUARTER
+from tests.e2e.typed_commands import typed_in
 
 COUNCILS = 5
 
@@ -37,19 +36,9 @@ def world(tmp_path_factory):
         yield built
 
 
-def typed(world, *arguments, fails=None):
-    done = subprocess.run(
-        [command("federated"), *arguments],
-        cwd=world.folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    assert "Traceback" not in done.stdout + done.stderr
-    assert done.returncode == (fails or 0), done.stdout + done.stderr
-    return done.stdout if fails is None else done.stderr
+def typed(world, *arguments, fails=0):
+    done = typed_in(world.folder, "federated", *arguments, status=fails)
+    return done.stderr if fails else done.stdout
 
 
 ASK = ("question.yaml", "--manifest", "manifest.yaml")
@@ -145,10 +134,7 @@ def test_the_council_reads_its_receipt_ledger_and_status(world, answer):
     settings = ["--settings", str(world.folder / "councils" / council / "node" / "node.yaml")]
 
     def node(*arguments):
-        run = [command("council-node"), *arguments, *settings]
-        done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return typed_in(world.folder, "council-node", *arguments, *settings).stdout
 
     receipt = node("receipt")
     assert "Households assessed, by outcome" in receipt

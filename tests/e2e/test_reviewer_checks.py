@@ -32,6 +32,7 @@ from federated.query import DatePart, Dimension, Equals, Period, Query, Table, w
 from federated.shell import now_utc
 from federated.synthetic import PUBLISHED_QUARTER, style_of
 from tests.e2e.federation import NORTH_EAST, Federation, running_federation
+from tests.e2e.typed_commands import typed_in
 
 COUNCILS = NORTH_EAST[:10]
 OFFICER = COUNCILS[0]
@@ -86,26 +87,16 @@ class Office:
 
     def node(self, *arguments: str, status: int = 0) -> str:
         """`council-node …` at the officer's council; what it printed, or its error when it has to fail."""
-        return self._run(["council-node", *arguments, "--settings", str(self.home / "node.yaml")], status)
+        return self._said("council-node", *arguments, "--settings", str(self.home / "node.yaml"), status=status)
 
     def node_json(self, *arguments: str):
         return json.loads(self.node(*arguments, "--json"))
 
     def federated(self, *arguments: str, status: int = 0) -> str:
-        return self._run(["federated", *arguments], status)
+        return self._said("federated", *arguments, status=status)
 
-    def _run(self, arguments, status):
-        done = subprocess.run(
-            [command(arguments[0]), *arguments[1:]],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        assert "Traceback" not in done.stdout + done.stderr
-        assert done.returncode == status, done.stdout + done.stderr
+    def _said(self, *line: str, status: int) -> str:
+        done = typed_in(self.folder, *line, status=status)
         return done.stdout + done.stderr if status else done.stdout
 
     def write(self, query: Query, name: str) -> tuple[str, ...]:
