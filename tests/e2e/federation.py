@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from coordinator.first_files import NewCoordinator, create
 from coordinator.roster import add_agreement, own_identity, publish_roster
 from coordinator.settings import load_settings
+from coordinator.simulation_papers import People
 from coordinator.store import open_store
 from council_node.agreements import accept_agreement
 from council_node.ledger import Ledger
@@ -34,7 +35,7 @@ from federated.agreement import AGREEMENT_TYPE, Agreement, parse_agreement
 from federated.client import Client, Trusted
 from federated.demo.papers import agreement_document, manifest_payload, yaml_payload
 from federated.demo.processes import Processes, Running, command, run, wait_for
-from federated.keys import SigningKey, make_key, public_line, read_public_key, write_private_key
+from federated.keys import read_public_key, write_private_key
 from federated.ledger_entries import LedgerRound
 from federated.plan import Plan, Terms, derive_plan
 from federated.privacy import Mechanism
@@ -44,7 +45,6 @@ from federated.schema import Council, load_schema
 from federated.shell import now_utc
 from federated.signing import sign_payload
 from federated.synthetic import Cases, style_of, synthesise, true_table, write_extract, write_mapping
-from federated.trust import TrustSettings
 from federated.workspace import Workspace
 from protocols.encoding import sha256
 from protocols.identifiers import CouncilId
@@ -245,28 +245,6 @@ class Federation:
         return self._truth[key]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _People:
-    """Who signs."""
-
-    signer_a: SigningKey
-    signer_b: SigningKey
-    programme: SigningKey
-    analyst: SigningKey
-    reviewer: SigningKey
-
-    @classmethod
-    def new(cls) -> "_People":
-        return cls(**{name: make_key(os.urandom) for name in cls.__dataclass_fields__})
-
-    @property
-    def trust(self) -> TrustSettings:
-        return TrustSettings(
-            roster_keys=(public_line(self.signer_a.public), public_line(self.signer_b.public)),
-            agreement_keys=(public_line(self.programme.public),),
-        )
-
-
 @contextmanager
 def running_federation(
     folder: Path,
@@ -287,7 +265,7 @@ def running_federation(
         serve: The module that serves as coordinator.
         opening_wait_s: How long a question waits for councils that are away.
     """
-    people = _People.new()
+    people = People.make(os.urandom)
     (folder / "trust.yaml").write_text(yaml.safe_dump(people.trust.model_dump(mode="json")), encoding="utf-8")
     agreement = _agreement(folder, councils, people, epsilon, budget)
     home = _coordinator_files(folder, people, opening_wait_s)
@@ -318,7 +296,7 @@ def running_federation(
 
 
 def _agreement(
-    folder: Path, councils: tuple[CouncilId, ...], people: _People, epsilon: Fraction, budget: Fraction
+    folder: Path, councils: tuple[CouncilId, ...], people: People, epsilon: Fraction, budget: Fraction
 ) -> Agreement:
     schema = load_schema()
     document = agreement_document(
@@ -337,7 +315,7 @@ def _agreement(
     return parse_agreement(payload)
 
 
-def _coordinator_files(folder: Path, people: _People, opening_wait_s: int) -> Path:
+def _coordinator_files(folder: Path, people: People, opening_wait_s: int) -> Path:
     home = folder / "coordinator"
     new = NewCoordinator(
         id=HUB,
@@ -388,7 +366,7 @@ def _point_to(file: Path, address: str) -> None:
     file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 
-def _roster(folder: Path, home: Path, nodes: Mapping[CouncilId, Node], people: _People) -> None:
+def _roster(folder: Path, home: Path, nodes: Mapping[CouncilId, Node], people: People) -> None:
     settings = load_settings(home / "coordinator.yaml")
     today = now_utc().date()
     entries = [
@@ -415,7 +393,7 @@ def _roster(folder: Path, home: Path, nodes: Mapping[CouncilId, Node], people: _
         publish_roster(settings, store, path, now_utc())
 
 
-def _workspace(folder: Path, address: str, people: _People) -> Workspace:
+def _workspace(folder: Path, address: str, people: People) -> Workspace:
     write_private_key(folder / "analyst.pem", people.analyst)
     document = {
         "workspace": 1,
