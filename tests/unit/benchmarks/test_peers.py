@@ -3,15 +3,32 @@
 import importlib.util
 import json
 import math
+import os
 import re
+import shutil
+import socket
 import sys
+import threading
+import time
+from contextlib import nullcontext
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmarks.peers import __main__ as front
-from benchmarks.peers import charged, dropouts, environment, equal_epsilon, question, secure_sum_flower, secure_sum_mpyc
+from benchmarks.peers import (
+    charged,
+    dropouts,
+    environment,
+    equal_epsilon,
+    query,
+    question,
+    secure_sum_flower,
+    secure_sum_mpyc,
+    traffic,
+)
 from benchmarks.peers.environment import PEERS, Peer, PeerFailure, run_program
 from benchmarks.peers.results import Comparison, keep
 from benchmarks.peers.secure_sum import Spent, our_sum, our_threshold
@@ -251,3 +268,57 @@ def import_program(name):
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
+
+
+def test_a_relay_passes_on_both_ways_and_counts(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server, traffic.relay_to(tmp_path / "asked") as relay:
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(connection.recv(5) + b"!" * 100_000)
+
+        threading.Thread(target=answer, daemon=True).start()
+        (tmp_path / "asked").write_text(str(server.getsockname()[1]), encoding="utf-8")
+        deadline = time.monotonic() + 10
+        while not (told := tmp_path / "asked.up").exists() or not told.read_text(encoding="utf-8"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with socket.create_connection(("127.0.0.1", int(told.read_text(encoding="utf-8"))), timeout=10) as caller:
+            caller.sendall(b"hello")
+            received = b"".join(iter(lambda: caller.recv(65536), b""))
+    assert received == b"hello" + b"!" * 100_000
+    assert relay.passed == 5 + 5 + 100_000
+
+
+@pytest.mark.skipif(shutil.which("ss") is None, reason="ss of iproute2 reads the kernel's counts")
+def test_the_kernel_s_count_is_of_the_named_processes_alone():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as caller:
+            near, _ = server.accept()
+            caller.sendall(b"x" * 1000)
+            near.sendall(b"y" * 500)
+            assert caller.recv(500)
+            deadline = time.monotonic() + 5
+            while traffic.bytes_of(port, [os.getpid()]) < 1500:
+                assert time.monotonic() < deadline
+            assert traffic.bytes_of(port, [os.getpid()]) <= 1510
+            assert traffic.bytes_of(port, [1]) == 0
+            near.close()
+
+
+def test_a_peer_s_wrong_answer_is_refused():
+    truth = np.array([1, 2, 3])
+    right = [{"total": [1, 2, 3]}]
+    assert query.their_answers(right, truth, "a peer") == right
+    with pytest.raises(SystemExit, match="a peer: not the counts"):
+        query.their_answers([*right, {"total": [1, 2, 4]}], truth, "a peer")
+
+
+def test_our_wrong_answer_is_refused_and_a_noisy_one_is_not():
+    truth = np.arange(5)
+    for noise, refused in ((3, False), (query.MOST_NOISE + 1, True)):
+        release = SimpleNamespace(tables=[SimpleNamespace(totals=[0, 1 + noise]), SimpleNamespace(totals=[2, 3, 4])])
+        with pytest.raises(SystemExit) if refused else nullcontext():
+            query.check_counts(release, truth)
