@@ -1,10 +1,14 @@
-"""`python -m benchmarks.peers list | setup NAME...`: the peers, and the environments that hold them."""
+"""`python -m benchmarks.peers list | setup NAME... | run`: the peers, their environments, every comparison in turn."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Final
 
-from benchmarks.peers.environment import PEERS, PeerFailure, setup, versions
+from benchmarks.peers import charged, dropouts, equal_epsilon, query, secure_sum_flower, secure_sum_mpyc
+from benchmarks.peers.environment import PEERS, PeerFailure, interpreter, setup, versions
+
+COMPARISONS: Final = (secure_sum_flower, secure_sum_mpyc, query, equal_epsilon, dropouts, charged)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,27 +18,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("list", help="which peers are installed, and their versions")
     chosen = commands.add_parser("setup", help="install peers, each in an environment of its own")
     chosen.add_argument("peers", nargs="+", choices=[*PEERS, "all"])
+    commands.add_parser("run", help="install what is missing, run every comparison at full size, keep the figures")
     asked = parser.parse_args(arguments)
-    if asked.command == "list":
-        return _list()
-    names = PEERS if "all" in asked.peers else asked.peers
     try:
-        for name in names:
-            setup(PEERS[name])
-            print(name, versions(PEERS[name]), flush=True)
+        match asked.command:
+            case "list":
+                _list()
+            case "setup":
+                _set_up(list(PEERS) if "all" in asked.peers else asked.peers)
+            case _:
+                _run()
     except PeerFailure as failure:
         print(failure, file=sys.stderr)
         return 1
     return 0
 
 
-def _list() -> int:
+def _list() -> None:
     for peer in PEERS.values():
         try:
             print(peer.name, versions(peer))
         except PeerFailure as failure:
             print(failure)
-    return 0
+
+
+def _set_up(names: Sequence[str]) -> None:
+    for name in names:
+        setup(PEERS[name])
+        print(name, versions(PEERS[name]), flush=True)
+
+
+def _run() -> None:
+    for peer in PEERS.values():
+        try:
+            interpreter(peer)
+        except PeerFailure:
+            _set_up([peer.name])
+    for comparison in COMPARISONS:
+        print(comparison.__name__, flush=True)
+        comparison.main(["--record"])
 
 
 if __name__ == "__main__":

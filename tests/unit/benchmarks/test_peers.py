@@ -120,6 +120,30 @@ def test_the_front_door_lists_and_sets_up(monkeypatch, capsys, tmp_path):
         front.main(["setup", "nobody"])
 
 
+def test_the_front_door_installs_what_is_missing_and_runs_everything(monkeypatch, tmp_path):
+    monkeypatch.setenv("BENCH_HOME", str(tmp_path))
+    python = tmp_path / "mpyc" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    done = []
+    monkeypatch.setattr(front, "setup", lambda peer: done.append(peer.name))
+    monkeypatch.setattr(front, "versions", lambda peer: {})
+    for module in front.COMPARISONS:
+        monkeypatch.setattr(module, "main", lambda arguments, name=module.__name__: done.append((name, *arguments)))
+    assert front.main(["run"]) == 0
+    installed = [name for name in PEERS if name != "mpyc"]
+    assert done == [*installed, *((module.__name__, "--record") for module in front.COMPARISONS)]
+
+
+def test_a_peer_that_cannot_be_installed_is_told_of(monkeypatch, capsys):
+    def refuse(peer):
+        raise PeerFailure(f"{peer.name} could not be installed")
+
+    monkeypatch.setattr(front, "setup", refuse)
+    assert front.main(["setup", "opendp"]) == 1
+    assert "opendp could not be installed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("lost", [0, 1])
 def test_our_side_gives_the_right_sum(lost):
     vectors = make_vectors(6, 50)
