@@ -45,7 +45,8 @@ class Centre:
         self._deliveries = Deliveries(office)
         self.presence = Presence(office, greet=self._greet if greet else None)
         driver = RoundDriver(office.courier, timeouts=office.settings.stages, board=office.board, sum_of=sum_of)
-        turns = Turns(office.settings.proposals.rounds_at_once)
+        rounds = office.settings.rounds
+        turns = Turns(rounds.at_once, at_most=rounds.at_most, long_s=rounds.long)
         crew = Crew(presence=self.presence, driver=driver, deliveries=self._deliveries, turns=turns)
         self.desk = ProposalDesk(office, crew)
         self.budgets = Budgets(office)

@@ -12,7 +12,16 @@ from federated.errors import FileProblem
 from federated.trust import TrustSettings
 from federated.yaml_document import read_form
 
-__all__ = ["DEFAULT_FILE", "Listen", "ProposalSettings", "Settings", "StageTimeouts", "TlsFiles", "load_settings"]
+__all__ = [
+    "DEFAULT_FILE",
+    "Listen",
+    "ProposalSettings",
+    "RoundSettings",
+    "Settings",
+    "StageTimeouts",
+    "TlsFiles",
+    "load_settings",
+]
 
 DEFAULT_FILE: Final = Path("coordinator.yaml")
 _REMEDY: Final = "See docs/reference/coordinator-settings.md."
@@ -64,7 +73,7 @@ class StageTimeouts(_Block):
 
 
 class ProposalSettings(_Block):
-    """How the councils' decisions are collected, and the rounds that follow are started."""
+    """How the councils' decisions are collected."""
 
     ask_again: Annotated[Seconds, Field(description="Councils that are still deciding are asked again this often.")] = (
         60
@@ -80,14 +89,16 @@ class ProposalSettings(_Block):
     lease: Annotated[
         Seconds, Field(description="A round whose coordinator has not been heard of for this long counts as stopped.")
     ] = 60
-    rounds_at_once: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=_NODES_OWN_LIMIT,
-            description="Rounds that run at once; the others wait, and the analyst with the fewest goes first.",
-        ),
-    ] = 20
+
+
+class RoundSettings(_Block):
+    """How many rounds run at once; of the others, the analyst with the fewest running goes first."""
+
+    at_once: Annotated[
+        int, Field(ge=1, le=_NODES_OWN_LIMIT, description="Rounds that run together, without those that take long.")
+    ] = 4
+    at_most: Annotated[int, Field(ge=1, le=_NODES_OWN_LIMIT, description="Rounds that run together, all counted.")] = 20
+    long: Annotated[Seconds, Field(description="A round that takes longer no longer holds up the next.")] = 10
 
 
 class Settings(_Block):
@@ -116,7 +127,8 @@ class Settings(_Block):
     trust: Annotated[TrustSettings, Field(description="Keys whose rosters and agreements are handed on.")]
     agreements: Annotated[FilePath, Field(description="Folder of the signed agreements.")] = "agreements"
     stages: Annotated[StageTimeouts, Field(description="Deadlines.")] = StageTimeouts()
-    proposals: Annotated[ProposalSettings, Field(description="Decisions and rounds.")] = ProposalSettings()
+    proposals: Annotated[ProposalSettings, Field(description="Collecting decisions.")] = ProposalSettings()
+    rounds: Annotated[RoundSettings, Field(description="Starting rounds.")] = RoundSettings()
 
     def placed(self, folder: Path) -> Self:
         """The same settings with every path taken from `folder` where it is relative."""

@@ -1,8 +1,9 @@
 """How many rounds run at once, and whose is next.
 
-A round holds memory in the square of its councils, and a council takes part in so many rounds at once and no more; so
-the rounds beyond a number wait. Whoever has the fewest running goes first: one analyst's hundred questions do not stand
-before another's one.
+A few at a time: rounds that share councils share their time too, and started all together they would all end last. A
+round that takes long, for a council that does not answer perhaps, no longer holds others up, until so many run that
+the coordinator's memory, which is the square of the councils for each, or the nodes' own limit would not bear more.
+Whoever has the fewest running goes first: one analyst's hundred questions do not stand before another's one.
 """
 
 import asyncio
@@ -13,17 +14,31 @@ from contextlib import asynccontextmanager
 __all__ = ["Turns"]
 
 
+class _Turn:
+    """One turn, waited for or taken."""
+
+    def __init__(self, who: str) -> None:
+        self.who = who
+        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.takes_long = False
+        self.timer: asyncio.TimerHandle | None = None
+
+
 class Turns:
     """Gives out turns; used from one event loop.
 
     Args:
-        at_once: Turns taken at the same time, from 1.
+        at_once: Turns taken at the same time, from 1, not counting those that take long.
+        at_most: Turns taken at the same time, all counted.
+        long_s: Seconds after which a turn takes long.
     """
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, *, at_most: int, long_s: float) -> None:
         self._at_once = at_once
-        self._running: Counter[str] = Counter()
-        self._queue: list[tuple[str, asyncio.Future[None]]] = []
+        self._at_most = at_most
+        self._long_s = long_s
+        self._taken: list[_Turn] = []
+        self._waiting: list[_Turn] = []
 
     @asynccontextmanager
     async def turn(self, who: str, *, must_wait: Callable[[int], None]) -> AsyncIterator[None]:
@@ -33,27 +48,37 @@ class Turns:
             who: On whose behalf.
             must_wait: Told how many turns are taken, when this one cannot begin at once.
         """
-        coming: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append((who, coming))
+        turn = _Turn(who)
+        self._waiting.append(turn)
         self._give_out()
         try:
-            if not coming.done():
-                must_wait(self._running.total())
-            await coming
+            if not turn.begun.done():
+                must_wait(len(self._taken))
+            await turn.begun
             yield
         finally:
-            self._leave(who, coming)
-
-    def _leave(self, who: str, turn: asyncio.Future[None]) -> None:
-        if (who, turn) in self._queue:
-            self._queue.remove((who, turn))  # it was given up before it began
-        else:
-            self._running[who] -= 1
-        self._give_out()
+            self._end(turn)
 
     def _give_out(self) -> None:
-        while self._queue and self._running.total() < self._at_once:
-            fewest = min(self._queue, key=lambda waiting: self._running[waiting[0]])  # of equals, the one here longest
-            self._queue.remove(fewest)
-            self._running[fewest[0]] += 1
-            fewest[1].set_result(None)
+        while self._waiting and self._room():
+            running = Counter(taken.who for taken in self._taken)
+            following = min(self._waiting, key=lambda turn: running[turn.who])  # of equals, the one here longest
+            self._waiting.remove(following)
+            self._taken.append(following)
+            following.timer = asyncio.get_running_loop().call_later(self._long_s, self._took_long, following)
+            following.begun.set_result(None)
+
+    def _room(self) -> bool:
+        quick = sum(not turn.takes_long for turn in self._taken)
+        return quick < self._at_once and len(self._taken) < self._at_most
+
+    def _took_long(self, turn: _Turn) -> None:
+        turn.takes_long = True
+        self._give_out()
+
+    def _end(self, turn: _Turn) -> None:
+        if turn.timer is not None:
+            turn.timer.cancel()
+        # One that was given up before it began still waits.
+        (self._taken if turn in self._taken else self._waiting).remove(turn)
+        self._give_out()

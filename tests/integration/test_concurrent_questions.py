@@ -43,6 +43,12 @@ def federation(tmp_path):
     made.store.close()
 
 
+def set_rounds(federation: Federation, **changes: float) -> None:
+    """Other limits, for the coordinators started from now on."""
+    rounds = federation.settings.rounds.model_copy(update=changes)
+    federation.settings = federation.settings.model_copy(update={"rounds": rounds})
+
+
 class Watch:
     """Which rounds are under way at one council, by the kinds of message it is sent."""
 
@@ -75,7 +81,7 @@ async def test_questions_handed_in_together_all_get_the_right_answer(federation)
 
 @async_test
 async def test_no_more_rounds_run_at_once_than_the_settings_say_and_the_others_are_told(federation):
-    federation.set_timing(rounds_at_once=2)
+    set_rounds(federation, at_once=2, at_most=2)
     watch = Watch(federation)
     async with federation.running() as running:
         plans = [federation.plan(nonce=number) for number in range(1, 7)]
@@ -90,7 +96,7 @@ async def test_no_more_rounds_run_at_once_than_the_settings_say_and_the_others_a
 
 @async_test
 async def test_a_question_withdrawn_while_it_waits_for_its_turn_starts_no_round(federation):
-    federation.set_timing(rounds_at_once=1)
+    set_rounds(federation, at_once=1, at_most=1)
     async with federation.running() as running:
         plan = federation.plan()
         async with running.centre.desk._crew.turns.turn("another analyst", must_wait=lambda _running: None):
@@ -110,6 +116,7 @@ async def test_a_question_withdrawn_while_it_waits_for_its_turn_starts_no_round(
 @async_test
 async def test_a_council_that_falls_silent_delays_nobody_past_the_deadline(federation):
     """It hangs in its first count for ever; every round of six goes on without it when its own deadline is over."""
+    set_rounds(federation, at_once=2, long=0.1)
     deadline = 1.5
     stages = ("advert", "key_shares", "masked_input", "confirmation", "unmask")
     federation.set_timing(opening_wait=deadline, **dict.fromkeys(stages, deadline))

@@ -1,19 +1,18 @@
 """Rounds take turns: so many at once, and one analyst's many questions do not stand before another's one."""
 
 import asyncio
-from collections import Counter
 
 import pytest
 
 from coordinator.turns import Turns
-from tests.integration.link_harness import async_test
+from tests.integration.link_harness import async_test, until
 
 
 class Queue:
     """Questions of several analysts, each held until the test lets it go."""
 
-    def __init__(self, at_once: int) -> None:
-        self.turns = Turns(at_once)
+    def __init__(self, at_once: int, *, at_most: int = 9, long_s: float = 60) -> None:
+        self.turns = Turns(at_once, at_most=at_most, long_s=long_s)
         self.begun: list[str] = []
         self.told: list[tuple[str, int]] = []
         self.ends: dict[str, asyncio.Event] = {}
@@ -91,9 +90,36 @@ async def test_a_turn_granted_in_the_instant_of_giving_up_goes_to_the_next() -> 
 
 @async_test
 async def test_a_round_that_fails_gives_its_turn_back() -> None:
-    turns = Turns(1)
+    turns = Turns(1, at_most=1, long_s=60)
     for _ in range(3):
         with pytest.raises(ValueError, match="no"):
             async with turns.turn("ann", must_wait=lambda _running: None):
                 raise ValueError("no")
-    assert turns._running == Counter()
+    assert turns._taken == turns._waiting == []
+
+
+@async_test
+async def test_a_round_that_takes_long_holds_up_the_next_for_so_long_and_no_longer() -> None:
+    queue = Queue(1, at_most=3, long_s=0.05)
+    await queue.add("ann1", "ann2", "ann3", "ann4", "ann5")
+    assert queue.begun == ["ann1"]
+    await until(lambda: len(queue.begun) == 3)
+    await asyncio.sleep(0.15)
+    assert queue.begun == ["ann1", "ann2", "ann3"]  # all take long; more than three there never are
+    await queue.end("ann2")
+    assert queue.begun == ["ann1", "ann2", "ann3", "ann4"]
+    for name in ("ann1", "ann3", "ann4", "ann5"):
+        await queue.end(name)
+
+
+@async_test
+async def test_a_round_that_ended_in_time_is_not_counted_as_long_afterwards() -> None:
+    queue = Queue(1, at_most=3, long_s=0.1)
+    await queue.add("ann1", "ann2", "ann3")
+    await queue.end("ann1")
+    await asyncio.sleep(0.07)
+    assert queue.begun == ["ann1", "ann2"]
+    await queue.end("ann2")
+    await asyncio.sleep(0.05)  # ann1's and ann2's time would be over now
+    assert queue.turns._taken[0].takes_long is False
+    await queue.end("ann3")
