@@ -1,6 +1,7 @@
 """`coordinator simulate`: the whole federation in one process, for planning capacity before councils are asked."""
 
 import json
+from collections.abc import Callable
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table as Grid
 
+from coordinator.simulation_growth import MEASURES, Growth, measure_growth
 from federated.errors import FileProblem
 from federated.query import Dimension, Period, Query, Table, load_query
 from federated.query.model import parse_epsilon
@@ -17,6 +19,7 @@ from protocols.secagg import Profile
 
 if TYPE_CHECKING:
     from coordinator.simulation_figures import Simulation
+    from coordinator.simulation_papers import Scenario
 
 __all__ = ["simulate"]
 
@@ -39,6 +42,13 @@ def simulate(
         Profile | None, typer.Option(help="How many councils may collude; standard from ten councils on if left out.")
     ] = None,
     lost: Annotated[int, typer.Option(min=0, help="Councils lost in each round after they have dealt keys.")] = 0,
+    growth: Annotated[
+        bool,
+        typer.Option(
+            "--growth",
+            help="Run at more and more councils up to --councils, and at more and more cells, and say how costs grow.",
+        ),
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """Run coordinator and councils in one process, with synthetic cases, and say what a question takes.
@@ -66,11 +76,37 @@ def simulate(
         if not json_:
             output.print(line, markup=False)
 
+    if growth:
+        _tell_growth(scenario, tell, as_json=json_)
+        return
     found = run(scenario, tell=tell)
     if json_:
         output.print_json(json.dumps(found.as_json()))
     else:
         print_simulation(found)
+
+
+def _tell_growth(scenario: "Scenario", tell: Callable[[str], None], *, as_json: bool) -> None:
+    options = ["--seed", str(scenario.seed), "--rounds", str(scenario.rounds), "--lost", str(scenario.lost)]
+    if scenario.profile is not None:
+        options += ["--profile", scenario.profile.value]
+    growths = measure_growth(scenario.questions[0], scenario.councils, options=options, tell=tell)
+    if as_json:
+        output.print_json(json.dumps({"version": 1, "growth": [item.as_json() for item in growths]}))
+        return
+    for item in growths:
+        output.print(_growth_grid(item))
+    output.print("An exponent p says that twice the size costs 2 to the power p times as much: 1 is in proportion.")
+
+
+def _growth_grid(found: Growth) -> Grid:
+    grid = Grid("Councils", "Cells", *MEASURES.values(), title=f"Growth with {found.by}")
+    for rung in found.rungs:
+        figures = f"{rung.seconds:.2f}", f"{rung.sent:,}", f"{rung.received:,}", f"{rung.memory_mib:,}"
+        grid.add_row(f"{rung.councils:,}", f"{rung.cells:,}", *figures)
+    grid.add_section()
+    grid.add_row("exponent", "", *(f"{found.exponents[name]:.2f}" for name in MEASURES))
+    return grid
 
 
 def default_question() -> Query:
