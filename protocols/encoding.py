@@ -28,7 +28,7 @@ def digest(domain: str, *fields: bytes) -> Digest:
     return Digest(hashlib.sha256(length_prefixed(domain, *fields)).digest())
 
 
-def sha256(content: bytes) -> Digest:
+def sha256(content: bytes | memoryview) -> Digest:
     """Plain SHA-256, for the digest of a file or of a message body as it stands."""
     return Digest(hashlib.sha256(content).digest())
 

@@ -6,6 +6,7 @@ survivor shares with it. Work items hold all they need, so a coordinator may spr
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal, TypeAlias
 
 from protocols.identifiers import CouncilId, Digest
@@ -78,8 +79,7 @@ MaskSum: TypeAlias = Callable[[Sequence[MaskWork], Ring, int], RingVector]
 def sum_masks(work: Sequence[MaskWork], ring: Ring, cells: int) -> RingVector:
     """Sum the masks of every item, in this process; the sums of disjoint parts of `work` may be added."""
     total = ring.zeros(cells)
-    for item in work:
-        add_masks(total, item.keys(), ring)
+    add_masks(total, chain.from_iterable(item.keys() for item in work), ring)
     return total
 
 

@@ -13,7 +13,7 @@ from protocols.envelope import Sign, SignedMessage, sign_message, verify_message
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest, RandomSource
 from protocols.key_agreement import KEY_SIZE, derive_key, private_key, public_bytes, shared_secret
-from protocols.masks import MaskKey, add_masks
+from protocols.masks import ONE_CORE, Cores, MaskKey, add_masks
 from protocols.ring import IntegerVector
 from protocols.secagg.context import LedgerClaim, RoundContext
 from protocols.secagg.dealing import seal, split_seeds, unseal
@@ -226,13 +226,14 @@ def _pair_mask(state: SharedKeys, peer: CouncilId, h2: Digest) -> MaskKey:
     return MaskKey(key=derive_key(secret, label), sign=pair_sign(state.me, peer))
 
 
-def mask_input(state: ReadyToMask, vector: IntegerVector, sign: Sign) -> tuple[Masked, bytes]:
+def mask_input(state: ReadyToMask, vector: IntegerVector, sign: Sign, cores: Cores = ONE_CORE) -> tuple[Masked, bytes]:
     """R2: add every mask to s·x + η and send it. Step 6 of 8; called once, after the charge is durable.
 
     Args:
         state: After :func:`accept_shares`.
         vector: s·x + η, not reduced: statistic times scale plus this council's noise share.
         sign: This council's identity key.
+        cores: Where the masks are made.
 
     Returns:
         The state, and the masked input to send; a retry sends the same bytes.
@@ -251,8 +252,8 @@ def mask_input(state: ReadyToMask, vector: IntegerVector, sign: Sign) -> tuple[M
     if vector.shape != (context.cells,):
         raise LocalProtocolError(f"the vector has shape {vector.shape}; the plan has {context.cells} cells")
     masked = context.ring.encode(vector)
-    add_masks(masked, state.masks, context.ring)
-    content = masked.tobytes()
+    add_masks(masked, state.masks, context.ring, cores)
+    content = masked.data
     body = state.h2 + sha256(content)
     header = sign_message(sid=context.sid, stage=Stage.MASKED_INPUT, sender=state.me, body=body, sign=sign)
     following = Masked(
@@ -264,7 +265,7 @@ def mask_input(state: ReadyToMask, vector: IntegerVector, sign: Sign) -> tuple[M
         header=header,
         held=state.held,
     )
-    return following, header.encode() + content
+    return following, b"".join((header.encode(), content))
 
 
 def confirm_survivors(state: Masked, survivors: bytes, sign: Sign) -> tuple[Confirmed, bytes]:

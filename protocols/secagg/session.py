@@ -17,6 +17,7 @@ from protocols.encoding import sha256
 from protocols.envelope import Sign
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.identifiers import CouncilId, Digest, RandomSource
+from protocols.masks import ONE_CORE, Cores
 from protocols.ring import IntegerVector
 from protocols.secagg import participant
 from protocols.secagg.cohort import Thresholds
@@ -43,13 +44,17 @@ class ParticipantSession:
         me: This council.
         sign: Its identity key.
         rng: Secure random bytes.
+        cores: Where masks are made.
     """
 
-    def __init__(self, context: RoundContext, me: CouncilId, sign: Sign, rng: RandomSource) -> None:
+    def __init__(
+        self, context: RoundContext, me: CouncilId, sign: Sign, rng: RandomSource, *, cores: Cores = ONE_CORE
+    ) -> None:
         self._context = context
         self._me = me
         self._sign = sign
         self._rng = rng
+        self._cores = cores
         self._state = ParticipantState.CREATED
         self._stage: StageState | None = None
         self._requests: dict[ParticipantEvent, Digest] = {}
@@ -127,7 +132,7 @@ class ParticipantSession:
             LocalProtocolError: Not the time for it, or the vector does not fit the plan; nothing is changed.
         """
         following = next_state(PARTICIPANT, self._state, ParticipantEvent.MASK)
-        self._stage, reply = participant.mask_input(self._at(ReadyToMask), vector, self._sign)
+        self._stage, reply = participant.mask_input(self._at(ReadyToMask), vector, self._sign, self._cores)
         self._state = following
         self._replies[ParticipantEvent.SHARES] = reply
         return reply

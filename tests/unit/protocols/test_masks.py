@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from protocols.errors import LocalProtocolError
-from protocols.masks import BLOCK_BYTES, MaskKey, add_masks
+from protocols.masks import BLOCK_BYTES, Cores, MaskKey, add_masks, in_turn
 from protocols.ring import Ring
 
 
@@ -42,6 +42,39 @@ def test_a_mask_and_its_opposite_cancel(bits):
     assert not total.any()
     add_masks(total, [mask.opposite(), mask.opposite().opposite()], ring)
     assert not total.any()
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_cores_work_on_cells_of_their_own_and_give_the_same(bits, count):
+    ring, keys = Ring(bits=bits), [MaskKey(key=bytes([at]) * 32, sign=1 - 2 * (at % 2)) for at in range(5)]
+    alone, together, tasks_seen = ring.zeros(300_001), ring.zeros(300_001), []
+
+    def backwards(tasks):
+        tasks_seen.extend(tasks)
+        in_turn(reversed(tasks_seen))
+
+    add_masks(alone, keys, ring)
+    add_masks(together, keys, ring, Cores(count=count, run=backwards))
+    assert np.array_equal(alone, together)
+    assert 2 <= len(tasks_seen) <= count
+
+
+def test_a_short_vector_stays_on_one_core():
+    tasks_seen = []
+    add_masks(
+        np.zeros(1000, "<u8"), [MaskKey(key=b"k" * 32, sign=1)], Ring(bits=64), Cores(count=2, run=tasks_seen.extend)
+    )
+    assert len(tasks_seen) == 1
+
+
+def test_more_keys_than_are_open_at_a_time(monkeypatch):
+    ring, keys = Ring(bits=64), [MaskKey(key=bytes([at]) * 32, sign=1) for at in range(7)]
+    expected, total = ring.zeros(10), ring.zeros(10)
+    add_masks(expected, keys, ring)
+    monkeypatch.setattr("protocols.masks.KEYS_AT_ONCE", 3)
+    add_masks(total, iter(keys), ring)
+    assert np.array_equal(total, expected)
 
 
 def test_a_vector_of_another_ring_is_refused():
