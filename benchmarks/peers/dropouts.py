@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers.environment import PEERS, PeerFailure, run_program, versions
-from benchmarks.peers.results import keep, machine
+from benchmarks.peers.results import commit, keep, machine
 from benchmarks.peers.secure_sum import our_sum, our_threshold
 from benchmarks.peers.vectors import exact_sum, make_vectors, write_vectors
 from protocols.secagg import BelowThreshold
@@ -102,6 +102,7 @@ def compare(chosen: argparse.Namespace) -> dict[str, object]:
         "ours": ours,
         "theirs": theirs,
         "command": f"python -m benchmarks.peers.dropouts {options}" + (" --silent" if chosen.silent else ""),
+        "commit": commit(),
         "machine": machine(),
         "versions": versions(FLOWER),
         "figures": {"threshold": our_threshold(chosen.councils)},

@@ -8,9 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.targets import PERFORMANCE, Target
+from benchmarks.targets import AT_MOST, PERFORMANCE, Target
 
-__all__ = ["Comparison", "keep", "machine"]
+__all__ = ["Comparison", "commit", "keep", "machine"]
+
+
+def commit() -> str:
+    """The commit measured, as a target's row says it."""
+    return str(Target(name="", samples=[1.0], target=1.0, direction=AT_MOST, command="").row()["commit"])
 
 
 def machine() -> dict[str, object]:
@@ -80,7 +85,7 @@ class Comparison:
             "ratio": round(statistics.median(self.ratios), 3),
             "ratios": [round(ratio, 3) for ratio in self.ratios],
             "command": self.command,
-            "commit": Target(name="", samples=[1.0], target=1.0, direction="at most", command="").row()["commit"],
+            "commit": commit(),
             "machine": machine(),
             "versions": dict(self.versions),
             "figures": dict(self.figures),
