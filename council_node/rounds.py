@@ -22,6 +22,7 @@ from federated.ledger_entries import RoundState
 from federated.plan import NONCE_SIZE, Plan
 from federated.release import Release, open_release
 from federated.signing import sign_statement
+from federated.threads import threads
 from protocols.encoding import Json, sha256
 from protocols.errors import ProtocolError
 from protocols.identifiers import CouncilId, Digest, RoundId
@@ -145,7 +146,13 @@ class Rounds:
         plan = self._proposals.approved(invitation.plan_digest, now)
         self._check_round(plan, invitation, sid)
         station.reserve(plan, sid, now)
-        session = ParticipantSession(self._context(plan, sid), station.council, station.key.sign, station.rng)
+        session = ParticipantSession(
+            self._context(plan, sid),
+            station.council,
+            station.key.sign,
+            station.rng,
+            cores=threads(station.settings.limits.threads),
+        )
         ledger = station.ledger
         claim = LedgerClaim(counter=ledger.counter, head=ledger.head, seen=ledger.seen(plan.eligible))
         advert = session.advertise(claim)

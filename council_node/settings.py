@@ -96,7 +96,9 @@ class Limits(Form):
         description="Memory for reading and counting cases, in MiB; the node itself takes about 150 more. What does "
         "not fit is read and counted part by part, which takes longer; nothing is put on a disk meanwhile.",
     )
-    threads: Annotated[int, Field(ge=1, le=64)] = Field(default=2, description="Processor threads for counting.")
+    threads: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=2, description="Processor threads for counting and masking."
+    )
 
 
 class Settings(Form):
