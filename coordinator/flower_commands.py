@@ -11,7 +11,7 @@ import typer
 from coordinator.settings import DEFAULT_FILE, Settings, load_settings
 from federated.errors import ExitStatus, FederatedError, FileProblem
 from federated.flower_bundle import BUNDLE_SHA256, connection_file, write_bundle
-from federated.flower_process import flower_command, quiet_environment
+from federated.flower_process import QUIET, flower_command, quiet_environment, write_secret
 from federated.shell import new_app, output
 
 __all__ = ["app"]
@@ -20,6 +20,7 @@ app = new_app("The same coordinator over Flower, with a stock SuperLink.")
 
 _AUTHORITY: Final = "authority.pem"
 _PORT: Final = 9092
+_SECRET: Final = "executor-secret"  # noqa: S105 - the name of a file
 
 SettingsFile = Annotated[Path, typer.Option("--settings", "-s", help="The settings file.")]
 Address = Annotated[str, typer.Option("--superlink", help="Host and port of the SuperLink.")]
@@ -48,7 +49,9 @@ def superlink(
         *("--ssl-certfile", read.tls.certificate, "--ssl-keyfile", read.tls.key),
         *("--ssl-ca-certfile", str(_authority(read, ca_file))),
         *("--database", str(home / "superlink.db"), "--disable-runtime-dependency-installation"),
+        *("--isolation", "process", "--superexec-auth-secret-file", str(home / _SECRET)),
     ]
+    write_secret(home / _SECRET, os.urandom)
     os.execve(arguments[0], arguments, quiet_environment(home))  # noqa: S606 - no shell is wanted: signals go to Flower
 
 
@@ -60,24 +63,24 @@ def run(
     ready_file: Annotated[Path | None, typer.Option(help="Write host:port here once analysts can connect.")] = None,
     settings: SettingsFile = DEFAULT_FILE,
 ) -> None:
-    """Start the coordinator as a run of the SuperLink; it goes on until the run is stopped.
+    """Start a run of the SuperLink and serve it as coordinator, until stopped (SIGTERM, Ctrl-C or `flwr stop`).
 
     Example: coordinator flower run --superlink localhost:9092
     """
+    os.environ.update(QUIET)
+    from coordinator.flower_service import ServedRun, serve_run  # noqa: PLC0415 - after the switches, read on import
+    from federated.flower_runtime import Runtime  # noqa: PLC0415 - as above
+
     read = load_settings(settings)
-    bundle = _home(read) / "app"
-    write_bundle(bundle)
-    chosen = {
-        "settings": str(settings.resolve()),
-        "ready-file": "" if ready_file is None else str(ready_file.resolve()),
-    }
-    pairs = " ".join(f"{name}={json.dumps(value)}" for name, value in chosen.items())
-    said = _flwr(read, superlink, ca_file, ["run", str(bundle), "--run-config", pairs, "--format", "json"])
-    answer = _json(said)
-    if not answer.get("success"):
-        raise FederatedError("The SuperLink did not start the run.", remedy="What it printed above says why.")
-    output.print(f"Run {answer['run-id']} has started. Councils answer to bundle {BUNDLE_SHA256}.", markup=False)
-    output.print(f"To end it: coordinator flower flwr stop {answer['run-id']}", markup=False)
+    home = _home(read)
+    write_bundle(home / "app")
+    answer = _json(_flwr(read, superlink, ca_file, ["run", str(home / "app"), "--format", "json"]))
+    run_id = str(answer.get("run-id", ""))
+    if not run_id.isdigit():
+        raise FederatedError(f"The SuperLink at {superlink} did not start the run.", remedy="Look at its log.")
+    output.print(f"Run {run_id} has started. Councils answer to bundle {BUNDLE_SHA256}.", markup=False)
+    runtime = Runtime(address=superlink, secret=_read(home / _SECRET), ca=_read(_authority(read, ca_file)))
+    serve_run(read, runtime, ServedRun(run_id=int(run_id), bundle=BUNDLE_SHA256), ready_file=ready_file)
 
 
 @app.command("flwr", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -122,6 +125,16 @@ def _json(text: str) -> dict[str, object]:
     except ValueError as error:
         raise FederatedError(f"'flwr run' said what is not understood: {text[:200]}") from error
     return found if isinstance(found, dict) else {}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileProblem(
+            f"{path}: the file cannot be read ({error.strerror}).",
+            remedy="Start the SuperLink on this machine with 'coordinator flower superlink'.",
+        ) from error
 
 
 def _home(settings: Settings) -> Path:

@@ -22,13 +22,12 @@ from council_node.node import CouncilNode
 from council_node.service import open_station
 from council_node.station import Station
 from federated.errors import FileProblem
-from federated.flower_process import flower_command, quiet_environment
+from federated.flower_process import flower_command, quiet_environment, write_secret
 from federated.flower_runtime import Runtime, check_flower_version
 from protocols.identifiers import RandomSource
 
-__all__ = ["SECRET_SIZE", "flower_node_of", "make_flower_key", "run_executor", "running_supernode"]
+__all__ = ["flower_node_of", "make_flower_key", "run_executor", "running_supernode"]
 
-SECRET_SIZE: Final = 32
 Supernode: TypeAlias = subprocess.Popen[bytes]
 _STOP_S: Final = 10.0
 
@@ -66,7 +65,7 @@ def run_executor(path: Path, runtime: Runtime, bundles: frozenset[str], supernod
     if supernode is not None and supernode.poll() is not None:
         raise FileProblem(
             f"flower-supernode ended by itself, with status {supernode.poll()}.",
-            remedy="What it printed above says why: most often the address, the CA file or a key not registered.",
+            remedy="What it printed above says why: often the address, the authority, or a key that is not registered.",
         )
 
 
@@ -124,7 +123,7 @@ def running_supernode(
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     shared = folder / "executor-secret"
-    secret = _write_secret(shared, rng)
+    secret = write_secret(shared, rng)
     arguments = [
         *(flower_command("flower-supernode"), "--superlink", superlink, "--root-certificates", str(ca_file)),
         *("--auth-supernode-private-key", str(key), "--isolation", "process"),
@@ -137,15 +136,6 @@ def running_supernode(
     finally:
         _end(process)
         shared.unlink(missing_ok=True)
-
-
-def _write_secret(path: Path, rng: RandomSource) -> bytes:
-    secret = rng(SECRET_SIZE)
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(secret)
-    return secret
 
 
 def _end(process: Supernode) -> None:

@@ -13,8 +13,9 @@ from types import MappingProxyType
 from typing import Final
 
 from federated.errors import FileProblem
+from protocols.identifiers import RandomSource
 
-__all__ = ["QUIET", "flower_command", "quiet_environment"]
+__all__ = ["QUIET", "SECRET_SIZE", "flower_command", "quiet_environment", "write_secret"]
 
 QUIET: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -27,6 +28,8 @@ QUIET: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Telemetry, update checks, installing what a bundle asks for, tracing, the simulation engine's usage reports."""
+
+SECRET_SIZE: Final = 32
 
 
 def quiet_environment(home: Path | None = None) -> dict[str, str]:
@@ -51,3 +54,20 @@ def flower_command(name: str) -> str:
     if find_spec("flwr") is None or not path.exists():
         raise FileProblem("Flower is not installed.", remedy="Install council-federation[flower].")
     return str(path)
+
+
+def write_secret(path: Path, rng: RandomSource) -> bytes:
+    """A new secret for Flower and our executor beside it, in a file for this account alone.
+
+    Raises:
+        FileProblem: The file cannot be written.
+    """
+    secret = rng(SECRET_SIZE)
+    try:
+        path.unlink(missing_ok=True)
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(secret)
+    except OSError as error:
+        raise FileProblem(f"{path}: the executor's secret cannot be written ({error.strerror}).") from error
+    return secret

@@ -1,12 +1,12 @@
-"""The seam to Flower's Runtime API, through which a SuperNode hands messages to whoever runs its app.
+"""The seam to Flower's Runtime API, through which SuperLink and SuperNode hand work to whoever runs their app.
 
-Everything here that is not `flwr.app` or `flwr.clientapp` is outside Flower's public API: it is what the stock
-`flower-superexec` and `flwr-clientapp` of the pinned version use. `docs/adr/0007-pinned-flower-executor.md` lists it,
-and nothing else in this project may import it.
+Everything here that is not `flwr.app` or `flwr.serverapp` is outside Flower's public API: it is what the stock
+`flower-superexec`, `flwr-clientapp` and `flwr-serverapp` of the pinned version use. The decision record on the pinned
+executor lists it, and nothing else in this project may import it.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -14,7 +14,9 @@ from typing import Final
 
 import httpx
 from flwr.app import Context, Message
-from flwr.proto.runtime_pb2 import AcquireTaskRequest, SendTaskHeartbeatRequest
+from flwr.common.serde import context_from_proto, run_from_proto
+from flwr.proto.runtime_pb2 import AcquireTaskRequest, PullTaskInputRequest, SendTaskHeartbeatRequest
+from flwr.serverapp import Grid
 from flwr.supercore.constant import TaskType
 from flwr.supercore.heartbeat import HeartbeatSender
 from flwr.supercore.interceptors import (
@@ -23,11 +25,13 @@ from flwr.supercore.interceptors import (
     SuperExecAuthHttpInterceptor,
 )
 from flwr.supercore.runtime import RuntimeHttpClient
+from flwr.supercore.task_identity import TaskIdentity
+from flwr.superlink.grid import HttpGrid
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
 from federated.errors import FileProblem, TransportError
 
-__all__ = ["FLOWER_SERIES", "Runtime", "Task", "check_flower_version"]
+__all__ = ["FLOWER_SERIES", "Run", "Runtime", "Task", "check_flower_version"]
 
 FLOWER_SERIES: Final = "1.41."
 _ACQUIRE: Final = "/flwr.proto.Runtime/AcquireTask"
@@ -78,14 +82,34 @@ class Task:
         push_task_output(self._client, self.context, status, details)
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Run:
+    """A run that the SuperLink wants served.
+
+    Attributes:
+        run_id: As Flower counts it.
+        bundle: SHA-256 of its app bundle as its bytes came, in hexadecimal; the bundle itself is not opened.
+        grid: To its nodes; Flower's public interface.
+    """
+
+    run_id: int
+    bundle: str
+    grid: Grid = field(repr=False)
+    _client: RuntimeHttpClient = field(repr=False)
+    _context: Context = field(repr=False)
+
+    def end(self, *, completed: bool, details: str = "") -> None:
+        """Tell the SuperLink that the run is over."""
+        push_task_output(self._client, self._context, _COMPLETED if completed else _FAILED, details)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """Where a SuperNode's Runtime API is.
+    """Where a SuperNode's or a SuperLink's Runtime API is.
 
     Attributes:
         address: ``host:port``.
-        secret: Shared with the SuperNode, so that no other program on this machine is handed a message; None for a
-            SuperNode that has none.
+        secret: Shared with it, so that no other program is handed its work; None for one that has none.
         ca: PEM certificates the API's own is verified against; None for plain HTTP on this machine.
     """
 
@@ -111,6 +135,40 @@ class Runtime:
                 yield _pulled(client)
         except httpx.HTTPError as problem:
             raise _gone(problem) from problem
+
+    @contextmanager
+    def next_run(self, on_stopped: Callable[[], None]) -> Iterator[Run | None]:
+        """The next run, if there is one; it stays ours for the length of the block.
+
+        Args:
+            on_stopped: Called from another thread when someone has stopped the run.
+
+        Raises:
+            TransportError: The SuperLink cannot be reached or refuses.
+        """
+        try:
+            token = self._acquire()
+            if not token:
+                yield None
+                return
+            with (
+                self._client(RuntimeTokenHttpInterceptor(token)) as client,
+                _heartbeat(client, on_stopped),
+                self._grid(token) as grid,
+            ):
+                yield _started(client, grid)
+        except httpx.HTTPError as problem:
+            raise _gone(problem) from problem
+
+    @contextmanager
+    def _grid(self, token: str) -> Iterator[HttpGrid]:
+        grid = HttpGrid(
+            runtime_api_address=self.address, insecure=self.ca is None, root_certificates=self.ca, token=token
+        )
+        try:
+            yield grid
+        finally:
+            grid.close()
 
     def _acquire(self) -> str:
         interceptors = []
@@ -151,15 +209,31 @@ def _pulled(client: RuntimeHttpClient) -> Task | None:
     )
 
 
+def _started(client: RuntimeHttpClient, grid: HttpGrid) -> Run:
+    found = client.PullTaskInput(PullTaskInputRequest())
+    run, context = run_from_proto(found.run), context_from_proto(found.context)
+    # Flower's own processes set these before they call an app; its `Message` reads them.
+    TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = found.task_id, run.run_id, context.node_id
+    grid.set_run(run)
+    bundle = hashlib.sha256(found.fab.content).hexdigest()
+    return Run(run_id=run.run_id, bundle=bundle, grid=grid, _client=client, _context=context)
+
+
+def _ignore() -> None:
+    """Go on: a SuperNode's task that has ended is noticed when its reply is not taken."""
+
+
 @contextmanager
-def _heartbeat(client: RuntimeHttpClient) -> Iterator[None]:
-    """Tell the SuperNode that its task is being worked on, for as long as the block runs."""
+def _heartbeat(client: RuntimeHttpClient, on_stopped: Callable[[], None] = _ignore) -> Iterator[None]:
+    """Tell Flower that its task is being worked on, for as long as the block runs."""
 
     def beat() -> bool:
         try:
-            client.SendTaskHeartbeat(SendTaskHeartbeatRequest())
+            found = client.SendTaskHeartbeat(SendTaskHeartbeatRequest())
         except httpx.HTTPError:
             return False
+        if not found.success:
+            on_stopped()
         return True
 
     sender = HeartbeatSender(beat)
@@ -173,6 +247,6 @@ def _heartbeat(client: RuntimeHttpClient) -> Iterator[None]:
 
 def _gone(problem: httpx.HTTPError) -> TransportError:
     return TransportError(
-        f"The SuperNode's Runtime API cannot be used ({type(problem).__name__}).",
-        remedy="Check that flower-supernode runs with --isolation process, and that both have the same secret.",
+        f"Flower does not hand its messages over ({type(problem).__name__}).",
+        remedy="Check that Flower runs there with --isolation process, and that both have the same secret.",
     )

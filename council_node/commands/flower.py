@@ -61,7 +61,9 @@ def run(
     read = read_settings(settings)
     authority = ca_file or read.coordinator.ca_file
     if authority is None:
-        raise FileProblem("There is no CA file in the settings.", remedy="Give --ca-file.")
+        raise FileProblem(
+            "The settings name no authority for the coordinator's certificate.", remedy="Give one with --ca-file."
+        )
     folder = read.state / "flower"
     with flower_service.running_supernode(
         superlink=superlink, ca_file=authority, key=key, port=port, folder=folder, rng=os.urandom
@@ -72,29 +74,31 @@ def run(
 @app.command("executor")
 def executor(
     *,
-    runtime_api: Annotated[str, typer.Option("--runtime-api", help="Host and port of the SuperNode's Runtime API.")],
+    runtime: Annotated[str, typer.Option("--runtime", help="Host and port where the SuperNode hands messages over.")],
     secret_file: Annotated[Path, typer.Option("--secret-file", help="The SuperNode's --superexec-auth-secret-file.")],
     ca_file: Annotated[
-        Path | None, typer.Option("--ca-file", help="Authority of the Runtime API's certificate; none on this machine.")
+        Path | None,
+        typer.Option("--ca-file", help="Authority of the SuperNode's own certificate; none on this machine."),
     ] = None,
     bundle: Bundle = None,
     settings: Node = DEFAULT,
 ) -> None:
     """Answer the messages of a SuperNode that runs elsewhere with --isolation process.
 
-    Example: council-node flower executor --runtime-api 127.0.0.1:9094 --secret-file executor-secret
+    Example: council-node flower executor --runtime 127.0.0.1:9094 --secret-file executor-secret
     """
     os.environ.update(QUIET)
     from council_node import flower_service  # noqa: PLC0415 - after the switches above, which Flower reads on import
     from federated.flower_runtime import Runtime  # noqa: PLC0415 - as above
 
-    if ca_file is None and runtime_api.rpartition(":")[0] not in LOOPBACK:
+    if ca_file is None and runtime.rpartition(":")[0] not in LOOPBACK:
         raise FileProblem(
-            f"The Runtime API at {runtime_api} is on another machine, and no --ca-file is given.",
+            f"The SuperNode at {runtime} is on another machine, and no --ca-file is given.",
             remedy="Start the SuperNode with --ssl-certfile and --ssl-keyfile, and give its authority here.",
         )
-    runtime = Runtime(address=runtime_api, secret=_read(secret_file), ca=None if ca_file is None else _read(ca_file))
-    flower_service.run_executor(settings, runtime, _bundles(bundle))
+    ca = None if ca_file is None else _read(ca_file)
+    where = Runtime(address=runtime, secret=_read(secret_file), ca=ca)
+    flower_service.run_executor(settings, where, _bundles(bundle))
 
 
 def _bundles(given: list[str] | None) -> frozenset[str]:
@@ -102,7 +106,7 @@ def _bundles(given: list[str] | None) -> frozenset[str]:
 
     for digest in given or ():
         if len(digest) != len(BUNDLE_SHA256) or not set(digest) <= set("0123456789abcdef"):
-            raise FileProblem(f"--bundle {digest[:80]} is no SHA-256 digest.", remedy="Give 64 hexadecimal digits.")
+            raise FileProblem(f"--bundle {digest[:80]} is no digest of a bundle.", remedy="Give 64 hexadecimal digits.")
     return frozenset(given or (BUNDLE_SHA256,))
 
 
