@@ -4,7 +4,7 @@ Every value of every row gets a meaning: what cannot be read is unknown, and is 
 of what a row holds (`protocol.md` 1.3: taking part never depends on case values).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -15,7 +15,16 @@ from duckdb import Expression, coalesce, col, fn, lit, when
 from council_node.mapping import ColumnMapping, DateOrder
 from federated.schema import NOT_KNOWN, Column, ColumnType, Dataset
 
-__all__ = ["CanonicalColumn", "agreeing", "canonical_column", "known_wordings", "objects", "pseudonym", "text_of"]
+__all__ = [
+    "CanonicalColumn",
+    "agreeing",
+    "canonical_column",
+    "known_wordings",
+    "objects",
+    "pseudonym",
+    "text_of",
+    "understood",
+]
 
 SERIAL_DAY_ZERO: Final = date(1899, 12, 30)
 SERIALS: Final = (10_000, 80_000)
@@ -71,22 +80,20 @@ def text_of(raw: str) -> Expression:
 
 
 def canonical_column(
-    column: Column, mapped: ColumnMapping, *, text: str, parsed: str, dataset: Dataset, dates: DateOrder
+    column: Column, wordings: Mapping[str, str], *, text: str, parsed: str, dates: DateOrder
 ) -> CanonicalColumn:
     """How one column of the schema is read.
 
     Args:
         column: The column, which may be derived.
-        mapped: Where it comes from: for a derived column, its source's mapping.
+        wordings: For a category, from `understood`.
         text: Name of the column of text, as `text_of` makes it.
         parsed: Name of the column that will hold `CanonicalColumn.parsed`.
-        dataset: The data set of the column.
         dates: How dates are written.
     """
     unread = col(text).is_not_null() & col(parsed).is_null()
     match column.type:
         case ColumnType.CATEGORY:
-            wordings = _wordings(column, mapped, dataset)
             return CanonicalColumn(
                 parsed=fn("list_position", _words(wordings), fn("lower", col(text))),
                 value=_position(column, wordings, col(parsed)),
@@ -114,7 +121,7 @@ def objects(column: Column, mapped: ColumnMapping, *, text: str, dataset: Datase
 
 def agreeing(column: Column, mapped: ColumnMapping, dataset: Dataset) -> tuple[str, ...]:
     """Wordings, in lower case, that are no objection."""
-    return tuple(wording for wording, code in _wordings(column, mapped, dataset).items() if code != "yes")
+    return tuple(wording for wording, code in understood(column, mapped, dataset).items() if code != "yes")
 
 
 def pseudonym(run_key: bytes, *references: tuple[ReferenceKind, Expression]) -> Expression:
@@ -135,11 +142,17 @@ def not_known_position(column: Column) -> int:
     return column.code_list.index(NOT_KNOWN)
 
 
-def _wordings(column: Column, mapped: ColumnMapping, dataset: Dataset) -> dict[str, str]:
-    """Every understood wording in lower case, with the code it means: codes, labels, then the mapping's own."""
+def understood(column: Column, mapped: ColumnMapping, dataset: Dataset) -> dict[str, str]:
+    """Every understood wording of a category in lower case, with the code it means: codes, labels, the mapping's own.
+
+    Args:
+        column: The column, which may be derived.
+        mapped: Where it comes from: for a derived column, its source's mapping.
+        dataset: The data set of the column.
+    """
     if column.derived_from is not None:
         source = dataset.column(column.derived_from)
-        return {text: column.derivation[code] for text, code in _wordings(source, mapped, dataset).items()}
+        return {text: column.derivation[code] for text, code in understood(source, mapped, dataset).items()}
     return known_wordings(column) | {_lower(wording): code for wording, code in mapped.codes.items()}
 
 
@@ -166,7 +179,7 @@ def _words(wordings: Iterable[str]) -> Expression:
     return fn("string_split", lit(separator.join(words)), lit(separator))
 
 
-def _position(column: Column, wordings: dict[str, str], place: Expression) -> Expression:
+def _position(column: Column, wordings: Mapping[str, str], place: Expression) -> Expression:
     positions = {code: position for position, code in enumerate(column.code_list)}
     # One text that the engine reads as a list: see `_words`.
     listed = lit(str([positions[code] for code in wordings.values()])).cast("USMALLINT[]")
