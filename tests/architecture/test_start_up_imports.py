@@ -4,7 +4,18 @@ import subprocess
 import sys
 
 NOT_AT_START = frozenset(
-    ("jinja2", "lxml", "openpyxl", "psycopg", "python_calamine", "rapidfuzz", "sqlalchemy", "starlette", "uvicorn")
+    (
+        "flwr",
+        "jinja2",
+        "lxml",
+        "openpyxl",
+        "psycopg",
+        "python_calamine",
+        "rapidfuzz",
+        "sqlalchemy",
+        "starlette",
+        "uvicorn",
+    )
 )
 
 
