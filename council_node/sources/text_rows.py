@@ -6,7 +6,7 @@ row can stop it: a cell that cannot be read becomes null.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
@@ -43,6 +43,15 @@ class Headings:
 
     where: str
     names: tuple[str, ...]
+    _places: Mapping[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Note where each heading stands, whatever its case and blanks."""
+        places: dict[str, tuple[int, ...]] = {}
+        for place, name in enumerate(self.names):
+            normal = normal_heading(name)
+            places[normal] = (*places.get(normal, ()), place)
+        object.__setattr__(self, "_places", places)
 
     def position(self, heading: str) -> int:
         """Place of a heading, from 0.
@@ -50,8 +59,7 @@ class Headings:
         Raises:
             FileProblem: It is not there, or is there twice.
         """
-        wanted = normal_heading(heading)
-        places = [place for place, found in enumerate(self.names) if normal_heading(found) == wanted]
+        places = self._places.get(normal_heading(heading), ())
         if not places:
             raise FileProblem(
                 f"{self.where}: there is no heading '{heading}'.",

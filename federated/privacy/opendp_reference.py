@@ -5,6 +5,7 @@ OpenDP takes a third of a second to import, so it is imported on first use.
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 from math import inf, nextafter, sqrt
 from types import ModuleType
 from typing import Any, Final
@@ -43,6 +44,18 @@ def require_no_cheaper_than_opendp(
     claimed = charge.epsilon if spec.mechanism is Mechanism.DISCRETE_LAPLACE else charge.rho
     if claimed is None:
         raise PolicyRefusal(RULE, "The plan claims no pure epsilon for Laplace noise, which has one.")
+    required = _required(spec, tuple(sensitivities), honest)
+    if claimed < required * (1 - _FLOAT_SLACK):
+        raise PolicyRefusal(
+            RULE,
+            f"The plan claims a privacy cost of {claimed}, but OpenDP puts its noise at about {float(required):.9g}.",
+            remedy="Plan the question again with this version of the software.",
+        )
+
+
+@lru_cache(maxsize=64)
+def _required(spec: NoiseSpec, sensitivities: tuple[int, ...], honest: int) -> Fraction:
+    """The larger of the two costs: a pure function, and questions at the usual epsilon share their noise."""
     own = _total(
         [
             (wrapped_measurement(spec, index, honest=honest, rng=_no_randomness), bound)
@@ -50,13 +63,7 @@ def require_no_cheaper_than_opendp(
         ],
         spec.mechanism,
     )
-    required = max(opendp_cost(spec, sensitivities), own)
-    if claimed < required * (1 - _FLOAT_SLACK):
-        raise PolicyRefusal(
-            RULE,
-            f"The plan claims a privacy cost of {claimed}, but OpenDP puts its noise at about {float(required):.9g}.",
-            remedy="Plan the question again with this version of the software.",
-        )
+    return max(opendp_cost(spec, sensitivities), own)
 
 
 def opendp_cost(spec: NoiseSpec, sensitivities: Sequence[int]) -> Fraction:
