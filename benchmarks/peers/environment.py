@@ -21,6 +21,7 @@ __all__ = ["PEERS", "ROOT", "Peer", "PeerFailure", "alone", "interpreter", "run_
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]
 INSTALL_S: Final = 1200.0
+STOP_S: Final = 60.0
 
 
 class PeerFailure(RuntimeError):
@@ -167,6 +168,9 @@ def run_program(
         try:
             shown, said = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired as error:
+            process.terminate()  # it ends what it started; what has a session of its own is out of our reach
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S)
             raise PeerFailure(f"{peer.name}: {program} did not finish within {timeout_s:g} seconds") from error
         finally:
             _end_group(process.pid)

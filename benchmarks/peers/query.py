@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -43,10 +44,12 @@ class Ours:
 
     Attributes:
         seconds: From handing in the plan to the release, for each repetition.
+        processor_seconds: Of every node, the coordinator and the client, for one query.
         council_bytes: Sent and received by one council for one query, TLS included.
     """
 
     seconds: Sequence[float]
+    processor_seconds: float
     council_bytes: int
 
 
@@ -58,13 +61,27 @@ def our_query(world: World, put: Asked, truth: NDArray[np.int64], rounds: int) -
     seconds = []
     with world.client() as client:
         ask(client, put.query)
-        before = bytes_of(port, nodes)
+        before, busy = bytes_of(port, nodes), _busy(world)
         for _ in range(rounds):
             plan, spent, _ = ask(client, put.query)
             seconds.append(spent)
             check_counts(client.release(plan_digest=plan.digest), truth)
         spent_bytes = bytes_of(port, nodes) - before
-    return Ours(seconds=seconds, council_bytes=spent_bytes // (rounds * len(nodes)))
+        spent_seconds = _busy(world) - busy
+    return Ours(
+        seconds=seconds,
+        processor_seconds=spent_seconds / rounds,
+        council_bytes=spent_bytes // (rounds * len(nodes)),
+    )
+
+
+def _busy(world: World) -> float:
+    """Processor seconds so far of this process and of all that the federation runs."""
+    ticks = 0
+    for running in world.processes.running.values():
+        stat = Path(f"/proc/{running.process.pid}/stat").read_text(encoding="utf-8")
+        ticks += sum(map(int, stat.rpartition(")")[2].split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK") + time.process_time()
 
 
 def check_counts(release: Release, truth: NDArray[np.int64]) -> None:
@@ -150,7 +167,13 @@ def _flower(
         for part, what in (("message_seconds", "messages alone"), ("submitted_seconds", "as submitted")):
             times = [answer[part] for answer in answers]
             row = _row(
-                f"{label}, {what}", FLOWER.name, ours=ours, times=times, council_bytes=council_bytes, chosen=chosen
+                f"{label}, {what}",
+                FLOWER.name,
+                ours=ours,
+                times=times,
+                council_bytes=council_bytes,
+                chosen=chosen,
+                extra={"their_processor_seconds": [answer["processor_seconds"] for answer in answers]},
             )
             rows.append(row)
     return rows
@@ -188,6 +211,7 @@ def _row(
         command=f"{command} --councils {chosen.councils} --rounds {chosen.rounds} --peers {peer}",
         versions=versions(PEERS[peer]),
         figures={
+            "our_processor_seconds": round(ours.processor_seconds, 3),
             "our_bytes_a_council": ours.council_bytes,
             "their_bytes_a_council": council_bytes,
             "load_average": os.getloadavg()[0],

@@ -8,11 +8,12 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
@@ -81,7 +82,7 @@ def ask(folder, kind, number, settings, processes):
     answer = folder / f"answer-{kind}-{number}.json"
     config = settings | {"answer": str(answer), "protected": kind == "protected"}
     texts = [f"{name}={json.dumps(value)}" for name, value in config.items()]
-    begun = time.perf_counter()
+    begun, busy = time.perf_counter(), family_seconds()
     done = subprocess.run(
         [str(BIN / "flwr"), "run", str(folder / kind), "bench", "--run-config", " ".join(texts)],
         check=False,
@@ -94,7 +95,26 @@ def ask(folder, kind, number, settings, processes):
     wait("the answer", answer.exists, processes, RUN_S)
     seconds = time.perf_counter() - begun
     found = json.loads(answer.read_text(encoding="utf-8"))
-    return {"submitted_seconds": seconds, "message_seconds": found["seconds"], "total": found["total"]}
+    return {
+        "submitted_seconds": seconds,
+        "message_seconds": found["seconds"],
+        "processor_seconds": family_seconds() - busy,
+        "total": found["total"],
+    }
+
+
+def family_seconds():
+    """Processor seconds so far of every process under this one, and of those of theirs that have ended."""
+    parents, spent = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+            process = int(stat.parent.name)
+            parents[process], spent[process] = int(fields[1]), sum(map(int, fields[11:15]))
+    family = {os.getpid()}
+    while more := {process for process, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(spent[process] for process in family) / os.sysconf("SC_CLK_TCK")
 
 
 def main():
@@ -107,6 +127,7 @@ def main():
     parser.add_argument("--kinds", nargs="+", choices=("plain", "protected"), default=["plain", "protected"])
     parser.add_argument("--through", type=Path, help="file to leave the SuperLink's port in, for a relay")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # and everything that was started with it
     extracts = sorted(chosen.extracts.glob("*.csv"))
     path = os.pathsep.join([str(BIN), os.environ["PATH"]])
     os.environ |= {"FLWR_HOME": str(chosen.folder / "home"), "FLWR_TELEMETRY_ENABLED": "0", "PATH": path}
@@ -119,11 +140,10 @@ def main():
     settings = {"councils": len(extracts), "threshold": chosen.threshold, "question": str(chosen.question)}
     found = {kind: [] for kind in chosen.kinds}
     with federation(chosen.folder, extracts, chosen.through) as processes:
-        for number in range(chosen.rounds + 1):  # the first is not counted: files are read, code is compiled
+        ask(chosen.folder, chosen.kinds[0], 0, settings, processes)  # not counted: files are read, code is compiled
+        for number in range(1, chosen.rounds + 1):
             for kind in chosen.kinds:
-                result = ask(chosen.folder, kind, number, settings, processes)
-                if number:
-                    found[kind].append(result)
+                found[kind].append(ask(chosen.folder, kind, number, settings, processes))
     print(json.dumps(found))
 
 

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -110,6 +111,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--port", type=int, default=8002, help="that FLARE's server listens on")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # and everything that was started with it
     os.environ["NVFLARE_POC_WORKSPACE"] = str(chosen.folder / "poc")
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
