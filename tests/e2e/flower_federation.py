@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -154,11 +154,19 @@ def flower_world(folder: Path, *, councils: tuple[CouncilId, ...] = FIVE, stock:
 
 
 @contextmanager
-def running_on_flower(folder: Path) -> Iterator[tuple[FlowerWorld, Federation]]:
-    """A federation of five that is up over Flower."""
+def running_on_flower(
+    folder: Path, *, before_serving: Callable[[FlowerWorld], None]
+) -> Iterator[tuple[FlowerWorld, Federation]]:
+    """A federation of five that is up over Flower.
+
+    Args:
+        folder: An empty folder.
+        before_serving: Called once the SuperLink is up and the nodes are starting.
+    """
     with flower_world(folder) as world:
         for council, node in world.nodes.items():
             world.start(node, world.register(node, by_ours=council == FIVE[0]))
+        before_serving(world)
         address = world.serve()
         workspace = papers._workspace(folder, address, world.people)
         with Client(workspace, clock=now_utc, rng=os.urandom) as client:
@@ -173,3 +181,9 @@ def running_on_flower(folder: Path) -> Iterator[tuple[FlowerWorld, Federation]]:
             )
             federation.wait_for_all()
             yield world, federation
+        # Councils first: a SuperNode that ends tells its SuperLink, and waits for it where it is gone.
+        nodes = [node.running.process for node in world.nodes.values()]
+        for process in nodes:
+            process.terminate()
+        for process in nodes:
+            process.wait(20)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -88,31 +89,69 @@ def with_children(pid: int) -> list[int]:
     return [pid, *(below for child in children for below in with_children(int(child)))]
 
 
+def check_quiet(world: FlowerWorld) -> None:
+    """Every process of Flower's has been told to call nobody; ours switch inside themselves as they start."""
+    seen = set()
+    for running in world.processes.running.values():
+        for pid in with_children(running.process.pid):
+            parts = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
+            names = {Path(part).name for part in parts if Path(part).name.startswith("flower-super")}
+            found = environment_of(pid)
+            assert not names or {key: found.get(key) for key in QUIET} == dict(QUIET)
+            seen |= names
+    assert seen == {"flower-superlink", "flower-supernode"}
+
+
+def check_strangers_runs(world: FlowerWorld) -> None:
+    """Of three runs, the centre serves the one it started itself; nothing of the others has run."""
+    told = [json.loads(line) for line in world.log("coordinator").splitlines() if '"event": "run_refused"' in line]
+    foreign, same = told
+    assert foreign["bundle"] != BUNDLE_SHA256
+    assert same["bundle"] == BUNDLE_SHA256
+    assert not (world.folder / "server-ran").exists()
+    runs = json.loads(world.flower("flwr", "ls", "--format", "json"))["runs"]
+    assert sorted(run["status"] for run in runs) == ["finished:failed", "finished:failed", "running"]
+
+
+def strangers_runs(world: FlowerWorld) -> None:
+    """Somebody who reaches the SuperLink starts a run of another app, and one of ours."""
+    attacker = world.folder / "attacker"
+    submit(world, write_app(world.folder / "foreign", FOREIGN), attacker, f'folder="{world.folder}"')
+    write_bundle(world.folder / "ours")
+    submit(world, world.folder / "ours", attacker)
+
+
+def check_charged_once(federation: Federation) -> None:
+    for node in federation.nodes.values():
+        [charged] = node.all_rounds()
+        assert charged.state.value == "spent"
+
+
+def over_grpc(folder: Path) -> Answered:
+    with running_federation(folder, councils=FIVE) as federation:
+        return answered(federation)
+
+
 def test_a_question_goes_through_all_eight_steps_and_its_answer_is_as_on_the_other_links(tmp_path):
-    """The same digest of the question, the same cost, the same distribution of answers: Flower, gRPC, one process."""
+    """The same digest of the question, the same cost, the same distribution of answers: Flower, gRPC, one process.
+
+    Before it starts, strangers have given the SuperLink runs of their own, which nobody serves.
+    """
     for name in ("flower", "grpc"):
         (tmp_path / name).mkdir()
-    with running_on_flower(tmp_path / "flower") as (world, federation):
-        flower = answered(federation)
+    with running_on_flower(tmp_path / "flower", before_serving=strangers_runs) as (world, federation):
+        with ThreadPoolExecutor(1) as pool:  # Flower waits most of the time
+            asked = pool.submit(answered, federation)
+            alone = in_process()
+            grpc = over_grpc(tmp_path / "grpc")
+            flower = asked.result()
         assert flower.release.contributed == len(FIVE)
-        for node in federation.nodes.values():
-            [charged] = node.all_rounds()
-            assert charged.state.value == "spent"
-        for name, running in world.processes.running.items():
-            for pid in with_children(running.process.pid):
-                found = environment_of(pid)
-                commands = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-                # Our own process switches inside itself; what it starts has the switches from the beginning.
-                if any(Path(part).name.startswith("flower-") for part in commands):
-                    assert {key: found.get(key) for key in QUIET} == dict(QUIET), name
-    with running_federation(tmp_path / "grpc", councils=FIVE) as federation:
-        grpc = answered(federation)
-    alone = in_process()
-    digests = {answer.release.query_digest for answer in (flower, grpc, alone)}
-    assert len(digests) == 1
+        check_charged_once(federation)
+        check_quiet(world)
+        check_strangers_runs(world)
+    assert len({answer.release.query_digest for answer in (flower, grpc, alone)}) == 1
     assert flower.release.cost == grpc.release.cost == alone.release.cost
-    figures = {(a.release.mechanism, a.release.threshold, a.release.honest) for a in (flower, grpc, alone)}
-    assert len(figures) == 1
+    assert len({(a.release.mechanism, a.release.threshold, a.release.honest) for a in (flower, grpc, alone)}) == 1
     for other in (grpc, alone):
         assert flower.release.tables[0].planned_sd == other.release.tables[0].planned_sd
         assert not np.array_equal(flower.noise, other.noise)
@@ -221,22 +260,6 @@ def test_a_foreign_app_is_refused_by_the_council_and_none_of_its_code_runs_there
         assert (tmp_path / "server-ran").exists()
         assert (bare_home / "imported").exists()
         assert (bare_home / "answered").exists()
-
-
-def test_a_foreign_run_is_not_served_at_the_centre_nor_a_run_that_somebody_else_starts(tmp_path):
-    with flower_world(tmp_path) as world:
-        attacker = tmp_path / "attacker"
-        submit(world, write_app(tmp_path / "foreign", FOREIGN), attacker, f'folder="{tmp_path}"')
-        write_bundle(tmp_path / "ours")
-        submit(world, tmp_path / "ours", attacker)
-        world.serve()
-        told = [json.loads(line) for line in world.log("coordinator").splitlines() if '"event": "run_refused"' in line]
-        foreign, same = told
-        assert foreign["bundle"] != BUNDLE_SHA256
-        assert same["bundle"] == BUNDLE_SHA256
-        assert not (tmp_path / "server-ran").exists()
-        runs = json.loads(world.flower("flwr", "ls", "--format", "json"))["runs"]
-        assert sorted(run["status"] for run in runs) == ["finished:failed", "finished:failed", "running"]
 
 
 def test_the_bundle_that_flower_packs_is_the_one_that_councils_pin(tmp_path):
