@@ -19,8 +19,12 @@ def length_prefixed(domain: str, *fields: bytes) -> bytes:
         domain: Domain separation label, for example ``"round/v1"``.
         fields: Any bytes; each is preceded by its length as 8 bytes, big endian.
     """
-    parts = [domain.encode("ascii"), *fields]
-    return b"".join([len(part).to_bytes(8, "big") + part for part in parts])
+    return prefixed(domain.encode("ascii"), *fields)
+
+
+def prefixed(*fields: bytes) -> bytes:
+    """What :func:`length_prefixed` puts after the label; more fields go on with the same encoding."""
+    return b"".join([len(field).to_bytes(8, "big") + field for field in fields])
 
 
 def digest(domain: str, *fields: bytes) -> Digest:

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from protocols.encoding import length_prefixed, sha256
+from protocols.encoding import length_prefixed, prefixed, sha256
 from protocols.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError
 from protocols.identifiers import COUNCIL_ID_MAX, CouncilId, Digest, RoundId
 from protocols.wire.codec import Reader, short_text, unsigned
@@ -111,7 +111,12 @@ def verify_message(message: SignedMessage, *, sid: RoundId, identity: bytes) -> 
 
 
 def _signed_bytes(*, sid: RoundId, stage: int, sender: CouncilId, body_digest: Digest) -> bytes:
-    return length_prefixed(DOMAIN, unsigned(VERSION, 1), sid, unsigned(stage, 1), sender.encode("ascii"), body_digest)
+    return _signed_head(sid, stage) + prefixed(sender.encode("ascii"), body_digest)
+
+
+@lru_cache(maxsize=64)  # the same for every council
+def _signed_head(sid: RoundId, stage: int) -> bytes:
+    return length_prefixed(DOMAIN, unsigned(VERSION, 1), sid, unsigned(stage, 1))
 
 
 @lru_cache(maxsize=1024)  # public keys only; a node checks each identity four times a round

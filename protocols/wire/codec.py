@@ -56,13 +56,21 @@ class Reader:
 
     def take(self, size: int, field: str) -> bytes:
         """The next `size` bytes."""
-        start = self._advance(size, field)
-        return self._content[start : self._position]
+        start = self._position
+        end = start + size
+        if not start <= end <= len(self._content):
+            raise self._cut_short(size, field)
+        self._position = end
+        return self._content[start:end]
 
     def view(self, size: int, field: str) -> memoryview:
         """The next `size` bytes, not copied; for vectors."""
-        start = self._advance(size, field)
-        return memoryview(self._content)[start : self._position]
+        start = self._position
+        end = start + size
+        if not start <= end <= len(self._content):
+            raise self._cut_short(size, field)
+        self._position = end
+        return memoryview(self._content)[start:end]
 
     def unsigned(self, size: int, field: str) -> int:
         """A whole number of `size` bytes, big endian."""
@@ -93,12 +101,9 @@ class Reader:
         if left := len(self._content) - self._position:
             raise MalformedMessage(f"{self._what} has {left} bytes left over after its last field")
 
-    def _advance(self, size: int, field: str) -> int:
-        start, left = self._position, len(self._content) - self._position
-        if not 0 <= size <= left:
-            raise MalformedMessage(f"{self._what} is cut short: {field} needs {size} bytes and {left} are left")
-        self._position += size
-        return start
+    def _cut_short(self, size: int, field: str) -> MalformedMessage:
+        left = len(self._content) - self._position
+        return MalformedMessage(f"{self._what} is cut short: {field} needs {size} bytes and {left} are left")
 
 
 @lru_cache(maxsize=1024)  # a round reads the same few hundred ids over and over
