@@ -1,5 +1,6 @@
 """What every party of a round must agree on before the first message."""
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,7 +15,7 @@ from protocols.wire.codec import unsigned
 
 NONCE_SIZE: Final = 32
 COUNTER_SIZE: Final = 8
-_LARGEST_COUNTER: Final = (1 << 8 * COUNTER_SIZE) - 1
+_ILL_FORMED: Final = "a ledger claim has counters of 8 bytes without sign and a head of 32 bytes"
 
 
 def round_id(*, plan_digest: Digest, roster_digest: Digest, coordinator_id: str, attempt: int, nonce: bytes) -> RoundId:
@@ -53,9 +54,12 @@ class LedgerClaim:
 
     def __post_init__(self) -> None:
         """Refuse counters that do not fit the advert."""
-        counters = (self.counter, *self.seen)
-        if len(self.head) != DIGEST_SIZE or min(counters) < 0 or max(counters) > _LARGEST_COUNTER:
-            raise LocalProtocolError("a ledger claim has counters of 8 bytes without sign and a head of 32 bytes")
+        try:
+            struct.pack(f">{1 + len(self.seen)}Q", self.counter, *self.seen)  # a quarter of the time of looking at each
+        except struct.error as problem:
+            raise LocalProtocolError(_ILL_FORMED) from problem
+        if len(self.head) != DIGEST_SIZE:
+            raise LocalProtocolError(_ILL_FORMED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
