@@ -191,7 +191,11 @@ class FlowerLink:
             if node.wants_challenge(now, self._probe_s):
                 await self._hand_over(node, None)
             for ask in node.due():
-                await self._hand_over(node, ask)
+                try:
+                    await self._hand_over(node, ask)
+                except Exception:
+                    node.unsent.appendleft(ask)  # Flower is away: it is sent when Flower is back
+                    raise
 
     async def _hand_over(self, node: FlowerNodeState, ask: Ask | None) -> None:
         """Give one message to Flower: a request, or a challenge when there is no ask."""
@@ -208,13 +212,13 @@ class FlowerLink:
         message = Message(wrapped(request.encode()), node.node_id, MESSAGE_TYPE, ttl=keep_s)
         if ask is not None and self._record is not None:
             self._record("sent", ask.council, content)
-        [key] = await self._in_thread(lambda: tuple(self._grid.push_messages([message])) or (None,))
-        if not key:  # the node has left; the next look will see it, and its asks wait for the council's next node
-            node.challenge_at = now + self._again_s
+        key = await self._in_thread(lambda: next(iter(self._grid.push_messages([message])), None))
+        if not key:
+            self._set_back(node, "Flower took no message for its node")
             return
         self._last_number += 1
         node.flights[key] = Flight(
-            number=self._last_number, request=request, ask=ask, sent_at=now, expires_at=now + keep_s
+            number=self._last_number, asked=request.asked, ask=ask, sent_at=now, expires_at=now + keep_s
         )
 
     async def _fetch(self) -> None:
@@ -257,7 +261,7 @@ class FlowerLink:
         if public_key is None:
             raise RemoteProtocolError(f"{reply.council} is not in the coordinator's current roster")
         place = place_in_flower(self._grid.run.run_id, node.node_id)
-        statement = relayed_statement(flight.request, council=reply.council, place=place, body=reply.body)
+        statement = relayed_statement(flight.asked, council=reply.council, place=place, body=reply.body)
         check_link_proof(public_key, reply.signature, statement, reply.council)
         if flight.ask is None:
             self._welcome(node, ProvenCouncil(council=reply.council, public_key=public_key))

@@ -10,7 +10,7 @@ from typing import Final
 
 from coordinator.asks import Ask
 from coordinator.link_handshake import ProvenCouncil
-from protocols.wire.relayed import RelayedKind, RelayedRequest
+from protocols.wire.relayed import Asked, RelayedKind
 
 __all__ = ["Flight", "FlowerNodeState", "batches"]
 
@@ -24,14 +24,14 @@ class Flight:
 
     Attributes:
         number: Counts every message of the link; a node answers in the order asked.
-        request: What was sent.
+        asked: What was asked, without its bytes: they may be long.
         ask: Whose reply it will be; None for a challenge.
         sent_at: Loop time, in seconds.
         expires_at: Loop time after which Flower has forgotten it.
     """
 
     number: int
-    request: RelayedRequest = field(repr=False)
+    asked: Asked
     ask: Ask | None
     sent_at: float
     expires_at: float
@@ -39,7 +39,7 @@ class Flight:
     @property
     def challenge(self) -> bool:
         """Whether it asks for a proof of the key."""
-        return self.request.kind is RelayedKind.PROVE
+        return self.asked.kind is RelayedKind.PROVE
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

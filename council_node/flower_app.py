@@ -71,7 +71,7 @@ class FlowerNode:
         if request.kind is RelayedKind.PROVE:
             self.on_event("proved", {"place": place})
         council = self.identity.council
-        statement = relayed_statement(request, council=council, place=place, body=body)
+        statement = relayed_statement(request.asked, council=council, place=place, body=body)
         reply = RelayedReply(council=council, signature=self.identity.sign(statement), body=body)
         return reply.encode()
 

@@ -37,6 +37,8 @@ FLOWER_SERIES: Final = "1.41."
 _ACQUIRE: Final = "/flwr.proto.Runtime/AcquireTask"
 _COMPLETED: Final = "completed"
 _FAILED: Final = "failed"
+_NOT_OURS: Final = frozenset({401, 403, 404})
+"""What Flower answers where it no longer knows a task as ours."""
 
 
 def check_flower_version(found: str | None = None) -> None:
@@ -229,10 +231,12 @@ def _heartbeat(client: RuntimeHttpClient, on_stopped: Callable[[], None] = _igno
 
     def beat() -> bool:
         try:
-            found = client.SendTaskHeartbeat(SendTaskHeartbeatRequest())
+            found = client.SendTaskHeartbeat(SendTaskHeartbeatRequest()).success
+        except httpx.HTTPStatusError as problem:
+            found = problem.response.status_code not in _NOT_OURS
         except httpx.HTTPError:
             return False
-        if not found.success:
+        if not found:
             on_stopped()
         return True
 

@@ -15,12 +15,12 @@ from typing import Final, Self
 
 from protocols.encoding import length_prefixed, sha256
 from protocols.errors import MalformedMessage
-from protocols.identifiers import CouncilId
+from protocols.identifiers import CouncilId, Digest
 from protocols.wire.codec import Reader, short_text, unsigned
 from protocols.wire.handshake import LINK_VERSION, NONCE_SIZE, link_statement
 from protocols.wire.link_message import MESSAGE_LIMIT
 
-__all__ = ["RelayedKind", "RelayedReply", "RelayedRequest", "relayed_statement"]
+__all__ = ["Asked", "RelayedKind", "RelayedReply", "RelayedRequest", "relayed_statement"]
 
 SIGNATURE_SIZE: Final = 64
 _VERSION: Final = 1
@@ -38,6 +38,23 @@ class RelayedKind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a reply's signature says of its request, without the request's bytes.
+
+    Attributes:
+        kind: What was asked for.
+        nonce: 32 bytes, used once.
+        coordinator_id: Who asked.
+        digest: Of the link message.
+    """
+
+    kind: RelayedKind
+    nonce: bytes
+    coordinator_id: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RelayedRequest:
     """What the coordinator hands to the relay.
 
@@ -52,6 +69,11 @@ class RelayedRequest:
     nonce: bytes
     coordinator_id: str
     body: bytes = field(default=b"", repr=False)
+
+    @property
+    def asked(self) -> Asked:
+        """What a reply will be signed for; its body is hashed here."""
+        return Asked(kind=self.kind, nonce=self.nonce, coordinator_id=self.coordinator_id, digest=sha256(self.body))
 
     def encode(self) -> bytes:
         """Version, kind, nonce, coordinator, body; the last two with their lengths."""
@@ -111,26 +133,26 @@ class RelayedReply:
         return cls(council=council, signature=signature, body=body)
 
 
-def relayed_statement(request: RelayedRequest, *, council: CouncilId, place: str, body: bytes) -> bytes:
+def relayed_statement(asked: Asked, *, council: CouncilId, place: str, body: bytes) -> bytes:
     """The bytes a node signs with a reply; see this module's head for what they bind.
 
     Args:
-        request: What was asked. Its coordinator must be the one in the node's own settings before a node signs.
+        asked: What was asked. Its coordinator must be the one in the node's own settings before a node signs.
         council: The council that answers.
         place: Where in the relay the node was asked, as the node itself sees it.
         body: The reply; empty for a proof.
     """
-    if request.kind is RelayedKind.PROVE:
+    if asked.kind is RelayedKind.PROVE:
         return link_statement(
-            nonce=request.nonce,
-            coordinator_id=request.coordinator_id,
+            nonce=asked.nonce,
+            coordinator_id=asked.coordinator_id,
             council=council,
             server_name=place,
             version=LINK_VERSION,
             offered=(LINK_VERSION,),
         )
-    who = (request.coordinator_id.encode(), council.encode(), place.encode())
-    return length_prefixed("relayed-reply/v1", request.nonce, *who, sha256(request.body), sha256(body))
+    who = (asked.coordinator_id.encode(), council.encode(), place.encode())
+    return length_prefixed("relayed-reply/v1", asked.nonce, *who, asked.digest, sha256(body))
 
 
 def _kind(number: int) -> RelayedKind:

@@ -72,6 +72,7 @@ class FakeGrid(Grid):
         self.replies: dict[str, Message] = {}
         self.pushed: list[Message] = []
         self.broken = False
+        self.takes_nothing = False
         self._numbers = itertools.count(1)
 
     def add(self, app: ClientApp) -> FakeNode:
@@ -96,7 +97,11 @@ class FakeGrid(Grid):
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         keys = []
+        if self.broken:
+            raise ConnectionError("the SuperLink is away")
         for message in messages:
+            if self.takes_nothing:
+                continue
             node = self.nodes.get(message.metadata.dst_node_id)
             assert message.metadata.run_id == RUN
             assert message.metadata.ttl > 0

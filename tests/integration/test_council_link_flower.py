@@ -223,10 +223,20 @@ async def test_the_councils_newer_node_takes_the_place_and_the_older_gets_it_bac
 async def test_a_superlink_that_is_away_for_a_while_delays_and_loses_nothing():
     async with over_flower({ONE: echo}) as harness:
         harness.grid.broken = True
-        await until(lambda: any(name == "flower_down" for name, _ in harness.events))
         exchange = asyncio.create_task(collect(harness.link, {ONE: b"a"}))
+        await until(lambda: any(name == "flower_down" for name, _ in harness.events))
         await asyncio.sleep(0.1)
         harness.grid.broken = False
+        assert await exchange == {ONE: b"re:a"}
+
+
+@async_test
+async def test_a_message_that_flower_does_not_take_is_offered_again():
+    async with over_flower({ONE: echo}) as harness:
+        harness.grid.takes_nothing = True
+        exchange = asyncio.create_task(collect(harness.link, {ONE: b"a"}))
+        await until(lambda: any("took no message" in reason for reason in harness.reasons("disconnected")))
+        harness.grid.takes_nothing = False
         assert await exchange == {ONE: b"re:a"}
 
 

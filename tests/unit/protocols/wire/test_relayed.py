@@ -46,12 +46,12 @@ def test_a_body_beyond_the_limit_is_refused():
 def test_a_signature_fits_its_own_request_reply_council_and_place_alone():
     key = Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes_raw()
-    signed = key.sign(relayed_statement(REQUEST, council=COUNCIL, place=PLACE, body=b"answer"))
+    signed = key.sign(relayed_statement(REQUEST.asked, council=COUNCIL, place=PLACE, body=b"answer"))
     fits = {"request": REQUEST, "council": COUNCIL, "place": PLACE, "body": b"answer"}
 
     def check(**changes):
         parts = fits | changes
-        check_link_proof(public, signed, relayed_statement(parts.pop("request"), **parts), COUNCIL)
+        check_link_proof(public, signed, relayed_statement(parts.pop("request").asked, **parts), COUNCIL)
 
     check()
     for changes in (
@@ -69,7 +69,7 @@ def test_a_signature_fits_its_own_request_reply_council_and_place_alone():
 
 def test_a_proof_is_the_links_own_statement_with_the_place_where_the_tls_name_stands():
     request = replace(REQUEST, kind=RelayedKind.PROVE, body=b"")
-    said = relayed_statement(request, council=COUNCIL, place=PLACE, body=b"")
+    said = relayed_statement(request.asked, council=COUNCIL, place=PLACE, body=b"")
     own = link_statement(
         nonce=request.nonce, coordinator_id="hub", council=COUNCIL, server_name=PLACE, version=1, offered=(1,)
     )
