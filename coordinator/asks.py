@@ -1,11 +1,12 @@
 """Requests that await a reply, for every kind of link: who was asked what, until when, and what came back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Container, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from protocols.identifiers import CouncilId
+from protocols.wire.pieces import InPieces, pieces_of
 
 __all__ = ["Ask", "AskBook", "Chosen", "nothing"]
 
@@ -16,17 +17,18 @@ def nothing() -> None:
     """Do nothing: the release of a reply that held nothing."""
 
 
-class Chosen(Mapping[CouncilId, bytes]):
+class Chosen(InPieces[CouncilId]):
     """The requests to some councils, each made when it is looked up: together they can be too large to hold at once."""
 
     def __init__(self, requests: Mapping[CouncilId, bytes], councils: Container[CouncilId]) -> None:
         self._requests = requests
         self._councils = dict.fromkeys(council for council in requests if council in councils)
 
-    def __getitem__(self, council: CouncilId) -> bytes:
-        if council not in self._councils:
-            raise KeyError(council)
-        return self._requests[council]
+    def pieces(self, key: CouncilId) -> Sequence[bytes]:
+        """A chosen council's request."""
+        if key not in self._councils:
+            raise KeyError(key)
+        return pieces_of(self._requests, key)
 
     def __contains__(self, council: object) -> bool:
         return council in self._councils
@@ -73,7 +75,12 @@ class Ask:
     @property
     def request(self) -> bytes:
         """The bytes to send, the same at each time of asking; none once nobody waits."""
-        return self.requests.get(self.council, b"")
+        return b"".join(self.pieces)
+
+    @property
+    def pieces(self) -> Sequence[bytes]:
+        """The same in pieces."""
+        return pieces_of(self.requests, self.council) if self.open else ()
 
 
 class AskBook:

@@ -8,7 +8,8 @@ from coordinator.council_link import CouncilLink
 from coordinator.replies import Objection, read_fault
 from protocols.errors import MalformedMessage
 from protocols.identifiers import CouncilId
-from protocols.wire.link_message import Kind, LinkMessage
+from protocols.wire.link_message import Kind, LinkMessage, link_head
+from protocols.wire.pieces import InPieces, pieces_of
 
 __all__ = ["Answer", "Courier"]
 
@@ -20,7 +21,7 @@ LONG_WORK: Final = frozenset({Kind.SHARES})
 up every short message of the others, whose rounds would miss their deadlines after their charges were spent."""
 
 
-class _Requests(Mapping[CouncilId, bytes]):
+class _Requests(InPieces[CouncilId]):
     """One request for each council, encoded when it is looked up, as its payload may be made only then too."""
 
     def __init__(self, kind: Kind, reference: bytes, payloads: Mapping[CouncilId, bytes]) -> None:
@@ -28,9 +29,9 @@ class _Requests(Mapping[CouncilId, bytes]):
         self._reference = reference
         self._payloads = payloads
 
-    def __getitem__(self, council: CouncilId) -> bytes:
-        payload = self._payloads[council]
-        return LinkMessage(kind=self._kind, reference=self._reference, payload=payload).encode()
+    def pieces(self, key: CouncilId) -> tuple[bytes, ...]:
+        payload = pieces_of(self._payloads, key)
+        return (link_head(self._kind, self._reference, sum(len(piece) for piece in payload)), *payload)
 
     def __iter__(self) -> Iterator[CouncilId]:
         return iter(self._payloads)

@@ -11,6 +11,7 @@ from coordinator.asks import Ask, AskBook, Chosen
 from coordinator.intake import HELD_BYTES, PATIENCE_S, Intake
 from coordinator.link_connection import Connection, Record
 from coordinator.link_handshake import Doorman, LinkRefused, LinkStream, ProvenCouncil
+from coordinator.outlet import Outlet
 from protocols.identifiers import CouncilId, RandomSource
 from protocols.wire.council_link_pb2 import NodeFrame
 from protocols.wire.council_link_pb2_grpc import add_CouncilLinkServicer_to_server
@@ -76,6 +77,7 @@ class GrpcLink:
         self._on_event = on_event
         self._book = AskBook()
         self._intake = Intake(held_bytes, patience_s)
+        self._outlet = Outlet()
         self._connections: dict[CouncilId, Connection] = {}
         self._closing = False
 
@@ -135,6 +137,7 @@ class GrpcLink:
             stream=stream,
             book=self._book,
             intake=self._intake,
+            outlet=self._outlet,
             limit=self._message_limit,
             record=self._record,
         )

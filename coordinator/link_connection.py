@@ -10,9 +10,10 @@ import grpc
 from coordinator.asks import Ask, AskBook, nothing
 from coordinator.intake import Hold, Intake
 from coordinator.link_handshake import LinkRefused, LinkStream, ProvenCouncil, read_frame
+from coordinator.outlet import Outlet
 from protocols.errors import MalformedMessage
 from protocols.identifiers import CouncilId
-from protocols.wire.chunks import CHUNK_BYTES, Assembler, abandonment, chunks_of
+from protocols.wire.chunks import CHUNK_BYTES, Assembler, abandonment, chunks_of_pieces
 from protocols.wire.council_link_pb2 import Chunk, CoordinatorFrame, NodeFrame
 
 __all__ = ["Connection", "Direction", "Record"]
@@ -33,6 +34,7 @@ class Connection:
         stream: The open stream, after the handshake.
         book: Where replies go.
         intake: Room for long replies.
+        outlet: Room for long requests on their way out.
         limit: Most bytes of one message.
         record: See :data:`Record`.
     """
@@ -44,6 +46,7 @@ class Connection:
         stream: LinkStream,
         book: AskBook,
         intake: Intake,
+        outlet: Outlet,
         limit: int,
         record: Record | None,
     ) -> None:
@@ -51,6 +54,7 @@ class Connection:
         self._stream = stream
         self._book = book
         self._intake = intake
+        self._outlet = outlet
         self._record = record
         self._assembler = Assembler(limit)
         self._hold: Hold | None = None
@@ -93,17 +97,18 @@ class Connection:
                 await self._send(await self._outbox.get())
 
     async def _send(self, ask: Ask) -> None:
-        request = ask.request
-        if not ask.open:
-            return
-        if self._record is not None:
-            self._record("sent", ask.council, request)
-        for chunk in chunks_of(ask.request_id, request):
-            await self._stream.write(CoordinatorFrame(request=chunk))
-            if not chunk.last and self._book.find(ask.council, ask.request_id) is None:
-                rest = abandonment(ask.request_id, len(request))
-                await self._stream.write(CoordinatorFrame(request=rest))
+        pieces = ask.pieces
+        size = sum(len(piece) for piece in pieces)
+        async with self._outlet.room(size):
+            if not ask.open:
                 return
+            if self._record is not None:
+                self._record("sent", ask.council, b"".join(pieces))
+            for chunk in chunks_of_pieces(ask.request_id, pieces):
+                await self._stream.write(CoordinatorFrame(request=chunk))
+                if not chunk.last and self._book.find(ask.council, ask.request_id) is None:
+                    await self._stream.write(CoordinatorFrame(request=abandonment(ask.request_id, size)))
+                    return
 
     async def _read(self) -> None:
         try:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from protocols.identifiers import CouncilId
-from protocols.secagg.messages import Dealt, encode_shares
+from protocols.secagg.messages import Dealt, pieces_of_shares
 from protocols.secagg.share_records import Openings
+from protocols.wire.pieces import InPieces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,17 +17,20 @@ class Dealing:
     openings: Openings
 
 
-class Deliveries(Mapping[CouncilId, bytes]):
-    """SHARES for each of U2, encoded when asked for: together they are too large to hold at once."""
+class Deliveries(InPieces[CouncilId]):
+    """SHARES for each of U2, made when asked for: together they are too large to hold at once."""
 
     def __init__(self, dealings: Mapping[CouncilId, Dealing], members: tuple[CouncilId, ...]) -> None:
         self._dealings = dealings
         self._dealt = [dealing.dealt.message.encode() for dealing in dealings.values()]
         self._positions = {member: position for position, member in enumerate(members) if member in dealings}
 
-    def __getitem__(self, receiver: CouncilId) -> bytes:
-        position = self._positions[receiver]
-        return encode_shares(self._dealt, [dealing.openings.encoded(position) for dealing in self._dealings.values()])
+    def pieces(self, key: CouncilId) -> tuple[bytes, ...]:
+        """SHARES for one receiver: what every dealer signed, which is the same for all, and the receiver's openings."""
+        position = self._positions[key]
+        return pieces_of_shares(
+            self._dealt, [dealing.openings.encoded(position) for dealing in self._dealings.values()]
+        )
 
     def __iter__(self) -> Iterator[CouncilId]:
         return iter(self._positions)

@@ -212,15 +212,20 @@ def decode_key_shares(content: bytes, context: RoundContext, members: Sequence[C
     return _dealt_of(message), Openings(content=openings, count=len(members), own=own)
 
 
-def encode_shares(dealt: Sequence[bytes], openings: Sequence[bytes]) -> bytes:
-    """SHARES for one receiver.
+def pieces_of_shares(dealt: Sequence[bytes], openings: Sequence[bytes]) -> tuple[bytes, ...]:
+    """SHARES for one receiver, in pieces that stand one after another.
 
     Args:
         dealt: The signed part of each of U2, as bytes: they are the same for every receiver.
         openings: The bytes of the receiver's own opening from each.
     """
     items = (part for both in zip(dealt, openings, strict=True) for part in both)
-    return b"".join((_list_head(Stage.SHARES, len(dealt)), *items))
+    return (_list_head(Stage.SHARES, len(dealt)), *items)
+
+
+def encode_shares(dealt: Sequence[bytes], openings: Sequence[bytes]) -> bytes:
+    """SHARES for one receiver, whole; see :func:`pieces_of_shares`."""
+    return b"".join(pieces_of_shares(dealt, openings))
 
 
 def decode_shares(

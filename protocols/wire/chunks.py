@@ -1,6 +1,6 @@
 """Messages cut into chunks, and chunks put together again under a limit. Pure: no stream, no clock."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -8,7 +8,7 @@ from protocols.errors import LocalProtocolError, MalformedMessage
 from protocols.wire.council_link_pb2 import Chunk
 from protocols.wire.link_message import MESSAGE_LIMIT
 
-__all__ = ["CHUNK_BYTES", "REQUEST_ID_MAX", "Assembler", "Message", "abandonment", "chunks_of"]
+__all__ = ["CHUNK_BYTES", "REQUEST_ID_MAX", "Assembler", "Message", "abandonment", "chunks_of", "chunks_of_pieces"]
 
 CHUNK_BYTES: Final = 256 * 1024
 """Content of a full chunk. A message longer than this is announced by a chunk of no content first."""
@@ -30,7 +30,12 @@ class Message:
 
 
 def chunks_of(request_id: int, content: bytes) -> Iterator[Chunk]:
-    """Cut a message; an empty one is a single empty chunk.
+    """Cut a message; see :func:`chunks_of_pieces`."""
+    return chunks_of_pieces(request_id, (content,))
+
+
+def chunks_of_pieces(request_id: int, pieces: Sequence[bytes]) -> Iterator[Chunk]:
+    """Cut a message that is made of pieces, without ever holding the whole of it; an empty one is one empty chunk.
 
     A long message begins with an announcement, so that 300 councils that wait for the coordinator to have room have
     sent nothing yet but their announcements.
@@ -40,13 +45,32 @@ def chunks_of(request_id: int, content: bytes) -> Iterator[Chunk]:
     """
     if not 1 <= request_id <= REQUEST_ID_MAX:
         raise LocalProtocolError(f"a request id lies in 1 to {REQUEST_ID_MAX}, not {request_id}")
-    total = len(content)
-    if total > CHUNK_BYTES:
-        yield Chunk(request_id=request_id, total_bytes=total)
-    for start in range(0, max(total, 1), CHUNK_BYTES):
-        end = min(start + CHUNK_BYTES, total)
-        piece = content if end - start == total else content[start:end]
-        yield Chunk(request_id=request_id, total_bytes=total, content=piece, last=end == total)
+    total = sum(len(piece) for piece in pieces)
+    if total <= CHUNK_BYTES:
+        yield Chunk(request_id=request_id, total_bytes=total, content=b"".join(pieces), last=True)
+        return
+    yield Chunk(request_id=request_id, total_bytes=total)
+    done = 0
+    for content in _full_chunks(pieces):
+        done += len(content)
+        yield Chunk(request_id=request_id, total_bytes=total, content=content, last=done == total)
+
+
+def _full_chunks(pieces: Sequence[bytes]) -> Iterator[bytes]:
+    """The same bytes, `CHUNK_BYTES` at a time and then the rest."""
+    gathered = bytearray()
+    for piece in pieces:
+        rest = memoryview(piece)
+        while rest:
+            taken = min(CHUNK_BYTES - len(gathered), len(rest))
+            gathered += rest[:taken]
+            rest = rest[taken:]
+            if len(gathered) == CHUNK_BYTES:
+                full = bytes(gathered)
+                gathered.clear()  # before the pause: whoever is cut off waits with one copy, not with two
+                yield full
+    if gathered:
+        yield bytes(gathered)
 
 
 def abandonment(request_id: int, total_bytes: int) -> Chunk:

@@ -11,7 +11,7 @@ from protocols.errors import LocalProtocolError, MalformedMessage
 from protocols.identifiers import DIGEST_SIZE
 from protocols.wire.codec import Reader, unsigned
 
-__all__ = ["MESSAGE_LIMIT", "NO_REFERENCE", "REPLIES", "Kind", "LinkMessage", "fault"]
+__all__ = ["MESSAGE_LIMIT", "NO_REFERENCE", "REPLIES", "Kind", "LinkMessage", "fault", "link_head"]
 
 MESSAGE_LIMIT: Final = 64 * 1024 * 1024
 """Largest encoded message in bytes, unless the two ends agree on less."""
@@ -86,10 +86,7 @@ class LinkMessage:
         Raises:
             LocalProtocolError: The reference is not 32 bytes.
         """
-        if len(self.reference) != DIGEST_SIZE:
-            raise LocalProtocolError(f"a {_WHAT} refers to {DIGEST_SIZE} bytes, not {len(self.reference)}")
-        header = unsigned(_VERSION, 1) + unsigned(self.kind, 1) + self.reference
-        return b"".join((header, unsigned(len(self.payload), 4), self.payload))
+        return link_head(self.kind, self.reference, len(self.payload)) + self.payload
 
     @classmethod
     def decode(cls, content: bytes, *, limit: int = MESSAGE_LIMIT) -> Self:
@@ -124,6 +121,22 @@ class LinkMessage:
             raise MalformedMessage(f"{self.kind.name} was answered by {reply.kind.name}; expected one of {allowed}")
         if reply.reference != self.reference:
             raise MalformedMessage(f"{self.kind.name} was answered with a reference to another plan or round")
+
+
+def link_head(kind: Kind, reference: bytes, size: int) -> bytes:
+    """All of an encoded message that stands before its payload.
+
+    Args:
+        kind: Of the message.
+        reference: 32 bytes.
+        size: Bytes of the payload.
+
+    Raises:
+        LocalProtocolError: The reference is not 32 bytes.
+    """
+    if len(reference) != DIGEST_SIZE:
+        raise LocalProtocolError(f"a {_WHAT} refers to {DIGEST_SIZE} bytes, not {len(reference)}")
+    return unsigned(_VERSION, 1) + unsigned(kind, 1) + reference + unsigned(size, 4)
 
 
 def _kind(number: int) -> Kind:

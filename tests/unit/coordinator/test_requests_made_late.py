@@ -8,6 +8,7 @@ from coordinator.council_link import InProcessLink
 from coordinator.courier import Courier
 from protocols.identifiers import CouncilId
 from protocols.wire.link_message import Kind, LinkMessage
+from protocols.wire.pieces import InPieces
 from tests.integration.link_harness import async_test, councils
 
 SOME = councils(5)
@@ -78,3 +79,42 @@ def test_a_choice_of_requests_makes_none_of_them() -> None:
     assert SOME[0] not in chosen
     assert chosen.get(SOME[0]) is None
     assert payloads.made == [SOME[3]]
+
+
+class Shared(InPieces[CouncilId]):
+    """Payloads of a long part that is the same for all, and a short one."""
+
+    same = bytes(1_000_000)
+
+    def pieces(self, key: CouncilId) -> tuple[bytes, ...]:
+        return (self.same, key.encode())
+
+    def __iter__(self) -> Iterator[CouncilId]:
+        return iter(SOME)
+
+    def __len__(self) -> int:
+        return len(SOME)
+
+
+@async_test
+async def test_what_the_requests_to_many_councils_share_is_held_once_down_to_the_link() -> None:
+    sent: list[Ask] = []
+
+    class Link(InProcessLink):
+        def _send(self, ask: Ask) -> None:
+            sent.append(ask)
+
+    link = Link(dict.fromkeys(SOME, bytes))
+    asking = Courier(link).ask(Kind.SHARES, SID, Shared(), timeout_s=5)
+    waiting = asyncio.ensure_future(anext(asking))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(sent) == 5
+    assert all(any(piece is Shared.same for piece in ask.pieces) for ask in sent)
+    for council, ask in zip(SOME, sent, strict=True):
+        message = LinkMessage(kind=Kind.SHARES, reference=SID, payload=Shared.same + council.encode())
+        assert ask.request == message.encode()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await asking.aclose()
+    await link.close()

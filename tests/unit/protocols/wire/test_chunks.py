@@ -3,7 +3,15 @@
 import pytest
 
 from protocols.errors import LocalProtocolError, MalformedMessage
-from protocols.wire.chunks import CHUNK_BYTES, REQUEST_ID_MAX, Assembler, Message, abandonment, chunks_of
+from protocols.wire.chunks import (
+    CHUNK_BYTES,
+    REQUEST_ID_MAX,
+    Assembler,
+    Message,
+    abandonment,
+    chunks_of,
+    chunks_of_pieces,
+)
 from protocols.wire.council_link_pb2 import Chunk
 
 
@@ -17,6 +25,15 @@ def test_what_is_cut_is_put_together(size) -> None:
     assert before == [None] * len(before)
     assert last == Message(request_id=7, content=content)
     assert assembler.request_id == 0
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [(), (0, 0), (3, 4), (CHUNK_BYTES - 1, 1), (CHUNK_BYTES, 1), (1, CHUNK_BYTES), (2 * CHUNK_BYTES + 5, 0, 7)],
+)
+def test_a_message_in_pieces_is_cut_as_the_whole_of_it_is(sizes) -> None:
+    pieces = [bytes((place + index) % 251 for index in range(size)) for place, size in enumerate(sizes)]
+    assert list(chunks_of_pieces(7, pieces)) == list(chunks_of(7, b"".join(pieces)))
 
 
 @pytest.mark.parametrize("request_id", [0, -1, REQUEST_ID_MAX + 1])
