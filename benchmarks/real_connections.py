@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--councils", type=int, default=350)
     parser.add_argument("--lost", type=int, default=10)
-    parser.add_argument("--processes", type=int, default=4, help="processes that hold the councils that stay")
+    parser.add_argument("--processes", type=int, default=CORES, help="processes that hold the councils that stay")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
     chosen = parser.parse_args(arguments)
