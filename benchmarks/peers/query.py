@@ -109,7 +109,7 @@ def flower_query(folder: Path, files: Sequence[str], *, threshold: int, rounds: 
         with relay_to(folder / f"{kind}.port") as relay:
             through = ["--kinds", kind, "--through", str(folder / f"{kind}.port")]
             place = _new(folder, f"counted-{kind}")
-            run_program(FLOWER, program, [place, *files, *options, "1", *through], timeout_s=PROGRAM_S)
+            run_program(FLOWER, program, [place, *files, *options, "0", *through], timeout_s=PROGRAM_S)
             carried[kind] = relay.passed
     return {"rounds": found, "bytes": carried}
 
@@ -163,7 +163,7 @@ def _flower(
     rows = []
     for kind, label in (("protected", "Flower's SecAgg+"), ("plain", "a plain Flower query")):
         answers = their_answers(found["rounds"][kind], truth, label)
-        council_bytes = found["bytes"][kind] // (2 * chosen.councils)  # the relay saw the first, uncounted run too
+        council_bytes = found["bytes"][kind] // chosen.councils  # of one run, the app that it brings included
         for part, what in (("message_seconds", "messages alone"), ("submitted_seconds", "as submitted")):
             times = [answer[part] for answer in answers]
             row = _row(
