@@ -36,6 +36,7 @@ SHELLS = (
     "council_node/service.py",
     "council_node/setup.py",
     "coordinator/cli.py",
+    "coordinator/flower_commands.py",
     "coordinator/serve.py",
     "coordinator/simulate.py",
 )

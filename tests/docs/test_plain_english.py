@@ -18,7 +18,13 @@ COUNCIL_PAGES = tuple(
                 for folder in ("guides", "toolkit")
                 for path in (ROOT / "docs" / folder).rglob("*.md")
             ),
-            *("docs/operations.md", "docs/privacy-promise.md", "docs/known-limitations.md", "README.md"),
+            *(
+                "docs/operations.md",
+                "docs/flower.md",
+                "docs/privacy-promise.md",
+                "docs/known-limitations.md",
+                "README.md",
+            ),
         }
         - FOR_PROGRAMMERS
     )
