@@ -44,7 +44,7 @@ class MaskPool:
         Shapes:
             `(cells,)`, a ring vector.
         """
-        masks = sum(len(item.terms) if isinstance(item, DanglingMasks) else 1 for item in work)
+        masks = sum(len(item.peers) if isinstance(item, DanglingMasks) else 1 for item in work)
         if self._processes < 2 or masks * cells * ring.width < self._worthwhile_bytes:  # noqa: PLR2004 - one more than us
             return sum_masks(work, ring, cells)
         with self._turn:
@@ -83,4 +83,4 @@ def _shared_out(work: Sequence[MaskWork], parts: int) -> Iterator[list[MaskWork]
     own: list[MaskWork] = [item for item in work if isinstance(item, SelfMask)]
     lost = [item for item in work if isinstance(item, DanglingMasks)]
     for part in range(parts):
-        yield [*own[part::parts], *(replace(item, terms=item.terms[part::parts]) for item in lost)]
+        yield [*own[part::parts], *(replace(item, peers=item.peers[part::parts]) for item in lost)]

@@ -11,6 +11,7 @@ References:
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from math import prod
 from typing import Final
 
@@ -142,12 +143,22 @@ def weights_at_zero(points: Sequence[int]) -> tuple[int, ...]:
     if len(set(points)) != len(points) or not all(0 < point < PRIME for point in points):
         raise LocalProtocolError("interpolation needs different points other than 0")
     product = prod(points)
-    return tuple(product * pow(_denominator(point, points), -1, PRIME) % PRIME for point in points)
+    return tuple(product * inverse % PRIME for inverse in _inverses([_denominator(point, points) for point in points]))
 
 
 def _denominator(point: int, points: Sequence[int]) -> int:
     # Π_{j≠i} x_j / (x_j - x_i) = (Π_j x_j) / (x_i Π_{j≠i} (x_j - x_i)). The points are small: reduced once, at the end.
     return point * prod([other - point for other in points if other != point]) % PRIME
+
+
+def _inverses(elements: Sequence[int]) -> list[int]:
+    """Of many elements by one inversion: that of their product (Montgomery's trick)."""
+    products = list(accumulate(elements, lambda product, element: product * element % PRIME, initial=1))
+    rest, inverses = pow(products.pop(), -1, PRIME), list[int]()
+    for element, before in zip(reversed(elements), reversed(products), strict=True):
+        inverses.append(rest * before % PRIME)
+        rest = rest * element % PRIME
+    return inverses[::-1]
 
 
 def combine(weights: Sequence[int], shares: Sequence[int]) -> int:

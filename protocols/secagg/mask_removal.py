@@ -7,7 +7,7 @@ survivor shares with it. Work items hold all they need, so a coordinator may spr
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from protocols.identifiers import CouncilId, Digest
 from protocols.key_agreement import derive_key, private_key, shared_secret
@@ -36,37 +36,29 @@ class SelfMask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PairTerm:
-    """One mask between a lost council and a survivor.
-
-    Attributes:
-        peer: Public mask key of the survivor.
-        info: HKDF info of the mask.
-        sign: As the survivor added it.
-    """
-
-    peer: bytes
-    info: bytes
-    sign: Literal[1, -1]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DanglingMasks:
     """The masks that every survivor shares with one lost council.
 
     Attributes:
-        private: The lost council's X25519 mask key.
-        terms: One for each survivor.
+        owner: The lost council.
+        private: Its X25519 mask key.
+        h2: The view of the key shares.
+        plan_digest: Of the round.
+        peers: Each survivor and its public mask key.
     """
 
+    owner: CouncilId
     private: bytes = field(repr=False)
-    terms: tuple[PairTerm, ...]
+    h2: Digest
+    plan_digest: Digest
+    peers: tuple[tuple[CouncilId, bytes], ...]
 
     def keys(self) -> Iterator[MaskKey]:
-        """Derive each mask key, with one key agreement each."""
+        """Derive each mask key, with one key agreement each; the sign is the survivor's."""
         private = private_key(self.private)
-        for term in self.terms:
-            yield MaskKey(key=derive_key(shared_secret(private, term.peer), term.info), sign=term.sign)
+        for peer, public in self.peers:
+            label = pair_label(self.h2, self.plan_digest, self.owner, peer)
+            yield MaskKey(key=derive_key(shared_secret(private, public), label), sign=pair_sign(peer, self.owner))
 
 
 MaskWork: TypeAlias = SelfMask | DanglingMasks
@@ -92,8 +84,10 @@ def lost_work(
     owner: CouncilId, s_seed: int, *, context: RoundContext, h2: Digest, survivor_keys: Mapping[CouncilId, bytes]
 ) -> DanglingMasks:
     """What the s_seed of a lost council removes."""
-    terms = tuple(
-        PairTerm(peer=key, info=pair_label(h2, context.plan_digest, owner, peer), sign=pair_sign(peer, owner))
-        for peer, key in survivor_keys.items()
+    return DanglingMasks(
+        owner=owner,
+        private=mask_private_bytes(s_seed, sid=context.sid, owner=owner),
+        h2=h2,
+        plan_digest=context.plan_digest,
+        peers=tuple(survivor_keys.items()),
     )
-    return DanglingMasks(private=mask_private_bytes(s_seed, sid=context.sid, owner=owner), terms=terms)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from coordinator.mask_pool import MaskPool, _shared_out
+from protocols.identifiers import CouncilId
 from protocols.key_agreement import private_key, public_bytes
 from protocols.ring import Ring
 from protocols.secagg import sum_masks
-from protocols.secagg.mask_removal import DanglingMasks, PairTerm, SelfMask
+from protocols.secagg.mask_removal import DanglingMasks, SelfMask
 from tests.integration.coordinator_federation import seeded
 
 CELLS = 1000
@@ -17,14 +18,11 @@ CELLS = 1000
 
 def work():
     draw = seeded(5)
-    peers = [public_bytes(private_key(draw(32))) for _ in range(9)]
+    peers = tuple((CouncilId(f"E{at}"), public_bytes(private_key(draw(32)))) for at in range(9))
     survivors = [SelfMask(seed=draw(32), info=draw(8)) for _ in range(7)]
     lost = [
-        DanglingMasks(
-            private=draw(32),
-            terms=tuple(PairTerm(peer=peer, info=draw(8), sign=1 if at % 2 else -1) for at, peer in enumerate(peers)),
-        )
-        for _ in range(2)
+        DanglingMasks(owner=owner, private=draw(32), h2=draw(32), plan_digest=draw(32), peers=peers)
+        for owner in (CouncilId("E4A"), CouncilId("E6A"))
     ]
     return [*survivors, *lost]
 
