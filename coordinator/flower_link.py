@@ -244,7 +244,11 @@ class FlowerLink:
             else:
                 self._read(node, flight, unwrapped(message.content))
         except (MalformedMessage, RemoteProtocolError) as problem:
-            self._refuse(node, str(problem))
+            self._on_event("link_refused", {"reason": str(problem)})
+            self._set_back(node, str(problem))
+        except Exception:
+            self._set_back(node, "its reply could not be taken")  # so that what it was asked is asked again
+            raise
         for ask in lost:
             self._send(ask)
 
@@ -283,16 +287,12 @@ class FlowerLink:
         # The newer node wins: whoever has the council's key can take its place, and nobody else can.
         older = self._seats.get(proven.council)
         if older is not None and older is not node:
-            self._part(older, "a newer node of this council took this one's place")
             older.challenge_at = DISPLACED
+            self._leave(older, "a newer node of this council took this one's place")
         node.proven, node.failures = proven, 0
         self._seats[proven.council] = node
         node.unsent.extend(self._book.waiting(proven.council))
         self._on_event("connected", {"council": proven.council})
-
-    def _refuse(self, node: FlowerNodeState, reason: str) -> None:
-        self._on_event("link_refused", {"reason": reason})
-        self._set_back(node, reason)
 
     def _set_back(self, node: FlowerNodeState, reason: str) -> None:
         """Part with a node that went wrong, and challenge it again after a while that doubles."""
@@ -301,16 +301,22 @@ class FlowerLink:
         node.failures = min(node.failures + 1, DOUBLINGS_MAX)
 
     def _part(self, node: FlowerNodeState, reason: str) -> None:
+        """Part with a node, and challenge those again that a newer one had displaced: perhaps it was this one."""
+        if self._leave(node, reason):
+            for other in self._nodes.values():
+                if other.challenge_at == DISPLACED:
+                    other.challenge_at = self._now()
+
+    def _leave(self, node: FlowerNodeState, reason: str) -> bool:
         """Nobody is proven at this node any more; what it was asked is asked again when the council is back."""
         node.unsent.clear()
         node.flights.clear()
         proven, node.proven = node.proven, None
-        if proven is not None and self._seats.get(proven.council) is node:
-            del self._seats[proven.council]
-            for other in self._nodes.values():
-                if other.challenge_at == DISPLACED:  # perhaps it was this council's
-                    other.challenge_at = self._now()
-            self._on_event("disconnected", {"council": proven.council, "reason": reason})
+        if proven is None or self._seats.get(proven.council) is not node:
+            return False
+        del self._seats[proven.council]
+        self._on_event("disconnected", {"council": proven.council, "reason": reason})
+        return True
 
     def _part_with_strangers(self) -> None:
         identities = self._identities()

@@ -24,6 +24,7 @@ from scipy.stats import ks_2samp
 
 from coordinator.simulate import Scenario, simulate
 from federated.demo.papers import GROUP
+from federated.demo.processes import command, run
 from federated.flower_bundle import BUNDLE_SHA256, connection_file, write_bundle
 from federated.flower_process import QUIET, flower_command, quiet_environment
 from federated.privacy import Mechanism
@@ -147,6 +148,8 @@ def test_a_question_goes_through_all_eight_steps_and_its_answer_is_as_on_the_oth
             flower = asked.result()
         assert flower.release.contributed == len(FIVE)
         check_charged_once(federation)
+        for node in federation.nodes.values():
+            assert "connected" in run([command("council-node"), "health", "--settings", str(node.file)])
         check_quiet(world)
         check_strangers_runs(world)
     assert len({answer.release.query_digest for answer in (flower, grpc, alone)}) == 1

@@ -124,6 +124,8 @@ class FakeGrid(Grid):
 class FlowerHarness:
     """The link, and each council's node behind it."""
 
+    pace = 1.0
+
     def __init__(self, names: tuple[CouncilId, ...], **options: object) -> None:
         TaskIdentity.run_id, TaskIdentity.task_id, TaskIdentity.node_id = RUN, 1, 1
         self.keys = {council: Ed25519PrivateKey.generate() for council in names}

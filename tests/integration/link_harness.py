@@ -29,6 +29,8 @@ from protocols.wire.handshake import link_statement
 
 COORDINATOR = "coordinator.example"
 NOW = datetime.now(UTC)
+LIMIT_S = 300.0
+"""Longest that a test may take; over Flower's own processes some take minutes."""
 
 Answer = Callable[[bytes], bytes]
 
@@ -62,7 +64,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
         assert not left, f"tasks left behind: {left}"
 
     try:
-        asyncio.run(asyncio.wait_for(body(), 60))
+        asyncio.run(asyncio.wait_for(body(), LIMIT_S))
     finally:
         for name in ("asyncio", "grpc"):
             logging.getLogger(name).removeHandler(listener)
@@ -83,7 +85,7 @@ async def until(condition: Callable[[], bool], *, within_s: float = 10.0) -> Non
             await asyncio.sleep(0.005)
 
 
-async def collect(link: object, requests: Mapping[CouncilId, bytes], timeout_s: float = 10.0) -> dict[CouncilId, bytes]:
+async def collect(link: object, requests: Mapping[CouncilId, bytes], timeout_s: float = 30.0) -> dict[CouncilId, bytes]:
     replies: dict[CouncilId, bytes] = {}
     async for council, reply in link.exchange(requests, timeout_s=timeout_s):
         assert council not in replies
@@ -182,6 +184,8 @@ class Relay:
 class InProcessHarness:
     """The in-process link and its councils."""
 
+    pace = 1.0
+
     def __init__(self, answers: Mapping[CouncilId, Answer]) -> None:
         self.link = InProcessLink(answers)
 
@@ -208,6 +212,8 @@ class Node:
 
 class GrpcHarness:
     """The gRPC link on loopback TLS; each council has its own relay."""
+
+    pace = 1.0
 
     def __init__(self, names: tuple[CouncilId, ...], **options: object) -> None:
         self.keys = {council: Ed25519PrivateKey.generate() for council in names}

@@ -10,11 +10,27 @@ import pytest
 
 from protocols.identifiers import CouncilId
 from tests.integration.flower_harness import over_flower
+from tests.integration.flower_stack import close_stack, over_flower_processes
 from tests.integration.link_harness import async_test, collect, councils, in_process, over_grpc, until
 
-LINKS = pytest.mark.parametrize("joined", [in_process, over_grpc, over_flower], ids=["in-process", "grpc", "flower"])
+LINKS = pytest.mark.parametrize(
+    "joined",
+    [
+        pytest.param(in_process, id="in-process"),
+        pytest.param(over_grpc, id="grpc"),
+        pytest.param(over_flower, id="flower"),
+        pytest.param(over_flower_processes, id="flower-processes", marks=pytest.mark.long),
+    ],
+)
+"""Each gives a harness whose `pace` says how many times as long everything takes there."""
 
 ONE, TWO, THREE = councils(3)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _processes():
+    yield
+    close_stack()
 
 
 def echo(request: bytes) -> bytes:
@@ -30,7 +46,7 @@ class Silent:
 
     def __call__(self, request: bytes) -> bytes:
         self.asked.set()
-        self.release.wait(20)
+        self.release.wait(200)
         return echo(request)
 
 
@@ -65,9 +81,10 @@ async def test_a_silent_council_costs_the_deadline_and_no_more(joined) -> None:
     async with joined({ONE: echo, TWO: silent, THREE: echo}) as harness:
         started = time.monotonic()
         arrivals: dict[CouncilId, float] = {}
-        async for council, _ in harness.link.exchange({ONE: b"a", TWO: b"b", THREE: b"c"}, timeout_s=1.0):
-            arrivals[council] = time.monotonic() - started
-        took = time.monotonic() - started
+        deadline_s = 1.0 * harness.pace
+        async for council, _ in harness.link.exchange({ONE: b"a", TWO: b"b", THREE: b"c"}, timeout_s=deadline_s):
+            arrivals[council] = (time.monotonic() - started) / harness.pace
+        took = (time.monotonic() - started) / harness.pace
         silent.release.set()
         assert arrivals.keys() == {ONE, THREE}
         assert max(arrivals.values()) < 0.7
@@ -80,11 +97,11 @@ async def test_the_deadline_holds_while_the_caller_is_busy(joined) -> None:
     slow = Silent()
     async with joined({ONE: echo, TWO: slow}) as harness:
         replies = []
-        async for council, _ in harness.link.exchange({ONE: b"a", TWO: b"b"}, timeout_s=0.3):
+        async for council, _ in harness.link.exchange({ONE: b"a", TWO: b"b"}, timeout_s=0.3 * harness.pace):
             replies.append(council)
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.4 * harness.pace)
             slow.release.set()  # answered after the deadline, before the caller asks for more
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.3 * harness.pace)
         assert replies == [ONE]
 
 
@@ -93,9 +110,9 @@ async def test_the_deadline_holds_while_the_caller_is_busy(joined) -> None:
 async def test_what_came_in_time_is_given_even_if_fetched_late(joined) -> None:
     async with joined({ONE: echo, TWO: echo}) as harness:
         replies = []
-        async for council, _ in harness.link.exchange({ONE: b"a", TWO: b"b"}, timeout_s=0.5):
+        async for council, _ in harness.link.exchange({ONE: b"a", TWO: b"b"}, timeout_s=0.5 * harness.pace):
             replies.append(council)
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(0.7 * harness.pace)
         assert sorted(replies) == [ONE, TWO]
 
 
@@ -109,18 +126,18 @@ async def test_a_council_that_drops_out_mid_request_is_sent_the_same_again(joine
         seen.append(request)
         if len(seen) == 1:
             asked.set()
-            cut.wait(10)
+            cut.wait(100)
             return b"lost on the way"
         return echo(request)
 
     asked = threading.Event()
     async with joined({ONE: answer, TWO: echo}) as harness:
-        exchange = asyncio.create_task(collect(harness.link, {ONE: b"same", TWO: b"other"}))
-        await until(asked.is_set)
+        exchange = asyncio.create_task(collect(harness.link, {ONE: b"same", TWO: b"other"}, 10 * harness.pace))
+        await until(asked.is_set, within_s=10 * harness.pace)
         harness.disconnect(ONE)
-        await until(lambda: harness.link.connected() == {TWO})
+        await until(lambda: harness.link.connected() == {TWO}, within_s=10 * harness.pace)
         cut.set()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1 * harness.pace)
         harness.reconnect(ONE)
         assert await exchange == {ONE: b"re:same", TWO: b"re:other"}
         assert seen == [b"same", b"same"]
@@ -132,9 +149,9 @@ async def test_a_council_that_is_away_is_asked_when_it_comes(joined) -> None:
     seen: list[bytes] = []
     async with joined({ONE: echo, TWO: lambda request: seen.append(request) or echo(request)}) as harness:
         harness.disconnect(TWO)
-        await until(lambda: harness.link.connected() == {ONE})
-        exchange = asyncio.create_task(collect(harness.link, {ONE: b"a", TWO: b"b"}))
-        await asyncio.sleep(0.2)
+        await until(lambda: harness.link.connected() == {ONE}, within_s=10 * harness.pace)
+        exchange = asyncio.create_task(collect(harness.link, {ONE: b"a", TWO: b"b"}, 10 * harness.pace))
+        await asyncio.sleep(0.2 * harness.pace)
         assert seen == []
         harness.reconnect(TWO)
         assert await exchange == {ONE: b"re:a", TWO: b"re:b"}
@@ -169,9 +186,9 @@ async def test_two_exchanges_at_once_do_not_mix(joined) -> None:
 async def test_a_late_reply_is_dropped(joined) -> None:
     slow = Silent()
     async with joined({ONE: slow, TWO: echo}) as harness:
-        assert await collect(harness.link, {ONE: b"first", TWO: b"x"}, timeout_s=0.3) == {TWO: b"re:x"}
-        second = asyncio.create_task(collect(harness.link, {ONE: b"second"}))
-        await asyncio.sleep(0.1)
+        assert await collect(harness.link, {ONE: b"first", TWO: b"x"}, 0.4 * harness.pace) == {TWO: b"re:x"}
+        second = asyncio.create_task(collect(harness.link, {ONE: b"second"}, 10 * harness.pace))
+        await asyncio.sleep(0.1 * harness.pace)
         slow.release.set()  # now "re:first" comes, while the second exchange waits
         assert await second == {ONE: b"re:second"}
 
@@ -191,7 +208,9 @@ async def test_a_council_is_never_asked_two_things_at_once(joined) -> None:
         return request
 
     async with joined({ONE: answer}) as harness:
-        replies = await asyncio.gather(*(collect(harness.link, {ONE: bytes([number])}) for number in range(8)))
+        replies = await asyncio.gather(
+            *(collect(harness.link, {ONE: bytes([number])}, 10 * harness.pace) for number in range(8))
+        )
         assert replies == [{ONE: bytes([number])} for number in range(8)]
         assert most == 1
 
@@ -211,13 +230,13 @@ async def test_nor_when_it_comes_back_while_still_at_work_on_the_first(joined) -
         return echo(request)
 
     async with joined({ONE: answer}) as harness:
-        exchange = asyncio.create_task(collect(harness.link, {ONE: b"a"}))
-        await until(lambda: bool(inside))
+        exchange = asyncio.create_task(collect(harness.link, {ONE: b"a"}, 10 * harness.pace))
+        await until(lambda: bool(inside), within_s=10 * harness.pace)
         harness.disconnect(ONE)
-        await until(lambda: not harness.link.connected())
+        await until(lambda: not harness.link.connected(), within_s=10 * harness.pace)
         harness.reconnect(ONE)
-        await until(lambda: bool(harness.link.connected()))
-        await asyncio.sleep(0.2)
+        await until(lambda: bool(harness.link.connected()), within_s=10 * harness.pace)
+        await asyncio.sleep(0.2 * harness.pace)
         go.set()
         assert await exchange == {ONE: b"re:a"}
         assert overlaps == []
@@ -232,7 +251,7 @@ async def test_leaving_an_exchange_early_leaves_nothing_behind(joined) -> None:
             async for council, _ in replies:
                 assert council == ONE
                 break
-        await until(silent.asked.is_set)
+        await until(silent.asked.is_set, within_s=10 * harness.pace)
         silent.release.set()
         assert await collect(harness.link, {TWO: b"c"}) == {TWO: b"re:c"}
 
@@ -243,7 +262,7 @@ async def test_a_council_the_link_does_not_know_is_not_waited_for(joined) -> Non
     async with joined({ONE: echo}) as harness:
         started = time.monotonic()
         assert await collect(harness.link, {ONE: b"a", CouncilId("E99999999"): b"b"}) == {ONE: b"re:a"}
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 5 * harness.pace
 
 
 @LINKS

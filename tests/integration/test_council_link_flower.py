@@ -220,6 +220,18 @@ async def test_the_councils_newer_node_takes_the_place_and_the_older_gets_it_bac
 
 
 @async_test
+async def test_of_three_nodes_of_a_council_the_newest_keeps_the_place():
+    async with over_flower({ONE: lambda _request: b"first"}) as harness:
+        harness.add(ONE, lambda _request: b"second")
+        await until(lambda: len(harness.reasons("disconnected")) == 1)
+        harness.add(ONE, lambda _request: b"third")
+        await until(lambda: len(harness.reasons("disconnected")) == 2)
+        await asyncio.sleep(0.5)
+        assert len(harness.reasons("disconnected")) == 2
+        assert await collect(harness.link, {ONE: b"a"}) == {ONE: b"third"}
+
+
+@async_test
 async def test_a_superlink_that_is_away_for_a_while_delays_and_loses_nothing():
     async with over_flower({ONE: echo}) as harness:
         harness.grid.broken = True
