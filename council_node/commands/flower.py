@@ -64,6 +64,8 @@ def run(
         raise FileProblem(
             "The settings name no authority for the coordinator's certificate.", remedy="Give one with --ca-file."
         )
+    for needed in (key, authority):
+        _read(needed)  # said here in a sentence; Flower would show a traceback
     folder = read.state / "flower"
     with flower_service.running_supernode(
         superlink=superlink, ca_file=authority, key=key, port=port, folder=folder, rng=os.urandom

@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
 
 from council_node.cli import app
+from council_node.commands import flower
 from council_node.flower_service import make_flower_key
 from federated.errors import FileProblem
 from federated.flower_process import QUIET, SECRET_SIZE, quiet_environment, write_secret
@@ -48,6 +50,21 @@ def test_a_supernode_on_another_machine_needs_an_authority(tmp_path):
 def test_a_secret_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileProblem, match="cannot be read"):
         call("executor", "--runtime", "127.0.0.1:9094", "--secret-file", str(tmp_path / "none"))
+
+
+def test_a_key_that_is_not_there_is_named_before_anything_is_started(tmp_path, monkeypatch):
+    settings = SimpleNamespace(coordinator=SimpleNamespace(ca_file=tmp_path / "ca.pem"), state=tmp_path / "state")
+    monkeypatch.setattr(flower, "read_settings", lambda _path: settings)
+    options = ["--superlink", "127.0.0.1:1", "--key", str(tmp_path / "none.key")]
+    with pytest.raises(FileProblem, match=r"none\.key: the file cannot be read"):
+        call("run", *options)
+    (tmp_path / "none.key").write_bytes(b"")
+    with pytest.raises(FileProblem, match=r"ca\.pem: the file cannot be read"):
+        call("run", *options)
+    settings.coordinator.ca_file = None
+    with pytest.raises(FileProblem, match="no authority"):
+        call("run", *options)
+    assert not (tmp_path / "state").exists()
 
 
 @pytest.mark.parametrize("digest", ["", "abc", "g" * 64, "A" * 64])
