@@ -3,8 +3,9 @@
 Any `threshold` shares give the secret back, fewer say nothing about it. Elements travel as 32 bytes,
 little endian, and only canonical ones (below p) are read.
 
-Dealing evaluates one polynomial at every council's point at once, on 32-bit limbs in NumPy words: the same steps
-whatever the secret, unlike Python's integers, and a quarter of their time.
+Dealing evaluates one polynomial at every council's point at once, and combining rebuilds every council's secret at
+once, both on 32-bit limbs in NumPy words: the same steps whatever the secret, unlike with Python's integers, and a
+quarter of their time.
 
 References:
     Shamir 1979, "How to share a secret".
@@ -13,7 +14,7 @@ References:
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from math import prod
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,16 @@ _FOLD: Final = np.uint64(38)
 """2^256 modulo p: what a carry out of the highest limb is worth in the lowest."""
 _NO_ELEMENT: Final = "a field element is 32 bytes, little endian, below 2^255 - 19"
 _MOST_SHARES: Final = (1 << 16) - 1
+_DIGIT_BITS: Final = 16
+_PLACES: Final = [
+    _DIGIT_BITS * digit + _LIMB_BITS * limb
+    for digit in range(_LIMBS * _LIMB_BITS // _DIGIT_BITS)
+    for limb in range(_LIMBS)
+]
+"""What the product of a weight's digit and a share's limb is shifted by."""
+
+Elements: TypeAlias = NDArray[np.uint32]
+"""Field elements as limbs, lowest first: shape `(count, 8)`."""
 
 
 def random_elements(count: int, rng: RandomSource) -> list[int]:
@@ -74,16 +85,25 @@ def decode_element(content: bytes) -> int:
     return element
 
 
-def decode_elements(contents: Iterable[bytes]) -> tuple[int, ...]:
-    """Read many field elements of 32 bytes each; see :func:`decode_element`.
+def read_elements(content: NDArray[np.uint8]) -> Elements:
+    """Read many field elements; see :func:`decode_element`.
+
+    Shapes:
+        `content` is `(count, 32)`, the result `(count, 8)`.
 
     Raises:
         MalformedMessage: One is not below p.
     """
-    elements = tuple([int.from_bytes(content, "little") for content in contents])
-    if max(elements, default=0) >= PRIME:
-        raise MalformedMessage(_NO_ELEMENT)
+    elements = np.ascontiguousarray(content).view("<u4")
+    for row in np.flatnonzero(elements[:, -1] >= PRIME >> 224):  # smaller ones are below p whatever follows
+        decode_element(elements[row].tobytes())
     return elements
+
+
+def elements_of(values: Iterable[int]) -> Elements:
+    """Field elements as limbs."""
+    content = b"".join([encode_element(value) for value in values])
+    return np.frombuffer(content, "<u4").reshape(-1, _LIMBS)
 
 
 def split(secret: int, *, threshold: int, count: int, rng: RandomSource) -> tuple[int, ...]:
@@ -94,9 +114,8 @@ def split(secret: int, *, threshold: int, count: int, rng: RandomSource) -> tupl
     """
     if not 1 <= threshold <= count <= _MOST_SHARES or not 0 <= secret < PRIME:
         raise LocalProtocolError(f"cannot deal a secret to {count} with threshold {threshold}")
-    highest_first = [*random_elements(threshold - 1, rng), secret]
-    content = b"".join([coefficient.to_bytes(ELEMENT_SIZE, "little") for coefficient in highest_first])
-    return _evaluate(np.frombuffer(content, "<u4").reshape(-1, _LIMBS).astype(np.uint64), count)
+    highest_first = elements_of([*random_elements(threshold - 1, rng), secret])
+    return _evaluate(highest_first.astype(np.uint64), count)
 
 
 def _evaluate(highest_first: NDArray[np.uint64], count: int) -> tuple[int, ...]:
@@ -167,6 +186,25 @@ def combine(weights: Sequence[int], shares: Sequence[int]) -> int:
     Raises:
         LocalProtocolError: Not as many shares as weights.
     """
+    [secret] = combine_each(weights, [elements_of([share]) for share in shares])
+    return secret
+
+
+def combine_each(weights: Sequence[int], shares: Sequence[Elements]) -> tuple[int, ...]:
+    """:func:`combine` of many secrets at once.
+
+    Args:
+        weights: As many as there are responders, fewer than 2^16.
+        shares: Of each responder, its share of every secret.
+
+    Raises:
+        LocalProtocolError: Not as many responders as weights.
+    """
     if len(weights) != len(shares):
         raise LocalProtocolError(f"{len(weights)} weights cannot combine {len(shares)} shares")
-    return sum(map(int.__mul__, weights, shares)) % PRIME
+    digits = elements_of(weights).view("<u2").astype(np.uint64)
+    limbs = np.stack(shares).astype(np.uint64).reshape(len(shares), -1)
+    # A digit times a limb is below 2^48, and so many of them below 2^64.
+    products = np.einsum("rd,rk->dk", digits, limbs).reshape(digits.shape[1], -1, _LIMBS)
+    rows = products.transpose(1, 0, 2).reshape(products.shape[1], -1)
+    return tuple(sum(map(int.__lshift__, row, _PLACES)) % PRIME for row in rows.tolist())

@@ -15,7 +15,7 @@ from protocols.identifiers import CouncilId, RoundId
 from protocols.secagg.errors import BelowThreshold
 from protocols.secagg.share_records import Openings, RevealedShares
 from protocols.secagg.transcript import ShareKind, share_commitment
-from protocols.shamir import combine, weights_at_zero
+from protocols.shamir import combine_each, weights_at_zero
 
 Answers: TypeAlias = Mapping[CouncilId, RevealedShares]
 """What each responder revealed, for each of U2 in order."""
@@ -87,13 +87,12 @@ def _first(live: Sequence[CouncilId], threshold: int) -> Sequence[CouncilId]:
 
 
 def _interpolate(
-    wanted: Iterable[Wanted], answers: Answers, responders: Sequence[CouncilId], points: Mapping[CouncilId, int]
+    wanted: Sequence[Wanted], answers: Answers, responders: Sequence[CouncilId], points: Mapping[CouncilId, int]
 ) -> dict[CouncilId, int]:
     weights = weights_at_zero([points[responder] for responder in responders])
-    revealed = [answers[responder] for responder in responders]
-    return {
-        secret.owner: combine(weights, [shares.elements[secret.position] for shares in revealed]) for secret in wanted
-    }
+    positions = [secret.position for secret in wanted]
+    found = combine_each(weights, [answers[responder].elements[positions] for responder in responders])
+    return {secret.owner: value for secret, value in zip(wanted, found, strict=True)}
 
 
 def _false_shares(

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+
 from protocols.errors import MalformedMessage
 from protocols.identifiers import DIGEST_SIZE
 from protocols.secagg.transcript import ShareKind
-from protocols.shamir import ELEMENT_SIZE, decode_elements
+from protocols.shamir import ELEMENT_SIZE, Elements, read_elements
 
 SALT_SIZE: Final = 32
 KEY_SHARE_SIZE: Final = 2 * (ELEMENT_SIZE + SALT_SIZE)
@@ -92,17 +94,17 @@ class RevealedShare:
         return bytes((self.kind,)) + self.share + self.salt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RevealedShares:
     """What one council shows in R4, for each of U2 in order.
 
     Attributes:
         content: As it came.
-        elements: The shares as field elements, read as they arrive and not when the last is awaited.
+        elements: The shares as field elements.
     """
 
     content: bytes = field(repr=False)
-    elements: tuple[int, ...] = field(repr=False)
+    elements: Elements = field(repr=False)
 
     def __getitem__(self, position: int) -> RevealedShare:
         """The share of one owner's secret."""
@@ -126,5 +128,5 @@ def read_revealed(content: bytes, kinds: Sequence[ShareKind]) -> RevealedShares:
     """
     if content[::REVEALED_SIZE] != bytes(kinds):
         raise MalformedMessage("the unmask message has other share kinds than its list of survivors calls for")
-    elements = decode_elements(content[start : start + ELEMENT_SIZE] for start in range(1, len(content), REVEALED_SIZE))
-    return RevealedShares(content=content, elements=elements)
+    records = np.frombuffer(content, np.uint8).reshape(-1, REVEALED_SIZE)
+    return RevealedShares(content=content, elements=read_elements(records[:, 1 : 1 + ELEMENT_SIZE]))

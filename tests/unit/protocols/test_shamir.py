@@ -2,10 +2,22 @@
 
 from itertools import combinations
 
+import numpy as np
 import pytest
 
 from protocols.errors import LocalProtocolError, MalformedMessage
-from protocols.shamir import PRIME, combine, decode_element, encode_element, random_elements, split, weights_at_zero
+from protocols.shamir import (
+    PRIME,
+    combine,
+    combine_each,
+    decode_element,
+    elements_of,
+    encode_element,
+    random_elements,
+    read_elements,
+    split,
+    weights_at_zero,
+)
 from tests.vectors.seeded import SeededRandom
 
 
@@ -66,6 +78,32 @@ def test_repeated_points_and_zero_are_refused(points):
 def test_weights_and_shares_must_match():
     with pytest.raises(LocalProtocolError):
         combine((1, 2), (1,))
+
+
+def test_many_secrets_come_back_together():
+    secrets = [0, 7, PRIME - 1]
+    dealt = [split(secret, threshold=3, count=5, rng=SeededRandom(f"each {secret}")) for secret in secrets]
+    points = (2, 3, 5)
+    shares = [elements_of(shares[point - 1] for shares in dealt) for point in points]
+    assert combine_each(weights_at_zero(points), shares) == tuple(secrets)
+
+
+def test_sums_of_the_largest_products_do_not_overflow():
+    most = elements_of([PRIME - 1])
+    assert combine_each([PRIME - 1] * (2**16 - 1), [most] * (2**16 - 1)) == ((2**16 - 1) % PRIME,)
+
+
+def test_many_elements_are_read_as_strictly_as_one():
+    def read(*values):
+        return read_elements(
+            np.frombuffer(b"".join(value.to_bytes(32, "little") for value in values), "u1").reshape(-1, 32)
+        )
+
+    fine = [0, 5, PRIME - 1, 2**254]
+    assert [int.from_bytes(row.tobytes(), "little") for row in read(*fine)] == fine
+    for wrong in (PRIME, PRIME + 18, 2**255, 2**256 - 1):
+        with pytest.raises(MalformedMessage):
+            read(1, wrong, 2)
 
 
 def test_elements_have_one_encoding():
