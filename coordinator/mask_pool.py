@@ -1,8 +1,8 @@
 """Removing masks on every core, part of step 7 of 8: worth it only for long vectors with councils lost.
 
-A survivor costs one mask, a lost council one for each survivor, so 31 lost of 310 are some 9,000 masks. Expanding
-them holds the interpreter's lock; processes of our own do not. They are given the rebuilt seeds of one round over a
-pipe, keep nothing, and open no file.
+A survivor costs one mask, a lost council one for each survivor, so 31 lost of 310 are some 9,000 masks. Agreeing on
+their keys holds the interpreter's lock, which processes of our own do not share. They are given the rebuilt seeds of
+one round over a pipe, keep nothing, and open no file.
 """
 
 import multiprocessing

@@ -7,6 +7,7 @@ References:
     RFC 7748 (X25519, section 6.1 on the all-zero output), RFC 5869 (HKDF).
 """
 
+from functools import lru_cache
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -65,9 +66,14 @@ def shared_secret(private: X25519PrivateKey, public: bytes) -> bytes:
         RemoteProtocolError: The output is all zero (RFC 7748, section 6.1): a key of small order.
     """
     try:
-        return private.exchange(X25519PublicKey.from_public_bytes(public))
+        return private.exchange(_public_key(public))
     except ValueError as problem:
         raise RemoteProtocolError("an X25519 key agreement gave zero: the public key is not genuine") from problem
+
+
+@lru_cache(maxsize=1024)  # public keys only; a coordinator agrees with each survivor once for every council lost
+def _public_key(content: bytes) -> X25519PublicKey:
+    return X25519PublicKey.from_public_bytes(content)
 
 
 def derive_key(secret: bytes, info: bytes) -> bytes:
