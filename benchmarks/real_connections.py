@@ -153,6 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         figures={
             **middle.figures(),
             "coordinator_peak_mib": max(found.peak_mib for found, _ in pairs),
+            "coordinator_mib_before": min(found.before_mib for found, _ in pairs),
             "floor_seconds": round(floor, 2),
             "cores": CORES,
         },
