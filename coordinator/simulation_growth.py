@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -74,18 +74,18 @@ class Growth:
         by: `councils` or `cells`: what differs from rung to rung.
         rungs: From the smallest.
         exponents: By the names of `MEASURES`: twice the size costs 2 to this power.
+        at_the_top: The same of the two largest sizes alone, where what every round costs anyway weighs least.
     """
 
     by: str
     rungs: tuple[Rung, ...]
-    exponents: Mapping[str, float] = field(default_factory=dict)
+    exponents: Mapping[str, float]
+    at_the_top: Mapping[str, float]
 
     @classmethod
     def fitted(cls, by: str, rungs: Sequence[Rung]) -> "Growth":
         """Fit every measure."""
-        sizes = [getattr(rung, by) for rung in rungs]
-        exponents = {name: exponent(sizes, [getattr(rung, name) for rung in rungs]) for name in MEASURES}
-        return cls(by=by, rungs=tuple(rungs), exponents=exponents)
+        return cls(by=by, rungs=tuple(rungs), exponents=_exponents(by, rungs), at_the_top=_exponents(by, rungs[-2:]))
 
     def as_json(self) -> dict[str, object]:
         """For ``--json``."""
@@ -94,7 +94,14 @@ class Growth:
             | {name: round(getattr(rung, name), 3) for name in MEASURES}
             for rung in self.rungs
         ]
-        return {"by": self.by, "rungs": rungs, "exponents": {k: round(v, 2) for k, v in self.exponents.items()}}
+        fits = {"exponents": self.exponents, "exponents_at_the_top": self.at_the_top}
+        rounded = {fit: {name: round(value, 2) for name, value in found.items()} for fit, found in fits.items()}
+        return {"by": self.by, "rungs": rungs, **rounded}
+
+
+def _exponents(by: str, rungs: Sequence[Rung]) -> dict[str, float]:
+    sizes = [getattr(rung, by) for rung in rungs]
+    return {name: exponent(sizes, [getattr(rung, name) for rung in rungs]) for name in MEASURES}
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
