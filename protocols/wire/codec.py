@@ -22,6 +22,7 @@ def unsigned(value: int, size: int) -> bytes:
     return value.to_bytes(size, "big")
 
 
+@lru_cache(maxsize=1024)  # as for reading one
 def short_text(text: str) -> bytes:
     """A council id: its length in one byte, then its characters."""
     content = council_id(text).encode("ascii")
@@ -78,12 +79,12 @@ class Reader:
 
     def constant(self, expected: int, field: str) -> None:
         """One byte that can have only one value: a version or a kind."""
-        if (found := self.unsigned(1, field)) != expected:
+        if (found := self.take(1, field)[0]) != expected:
             raise MalformedMessage(f"{self._what} has {field} {found}; {expected} was expected")
 
     def short_text(self, field: str) -> CouncilId:
         """A council id written by :func:`short_text`."""
-        return _council_id(self.take(self.unsigned(1, field), field))
+        return _council_id(self.take(self.take(1, field)[0], field))
 
     def prefixed(self, limit: int, field: str) -> bytes:
         """Bytes preceded by their length in four bytes; the length is checked before anything is taken."""
