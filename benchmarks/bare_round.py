@@ -10,9 +10,10 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -49,12 +50,18 @@ def expand_and_add_on(cores: int, keys: Sequence[bytes], cells: int, bits: int =
         list(pool.map(lambda part: expand_and_add(keys[part::cores], cells, bits), range(cores)))
 
 
+@cache
+def signed(n: int) -> tuple[bytes, tuple[tuple[Ed25519PublicKey, bytes], ...]]:
+    """A message, and n keys with their signatures of it; made once in a process and no part of the floor."""
+    message, keys = os.urandom(200), [Ed25519PrivateKey.generate() for _ in range(n)]
+    return message, tuple((key.public_key(), key.sign(message)) for key in keys)
+
+
 def node_work(n: int, t: int, cells: int, bits: int) -> float:
     """One node's share of a round: seconds of its bare primitives."""
+    message, senders = signed(n)
     begun = time.perf_counter()
     identity = Ed25519PrivateKey.generate()
-    verifier = identity.public_key()
-    message = os.urandom(200)
     channel, mask = X25519PrivateKey.generate(), X25519PrivateKey.generate()
     peer = X25519PrivateKey.generate().public_key()
     for _ in range(n - 1):  # channel and mask keys, and what is derived from them
@@ -71,9 +78,13 @@ def node_work(n: int, t: int, cells: int, bits: int) -> float:
     committed = os.urandom(COMMITTED_BYTES)
     for _ in range(6 * n):  # two commitments and a leaf for each other council, and theirs checked
         hashlib.sha256(committed).digest()
-    signature = [identity.sign(message) for _ in range(5)].pop()  # advert, shares, masked input, confirmation, unmask
-    for _ in range(3 * (n - 1) + t):  # adverts, key shares, survivors; t confirmations
-        verifier.verify(signature, message)
+    for _ in range(5):  # advert, key shares, masked input, confirmation, unmask
+        identity.sign(message)
+    for body, count in ((104 + 8 * n, n - 1), (64 + 32 * n, n - 1), (64, n - 1), (32, t)):
+        hashed = bytes(body)  # of an advert, key shares, a masked input's header, a confirmation
+        for verifier, signature in senders[:count]:
+            hashlib.sha256(hashed).digest()
+            verifier.verify(signature, message)
     expand_and_add([os.urandom(32) for _ in range(n)], cells, bits)
     return time.perf_counter() - begun
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.bare_round import expand_and_add, expand_and_add_on, node_work
+from benchmarks.bare_round import expand_and_add, expand_and_add_on, node_work, signed
 from benchmarks.stand_ins import StandIns
 from benchmarks.targets import AT_MOST, Target, record
 from benchmarks.watched import watch_coordinator, watch_node
@@ -67,6 +67,7 @@ def whole(councils: int, cells: int) -> Sample:
     """A node from advert to last answer."""
     cast = StandIns(councils, cells=cells)
     clock = watch_node(cast)
+    signed(councils)
     _, floor = timed(lambda: node_work(councils, cast.thresholds.t, cells, bits=64))
     return Sample(seconds=sum(clock.processor.values()), floor=floor, rest=dict(clock.processor))
 

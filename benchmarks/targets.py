@@ -72,12 +72,11 @@ def record(row: Mapping[str, object], path: Path = PERFORMANCE) -> None:
 
 
 def _commit() -> str:
-    """The commit checked out, with a mark when tracked files differ from it."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return described.stdout.strip() or "unknown"
+    """The commit checked out, with a mark when tracked files differ from it, other than the figures themselves."""
+    commit = _git("rev-parse", "HEAD") or "unknown"
+    figures = f":!{PERFORMANCE.relative_to(ROOT)}"
+    return commit + "-dirty" * bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", figures))
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
