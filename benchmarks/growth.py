@@ -33,7 +33,11 @@ Terms = Mapping[str, Callable[[int, int, int], float]]
 
 NODE: Terms = {"1": lambda _n, _t, _m: 1, "m": lambda _n, _t, m: m}
 NODE_BY_COUNCILS: Terms = {"n": lambda n, _t, _m: n, "n t": lambda n, t, _m: n * t}
-COORDINATOR_BY_COUNCILS: Terms = {"n m": lambda n, _t, m: n * m, "n n": lambda n, _t, _m: n * n}
+COORDINATOR_BY_COUNCILS: Terms = {
+    "n m": lambda n, _t, m: n * m,
+    "n n": lambda n, _t, _m: n * n,
+    "n n n": lambda n, _t, _m: n**3,  # each is delivered what each dealt and signed: a leaf for each
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import typer.main
 from pydantic import BaseModel
 from sqlalchemy import Table
 
+from benchmarks import performance_page
 from coordinator.cli import app as coordinator_app
 from coordinator.proposal_states import ProposalEvent, ProposalState
 from coordinator.proposal_states import next_state as next_proposal_state
@@ -56,6 +57,8 @@ def pages() -> dict[str, str]:
     made |= briefings.pages()
     architecture = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     made["docs/architecture.md"] = with_parts(architecture, architecture_parts())
+    performance = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    made["docs/performance.md"] = with_parts(performance, performance_page.parts())
     return made
 
 
@@ -143,7 +146,7 @@ def with_parts(text: str, parts: Mapping[str, str]) -> str:
     for name, content in parts.items():
         start = _PART.format(name=name)
         if start not in text:
-            raise ValueError(f"docs/architecture.md has no part '{start.strip()}'")
+            raise ValueError(f"the page has no part '{start.strip()}'")
         before, after = text.split(start, maxsplit=1)
         text = before + start + content + _END + after.split(_END, maxsplit=1)[1]
     return text

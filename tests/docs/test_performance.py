@@ -5,6 +5,7 @@ import statistics
 
 import pytest
 
+from benchmarks.performance_page import parts
 from benchmarks.targets import AT_LEAST, AT_MOST, PERFORMANCE, Target, is_met, record
 from tests.docs.pages import page, rows
 
@@ -33,6 +34,26 @@ def test_the_page_quotes_the_rows():
         assert ratio == shown(row["ratio"])
         assert target == f"{row['direction']} {row['target']:g}"
         assert met == ("yes" if row["met"] else "no")
+
+
+def test_the_parts_of_the_page_follow_the_figures(tmp_path):
+    rungs = [{"councils": 10, "cells": 1000, "seconds": 0.5}, {"councils": 30, "cells": 1000, "seconds": 1.5}]
+    law = {"nanoseconds": {"n": 5e7, "n t": 74.71}, "worst_relative_error": 0.12}
+    memory = [{"councils": 50, "cells": 10, "peak_mib": 44}, {"councils": 200, "cells": 10, "peak_mib": 67}]
+    kept = tmp_path / "performance.json"
+    kept.write_text(
+        json.dumps(
+            {
+                "targets": [Target(name="a", samples=[2.0], target=3.0, direction=AT_MOST, command="python").row()],
+                "growth": {"a node by councils": {"rungs": rungs, **law}, "the coordinator's memory": memory},
+            }
+        ),
+        encoding="utf-8",
+    )
+    made = parts(kept)
+    assert ("a", "2.00", "at most 3", "yes") in rows(made["targets"])
+    assert ("a node by councils", "10, 30", "0.5, 1.5", "50 ms × n + 74.7 ns × n × t", "12 %") in rows(made["growth"])
+    assert ("10", "44", "67") in rows(made["memory"])
 
 
 @pytest.mark.parametrize(
