@@ -10,6 +10,7 @@ from tests.architecture.source_tree import PACKAGES, modules
 PURE = frozenset(
     {
         "__future__",
+        "abc",
         "collections",
         "contextlib",
         "cryptography",
