@@ -10,10 +10,13 @@ from enum import IntEnum
 from federated.errors import QueryError
 from protocols.identifiers import CouncilId, Digest
 
-__all__ = ["CouncilState", "ProgressBoard", "RunStage", "Step"]
+__all__ = ["BEHIND", "CouncilState", "ProgressBoard", "RunStage", "Step"]
 
 ENDED_KEPT = 200
 """Runs that have ended and can still be watched from their first step."""
+
+BEHIND = 20
+"""A watcher with more steps than these ahead of it has fallen behind."""
 
 
 class RunStage(IntEnum):
@@ -142,6 +145,9 @@ class ProgressBoard:
     async def watch(self, plan_digest: Digest, *, after: int = 0) -> AsyncIterator[Step]:
         """Every step after the one numbered `after`, as they come, until the run has ended.
 
+        A watcher that has fallen behind is spared the councils' mere answers, so that it soon sees where the run is:
+        over a busy link, the answers of many rounds at once would put their ends off by a minute.
+
         Raises:
             QueryError: No such run is known here.
         """
@@ -152,7 +158,10 @@ class ProgressBoard:
         while True:
             while position < len(run.steps):
                 position += 1
-                yield run.steps[position - 1]
+                step = run.steps[position - 1]
+                if step.council_state is CouncilState.ANSWERED and len(run.steps) - position > BEHIND:
+                    continue
+                yield step
             if run.ended:
                 return
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

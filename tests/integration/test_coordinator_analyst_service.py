@@ -70,7 +70,9 @@ async def test_a_release_is_fetched_by_any_of_its_names_and_each_reading_is_writ
         caller = Caller(federation, running)
         steps = await caller.asked()
         await running.settle()
-        assert [step.sequence for step in steps] == list(range(1, len(steps) + 1))
+        numbers = [step.sequence for step in steps]
+        assert numbers == sorted(set(numbers))  # one who reads late is spared mere answers
+        assert numbers[0] == 1
         assert steps[0].stage == pb.RUN_STAGE_ACCEPTED
         plan = federation.plan()
         digest = steps[-1].release_digest

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from contextlib import aclosing
 from pathlib import Path
 
@@ -11,13 +12,14 @@ from pydantic import BaseModel
 
 from coordinator.first_files import NewCoordinator, create
 from coordinator.patience import Patience
-from coordinator.progress import ENDED_KEPT, CouncilState, ProgressBoard, RunStage
+from coordinator.progress import BEHIND, ENDED_KEPT, CouncilState, ProgressBoard, RunStage
 from coordinator.replies import read_complaint, read_decision, read_fault, read_receipt
 from coordinator.settings import Settings, load_settings
 from coordinator.store import open_store
 from federated.errors import FileProblem, QueryError, SignatureProblem
 from federated.keys import public_line
 from federated.signing import sign_statement
+from protocols.identifiers import CouncilId
 from protocols.wire import analyst_pb2 as pb
 from tests.integration.coordinator_federation import (
     ANN,
@@ -273,3 +275,42 @@ async def test_a_stage_waits_for_who_is_connected_and_not_for_who_is_gone():
     assert await waited(missing={"a"}, connected={"b"}, enough=True, reconnect_s=5) < 0.4
     assert await waited(missing={"a"}, connected={"a"}, enough=True, reconnect_s=0.05) < 0.5
     assert await waited(missing={"a"}, connected={"a"}, enough=True, reconnect_s=5) > 0.5
+
+
+@async_test
+async def test_a_watcher_that_has_fallen_behind_is_spared_mere_answers_and_nothing_else():
+    board = ProgressBoard(lambda: START)
+    board.begin(PLAN)
+    answered, refused = CouncilState.ANSWERED, CouncilState.REFUSED
+    for number in range(100):
+        board.publish(PLAN, RunStage.MASKED_INPUT, council=CouncilId(f"E{number:08d}"), state=answered)
+        if number % 10 == 0:
+            board.publish(PLAN, RunStage.MASKED_INPUT, council=CouncilId(f"E{number:08d}"), state=refused)
+    board.publish(PLAN, RunStage.PUBLISHED, final=True)
+    async with aclosing(board.watch(PLAN)) as steps:
+        seen = [step async for step in steps]
+    states = Counter(step.council_state for step in seen)
+    assert states[refused] == 10
+    assert states[answered] <= BEHIND
+    assert seen[-1].final
+    assert [step.sequence for step in seen] == sorted({step.sequence for step in seen})
+
+
+@async_test
+async def test_a_watcher_that_keeps_up_sees_every_step():
+    board = ProgressBoard(lambda: START)
+    board.begin(PLAN)
+    seen = []
+
+    async def look():
+        async with aclosing(board.watch(PLAN)) as steps:
+            seen.extend([step.sequence async for step in steps])
+
+    looking = asyncio.create_task(look())
+    for number in range(60):
+        board.publish(PLAN, RunStage.UNMASK, council=CouncilId(f"E{number:08d}"), state=CouncilState.ANSWERED)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    board.publish(PLAN, RunStage.PUBLISHED, final=True)
+    await looking
+    assert seen == list(range(1, 62))
