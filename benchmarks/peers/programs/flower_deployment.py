@@ -130,7 +130,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # and everything that was started with it
     extracts = sorted(chosen.extracts.glob("*.csv"))
     path = os.pathsep.join([str(BIN), os.environ["PATH"]])
-    os.environ |= {"FLWR_HOME": str(chosen.folder / "home"), "FLWR_TELEMETRY_ENABLED": "0", "PATH": path}
+    quiet = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+    os.environ |= {"FLWR_HOME": str(chosen.folder / "home"), "PATH": path} | quiet
     (chosen.folder / "home").mkdir(parents=True)
     for kind in chosen.kinds:
         app = shutil.copytree(Path(__file__).parent / "flower_app", chosen.folder / kind)
