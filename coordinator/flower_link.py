@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
-from functools import partial
 from typing import Final, TypeVar
 
 import grpc
@@ -17,7 +16,7 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from coordinator.asks import Ask, AskBook, Chosen
-from coordinator.flower_nodes import Flight, FlowerNodeState, batches
+from coordinator.flower_nodes import Flight, FlowerNodeState
 from coordinator.grpc_link import OnEvent
 from coordinator.link_connection import Record
 from coordinator.link_handshake import ProvenCouncil
@@ -35,7 +34,11 @@ CHALLENGE_S: Final = 600.0
 LEEWAY_S: Final = 120.0
 """How much longer than its deadline Flower keeps a request, so that a council's clock may be off by that much."""
 NODES_AT_ONCE: Final = 8
-"""Nodes whose replies are fetched in one call, and so are in memory together."""
+"""Nodes whose replies are fetched at once, and so are in memory together; slow ones come on top."""
+PATIENCE_S: Final = 2.0
+"""Seconds after which a node whose reply is still coming no longer counts among them."""
+READERS: Final = 1024
+"""Most threads that fetch: one for each node, as each may be slow, or feign it."""
 DOUBLINGS_MAX: Final = 6
 DISPLACED: Final = float("inf")
 """When to challenge a node whose council has a newer one: not before that one has gone."""
@@ -51,7 +54,7 @@ class FlowerLink:
     """Every council of a Flower run; see :class:`coordinator.council_link.CouncilLink`.
 
     Args:
-        grid: Flower's, of this run; used from one thread.
+        grid: Flower's, of this run; replies are fetched from several threads, all else from one.
         coordinator_id: As the roster has it; part of what nodes sign.
         identities: The current roster: raw Ed25519 keys by council. Asked anew at each proof and each reply.
         rng: For nonces.
@@ -100,6 +103,9 @@ class FlowerLink:
         self._wake = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="flower")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="flower reader")
+        self._room = asyncio.Semaphore(NODES_AT_ONCE)
+        self._fetches: dict[int, asyncio.Task[None]] = {}
 
     def start(self) -> None:
         """Begin to move messages, in the running event loop."""
@@ -144,11 +150,12 @@ class FlowerLink:
 
     async def close(self) -> None:
         """Stop moving messages; what Flower holds it forgets by itself."""
-        if self._pump is not None:
-            self._pump.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._pump
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        moving = [task for task in (self._pump, *self._fetches.values()) if task is not None]
+        for task in moving:
+            task.cancel()
+        await asyncio.gather(*moving, return_exceptions=True)
+        for threads in (self._thread, self._readers):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     # Moving messages
 
@@ -157,7 +164,7 @@ class FlowerLink:
             try:
                 await self._look()
                 await self._push()
-                await self._fetch()
+                self._fetch()
             except Exception as problem:  # noqa: BLE001 - Flower's own exceptions are not part of its public API
                 self._on_event("flower_down", {"error": type(problem).__name__})
                 await asyncio.sleep(self._again_s)
@@ -221,18 +228,47 @@ class FlowerLink:
             number=self._last_number, asked=request.asked, ask=ask, sent_at=now, expires_at=now + keep_s
         )
 
-    async def _fetch(self) -> None:
-        for batch in batches(iter(tuple(self._nodes.values())), NODES_AT_ONCE):
-            keys = [key for node in batch for key in node.flights]
-            replies = await self._in_thread(partial(self._pulled, keys))
-            for node in batch:
-                # In the order asked: a reply says that whatever was sent before it and is still unanswered is lost.
-                for key in [key for key in node.flights if key in replies]:
-                    if key in node.flights:
-                        self._take(node, node.flights.pop(key), replies[key])
+    def _fetch(self) -> None:
+        # Each node by itself: Flower waits for a reply whose bytes are still to come, and one that it cannot read costs
+        # every reply of the same call. Both are in the hands of whoever runs a node.
+        for node in self._nodes.values():
+            if node.flights and node.node_id not in self._fetches:
+                self._fetches[node.node_id] = asyncio.create_task(self._fetch_from(node))
+
+    async def _fetch_from(self, node: FlowerNodeState) -> None:
+        try:
+            replies = await self._fetched(tuple(node.flights))
+        except Exception as problem:  # noqa: BLE001 - Flower's own exceptions are not part of its public API
+            self._on_event("flower_down", {"error": type(problem).__name__})
+            if await self._flower_is_there():
+                self._set_back(node, "its reply could not be read")
+            return
+        finally:
+            del self._fetches[node.node_id]
+        # In the order asked: a reply says that whatever was sent before it and is still unanswered is lost.
+        for key in [key for key in node.flights if key in replies]:
+            if key in node.flights:
+                self._take(node, node.flights.pop(key), replies[key])
+
+    async def _fetched(self, keys: Iterable[str]) -> dict[str, Message]:
+        async with self._room:
+            pull = asyncio.get_running_loop().run_in_executor(self._readers, self._pulled, keys)
+            try:
+                await asyncio.wait({pull}, timeout=PATIENCE_S)
+            except asyncio.CancelledError:
+                pull.cancel()
+                raise
+        return await pull
 
     def _pulled(self, keys: Iterable[str]) -> dict[str, Message]:
         return {reply.metadata.reply_to_message_id: reply for reply in self._grid.pull_messages(list(keys))}
+
+    async def _flower_is_there(self) -> bool:
+        try:
+            await self._in_thread(self._grid.get_node_ids)
+        except Exception:  # noqa: BLE001 - as above
+            return False
+        return True
 
     # What came back
 
@@ -246,9 +282,9 @@ class FlowerLink:
         except (MalformedMessage, RemoteProtocolError) as problem:
             self._on_event("link_refused", {"reason": str(problem)})
             self._set_back(node, str(problem))
-        except Exception:
-            self._set_back(node, "its reply could not be taken")  # so that what it was asked is asked again
-            raise
+        except Exception as problem:  # noqa: BLE001 - as above; so that what it was asked is asked again
+            self._on_event("flower_down", {"error": type(problem).__name__})
+            self._set_back(node, "its reply could not be taken")
         for ask in lost:
             self._send(ask)
 

@@ -12,7 +12,7 @@ from coordinator.asks import Ask
 from coordinator.link_handshake import ProvenCouncil
 from protocols.wire.relayed import Asked, RelayedKind
 
-__all__ = ["Flight", "FlowerNodeState", "batches"]
+__all__ = ["Flight", "FlowerNodeState"]
 
 IN_FLIGHT: Final = 4
 """Messages handed to Flower for one node before its first reply; the rest wait here, where they take no memory."""
@@ -92,16 +92,3 @@ class FlowerNodeState:
         """Forget what Flower has forgotten."""
         for key in [key for key, flight in self.flights.items() if flight.expires_at <= now]:
             del self.flights[key]
-
-
-def batches(nodes: Iterator[FlowerNodeState], size: int) -> Iterator[list[FlowerNodeState]]:
-    """The nodes with something on its way, so many at a time: their replies are in memory together."""
-    batch: list[FlowerNodeState] = []
-    for node in nodes:
-        if node.flights:
-            batch.append(node)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

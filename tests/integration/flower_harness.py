@@ -9,7 +9,7 @@ import itertools
 import os
 import queue
 import threading
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -73,6 +73,7 @@ class FakeGrid(Grid):
         self.pushed: list[Message] = []
         self.broken = False
         self.takes_nothing = False
+        self.reading: Callable[[Message], None] = lambda _reply: None
         self._numbers = itertools.count(1)
 
     def add(self, app: ClientApp) -> FakeNode:
@@ -115,7 +116,12 @@ class FakeGrid(Grid):
         return keys
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        return [self.replies.pop(key) for key in message_ids if key in self.replies]
+        pulled = []
+        for key in message_ids:
+            if key in self.replies:
+                pulled.append(self.replies.pop(key))
+                self.reading(pulled[-1])  # Flower waits for what is not all there, and raises at what it cannot read
+        return pulled
 
     def send_and_receive(self, messages, *, timeout=None):
         raise NotImplementedError

@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -159,6 +161,53 @@ async def test_what_is_no_reply_is_refused(content):
         harness.nodes[TWO].app = app_of(lambda message, _context: Message(content, reply_to=message))
         assert await collect(harness.link, {ONE: b"a", TWO: b"b"}, timeout_s=0.3) == {ONE: b"re:a"}
         assert harness.reasons("link_refused")
+
+
+def from_node(node_id: int, act) -> Callable[[Message], None]:
+    """What happens while Flower's grid reads a reply of that node."""
+    return lambda reply: act() if reply.metadata.src_node_id == node_id else None
+
+
+@async_test
+async def test_a_reply_that_flower_cannot_read_costs_nobody_else_theirs():
+    """Whoever runs a SuperNode decides the bytes; Flower's grid raises at them, and what it had read before is gone."""
+    async with over_flower({ONE: echo, TWO: echo}) as harness:
+        node_id = harness.nodes[TWO].node_id
+
+        def spoilt() -> None:
+            raise ValueError("no head in the object's content")
+
+        harness.grid.reading = from_node(node_id, spoilt)
+        assert await collect(harness.link, {ONE: b"a", TWO: b"b"}, timeout_s=1.0) == {ONE: b"re:a"}
+        assert "its reply could not be read" in harness.reasons("disconnected")
+        harness.grid.reading = from_node(node_id, lambda: None)
+        await until(lambda: harness.link.connected() == {ONE, TWO})
+        assert await collect(harness.link, {ONE: b"c", TWO: b"d"}) == {ONE: b"re:c", TWO: b"re:d"}
+
+
+@async_test
+async def test_replies_that_do_not_come_whole_hold_nobody_up():
+    """A SuperNode names its reply first and sends the bytes after; Flower's grid waits for them, minutes if need be."""
+    slow = councils(12)[1:]
+    whole = threading.Event()
+    with patch.multiple("coordinator.flower_link", NODES_AT_ONCE=2, PATIENCE_S=0.05):
+        async with over_flower({ONE: echo, **dict.fromkeys(slow, echo)}) as harness:
+            numbers = {harness.nodes[council].node_id for council in slow}
+
+            def wait(reply: Message) -> None:
+                if reply.metadata.src_node_id in numbers:
+                    whole.wait(10)
+
+            harness.grid.reading = wait
+            try:
+                exchange = asyncio.create_task(collect(harness.link, dict.fromkeys((ONE, *slow), b"a")))
+                await asyncio.sleep(0.3)
+                for number in range(5):
+                    content = bytes([number])
+                    assert await collect(harness.link, {ONE: content}, timeout_s=2.0) == {ONE: b"re:" + content}
+            finally:
+                whole.set()
+            assert set(await exchange) == {ONE, *slow}
 
 
 @async_test
