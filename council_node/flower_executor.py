@@ -58,6 +58,11 @@ class Executor:
                 away = True
                 stop.wait(self.away_s)
                 continue
+            except Exception as problem:  # noqa: BLE001 - the outermost loop: Flower decodes what the centre sent, or fails
+                # The task is left to run out: only then does a SuperNode answer in our place and take its next message.
+                self._tell_failure(problem)
+                stop.wait(self.away_s)
+                continue
             if away:
                 self.on_event("supernode_back", {})
             away = False
@@ -78,7 +83,7 @@ class Executor:
         try:
             reply = self.app(task.message, task.context)
         except Exception as problem:  # noqa: BLE001 - the outermost loop; the text could hold anything and stays here
-            self.on_event("answer_failed", {"error": type(problem).__name__, "place": place_of(problem)})
+            self._tell_failure(problem)
             sentence = "this node does not answer messages of that kind"
             task.reply(Message(Error(0, sentence), reply_to=task.message), completed=False, details=sentence)
             return
@@ -88,3 +93,6 @@ class Executor:
         self.on_event("bundle_refused", {"bundle": task.bundle})
         sentence = f"this council's node runs only the app in its own image; bundle {task.bundle[:16]} is another"
         task.reply(Message(Error(FOREIGN_BUNDLE, sentence), reply_to=task.message), completed=False, details=sentence)
+
+    def _tell_failure(self, problem: Exception) -> None:
+        self.on_event("answer_failed", {"error": type(problem).__name__, "place": place_of(problem)})

@@ -141,6 +141,15 @@ def test_a_supernode_that_is_away_is_told_of_once_and_found_again():
     assert len(asked) == 2
 
 
+def test_a_message_that_cannot_be_read_does_not_end_the_executor_and_its_rounds():
+    """Flower decodes a message's bytes in our process, and its exceptions at bad ones are of any kind."""
+    app, asked = counting_app()
+    [(event, fields)] = run(app, IndexError("household 42"), FakeTask())
+    assert (event, fields["error"]) == ("answer_failed", "IndexError")
+    assert "42" not in str(fields)
+    assert len(asked) == 1
+
+
 def test_the_app_that_the_bundle_points_at_refuses_to_hold_a_round_in_a_process_for_one_message():
     task = FakeTask()
     reply = bundled_app(task.message, task.context)
