@@ -66,7 +66,8 @@ class Turns:
             self._waiting.remove(following)
             self._taken.append(following)
             following.timer = asyncio.get_running_loop().call_later(self._long_s, self._took_long, following)
-            following.begun.set_result(None)
+            if not following.begun.done():  # given up in this moment: its own end is about to pass the turn on
+                following.begun.set_result(None)
 
     def _room(self) -> bool:
         quick = sum(not turn.takes_long for turn in self._taken)

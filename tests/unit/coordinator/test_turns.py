@@ -123,3 +123,14 @@ async def test_a_round_that_ended_in_time_is_not_counted_as_long_afterwards() ->
     await asyncio.sleep(0.05)  # ann1's and ann2's time would be over now
     assert queue.turns._taken[0].takes_long is False
     await queue.end("ann3")
+
+
+@async_test
+async def test_a_turn_given_up_in_the_moment_that_it_would_have_begun_harms_nobody() -> None:
+    queue = Queue(1)
+    await queue.add("ann1", "bob1", "cem1")
+    queue.ends["ann1"].set()
+    queue.tasks["bob1"].cancel()
+    await asyncio.gather(queue.tasks["ann1"])
+    await until(lambda: queue.begun == ["ann1", "cem1"])
+    await queue.end("cem1")
