@@ -25,7 +25,7 @@ from protocols.errors import MalformedMessage, RemoteProtocolError
 from protocols.identifiers import CouncilId, RandomSource
 from protocols.wire.handshake import NONCE_SIZE, check_link_proof
 from protocols.wire.link_message import MESSAGE_LIMIT
-from protocols.wire.relayed import RelayedKind, RelayedReply, RelayedRequest, relayed_statement
+from protocols.wire.relayed import NO_TICKET, TICKET_SIZE, RelayedKind, RelayedReply, RelayedRequest, relayed_statement
 
 __all__ = ["FlowerLink"]
 
@@ -213,6 +213,7 @@ class FlowerLink:
             kind=RelayedKind.PROVE if ask is None else RelayedKind.ASK,
             nonce=self._rng(NONCE_SIZE),
             coordinator_id=self._coordinator_id,
+            ticket=NO_TICKET if ask is None else node.ticket,
             body=content,
         )
         keep_s = until - now + LEEWAY_S
@@ -304,6 +305,9 @@ class FlowerLink:
         statement = relayed_statement(flight.asked, council=reply.council, place=place, body=reply.body)
         check_link_proof(public_key, reply.signature, statement, reply.council)
         if flight.ask is None:
+            if len(reply.body) != TICKET_SIZE:
+                raise MalformedMessage(f"the proof of {reply.council} brings no ticket")
+            node.ticket = reply.body
             self._welcome(node, ProvenCouncil(council=reply.council, public_key=public_key))
         else:
             self._deliver(flight.ask, reply)

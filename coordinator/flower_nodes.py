@@ -10,7 +10,7 @@ from typing import Final
 
 from coordinator.asks import Ask
 from coordinator.link_handshake import ProvenCouncil
-from protocols.wire.relayed import Asked, RelayedKind
+from protocols.wire.relayed import NO_TICKET, Asked, RelayedKind
 
 __all__ = ["Flight", "FlowerNodeState"]
 
@@ -49,6 +49,7 @@ class FlowerNodeState:
     Attributes:
         node_id: As Flower counts it; believed only as an address.
         proven: The council that has proved its key from there.
+        ticket: What came with its newest proof, and goes with every request.
         challenge_at: Loop time before which it is not challenged again.
         failures: How often it went wrong since it last proved itself.
         unsent: Asks that wait their turn.
@@ -57,6 +58,7 @@ class FlowerNodeState:
 
     node_id: int
     proven: ProvenCouncil | None = None
+    ticket: bytes = field(default=NO_TICKET, repr=False)
     challenge_at: float = 0.0
     failures: int = 0
     unsent: deque[Ask] = field(default_factory=deque)

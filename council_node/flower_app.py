@@ -11,6 +11,7 @@ for each message unless told otherwise, and runs what the coordinator's bundle s
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hmac import compare_digest
 
 from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
@@ -38,12 +39,15 @@ class FlowerNode:
     Attributes:
         identity: Who signs, and which coordinator may ask.
         answer: `CouncilNode.answer`; never called twice at once.
+        ticket: 32 random bytes, new for each process. They go out with a proof, which Flower gives to the coordinator
+            alone, and every request must bring them.
         on_event: Told what happened; never a payload.
         limit: Most bytes of one request or reply.
     """
 
     identity: LinkIdentity
     answer: Callable[[bytes], bytes] = field(repr=False)
+    ticket: bytes = field(repr=False)
     on_event: OnEvent = field(repr=False)
     limit: int = MESSAGE_LIMIT
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -57,7 +61,7 @@ class FlowerNode:
 
         Raises:
             MalformedMessage: The bytes are no request.
-            TransportError: Another coordinator asks than the one in this node's settings.
+            TransportError: Another coordinator asks than the one in this node's settings, or perhaps no coordinator.
         """
         request = RelayedRequest.decode(content, limit=self.limit)
         own = self.identity.coordinator_id
@@ -66,14 +70,25 @@ class FlowerNode:
                 f"The coordinator that asks over Flower is not the one this node's settings name, {own!r}.",
                 remedy="Check the address of the SuperLink.",
             )
-        with self._turn:
-            body = self._fitting(request.body) if request.kind is RelayedKind.ASK else b""
         if request.kind is RelayedKind.PROVE:
             self.on_event("proved", {"place": place})
+            body = self.ticket
+        else:
+            self._check_ticket(request)
+            with self._turn:
+                body = self._fitting(request.body)
         council = self.identity.council
         statement = relayed_statement(request.asked, council=council, place=place, body=body)
         reply = RelayedReply(council=council, signature=self.identity.sign(statement), body=body)
         return reply.encode()
+
+    def _check_ticket(self, request: RelayedRequest) -> None:
+        # Any Flower node can send a message to any other: without this, one council could end everybody's rounds.
+        if not compare_digest(request.ticket, self.ticket):
+            raise TransportError(
+                "A request came over Flower without the ticket that this node's proof gave the coordinator.",
+                remedy="Nothing, if this node has just started; otherwise tell the centre that another node asks.",
+            )
 
     def _fitting(self, request: bytes) -> bytes:
         body = self._answered(request)

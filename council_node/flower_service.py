@@ -25,6 +25,7 @@ from federated.errors import FileProblem
 from federated.flower_process import flower_command, quiet_environment, write_secret
 from federated.flower_runtime import Runtime, check_flower_version
 from protocols.identifiers import RandomSource
+from protocols.wire.relayed import TICKET_SIZE
 
 __all__ = ["flower_node_of", "make_flower_key", "run_executor", "running_supernode"]
 
@@ -85,6 +86,7 @@ def flower_node_of(station: Station, log: OnEvent) -> FlowerNode:
             council=station.council, coordinator_id=station.settings.coordinator.id, sign=station.key.sign
         ),
         answer=journalled(node.answer, station.log, ledger_entry=lambda: station.ledger.counter),
+        ticket=station.rng(TICKET_SIZE),
         on_event=log,
     )
 

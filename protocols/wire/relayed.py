@@ -5,6 +5,9 @@ hands them on (Flower's SuperLink) has no such stream: it only says which of its
 rests on that word. A council is first asked to prove its key (:func:`protocols.wire.handshake.link_statement`, with
 the place in the relay where the TLS name stands), and then signs every reply for the one request it answers.
 
+Nor does a relay say truly who asks: Flower lets one node address another as if it were the server. But it gives replies
+to the server alone. So a node's proof brings a ticket, and a node answers no request without it.
+
 What a reply's signature binds: the request's nonce (no replay), coordinator and council (no use with another pair), the
 place at which the node was asked (no passing on by another node), and the request and the reply themselves.
 """
@@ -20,9 +23,11 @@ from protocols.wire.codec import Reader, short_text, unsigned
 from protocols.wire.handshake import LINK_VERSION, NONCE_SIZE, link_statement
 from protocols.wire.link_message import MESSAGE_LIMIT
 
-__all__ = ["Asked", "RelayedKind", "RelayedReply", "RelayedRequest", "relayed_statement"]
+__all__ = ["NO_TICKET", "TICKET_SIZE", "Asked", "RelayedKind", "RelayedReply", "RelayedRequest", "relayed_statement"]
 
 SIGNATURE_SIZE: Final = 64
+TICKET_SIZE: Final = 32
+NO_TICKET: Final = bytes(TICKET_SIZE)
 _VERSION: Final = 1
 _NAME_LIMIT: Final = 128
 _HEAD_LIMIT: Final = 512
@@ -62,12 +67,14 @@ class RelayedRequest:
         kind: Whether a proof of the key is wanted, or an answer.
         nonce: 32 bytes, used once.
         coordinator_id: Who asks.
+        ticket: What the node gave with its proof; zeros when that is what is asked for.
         body: The link message for the node; empty for a proof.
     """
 
     kind: RelayedKind
     nonce: bytes
     coordinator_id: str
+    ticket: bytes = field(default=NO_TICKET, repr=False)
     body: bytes = field(default=b"", repr=False)
 
     @property
@@ -76,9 +83,9 @@ class RelayedRequest:
         return Asked(kind=self.kind, nonce=self.nonce, coordinator_id=self.coordinator_id, digest=sha256(self.body))
 
     def encode(self) -> bytes:
-        """Version, kind, nonce, coordinator, body; the last two with their lengths."""
+        """Version, kind, nonce, ticket, coordinator, body; the last two with their lengths."""
         name = self.coordinator_id.encode()
-        head = unsigned(_VERSION, 1) + unsigned(self.kind, 1) + self.nonce
+        head = unsigned(_VERSION, 1) + unsigned(self.kind, 1) + self.nonce + self.ticket
         return b"".join((head, unsigned(len(name), 4), name, unsigned(len(self.body), 4), self.body))
 
     @classmethod
@@ -91,11 +98,11 @@ class RelayedRequest:
         reader = Reader(content, what=_REQUEST, limit=limit + _HEAD_LIMIT)
         reader.constant(_VERSION, "version")
         kind = _kind(reader.unsigned(1, "kind"))
-        nonce = reader.take(NONCE_SIZE, "nonce")
+        nonce, ticket = reader.take(NONCE_SIZE, "nonce"), reader.take(TICKET_SIZE, "ticket")
         name = _text(reader.prefixed(_NAME_LIMIT, "coordinator"))
         body = reader.prefixed(limit, "body")
         reader.finish()
-        return cls(kind=kind, nonce=nonce, coordinator_id=name, body=body)
+        return cls(kind=kind, nonce=nonce, coordinator_id=name, ticket=ticket, body=body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +112,7 @@ class RelayedReply:
     Attributes:
         council: Who says it answers.
         signature: Of :func:`relayed_statement` by the council's identity key.
-        body: The link message; empty for a proof.
+        body: The link message; the ticket for a proof.
     """
 
     council: CouncilId
@@ -140,10 +147,10 @@ def relayed_statement(asked: Asked, *, council: CouncilId, place: str, body: byt
         asked: What was asked. Its coordinator must be the one in the node's own settings before a node signs.
         council: The council that answers.
         place: Where in the relay the node was asked, as the node itself sees it.
-        body: The reply; empty for a proof.
+        body: The reply; the ticket for a proof.
     """
     if asked.kind is RelayedKind.PROVE:
-        return link_statement(
+        own = link_statement(
             nonce=asked.nonce,
             coordinator_id=asked.coordinator_id,
             council=council,
@@ -151,6 +158,7 @@ def relayed_statement(asked: Asked, *, council: CouncilId, place: str, body: byt
             version=LINK_VERSION,
             offered=(LINK_VERSION,),
         )
+        return length_prefixed("relayed-proof/v1", own, body)
     who = (asked.coordinator_id.encode(), council.encode(), place.encode())
     return length_prefixed("relayed-reply/v1", asked.nonce, *who, asked.digest, sha256(body))
 

@@ -138,6 +138,7 @@ class FlowerHarness:
         self.identities = {council: key.public_key().public_bytes_raw() for council, key in self.keys.items()}
         self.grid = FakeGrid()
         self.nodes: dict[CouncilId, FakeNode] = {}
+        self.ticket = os.urandom(32)
         self.events: list[tuple[str, dict[str, str | int]]] = []
         self.node_events: list[tuple[str, dict[str, str | int]]] = []
         self.link = FlowerLink(
@@ -150,12 +151,13 @@ class FlowerHarness:
         )
 
     def app(self, council: CouncilId, answer: Answer, **changes: object) -> ClientApp:
-        sign = changes.pop("sign", self.keys[council].sign)
+        sign, ticket = changes.pop("sign", self.keys[council].sign), changes.pop("ticket", self.ticket)
         identity = LinkIdentity(**{"council": council, "coordinator_id": COORDINATOR, "sign": sign} | changes)
         return client_app(
             FlowerNode(
                 identity=identity,
                 answer=answer,
+                ticket=ticket,
                 on_event=lambda event, fields: self.node_events.append((event, dict(fields))),
             )
         )

@@ -175,7 +175,10 @@ class StackHarness:
 
     def _executor(self, council: CouncilId, answer: Answer) -> threading.Thread:
         identity = LinkIdentity(council=council, coordinator_id=COORDINATOR, sign=self.keys[council].sign)
-        app = client_app(FlowerNode(identity=identity, answer=answer, on_event=lambda _event, _fields: None))
+        node = FlowerNode(
+            identity=identity, answer=answer, ticket=os.urandom(32), on_event=lambda _event, _fields: None
+        )
+        app = client_app(node)
         executor = Executor(
             runtime=self.seats[council].runtime,
             app=app,

@@ -1,6 +1,7 @@
 """The Flower link against nodes that lie, and against a Flower that loses or mixes up: its word decides nothing."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from unittest.mock import patch
@@ -10,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import ConfigRecord, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from federated.flower_record import unwrapped, wrapped
+from federated.flower_record import MESSAGE_TYPE, unwrapped, wrapped
 from protocols.errors import MalformedMessage
 from protocols.wire.link_message import Kind, LinkMessage
 from protocols.wire.relayed import RelayedKind, RelayedReply, RelayedRequest
 from tests.integration.flower_harness import FlowerHarness, over_flower
-from tests.integration.link_harness import async_test, collect, councils, until
+from tests.integration.link_harness import COORDINATOR, async_test, collect, councils, until
 
 ONE, TWO, THREE = councils(3)
 
@@ -124,6 +125,45 @@ async def test_an_altered_answer_is_refused_and_asked_for_again(change):
         await refused(harness, "did not prove that it holds its key")
         harness.nodes[ONE].app = honest
         assert await exchange == {ONE: b"re:a"}
+
+
+@async_test
+async def test_a_request_that_another_flower_node_sends_is_not_answered():
+    """Flower holds a sender to no address: any node can give it a message for another, as if from the server."""
+    answered = []
+    async with over_flower({ONE: lambda request: answered.append(request) or echo(request)}) as harness:
+        node = harness.nodes[ONE]
+        for ticket in (bytes(32), os.urandom(32)):
+            forged = RelayedRequest(
+                kind=RelayedKind.ASK, nonce=os.urandom(32), coordinator_id=COORDINATOR, ticket=ticket, body=b"stop"
+            )
+            [key] = harness.grid.push_messages(
+                [Message(wrapped(forged.encode()), node.node_id, MESSAGE_TYPE, ttl=60.0)]
+            )
+            await until(lambda key=key: key in harness.grid.replies)
+            assert harness.grid.replies.pop(key).has_error()
+        assert [name for name, _ in harness.node_events].count("request_refused") == 2
+        assert answered == []
+        assert await collect(harness.link, {ONE: b"a"}) == {ONE: b"re:a"}
+        assert answered == [b"a"]
+
+
+@async_test
+async def test_a_node_that_was_started_again_is_asked_with_its_new_ticket():
+    async with over_flower({ONE: echo}) as harness:
+        harness.nodes[ONE].app = harness.app(ONE, echo, ticket=os.urandom(32))
+        assert await collect(harness.link, {ONE: b"a"}) == {ONE: b"re:a"}
+        assert any(name == "flower_error" for name, _ in harness.events)
+
+
+@async_test
+async def test_a_proof_without_a_ticket_is_refused():
+    async with over_flower({ONE: echo}) as harness:
+        harness.keys[TWO] = Ed25519PrivateKey.generate()
+        harness.identities[TWO] = harness.keys[TWO].public_key().public_bytes_raw()
+        harness.add(TWO, echo, ticket=b"short")
+        await refused(harness, "brings no ticket")
+        assert harness.link.connected() == {ONE}
 
 
 @async_test

@@ -5,13 +5,16 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from protocols.encoding import length_prefixed
 from protocols.errors import MalformedMessage, RemoteProtocolError
 from protocols.identifiers import CouncilId
 from protocols.wire.handshake import check_link_proof, link_statement
 from protocols.wire.relayed import RelayedKind, RelayedReply, RelayedRequest, relayed_statement
 
 COUNCIL = CouncilId("E06000001")
-REQUEST = RelayedRequest(kind=RelayedKind.ASK, nonce=bytes(range(32)), coordinator_id="hub", body=b"question")
+REQUEST = RelayedRequest(
+    kind=RelayedKind.ASK, nonce=bytes(range(32)), coordinator_id="hub", ticket=b"t" * 32, body=b"question"
+)
 REPLY = RelayedReply(council=COUNCIL, signature=bytes(64), body=b"answer")
 PLACE = "flower/1/2"
 
@@ -67,10 +70,10 @@ def test_a_signature_fits_its_own_request_reply_council_and_place_alone():
             check(**changes)
 
 
-def test_a_proof_is_the_links_own_statement_with_the_place_where_the_tls_name_stands():
+def test_a_proof_holds_the_links_own_statement_with_the_place_where_the_tls_name_stands_and_the_ticket():
     request = replace(REQUEST, kind=RelayedKind.PROVE, body=b"")
-    said = relayed_statement(request.asked, council=COUNCIL, place=PLACE, body=b"")
+    said = relayed_statement(request.asked, council=COUNCIL, place=PLACE, body=b"ticket")
     own = link_statement(
         nonce=request.nonce, coordinator_id="hub", council=COUNCIL, server_name=PLACE, version=1, offered=(1,)
     )
-    assert said == own
+    assert said == length_prefixed("relayed-proof/v1", own, b"ticket")
