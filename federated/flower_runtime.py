@@ -10,12 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 import httpx
 from flwr.app import Context, Message
 from flwr.common.serde import context_from_proto, run_from_proto
-from flwr.proto.runtime_pb2 import AcquireTaskRequest, PullTaskInputRequest, SendTaskHeartbeatRequest
+from flwr.proto.runtime_pb2 import (
+    AcquireTaskRequest,
+    PullAppMessagesRequest,
+    PullAppMessagesResponse,
+    PullTaskInputRequest,
+    SendTaskHeartbeatRequest,
+)
 from flwr.serverapp import Grid
 from flwr.supercore.constant import TaskType
 from flwr.supercore.heartbeat import HeartbeatSender
@@ -31,7 +37,7 @@ from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, 
 
 from federated.errors import FileProblem, TransportError
 
-__all__ = ["FLOWER_SERIES", "Run", "Runtime", "Task", "check_flower_version"]
+__all__ = ["FLOWER_SERIES", "RepliesGrid", "Run", "Runtime", "Task", "check_flower_version"]
 
 FLOWER_SERIES: Final = "1.41."
 _ACQUIRE: Final = "/flwr.proto.Runtime/AcquireTask"
@@ -105,6 +111,37 @@ class Run:
         push_task_output(self._client, self._context, _COMPLETED if completed else _FAILED, details)
 
 
+class _RepliesOnly:
+    """Flower's client, which hands over nothing but replies to the messages that it was asked about."""
+
+    def __init__(self, client: RuntimeHttpClient) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def PullMessages(self, request: PullAppMessagesRequest) -> PullAppMessagesResponse:  # noqa: N802 - Flower's name
+        found = self._client.PullMessages(request)
+        asked = set(request.message_ids)
+        pairs = zip(found.messages_list, found.message_object_trees, strict=True)
+        kept = [(message, tree) for message, tree in pairs if message.metadata.reply_to_message_id in asked]
+        return PullAppMessagesResponse(
+            messages_list=[message for message, _ in kept], message_object_trees=[tree for _, tree in kept]
+        )
+
+
+class RepliesGrid(HttpGrid):
+    """Flower's grid without what a node sends to the server unasked.
+
+    Flower hands such a message over with whatever replies are fetched next, and waits for all of it: any node could
+    hold up or spoil every other's replies.
+    """
+
+    @property
+    def _runtime_client(self) -> Any:
+        return _RepliesOnly(super()._runtime_client)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """Where a SuperNode's or a SuperLink's Runtime API is.
@@ -164,7 +201,7 @@ class Runtime:
 
     @contextmanager
     def _grid(self, token: str) -> Iterator[HttpGrid]:
-        grid = HttpGrid(
+        grid = RepliesGrid(
             runtime_api_address=self.address, insecure=self.ca is None, root_certificates=self.ca, token=token
         )
         try:
