@@ -9,7 +9,6 @@ from tests.docs.pages import ROOT, anchors, links, page, rows
 NUMBERS = range(1, 106)
 STATUSES = ("tested", "documented", "planned", "refused")
 WORK = (
-    "Flower and scale",
     "The questions analysts ask",
     "A service people use",
     "Against a hostile world",
