@@ -128,11 +128,26 @@ def test_the_front_door_installs_what_is_missing_and_runs_everything(monkeypatch
     done = []
     monkeypatch.setattr(front, "setup", lambda peer: done.append(peer.name))
     monkeypatch.setattr(front, "versions", lambda peer: {})
-    for module in front.COMPARISONS:
+    for module, _ in front.COMPARISONS:
         monkeypatch.setattr(module, "main", lambda arguments, name=module.__name__: done.append((name, *arguments)))
     assert front.main(["run"]) == 0
     installed = [name for name in PEERS if name != "mpyc"]
-    assert done == [*installed, *((module.__name__, "--record") for module in front.COMPARISONS)]
+    asked = [(module.__name__, *options, "--record") for module, options in front.COMPARISONS]
+    assert done == [*installed, *asked]
+
+
+def test_a_comparison_that_fails_is_told_and_the_others_still_run(monkeypatch, capsys):
+    def fail(arguments):
+        raise PeerFailure("no answer came")
+
+    done = []
+    monkeypatch.setattr(front, "interpreter", lambda peer: None)
+    for module, _ in front.COMPARISONS:
+        monkeypatch.setattr(module, "main", done.append)
+    monkeypatch.setattr(secure_sum_flower, "main", fail)
+    assert front.main(["run"]) == 1
+    assert "no answer came" in capsys.readouterr().err
+    assert len(done) == len(front.COMPARISONS) - 1
 
 
 def test_a_peer_that_cannot_be_installed_is_told_of(monkeypatch, capsys):
