@@ -20,6 +20,7 @@ from federated.errors import InternalError, SignatureProblem
 from federated.release import CouncilRecord, Release, make_release
 from federated.roster import Roster
 from federated.schema import Schema
+from protocols.encoding import sha256
 from protocols.identifiers import CouncilId
 from protocols.wire.link_message import Kind
 
@@ -73,9 +74,9 @@ def release_of(
 
 def release_row(release: Release, report: RoundReport, now: datetime) -> ReleaseRow:
     """The release as it is kept."""
-    plan = report.order.plan
+    plan, content = report.order.plan, release.encode()
     return ReleaseRow(
-        digest=release.digest,
+        digest=sha256(content),
         query_digest=plan.query_digest,
         plan_digest=plan.digest,
         sid=report.order.sid,
@@ -84,7 +85,7 @@ def release_row(release: Release, report: RoundReport, now: datetime) -> Release
         contributed=release.contributed,
         asked=len(plan.eligible),
         data_cut_off=release.data_cut_off,
-        content=release.encode(),
+        content=content,
         created_at=now,
     )
 

@@ -29,12 +29,12 @@ def offset_estimates(layout: Layout, totals: NDArray[np.float64], noise: Release
         `totals` is `(layout.categories,)`.
     """
     half_width, coverage = noise.half_width(TARGET_COVERAGE)
-    reach = float(half_width)
+    reach, sd = float(half_width), noise.sd
     return tuple(
         CellEstimate(
             codes=codes,
             estimate=float(total),
-            standard_error=noise.sd,
+            standard_error=sd,
             low=float(total) - reach,
             high=float(total) + reach,
             coverage=coverage,
