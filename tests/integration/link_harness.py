@@ -68,7 +68,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     finally:
         for name in ("asyncio", "grpc"):
             logging.getLogger(name).removeHandler(listener)
-    assert complaints == []
+    assert not complaints, complaints
 
 
 def async_test(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
