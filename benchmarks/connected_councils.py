@@ -26,12 +26,13 @@ from federated.plan import Plan, Terms, derive_plan
 from federated.privacy import Mechanism, sample_noise_share
 from federated.query import Dimension, Period, Query, Table
 from federated.roster import Coordinator, Roster, RosterEntry, parse_roster, roster_payload
+from federated.round_context import round_context
 from federated.schema import load_schema
 from federated.shell import now_utc
 from federated.synthetic import PUBLISHED_QUARTER
 from protocols.encoding import sha256
 from protocols.identifiers import CouncilId, RoundId
-from protocols.secagg import LedgerClaim, ParticipantSession, Profile, RoundContext
+from protocols.secagg import LedgerClaim, ParticipantSession, Profile
 from protocols.wire.link_message import Kind, LinkMessage
 
 __all__ = ["COORDINATOR", "Papers", "ProcessOfCouncils", "councils_running", "make_papers", "run_councils"]
@@ -171,16 +172,8 @@ class _Council:
     def _begin(self, message: LinkMessage) -> tuple[Kind, bytes]:
         if message.kind is not Kind.INVITE:
             return Kind.FAULT, b"{}"
-        plan, councils = self._plan, self._roster.councils
-        context = RoundContext(
-            sid=RoundId(message.reference),
-            plan_digest=plan.digest,
-            eligible=plan.eligible,
-            identities={council: councils[council].public_key for council in plan.eligible},
-            rules=plan.rules,
-            ring=plan.ring,
-            cells=plan.cells,
-        )
+        plan = self._plan
+        context = round_context(plan, self._roster, RoundId(message.reference))
         self._session = ParticipantSession(context, self._council, self._key.sign, os.urandom)
         claim = LedgerClaim(counter=1, head=bytes(32), seen=(0,) * len(plan.eligible))
         return Kind.ADVERT, self._session.advertise(claim)

@@ -7,6 +7,7 @@ from typing import Final, Literal, Self, TypeAlias
 from coordinator.progress import RunStage
 from federated.plan import Plan
 from federated.roster import Roster
+from federated.round_context import round_context
 from protocols.encoding import canonical_json
 from protocols.identifiers import CouncilId, RandomSource, RoundId
 from protocols.secagg import RoundContext, SecureSum, round_id
@@ -56,15 +57,7 @@ class RoundOrder:
 
     def context(self) -> RoundContext:
         """The round as the protocol knows it."""
-        return RoundContext(
-            sid=self.sid,
-            plan_digest=self.plan.digest,
-            eligible=self.plan.eligible,
-            identities={council: self.key(council) for council in self.plan.eligible},
-            rules=self.plan.rules,
-            ring=self.plan.ring,
-            cells=self.plan.cells,
-        )
+        return round_context(self.plan, self.roster, self.sid)
 
     def key(self, council: CouncilId) -> bytes:
         """A council's public key in the roster."""

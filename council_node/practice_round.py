@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from federated.errors import RoundAborted
 from federated.plan import Plan
 from federated.roster import Roster
+from federated.round_context import round_context
 from protocols.encoding import canonical_json
 from protocols.identifiers import CouncilId, RandomSource, RoundId
 from protocols.secagg import Aggregator, RoundContext, SecureSum, round_id
@@ -66,16 +67,7 @@ class PracticeRound:
     @property
     def context(self) -> RoundContext:
         """What every party of the round agrees on."""
-        councils = self.roster.councils
-        return RoundContext(
-            sid=self.sid,
-            plan_digest=self.plan.digest,
-            eligible=self.plan.eligible,
-            identities={council: councils[council].public_key for council in self.plan.eligible},
-            rules=self.plan.rules,
-            ring=self.plan.ring,
-            cells=self.plan.cells,
-        )
+        return round_context(self.plan, self.roster, self.sid)
 
     def bring_roster(self, envelope: bytes) -> None:
         """Give every council the list of councils, as a coordinator does when they connect."""

@@ -21,6 +21,7 @@ from federated.errors import FederatedError, FileProblem, InternalError, PolicyR
 from federated.ledger_entries import RoundState
 from federated.plan import NONCE_SIZE, Plan
 from federated.release import Release, open_release
+from federated.round_context import round_context
 from federated.signing import sign_statement
 from federated.threads import threads
 from protocols.encoding import Json, sha256
@@ -31,7 +32,6 @@ from protocols.secagg import (
     BelowThreshold,
     LedgerClaim,
     ParticipantSession,
-    RoundContext,
     round_id,
 )
 from protocols.secagg.transitions import ParticipantState
@@ -147,7 +147,7 @@ class Rounds:
         self._check_round(plan, invitation, sid)
         station.reserve(plan, sid, now)
         session = ParticipantSession(
-            self._context(plan, sid),
+            round_context(plan, roster, sid),
             station.council,
             station.key.sign,
             station.rng,
@@ -174,18 +174,6 @@ class Rounds:
             raise PolicyRefusal("invitation", "The round's identifier does not follow from its plan and nonce.")
         if invitation.attempt > plan.terms.attempts:
             raise PolicyRefusal("attempts", f"The plan allows {plan.terms.attempts} attempt(s).")
-
-    def _context(self, plan: Plan, sid: RoundId) -> RoundContext:
-        councils = self._station.roster(self._station.now()).councils
-        return RoundContext(
-            sid=sid,
-            plan_digest=plan.digest,
-            eligible=plan.eligible,
-            identities={council: councils[council].public_key for council in plan.eligible},
-            rules=plan.rules,
-            ring=plan.ring,
-            cells=plan.cells,
-        )
 
     def share_keys(self, request: LinkMessage) -> LinkMessage:
         """R1: check the cohort, learn the peers' ledger counters, deal key shares."""
