@@ -16,12 +16,12 @@ from hmac import compare_digest
 from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
 
-from council_node.link_session import LinkIdentity, reference_of
+from council_node.link_session import LinkIdentity, fitting, own_fault
 from federated.errors import FederatedError, TransportError
 from federated.flower_record import place_in_flower, unwrapped, wrapped
 from federated.shell import place_of
 from protocols.errors import MalformedMessage
-from protocols.wire.link_message import MESSAGE_LIMIT, fault
+from protocols.wire.link_message import MESSAGE_LIMIT
 from protocols.wire.relayed import RelayedKind, RelayedReply, RelayedRequest, relayed_statement
 
 __all__ = ["NOT_ANSWERED", "FlowerNode", "OnEvent", "app", "client_app"]
@@ -76,7 +76,7 @@ class FlowerNode:
         else:
             self._check_ticket(request)
             with self._turn:
-                body = self._fitting(request.body)
+                body = fitting(request.body, self._answered(request.body), self.limit)
         council = self.identity.council
         statement = relayed_statement(request.asked, council=council, place=place, body=body)
         reply = RelayedReply(council=council, signature=self.identity.sign(statement), body=body)
@@ -90,20 +90,12 @@ class FlowerNode:
                 remedy="Nothing, if this node has just started; otherwise tell the centre that another node asks.",
             )
 
-    def _fitting(self, request: bytes) -> bytes:
-        body = self._answered(request)
-        if len(body) <= self.limit:
-            return body
-        sentence = f"the answer has {len(body)} bytes; at most {self.limit} are allowed"
-        return fault(reference_of(request), "transport", sentence).encode()
-
     def _answered(self, request: bytes) -> bytes:
         try:
             body = self.answer(request)
         except Exception as problem:  # noqa: BLE001 - the node's outermost loop: the coordinator gets an answer, not silence
             self.on_event("answer_failed", {"error": type(problem).__name__, "place": place_of(problem)})
-            sentence = "this node met a fault of its own; its operator finds it in the log"
-            return fault(reference_of(request), "internal", sentence).encode()
+            return own_fault(request)
         self.on_event("answered", {"request_bytes": len(request), "reply_bytes": len(body)})
         return body
 

@@ -10,11 +10,10 @@ from typing import Final
 import grpc
 
 from council_node.link_channel import LinkSettings, explain, open_channel
-from council_node.link_session import LinkIdentity, LinkSession, open_stream, reference_of
+from council_node.link_session import LinkIdentity, LinkSession, open_stream, own_fault
 from federated.errors import FederatedError
 from federated.shell import place_of
 from protocols.identifiers import RandomSource
-from protocols.wire.link_message import fault
 
 __all__ = ["LinkIdentity", "NodeLink", "OnEvent", "wait_s"]
 
@@ -128,8 +127,7 @@ class NodeLink:
             reply = await loop.run_in_executor(self._worker, self._answer, request)
         except Exception as problem:  # noqa: BLE001 - the node's outermost loop: the coordinator gets an answer, not silence
             self._on_event("answer_failed", {"error": type(problem).__name__, "place": place_of(problem)})
-            sentence = "this node met a fault of its own; its operator finds it in the log"
-            return fault(reference_of(request), "internal", sentence).encode()
+            return own_fault(request)
         self._on_event("answered", {"request_bytes": len(request), "reply_bytes": len(reply)})
         return reply
 

@@ -18,7 +18,7 @@ from protocols.wire.council_link_pb2_grpc import CouncilLinkStub
 from protocols.wire.handshake import LINK_VERSION, NONCE_SIZE, link_statement
 from protocols.wire.link_message import NO_REFERENCE, LinkMessage, fault
 
-__all__ = ["LinkIdentity", "LinkSession", "NodeStream", "open_stream", "reference_of"]
+__all__ = ["LinkIdentity", "LinkSession", "NodeStream", "fitting", "open_stream", "own_fault"]
 
 NodeStream = grpc.aio.StreamStreamCall[NodeFrame, CoordinatorFrame]
 
@@ -54,6 +54,20 @@ def reference_of(request: bytes) -> bytes:
         return LinkMessage.decode(request).reference
     except MalformedMessage:
         return NO_REFERENCE
+
+
+def own_fault(request: bytes) -> bytes:
+    """The reply to a request at which this node failed: the coordinator gets an answer, not silence, and no detail."""
+    sentence = "this node met a fault of its own; its operator finds it in the log"
+    return fault(reference_of(request), "internal", sentence).encode()
+
+
+def fitting(request: bytes, reply: bytes, limit: int) -> bytes:
+    """The reply, or a fault in its place where it has more than `limit` bytes."""
+    if len(reply) <= limit:
+        return reply
+    sentence = f"the answer has {len(reply)} bytes; the coordinator takes at most {limit}"
+    return fault(reference_of(request), "transport", sentence).encode()
 
 
 class LinkSession:
@@ -167,17 +181,11 @@ class LinkSession:
         while True:
             message = await self._requests.get()
             request = message.content or b""
-            reply = self._fitting(request, await answer(request))
+            reply = fitting(request, await answer(request), self._limit)
             for chunk in chunks_of(message.request_id, reply):
                 await self._write(NodeFrame(reply=chunk))
             if self._requests.empty():
                 self._idle.set()
-
-    def _fitting(self, request: bytes, reply: bytes) -> bytes:
-        if len(reply) <= self._limit:
-            return reply
-        sentence = f"the answer has {len(reply)} bytes; the coordinator takes at most {self._limit}"
-        return fault(reference_of(request), "transport", sentence).encode()
 
     async def _write(self, frame: NodeFrame) -> None:
         try:
