@@ -23,6 +23,16 @@ def modules(*packages: str) -> Iterator[tuple[str, ast.Module]]:
                 yield str(path.relative_to(ROOT)), parsed(path)
 
 
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Every module that a module imports, wherever in it."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (name.name for name in names)
+            case ast.ImportFrom(module=str(module)):
+                yield module
+
+
 def tracked_files() -> tuple[str, ...]:
     """Files under version control; in an unpacked archive without git, every file that could be."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)

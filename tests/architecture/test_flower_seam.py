@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.architecture.source_tree import PACKAGES, ROOT, modules
+from tests.architecture.source_tree import PACKAGES, ROOT, imported, modules
 
 SEAM = "federated/flower_runtime.py"
 PUBLIC = frozenset({"flwr.app", "flwr.clientapp", "flwr.serverapp"})
@@ -13,15 +13,7 @@ PUBLIC = frozenset({"flwr.app", "flwr.clientapp", "flwr.serverapp"})
 
 def of_flower(tree: ast.Module) -> Iterator[str]:
     """Every module of Flower that is imported."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Import(names=names):
-                found = [name.name for name in names]
-            case ast.ImportFrom(module=str(module)):
-                found = [module]
-            case _:
-                continue
-        yield from (name for name in found if name.partition(".")[0] == "flwr")
+    yield from (name for name in imported(tree) if name.partition(".")[0] == "flwr")
 
 
 @pytest.mark.parametrize(

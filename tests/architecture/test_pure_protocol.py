@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.architecture.source_tree import PACKAGES, modules
+from tests.architecture.source_tree import PACKAGES, imported, modules
 
 PURE = frozenset(
     {
@@ -46,15 +46,7 @@ AMBIENT = frozenset({"datetime.now", "datetime.utcnow", "date.today", "time.time
 
 
 def impure_imports(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        match node:
-            case ast.Import(names=names):
-                found = [name.name for name in names]
-            case ast.ImportFrom(module=str(module)):
-                found = [module]
-            case _:
-                continue
-        yield from (name for name in found if name.partition(".")[0] not in PURE and not name.startswith("google"))
+    yield from (name for name in imported(tree) if name.partition(".")[0] not in PURE and not name.startswith("google"))
 
 
 def ambient_in(tree: ast.Module) -> Iterator[str]:
