@@ -18,7 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
-from federated.query import DatePart, Dimension, Period, Query, Table
+from federated.query import DatePart, Dimension, Period, Query, Table, measured
 from federated.schema import load_schema
 from federated.statistics import statistic
 
@@ -80,7 +80,7 @@ def planned_question() -> tuple[Query, list[SimpleNamespace]]:
             Table(name="all", statistic="households"),
             Table(name="reasons", statistic="households", by=(reason, sex), max_cells=2),
             Table(name="applications", statistic="rows", by=(month,), max_cells=3),
-            Table(name="children", statistic="mean", column="dependent_children_n", clip=(0, 6), by=(sex,)),
+            Table(name="children", statistic="mean", measures=(measured("dependent_children_n", 0, 6),), by=(sex,)),
         ),
     )
     dataset = load_schema().dataset("case")

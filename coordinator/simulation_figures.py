@@ -3,15 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import sqrt
+from math import isnan, sqrt
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coordinator.simulation_papers import Scenario
+from federated.errors import QueryError
 from federated.plan import Plan, PlannedTable
-from federated.query import Query, Table
+from federated.query import And, Between, Query, Table, Value
+from federated.query.measures import LARGEST_BOUND
+from federated.query.words import measure_words
 from federated.release import CellRecord, Release
 from federated.schema import Council
 from federated.statistics import statistic
@@ -36,19 +39,28 @@ def exact_vector(cases: Cases, question: Query, tables: Sequence[PlannedTable]) 
 
 def _table_vector(cases: Cases, question: Query, planned: PlannedTable) -> Integers:
     table = planned.table
-    if table.column is None:
-        counts, totals = _truth(cases, question, table), {}
-    else:
-        totals = _truth(cases, question, replace(table, statistic="sum"))
-        # Clipped to 1 and 1, the sum counts the households whose number is known.
-        counts = _truth(cases, question, replace(table, statistic="sum", clip=(1, 1)))
+    sums: dict[tuple[int, ...], dict[Cell, Fraction]] = {(): {}}
+    if not table.measures:
+        sums[()] = _truth(cases, question, table)
+    for measured in table.measures:
+        if not isinstance(measured.measure, Value):
+            raise QueryError(
+                f"Table '{table.name}' counts {measure_words(measured.measure)}; a simulation knows the truth of plain "
+                "columns only.",
+                remedy="Ask it of council nodes, for example those of `federated demo`.",
+            )
+        known = Between(column=measured.measure.column, low=str(-LARGEST_BOUND), high=str(LARGEST_BOUND))
+        asked = replace(question, where=known if question.where is None else And(conditions=(question.where, known)))
+        sums = {
+            (): _truth(cases, asked, replace(table, statistic="households", measures=())),
+            (0,): _truth(cases, question, replace(table, statistic="sum")),
+        }
     rule = statistic(table.statistic).contribution(table)
-    codes = cell_codes(planned.layout)
     return np.array(
         [
-            constant * int(counts.get(cell, 0)) + factor * int(totals.get(cell, 0))
-            for constant, factor in rule.blocks
-            for cell in codes
+            sum([term.coefficient * int(sums[term.factors].get(cell, 0)) for term in block])
+            for block in rule.blocks
+            for cell in cell_codes(planned.layout.axes)
         ],
         dtype=np.int64,
     )
@@ -121,9 +133,11 @@ class SimulatedRound:
         places = [planned.table.name for planned in self.plan.tables]
         index = places.index(name)
         planned = self.plan.tables[index]
-        blocks = self._split(self.exact)[index].reshape(len(planned.layout.blocks), planned.layout.categories)
-        values = (_value(planned.table, column) for column in blocks.T.tolist())
-        return dict(zip(cell_codes(planned.layout), values, strict=True))
+        # An estimate does not hang on how much noise its totals carry, so that of exact totals is the truth.
+        noise = self.plan.released_noise(index, joined=self.release.joined, contributors=self.release.contributed)
+        decode = statistic(planned.table.statistic).decode
+        found = decode(planned.table, planned.layout, self._split(self.exact)[index].astype(np.float64), noise)
+        return {cell.codes: None if isnan(cell.estimate) else Fraction(cell.estimate) for cell in found}
 
     def cells(self) -> Iterator[HeldCell]:
         """Every cell printed, beside its truth."""
@@ -170,14 +184,6 @@ class SimulatedRound:
             ],
             "seconds": {step: round(spent, 3) for step, spent in self.seconds.items()},
         }
-
-
-def _value(table: Table, numbers: Sequence[int]) -> Fraction | None:
-    if table.statistic != "mean" or table.clip is None:
-        return Fraction(numbers[0])
-    above, below = numbers
-    low, high = table.clip
-    return low + (high - low) * Fraction(above, above + below) if above + below else None
 
 
 @dataclass(slots=True, kw_only=True)

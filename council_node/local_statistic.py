@@ -13,7 +13,6 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 from duckdb import (
-    DuckDBPyConnection,
     Expression,
     col,
     count_all,
@@ -25,6 +24,7 @@ from duckdb import (
 from numpy.typing import NDArray
 
 from council_node.conditions import matches
+from council_node.measures import edges_reached, measure
 from council_node.selects import Select
 from council_node.sources.extract import HOUSEHOLD, Extract, without_its_words
 from federated.errors import InternalError
@@ -133,9 +133,11 @@ def _table_vector(rows: Select, extract: Extract, question: Query, planned: Tabl
         return blocks.reshape(-1)
     contribution = statistic(table.statistic).contribution(table)
     cell = _cell(table, layout, extract, question).alias(_CELL)
-    cells, counts, totals = _contributions(rows, extract, contribution, cell, mine.stop - mine.start)
-    for block, (constant, coefficient) in zip(blocks, contribution.blocks, strict=True):
-        block[mine][cells] = constant * counts + coefficient * totals
+    own = Work(extract=extract, contribution=contribution, cells=(mine.stop - mine.start) // _bands(contribution))
+    cells, products = _contributions(rows, own, cell)
+    for block, terms in zip(blocks, contribution.blocks, strict=True):
+        for term in terms:
+            block[mine][cells] += term.coefficient * products[term.factors]
     return blocks.reshape(-1)
 
 
@@ -154,7 +156,8 @@ def _cell(table: Table, layout: Layout, extract: Extract, question: Query) -> Ex
     """Number of a row's cell among those of its region: row-major over the breakdowns."""
     axes = layout.axes[1:] if table.level is Level.REGION else layout.axes
     number = lit(0).cast("UBIGINT")
-    for dimension, axis in zip(table.by, axes, strict=True):
+    # The bands come after the breakdowns: they are known only when the measures are (`_banded`).
+    for dimension, axis in zip(table.by, axes[: len(table.by)], strict=True):
         number = number * lit(len(axis.codes)) + _position(dimension, len(axis.codes), extract, question)
     return number
 
@@ -175,33 +178,54 @@ def _position(dimension: Dimension, size: int, extract: Extract, question: Query
     return when(place.between(lit(0), lit(last - 1))).then(place).otherwise(lit(last)).cast("UBIGINT")
 
 
-def _contributions(
-    rows: Select, extract: Extract, contribution: Contribution, cell: Expression, categories: int
-) -> tuple[_Integers, _Integers, _Integers]:
-    """Cells that anything falls in, with the number of contributions kept and the sum of their clipped values."""
-    measure = contribution.column
-    if measure is None and contribution.per == "household":
-        kept = _distinct_cells(rows, cell, contribution.max_cells, categories)
-        return _tally(extract.connection, kept, None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is counted, and over what.
+
+    Attributes:
+        extract: The rows' database and dictionary.
+        contribution: The rule.
+        cells: Cells of the breakdowns, without the bands.
+    """
+
+    extract: Extract
+    contribution: Contribution
+    cells: int
+
+    @property
+    def measures(self) -> list[str]:
+        """Names of the measures' columns while counting."""
+        return [f"{_TOTAL}{place}" for place in range(len(self.contribution.measures))]
+
+
+def _bands(contribution: Contribution) -> int:
+    return prod(len(banding.edges) + 1 for banding in contribution.bands)
+
+
+def _contributions(rows: Select, work: Work, cell: Expression) -> tuple[_Integers, dict[tuple[int, ...], _Integers]]:
+    """Cells that anything falls in, and for each product of measures its sum over the items kept there."""
+    contribution, extract = work.contribution, work.extract
+    if not contribution.measures and contribution.per == "household":
+        return _tally(_distinct_cells(rows, cell, contribution.max_cells, work.cells), work)
     if extract.has_case_reference:
         # The same case with the same values twice is one row exported twice (R84). Its household is the same too.
         rows = rows.distinct()
-    value = lit(0) if measure is None else col(measure)
-    if measure is not None:
-        rows = rows.where(col(measure).is_not_null())
+    values = [measure(item.measure, extract.dataset).cast("BIGINT") for item in contribution.measures]
+    for value in values:
+        rows = rows.where(value.is_not_null())
     if contribution.per == "household":
-        totals = rows.group_by((col(HOUSEHOLD), cell), fn("sum", value).alias(_TOTAL))
-        kept = _first_of_household(totals, (col(_CELL),), contribution.max_cells)
-    else:
-        kept = _kept_rows(rows.select(col(HOUSEHOLD), cell, value.alias(_TOTAL)), contribution.max_cells)
-    return _tally(extract.connection, kept, contribution.clip)
+        sums = [fn("sum", value).alias(name) for value, name in zip(values, work.measures, strict=True)]
+        totals = rows.group_by((col(HOUSEHOLD), cell), *sums)
+        return _tally(_first_of_household(totals, (col(_CELL),), contribution.max_cells, work.measures), work)
+    named = [value.alias(name) for value, name in zip(values, work.measures, strict=True)]
+    return _tally(_kept_rows(rows.select(col(HOUSEHOLD), cell, *named), work), work)
 
 
 def _distinct_cells(rows: Select, cell: Expression, bound: int, categories: int) -> Select:
     """At most `bound` different cells of each household."""
     if bound > 1:
         pairs = rows.select(col(HOUSEHOLD), cell).distinct()
-        return _first_of_household(pairs, (col(_CELL),), bound)
+        return _first_of_household(pairs, (col(_CELL),), bound, [])
     # One cell each: a draw with the cell's number in its low bits, so that one minimum finds both. This costs hardly
     # more than counting households does, where ranking would cost three times as much.
     low_bits = (1 << max(1, (categories - 1).bit_length())) - 1
@@ -210,22 +234,20 @@ def _distinct_cells(rows: Select, cell: Expression, bound: int, categories: int)
     return lowest.select(fn("&", col(_KEPT), lit(low_bits)).alias(_CELL))
 
 
-def _kept_rows(rows: Select, bound: int) -> Select:
-    """At most `bound` rows of each household; those of one cell and value are alike, and numbered."""
-    alike = [col(HOUSEHOLD), col(_CELL), col(_TOTAL)]
+def _kept_rows(rows: Select, work: Work) -> Select:
+    """At most `max_cells` rows of each household; those of one cell and the same values are alike, and numbered."""
+    values = [col(name) for name in work.measures]
+    alike = [col(HOUSEHOLD), col(_CELL), *values]
     numbered = rows.select(*alike, row_number().over(alike).alias(_COUNT))
-    return _first_of_household(numbered, (col(_CELL), col(_TOTAL), col(_COUNT)), bound)
+    identity = (col(_CELL), *values, col(_COUNT))
+    return _first_of_household(numbered, identity, work.contribution.max_cells, work.measures)
 
 
-def _first_of_household(items: Select, identity: tuple[Expression, ...], bound: int) -> Select:
+def _first_of_household(items: Select, identity: tuple[Expression, ...], bound: int, measures: list[str]) -> Select:
     """The `bound` items of each household that come first by a draw of their own identity."""
     order = [_draw(col(HOUSEHOLD), *identity), *identity]
-    placed = items.select(col(_CELL), *_if_there(items), row_number().over(col(HOUSEHOLD), order).alias(_PLACE))
+    placed = items.select(col(_CELL), *measures, row_number().over(col(HOUSEHOLD), order).alias(_PLACE))
     return placed.where(col(_PLACE) <= lit(bound))
-
-
-def _if_there(items: Select) -> list[Expression]:
-    return [col(_TOTAL)] if _TOTAL in items.columns else []
 
 
 def _draw(household: Expression, *identity: Expression) -> Expression:
@@ -237,15 +259,39 @@ def _draw(household: Expression, *identity: Expression) -> Expression:
     return fn("hash", fn("hash", household, *identity))
 
 
-def _tally(
-    connection: DuckDBPyConnection, kept: Select, clip: tuple[int, int] | None
-) -> tuple[_Integers, _Integers, _Integers]:
-    counts = [count_all().alias(_COUNT)]
-    if clip is not None:
-        low, high = clip
-        clipped = fn("greatest", lit(low), fn("least", lit(high), col(_TOTAL)))
-        counts.append(fn("sum", clipped).cast("BIGINT").alias(_TOTAL))
-    columns: dict[str, Any] = kept.group_by((col(_CELL),), *counts).run(connection).fetchnumpy()
+def _tally(kept: Select, work: Work) -> tuple[_Integers, dict[tuple[int, ...], _Integers]]:
+    contribution = work.contribution
+    if contribution.measures:
+        kept = _banded(kept, work)
+    products = sorted({term.factors for block in contribution.blocks for term in block})
+    sums = [_sum_of(factors, work).alias(f"{_COUNT}{place}") for place, factors in enumerate(products)]
+    columns: dict[str, Any] = kept.group_by((col(_CELL),), *sums).run(work.extract.connection).fetchnumpy()
     cells = np.asarray(columns[_CELL], dtype=np.int64)
-    totals = np.asarray(columns[_TOTAL], dtype=np.int64) if clip is not None else np.zeros_like(cells)
-    return cells, np.asarray(columns[_COUNT], dtype=np.int64), totals
+    found = (np.asarray(columns[f"{_COUNT}{place}"], dtype=np.int64) for place in range(len(products)))
+    return cells, dict(zip(products, found, strict=True))
+
+
+def _sum_of(factors: tuple[int, ...], work: Work) -> Expression:
+    if not factors:
+        return count_all()
+    product = col(work.measures[factors[0]])
+    for factor in factors[1:]:
+        product = product * col(work.measures[factor])
+    return fn("sum", product).cast("BIGINT")
+
+
+def _banded(kept: Select, work: Work) -> Select:
+    """The kept items with every measure within its bounds, placed in the bands that the measures lie in."""
+    limits = zip(work.measures, work.contribution.measures, strict=True)
+    clipped = [
+        fn("greatest", lit(item.low), fn("least", lit(item.high), col(name))).cast("BIGINT").alias(name)
+        for name, item in limits
+    ]
+    held = kept.select(col(_CELL), *clipped)
+    if not work.contribution.bands:
+        return held
+    number = col(_CELL).cast("BIGINT")
+    for banding in work.contribution.bands:
+        band = edges_reached(col(work.measures[banding.measure]), banding.edges)
+        number = number * lit(len(banding.edges) + 1) + band
+    return held.select(number.alias(_CELL), *work.measures)

@@ -401,9 +401,7 @@ def _shape(table: Table, dataset: Dataset, question: Query, regions: Sequence[tu
 
 
 def _clamp(table: Table) -> int:
-    rule = statistic(table.statistic).contribution(table)
-    ends = rule.clip or (0, 0)
-    return ROWS_PER_CELL * max(abs(constant + factor * end) for constant, factor in rule.blocks for end in ends)
+    return ROWS_PER_CELL * statistic(table.statistic).contribution(table).largest()
 
 
 def _bounds(tables: Sequence[PlannedTable], mechanism: Mechanism) -> tuple[int, ...]:

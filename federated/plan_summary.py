@@ -118,7 +118,7 @@ def _table(plan: Plan, index: int, everyone: int, fewest: int) -> TableSummary:
     return TableSummary(
         name=planned.table.name,
         statistic=planned.table.statistic,
-        cells=planned.layout.categories,
+        cells=planned.layout.printed_cells,
         sd_all=all_in.sd,
         sd_fewest=least.sd,
         margin_all=float(all_in.half_width(TARGET_COVERAGE)[0]),

@@ -6,6 +6,8 @@ release (`docs/privacy-promise.md`). The unrounded estimate stays in the analyst
 
 from federated.query import Level
 from federated.release import CellRecord
+from federated.statistics import Figures
+from federated.statistics import statistic as statistic_of
 
 __all__ = ["CONFIDENTIAL", "NOT_AVAILABLE", "SHORTHAND", "UNRELIABLE", "margin", "presented"]
 
@@ -20,7 +22,6 @@ SHORTHAND = {
 SMALLEST_SHOWN = 10
 USABLE_MARGIN = 0.2
 ROUND_TO = {Level.ALL: 10, Level.REGION: 10}
-COUNTS = frozenset({"households", "rows"})
 
 
 def margin(cell: CellRecord) -> float:
@@ -40,9 +41,10 @@ def presented(cell: CellRecord, *, statistic: str, level: str, national: bool) -
     if cell.estimate is None:
         return NOT_AVAILABLE
     mark = f" {UNRELIABLE}" if margin(cell) > USABLE_MARGIN * abs(cell.estimate) else ""
-    if statistic == "mean":
+    figures = statistic_of(statistic).figures
+    if figures is Figures.FRACTION:
         return f"{cell.estimate:.2f}{mark}"
-    if statistic in COUNTS and cell.estimate < SMALLEST_SHOWN:
+    if figures is Figures.COUNT and cell.estimate < SMALLEST_SHOWN:
         return CONFIDENTIAL
     base = ROUND_TO[Level(level)] if national or level == Level.REGION else 5
     return f"{max(0, round(cell.estimate / base) * base):,}{mark}"

@@ -7,7 +7,6 @@ forum can assess it once (requirement R33).
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import assert_never
 
 from federated.agreement import NEEDS_APPROVAL, Agreement
 from federated.attacker_words import attacker_words, hand_check, shown_up
@@ -17,7 +16,8 @@ from federated.plain_english import as_sentence
 from federated.plan import Plan, PlannedTable
 from federated.privacy import zcdp_epsilon
 from federated.privacy.budget import FILTER_SHARE_OF_DELTA
-from federated.query import And, Between, Condition, Equals, In, Not, Or
+from federated.query import Table
+from federated.query.words import condition_words, measure_words
 from federated.rationals import rational_text
 from federated.red_lines import RedLine, Standing, red_lines
 from federated.schema import Column, Schema
@@ -119,7 +119,7 @@ def _fields(papers: _Papers) -> Iterator[str]:
         by = f" Approved by: {approved}." if approved and column.highest_class >= NEEDS_APPROVAL else ""
         yield f"{name} ({column.label}; {sensitivity}). {why.get(name, '')}{by}"
     period = question.period
-    only = "" if question.where is None else f", and only those where {_condition(question.where)}"
+    only = "" if question.where is None else f", and only those where {condition_words(question.where)}"
     yield f"Rows counted: '{period.column}' from {period.start} to {period.end}, of '{question.dataset}'{only}."
     yield (
         f"The unit that is protected: one {question.unit} in one council, with all its rows. The reference that tells "
@@ -128,39 +128,31 @@ def _fields(papers: _Papers) -> Iterator[str]:
     )
 
 
-def _condition(condition: Condition) -> str:
-    match condition:
-        case Equals(column=column, value=value):
-            return f"{column} is {value}"
-        case In(column=column, values=values):
-            return f"{column} is one of {', '.join(values)}"
-        case Between(column=column, low=low, high=high):
-            return f"{column} is from {low} to {high}"
-        case And(conditions=conditions):
-            return f"({' and '.join(_condition(item) for item in conditions)})"
-        case Or(conditions=conditions):
-            return f"({' or '.join(_condition(item) for item in conditions)})"
-        case Not(condition=inner):
-            return f"not ({_condition(inner)})"
-        case _:
-            assert_never(condition)
-
-
 def _output(papers: _Papers) -> Iterator[str]:
     for planned in papers.plan.tables:
         yield _shell(planned)
+        yield from _ingredients(planned.table)
     for table in papers.manifest.output:
         yield f"As the manifest puts it: {table.title}. Rows: {table.rows}. Columns: {table.columns}. {table.level}."
     yield "Figures are totals over all councils that answer, with noise and a margin of error; no council has its own."
 
 
 def _shell(planned: PlannedTable) -> str:
-    axes = " × ".join(f"{axis.name} ({len(axis.codes)})" for axis in planned.layout.axes) or "one total"
+    axes = " × ".join(f"{axis.name} ({len(axis.codes)})" for axis in planned.layout.printed) or "one total"
     table = planned.table
     return (
-        f"Table '{table.name}': {table.statistic}, by {axes}: {planned.layout.categories:,} cells. One household "
+        f"Table '{table.name}': {table.statistic}, by {axes}: {planned.layout.printed_cells:,} cells. One household "
         f"counts in at most {table.max_cells} of them."
     )
+
+
+def _ingredients(table: Table) -> Iterator[str]:
+    for item in table.measures:
+        yield f"Table '{table.name}' reads {measure_words(item.measure)}, held between {item.low} and {item.high}."
+    for named in table.conditions:
+        yield f"In table '{table.name}', '{named.name}' means: {condition_words(named.where)}."
+    if table.edges:
+        yield f"Table '{table.name}' cuts what it measures at {', '.join(map(str, table.edges))}."
 
 
 def _recipients(manifest: Manifest) -> Iterator[str]:

@@ -224,7 +224,7 @@ def _doubts_of_amount(case: _Case, unread: list[str]) -> Iterable[str]:
     if case.class_2:
         yield f"It reads the most sensitive kind of data: {', '.join(case.class_2)}."
     for table in case.question.tables:
-        together = [item.column for item in table.by if item.column in case.class_2]
+        together = [name for name in case.class_2 if name in table.columns()]
         if len(together) >= MANY_SENSITIVE:
             yield f"The table '{table.name}' crosses several of these: {', '.join(together)}."
     if unread:

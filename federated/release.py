@@ -19,6 +19,7 @@ from federated.errors import FileProblem
 from federated.plan import Plan, PlannedTable
 from federated.privacy import ReleasedNoise
 from federated.query import Level
+from federated.query.words import measure_words
 from federated.rationals import rational_text
 from federated.schema import Schema
 from federated.statistics import Axis, statistic
@@ -27,7 +28,16 @@ from protocols.encoding import sha256
 from protocols.identifiers import Digest, RoundId
 from protocols.secagg import SecureSum
 
-__all__ = ["AxisRecord", "CellRecord", "CouncilRecord", "Release", "TableRecord", "make_release", "open_release"]
+__all__ = [
+    "AxisRecord",
+    "CellRecord",
+    "CouncilRecord",
+    "MeasureRecord",
+    "Release",
+    "TableRecord",
+    "make_release",
+    "open_release",
+]
 
 NOT_OFFICIAL = "Differentially private estimate – not official statistics."
 
@@ -55,10 +65,23 @@ class CellRecord(_Record):
     coverage: float
 
 
+class MeasureRecord(_Record):
+    """What was read off the rows, and the public bounds it was held within.
+
+    Attributes:
+        what: In words; for a plain column, its name.
+        clip: Inclusive bounds.
+    """
+
+    what: str
+    clip: tuple[int, int]
+
+
 class TableRecord(_Record):
     """One table of a release.
 
     Attributes:
+        axes: Of the table as printed.
         totals: Noisy whole-number totals as they came out of secure aggregation, in steps of 1/scale.
         planned_sd: Standard deviation of the noise in `totals / scale`.
     """
@@ -67,8 +90,7 @@ class TableRecord(_Record):
     statistic: str
     title: str
     level: str
-    column: str | None
-    clip: tuple[int, int] | None
+    measures: tuple[MeasureRecord, ...]
     max_cells: int
     axes: tuple[AxisRecord, ...]
     cells: tuple[CellRecord, ...]
@@ -284,10 +306,12 @@ def _table(plan: Plan, planned: PlannedTable, totals: NDArray[np.int64], noise: 
         statistic=planned.table.statistic,
         title=kind.title,
         level=planned.table.level.value,
-        column=planned.table.column,
-        clip=planned.table.clip,
+        measures=tuple(
+            MeasureRecord(what=measure_words(item.measure), clip=(item.low, item.high))
+            for item in planned.table.measures
+        ),
         max_cells=planned.table.max_cells,
-        axes=tuple(_axis(axis) for axis in planned.layout.axes),
+        axes=tuple(_axis(axis) for axis in planned.layout.printed),
         cells=tuple(
             CellRecord(
                 codes=cell.codes,

@@ -23,7 +23,7 @@ from council_node.ledger_book import LedgerBook
 from federated.demo.papers import GROUP
 from federated.ledger_entries import RoundState
 from federated.privacy import Mechanism
-from federated.query import Dimension, Period, Query, Table
+from federated.query import Dimension, Period, Query, Table, measured
 from federated.synthetic import PUBLISHED_QUARTER
 from protocols.identifiers import CouncilId
 
@@ -36,7 +36,7 @@ def questions(epsilon: Fraction) -> dict[str, Query]:
     reason, age = Dimension(column="reason_loss"), Dimension(column="main_age_band")
     one = Table(name="reasons", statistic="households", by=(reason,))
     two = Table(name="ages", statistic="households", by=(age,))
-    mean = Table(name="children", statistic="mean", column="dependent_children_n", clip=(0, 6))
+    mean = Table(name="children", statistic="mean", measures=(measured("dependent_children_n", 0, 6),))
     base = Query(
         title="Benchmark of what a question costs",
         dataset="case",

@@ -11,6 +11,7 @@ from federated.presentation import SHORTHAND, presented
 from federated.query import Query
 from federated.release import CellRecord, Release, TableRecord, open_release
 from federated.schema import Schema
+from federated.statistics import Figures, statistic
 
 __all__ = ["show_beside_own", "show_list", "show_one"]
 
@@ -19,8 +20,6 @@ SIZE: Final = 50
 SID_DIGITS: Final = 64
 ELSEWHERE: Final = "–"
 """Stands where a row is about another region than the council's."""
-FRACTIONAL: Final = frozenset({"mean"})
-"""Statistics whose figures are not whole numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +135,7 @@ def _table(
 
 def _row(release: Release, table: TableRecord, cell: CellRecord, own: str | None) -> Row:
     labels = [axis.labels[axis.codes.index(code)] for axis, code in zip(table.axes, cell.codes, strict=True)]
-    whole = table.statistic not in FRACTIONAL
+    whole = statistic(table.statistic).figures is not Figures.FRACTION
     return Row(
         label=", ".join(labels) or "All",
         estimate=presented(
@@ -151,12 +150,13 @@ def _row(release: Release, table: TableRecord, cell: CellRecord, own: str | None
 def _figure(exact: float | None, table: TableRecord) -> str:
     if exact is None:
         return "nobody"
-    return f"{exact:.2f}" if table.statistic in FRACTIONAL else f"{exact:,.0f}"
+    return f"{exact:.2f}" if statistic(table.statistic).figures is Figures.FRACTION else f"{exact:,.0f}"
 
 
 def _title(table: TableRecord, question: Query, schema: Schema) -> str:
     """What the figures are, in words."""
-    of = f" of {_axis(table.column, question, schema)}" if table.column else ""
+    read = " and ".join(_axis(measure.what, question, schema) for measure in table.measures)
+    of = f" of {read}" if read else ""
     by = ", ".join(_axis(axis.name, question, schema) for axis in table.axes)
     return f"{table.title}{of}" + (f" by {by}" if by else "")
 

@@ -97,7 +97,7 @@ def _planned(release: Release, question: Query, dataset: Dataset) -> Iterator[_P
     """Each table with its cells; those of regions are as the release lists them."""
     for table, record, terms in zip(question.tables, release.tables, release.plan["tables"], strict=True):
         layout = statistic(table.statistic).layout(table, dataset, question.period, _regions(table, record))
-        if tuple(axis.codes for axis in layout.axes) != tuple(axis.codes for axis in record.axes):
+        if tuple(axis.codes for axis in layout.printed) != tuple(axis.codes for axis in record.axes):
             raise FileProblem(
                 f"The table '{record.name}' was made with other lists of categories than this software has.",
                 remedy="Use the version of this software that answered the question.",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from federated.query import DatePart, Dimension, In, Level, Period, Query, Table
+from federated.query import DatePart, Dimension, In, Level, Period, Query, Table, measured
 from federated.synthetic import PUBLISHED_QUARTER
 
 __all__ = ["DemoQuestion", "demo_questions"]
@@ -90,15 +90,13 @@ def demo_questions(group: str, epsilon: Fraction, *, regions: bool) -> tuple[Dem
             Table(
                 name="children",
                 statistic="sum",
-                column="dependent_children_n",
-                clip=(0, 6),
+                measures=(measured("dependent_children_n", 0, 6),),
                 by=(_column("household_type"),),
             ),
             Table(
                 name="children_per_household",
                 statistic="mean",
-                column="dependent_children_n",
-                clip=(0, 6),
+                measures=(measured("dependent_children_n", 0, 6),),
                 by=(_column("assessment_outcome"),),
             ),
             where=OWED,

@@ -1,20 +1,8 @@
 """Step 1 of 8: the question."""
 
-from federated.query.model import (
-    And,
-    Between,
-    Condition,
-    DatePart,
-    Dimension,
-    Equals,
-    In,
-    Level,
-    Not,
-    Or,
-    Period,
-    Query,
-    Table,
-)
+from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or
+from federated.query.measures import Days, Measure, Measured, Points, Value, measured
+from federated.query.model import DatePart, Dimension, Level, Period, Query, Table
 from federated.query.yaml_form import load_query, parse_query, question_document, write_query
 
 __all__ = [
@@ -22,16 +10,23 @@ __all__ = [
     "Between",
     "Condition",
     "DatePart",
+    "Days",
     "Dimension",
     "Equals",
     "In",
     "Level",
+    "Measure",
+    "Measured",
+    "Named",
     "Not",
     "Or",
     "Period",
+    "Points",
     "Query",
     "Table",
+    "Value",
     "load_query",
+    "measured",
     "parse_query",
     "question_document",
     "write_query",

@@ -9,7 +9,9 @@ from datetime import date
 from typing import Final
 
 from federated.errors import QueryError
-from federated.query.model import And, Between, Condition, Dimension, Equals, In, Not, Or, Query
+from federated.query.conditions import And, Between, Condition, Equals, In, Not, Or
+from federated.query.measures import Days, Measure, Points, Value
+from federated.query.model import Dimension, Query, Table
 from federated.schema import Column, Dataset, Schema
 from federated.statistics import statistic
 
@@ -38,10 +40,39 @@ def check_query(query: Query, schema: Schema) -> Dataset:
     if query.where is not None:
         _check_condition(query.where, dataset)
     for table in query.tables:
-        for dimension in table.by:
-            _check_dimension(dimension, dataset)
+        _check_table(table, dataset)
         statistic(table.statistic).check(table, dataset)
     return dataset
+
+
+def _check_table(table: Table, dataset: Dataset) -> None:
+    for dimension in table.by:
+        _check_dimension(dimension, dataset)
+    for measured in table.measures:
+        _check_measure(measured.measure, table, dataset)
+    for item in table.conditions:
+        _check_condition(item.where, dataset)
+
+
+def _check_measure(measure: Measure, table: Table, dataset: Dataset) -> None:
+    match measure:
+        case Value(column=name):
+            column = dataset.column(name)
+            if column.type != "integer":
+                raise QueryError(
+                    f"Table '{table.name}' adds up '{name}', which is a {column.type}, not a whole number.",
+                    remedy=f"Columns that can be added up: {', '.join(_integer_columns(dataset)) or 'none here'}.",
+                )
+        case Days(start=start, end=end):
+            _require_type(dataset.column(start), "date", "counting days")
+            _require_type(dataset.column(end), "date", "counting days")
+        case Points(terms=terms):
+            for condition, _ in terms:
+                _check_condition(condition, dataset)
+
+
+def _integer_columns(dataset: Dataset) -> list[str]:
+    return [column.name for column in dataset.columns.values() if column.type == "integer"]
 
 
 def _require_type(column: Column, wanted: str, use: str) -> None:

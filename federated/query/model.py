@@ -10,16 +10,21 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
-from typing import TypeAlias
+from itertools import pairwise
 
 from federated.errors import QueryError
+from federated.query.conditions import Condition, Named, condition_columns, condition_json
+from federated.query.measures import Measured
 from federated.rationals import rational, rational_text
 from protocols.encoding import Json, canonical_json, digest
 from protocols.identifiers import Digest
 
 MAX_DIMENSIONS = 3
-MAX_TABLES = 16
+MAX_TABLES = 100
 MAX_CELLS_TOUCHED = 64
+MAX_MEASURES = 32
+MAX_EDGES = 1024
+MAX_CONDITIONS = 64
 
 
 class Level(StrEnum):
@@ -52,106 +57,30 @@ class Dimension:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Equals:
-    """Rows whose column has this code (or this whole number or ISO date, as text)."""
-
-    column: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class In:
-    """Rows whose column has one of these codes."""
-
-    column: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Between:
-    """Rows whose date or whole number lies between two values, both included."""
-
-    column: str
-    low: str
-    high: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class And:
-    """Rows that meet every condition."""
-
-    conditions: tuple["Condition", ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Or:
-    """Rows that meet at least one condition."""
-
-    conditions: tuple["Condition", ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Not:
-    """Rows that do not meet the condition; rows where the column is unknown do not meet it either way."""
-
-    condition: "Condition"
-
-
-Condition: TypeAlias = Equals | In | Between | And | Or | Not
-
-
-def condition_json(condition: Condition) -> Json:
-    """A condition as canonical JSON; the order of alternatives carries no meaning and is sorted away."""
-    match condition:
-        case Equals(column=column, value=value):
-            return {"column": column, "equals": value}
-        case In(column=column, values=values):
-            return {"column": column, "in": sorted(set(values))}
-        case Between(column=column, low=low, high=high):
-            return {"column": column, "between": [low, high]}
-        case And(conditions=conditions):
-            return {"all": sorted((condition_json(item) for item in conditions), key=canonical_json)}
-        case Or(conditions=conditions):
-            return {"any": sorted((condition_json(item) for item in conditions), key=canonical_json)}
-        case Not(condition=inner):
-            return {"not": condition_json(inner)}
-
-
-def condition_columns(condition: Condition | None) -> frozenset[str]:
-    """Every column a condition reads."""
-    match condition:
-        case None:
-            return frozenset()
-        case Equals(column=column) | In(column=column) | Between(column=column):
-            return frozenset({column})
-        case And(conditions=conditions) | Or(conditions=conditions):
-            return frozenset().union(*(condition_columns(item) for item in conditions))
-        case Not(condition=inner):
-            return condition_columns(inner)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """One table of a question.
 
     Attributes:
         name: Lower-case label, unique within the question.
-        statistic: Code of the statistic, a key of `federated.statistics.STATISTICS`:
-            ``households``, ``rows``, ``sum`` or ``mean``.
+        statistic: Code of the statistic, a key of `federated.statistics.STATISTICS`.
         by: Up to three breakdowns; the cells are all combinations of their closed lists.
         level: Geography.
-        column: The whole-number column that a sum or mean is over; none for counts.
-        clip: Inclusive whole-number bounds (low, high) of a household's total in a cell; none for counts.
-        max_cells: Contribution bound: cells (for ``rows``: rows) one household may touch.
+        max_cells: Contribution bound: cells (or rows, where the statistic is over rows) one household may touch.
+        measures: Whole numbers read off the rows, each within public bounds; none for counts.
+        edges: Public cut points that turn the first measure into bands; none where the statistic has no bands.
+        conditions: Named groups of rows, where the statistic tells such groups apart.
+        probabilities: Which quantiles are asked for, each in (0, 1).
     """
 
     name: str
     statistic: str
     by: tuple[Dimension, ...] = ()
     level: Level = Level.ALL
-    column: str | None = None
-    clip: tuple[int, int] | None = None
     max_cells: int = 1
+    measures: tuple[Measured, ...] = ()
+    edges: tuple[int, ...] = ()
+    conditions: tuple[Named, ...] = ()
+    probabilities: tuple[Fraction, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no statistic could mean."""
@@ -164,18 +93,51 @@ class Table:
             raise QueryError(
                 f"Table '{self.name}' has max_cells {self.max_cells}; it must be from 1 to {MAX_CELLS_TOUCHED}."
             )
+        self._check_lists()
+
+    def _check_lists(self) -> None:
+        most = {"measures": MAX_MEASURES, "edges": MAX_EDGES, "conditions": MAX_CONDITIONS, "probabilities": MAX_EDGES}
+        for name, limit in most.items():
+            given = len(getattr(self, name))
+            if given > limit:
+                raise QueryError(f"Table '{self.name}' has {given} {name}; at most {limit} are allowed.")
+        if any(low >= high for low, high in pairwise(self.edges)):
+            raise QueryError(f"Table '{self.name}' has edges that do not rise.", remedy="Write each once, in order.")
+        names = [item.name for item in self.conditions]
+        if len(set(names)) != len(names):
+            raise QueryError(f"Table '{self.name}' has two conditions of one name.", remedy="Give each its own name.")
+        if any(not 0 < item < 1 for item in self.probabilities) or any(
+            low >= high for low, high in pairwise(self.probabilities)
+        ):
+            raise QueryError(
+                f"Table '{self.name}' has probabilities that do not rise between 0 and 1.",
+                remedy='Write for example probabilities: ["1/2", "9/10"].',
+            )
+
+    def columns(self) -> frozenset[str]:
+        """Every column the table reads, the household key and the question's own condition aside."""
+        read = {dimension.column for dimension in self.by}
+        return frozenset(read).union(
+            *(measured.columns() for measured in self.measures),
+            *(condition_columns(item.where) for item in self.conditions),
+        )
 
     def canonical(self) -> Json:
-        """The table as canonical JSON, without what is left out."""
-        return {
+        """The table as canonical JSON, without the lists that are empty."""
+        plain: dict[str, Json] = {
             "name": self.name,
             "statistic": self.statistic,
             "by": [dimension.canonical() for dimension in self.by],
             "level": self.level.value,
-            "column": self.column,
-            "clip": None if self.clip is None else list(self.clip),
             "max_cells": self.max_cells,
         }
+        lists: dict[str, Json] = {
+            "measures": [item.canonical() for item in self.measures],
+            "edges": list(self.edges),
+            "conditions": [item.canonical() for item in self.conditions],
+            "probabilities": [rational_text(item) for item in self.probabilities],
+        }
+        return {**plain, **{name: items for name, items in lists.items() if items}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,12 +211,8 @@ class Query:
 
     def columns(self) -> frozenset[str]:
         """Every column the question reads, the household key aside."""
-        read = {self.period.column} | set(condition_columns(self.where))
-        for table in self.tables:
-            read |= {dimension.column for dimension in table.by}
-            if table.column is not None:
-                read.add(table.column)
-        return frozenset(read)
+        own = {self.period.column} | condition_columns(self.where)
+        return frozenset(own).union(*(table.columns() for table in self.tables))
 
 
 def parse_epsilon(text: str) -> Fraction:

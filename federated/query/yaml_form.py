@@ -12,29 +12,19 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from federated.errors import FileProblem, QueryError
-from federated.query.model import (
-    And,
-    Between,
-    Condition,
-    DatePart,
-    Dimension,
-    Equals,
-    In,
-    Level,
-    Not,
-    Or,
-    Period,
-    Query,
-    Table,
-    parse_epsilon,
-)
-from federated.rationals import rational_text
+from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or
+from federated.query.measures import Days, Measure, Measured, Points, Value
+from federated.query.model import MAX_EDGES, DatePart, Dimension, Level, Period, Query, Table, parse_epsilon
+from federated.rationals import rational, rational_text
 from federated.yaml_document import read_form
 from protocols.encoding import Json
 
 __all__ = ["load_query", "parse_query", "question_document", "write_query"]
 
-MEASURES = ("sum", "mean")
+OF_ONE_MEASURE = ("sum", "mean")
+"""Statistics that are written by their own name, with what they are over."""
+
+COUNTS = ("households", "rows")
 
 Code = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -54,17 +44,6 @@ class _DimensionForm(_Form):
     part: DatePart | None = None
 
 
-class _TableForm(_Form):
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-    count: Literal["households", "rows"] | None = None
-    sum: StrictStr | None = None
-    mean: StrictStr | None = None
-    clip: tuple[StrictInt, StrictInt] | None = None
-    by: tuple[StrictStr | _DimensionForm, ...] = ()
-    level: Level = Level.ALL
-    max_cells: StrictInt = 1
-
-
 class _ConditionForm(_Form):
     column: StrictStr | None = None
     equals: Code | StrictInt | None = None
@@ -73,6 +52,52 @@ class _ConditionForm(_Form):
     all: tuple["_ConditionForm", ...] | None = None
     any: tuple["_ConditionForm", ...] | None = None
     negated: "_ConditionForm | None" = Field(default=None, alias="not")
+
+
+class _DaysForm(_Form):
+    start: StrictStr = Field(alias="from")
+    end: StrictStr = Field(alias="to")
+    until: date | None = None
+
+
+class _PointsForm(_Form):
+    where: _ConditionForm
+    points: StrictInt
+
+
+class _MeasureForm(_Form):
+    column: StrictStr | None = None
+    days: _DaysForm | None = None
+    points: tuple[_PointsForm, ...] | None = None
+    base: StrictInt = 0
+    clip: tuple[StrictInt, StrictInt] | None = None
+
+
+class _EdgesForm(_Form):
+    start: StrictInt = Field(alias="from")
+    end: StrictInt = Field(alias="to")
+    step: Annotated[StrictInt, Field(ge=1)]
+
+
+class _NamedForm(_Form):
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    where: _ConditionForm
+
+
+class _TableForm(_Form):
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    count: Literal["households", "rows"] | None = None
+    sum: StrictStr | _MeasureForm | None = None
+    mean: StrictStr | _MeasureForm | None = None
+    statistic: StrictStr | None = None
+    clip: tuple[StrictInt, StrictInt] | None = None
+    measures: tuple[_MeasureForm, ...] = ()
+    edges: tuple[StrictInt, ...] | _EdgesForm = ()
+    conditions: tuple[_NamedForm, ...] = ()
+    probabilities: tuple[StrictStr, ...] = ()
+    by: tuple[StrictStr | _DimensionForm, ...] = ()
+    level: Level = Level.ALL
+    max_cells: StrictInt = 1
 
 
 class _QueryForm(_Form):
@@ -121,21 +146,66 @@ def _query(form: _QueryForm) -> Query:
 
 
 def _table(form: _TableForm) -> Table:
-    asked = [(kind, value) for kind in ("count", *MEASURES) if (value := getattr(form, kind)) is not None]
+    ways = ("count", *OF_ONE_MEASURE, "statistic")
+    asked = [(way, value) for way in ways if (value := getattr(form, way)) is not None]
     if len(asked) != 1:
         raise QueryError(
-            f"Table '{form.name}' must have exactly one of 'count', 'sum' and 'mean'; it has {len(asked)}."
+            f"Table '{form.name}' must have exactly one of 'count', 'sum', 'mean' and 'statistic'; it has {len(asked)}."
         )
-    ((kind, value),) = asked
+    ((way, value),) = asked
+    if form.clip is not None and way not in OF_ONE_MEASURE:
+        raise QueryError(
+            f"Table '{form.name}' has 'clip', which goes with 'sum' or 'mean'.",
+            remedy="Leave it out, or write it inside the measure that it bounds.",
+        )
+    measures = tuple(_measured(item, item.clip, form.name) for item in form.measures)
+    if way in OF_ONE_MEASURE:
+        one = value if isinstance(value, _MeasureForm) else _MeasureForm(column=value)
+        measures = (_measured(one, one.clip or form.clip, form.name), *measures)
     return Table(
         name=form.name,
-        statistic=value if kind == "count" else kind,
-        column=None if kind == "count" else value,
-        clip=form.clip,
+        statistic=way if way in OF_ONE_MEASURE else value,
         by=tuple(_dimension(item) for item in form.by),
         level=form.level,
         max_cells=form.max_cells,
+        measures=measures,
+        edges=_edges(form.edges, form.name),
+        conditions=tuple(Named(name=item.name, where=_condition(item.where)) for item in form.conditions),
+        probabilities=tuple(rational(item, name="probability") for item in form.probabilities),
     )
+
+
+def _measured(form: _MeasureForm, clip: tuple[int, int] | None, table: str) -> Measured:
+    if clip is None:
+        raise QueryError(
+            f"Table '{table}' needs 'clip': the smallest and largest total a household may count for.",
+            remedy="Choose bounds from public knowledge, for example clip: [0, 6].",
+        )
+    low, high = clip
+    return Measured(measure=_measure(form, table), low=low, high=high)
+
+
+def _measure(form: _MeasureForm, table: str) -> Measure:
+    given = [name for name in ("column", "days", "points") if getattr(form, name) is not None]
+    if len(given) != 1 or (form.base != 0 and form.points is None):
+        raise QueryError(
+            f"A measure of table '{table}' must be exactly one of 'column', 'days' and 'points'; 'base' goes with "
+            "'points'."
+        )
+    if form.days is not None:
+        return Days(start=form.days.start, end=form.days.end, until=form.days.until)
+    if form.points is not None:
+        return Points(base=form.base, terms=tuple((_condition(item.where), item.points) for item in form.points))
+    return Value(column=form.column or "")
+
+
+def _edges(form: tuple[int, ...] | _EdgesForm, table: str) -> tuple[int, ...]:
+    if not isinstance(form, _EdgesForm):
+        return form
+    found = range(form.start, form.end + 1, form.step)
+    if len(found) > MAX_EDGES:
+        raise QueryError(f"Table '{table}' has {len(found):,} edges; at most {MAX_EDGES} are allowed.")
+    return tuple(found)
 
 
 def _dimension(item: str | _DimensionForm) -> Dimension:
@@ -193,17 +263,47 @@ def question_document(query: Query) -> dict[str, Json]:
 
 def _write_table(table: Table) -> dict[str, Json]:
     written: dict[str, Json] = {"name": table.name}
-    if table.column is None:
+    measures = table.measures
+    if table.statistic in OF_ONE_MEASURE and measures:
+        first, *rest = measures
+        written[table.statistic] = _write_measure(first)
+        measures = tuple(rest)
+    elif table.statistic in COUNTS:
         written["count"] = table.statistic
     else:
-        written[table.statistic] = table.column
-    if table.clip is not None:
-        written["clip"] = list(table.clip)
+        written["statistic"] = table.statistic
+    if measures:
+        written["measures"] = [_write_measure(item) for item in measures]
+    if table.edges:
+        written["edges"] = list(table.edges)
+    if table.conditions:
+        written["conditions"] = [
+            {"name": item.name, "where": _write_condition(item.where)} for item in table.conditions
+        ]
+    if table.probabilities:
+        written["probabilities"] = [rational_text(item) for item in table.probabilities]
     if table.by:
         written["by"] = [
             item.column if item.part is None else {"column": item.column, "part": item.part.value} for item in table.by
         ]
-    return written | {"level": table.level.value, "max_cells": table.max_cells}
+    written["level"] = table.level.value
+    written["max_cells"] = table.max_cells
+    return written
+
+
+def _write_measure(measured: Measured) -> Json:
+    clip: list[Json] = [measured.low, measured.high]
+    match measured.measure:
+        case Value(column=column):
+            return {"column": column, "clip": clip}
+        case Days(start=start, end=end, until=until):
+            days: dict[str, Json] = {"from": start, "to": end}
+            if until is not None:
+                days["until"] = until.isoformat()
+            return {"days": days, "clip": clip}
+        case Points(base=base, terms=terms):
+            added: list[Json] = [{"where": _write_condition(item), "points": points} for item, points in terms]
+            return {"points": added, "base": base, "clip": clip}
 
 
 def _write_condition(condition: Condition) -> dict[str, Json]:

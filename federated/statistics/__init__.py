@@ -4,18 +4,31 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from federated.errors import QueryError
-from federated.statistics import bounded_sum, households, rows
+from federated.statistics import bounded_sum, distribution, households, rows, scores
 from federated.statistics import mean as household_mean
-from federated.statistics.base import Axis, CellEstimate, Contribution, Layout, Sensitivity, Statistic
+from federated.statistics.base import (
+    Axis,
+    Banding,
+    CellEstimate,
+    Contribution,
+    Figures,
+    Layout,
+    Sensitivity,
+    Statistic,
+    Term,
+)
 
 __all__ = [
     "STATISTICS",
     "Axis",
+    "Banding",
     "CellEstimate",
     "Contribution",
+    "Figures",
     "Layout",
     "Sensitivity",
     "Statistic",
+    "Term",
     "statistic",
 ]
 
@@ -25,6 +38,8 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         "rows": rows,
         "sum": bounded_sum,
         "mean": household_mean,
+        "distribution": distribution,
+        "scores": scores,
     }
 )
 

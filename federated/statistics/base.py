@@ -6,6 +6,7 @@ never receives code: a `Contribution` is one declarative form that the node's ow
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from math import prod
 from typing import Literal, Protocol
 
@@ -13,10 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.privacy.laws import ReleasedNoise
+from federated.query.measures import Measured
 from federated.query.model import Period, Table
 from federated.schema import Dataset
 
 TARGET_COVERAGE_PERCENT = 95
+
+
+class Figures(StrEnum):
+    """What a statistic's figures are, which decides how they are rounded in print."""
+
+    COUNT = "count"
+    """How many; a small one is not shown."""
+    TOTAL = "total"
+    """A sum in the measure's unit."""
+    FRACTION = "fraction"
+    """Anything that is not a whole number: a mean, a share, a number of days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +43,12 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where a table's numbers stand in its vector.
+    """Where a table's numbers stand in its vector, and what is printed of them.
 
     Attributes:
         axes: Breakdowns; the region axis, when there is one, comes first.
         blocks: Names of the numbers kept per cell, for example ``("households",)``.
+        figures: What is printed, where that is not one figure for each cell: the axes of the printed table.
 
     Shapes:
         `(len(blocks) * categories,)`: block by block, and row-major over the axes within a block.
@@ -42,6 +56,7 @@ class Layout:
 
     axes: tuple[Axis, ...]
     blocks: tuple[str, ...]
+    figures: tuple[Axis, ...] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -50,13 +65,23 @@ class Layout:
 
     @property
     def categories(self) -> int:
-        """Cells of the table as printed."""
+        """Combinations of categories that are counted."""
         return prod(self.shape)
 
     @property
     def cells(self) -> int:
         """Length of the table's part of the vector."""
         return len(self.blocks) * self.categories
+
+    @property
+    def printed(self) -> tuple[Axis, ...]:
+        """The axes of the table as printed."""
+        return self.axes if self.figures is None else self.figures
+
+    @property
+    def printed_cells(self) -> int:
+        """Cells of the table as printed."""
+        return prod(len(axis.codes) for axis in self.printed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,27 +98,68 @@ class Sensitivity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """A whole-number multiple of a product of measures: one summand of what a household adds to a number.
+
+    Attributes:
+        coefficient: The multiple.
+        factors: Places of the measures multiplied; one may be there twice, and none makes the product 1.
+    """
+
+    coefficient: int
+    factors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Banding:
+    """One more axis inside a cell: which band of public edges a measure lies in.
+
+    Attributes:
+        measure: Place of the measure.
+        edges: Rising cut points; band i holds values from ``edges[i - 1]`` to below ``edges[i]``, so that there is
+            one band more than edges.
+    """
+
+    measure: int
+    edges: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contribution:
     """How a council turns its rows into the vector; the whole of what a node can be asked to compute.
 
-    For ``per == "household"``: a household's rows of one cell are taken together, at most `max_cells` cells are
-    kept for each household, and every kept one adds `constant + coefficient * v` to each block, where `v` is the
-    household's total of `column` in that cell, clipped to `clip`. For ``per == "row"`` at most `max_cells` rows
-    are kept for each household and `v` is the row's own value.
+    For ``per == "household"``: a household's rows of one cell are taken together, each measure added up over them.
+    For ``per == "row"`` every row stands for itself. At most `max_cells` cells (rows) are kept for each household, by
+    a keyed choice. Then each measure is clipped to its bounds, the bands say which inner cell is meant, and every kept
+    item adds to each block of that cell the block's terms.
 
     Attributes:
         per: What is bounded and counted.
-        column: The whole-number column summed; rows where it is unknown are left out. None for counts.
-        clip: Inclusive bounds of `v`; given exactly when `column` is.
         max_cells: Contribution bound.
-        blocks: (constant, coefficient) for each block of the layout.
+        blocks: The terms of each block of the layout.
+        measures: What is read off the rows; a row where one of them is unknown is left out.
+        bands: The layout's last axes, in order; the axes before them are the table's breakdowns.
     """
 
     per: Literal["household", "row"]
-    column: str | None
-    clip: tuple[int, int] | None
     max_cells: int
-    blocks: tuple[tuple[int, int], ...]
+    blocks: tuple[tuple[Term, ...], ...]
+    measures: tuple[Measured, ...] = ()
+    bands: tuple[Banding, ...] = ()
+
+    def largest(self) -> int:
+        """The most, in absolute value, that one kept item can add to one number: a bound, exact for linear blocks."""
+        return max(max(map(abs, self._range(block))) for block in self.blocks)
+
+    def _range(self, block: tuple[Term, ...]) -> tuple[int, int]:
+        lowest = highest = 0
+        for term in block:
+            ends = {term.coefficient}
+            for factor in term.factors:
+                measured = self.measures[factor]
+                ends = {end * bound for end in (min(ends), max(ends)) for bound in (measured.low, measured.high)}
+            lowest, highest = lowest + min(ends), highest + max(ends)
+        return lowest, highest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +195,10 @@ class Statistic(Protocol):
     def title(self) -> str:
         """Name shown to people."""
 
+    @property
+    def figures(self) -> Figures:
+        """What its figures are."""
+
     def check(self, table: Table, dataset: Dataset) -> None:
         """Raise `QueryError` when the table asks for something this statistic cannot give."""
 
@@ -147,5 +217,5 @@ class Statistic(Protocol):
         """Turn the noisy totals, already divided by the scale, into estimates with intervals.
 
         Shapes:
-            `totals` is `(layout.cells,)`; the result has `layout.categories` entries in row-major order.
+            `totals` is `(layout.cells,)`; the result has `layout.printed_cells` entries in row-major order.
         """

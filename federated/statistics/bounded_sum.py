@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 from federated.privacy.laws import ReleasedNoise
 from federated.query.model import Period, Table
 from federated.schema import Dataset
-from federated.statistics.base import CellEstimate, Contribution, Layout, Sensitivity
+from federated.statistics.base import CellEstimate, Contribution, Figures, Layout, Sensitivity, Term
 from federated.statistics.offsets import offset_estimates
-from federated.statistics.tables import check_breakdowns, check_measure, clip_bounds, table_layout
+from federated.statistics.tables import check_breakdowns, check_takes, table_layout
 
 code: Final = "sum"
 title: Final = "Sum"
+figures: Final = Figures.TOTAL
 BLOCKS: Final = ("sum",)
 
 
-def check(table: Table, dataset: Dataset) -> None:
-    """Refuse a sum without a whole-number column or without rising bounds."""
-    check_measure(table, dataset)
+def check(table: Table, dataset: Dataset) -> None:  # noqa: ARG001 - the interface of every statistic
+    """Refuse a sum of anything but one measure."""
+    check_takes(table, measures=1)
     check_breakdowns(table, one_cell_each=True)
 
 
@@ -38,17 +39,15 @@ def contribution(table: Table) -> Contribution:
     """The household's clipped total in each of at most `max_cells` different cells."""
     return Contribution(
         per="household",
-        column=table.column,
-        clip=clip_bounds(table),
+        measures=table.measures,
         max_cells=table.max_cells,
-        blocks=((0, 1),),
+        blocks=((Term(coefficient=1, factors=(0,)),),),
     )
 
 
 def sensitivity(table: Table) -> Sensitivity:
     """Kappa cells, each changed by at most the larger of the two bounds."""
-    low, high = clip_bounds(table)
-    largest = max(abs(low), abs(high))
+    largest = contribution(table).largest()
     return Sensitivity(l1=table.max_cells * largest, l2_squared=table.max_cells * largest**2)
 
 

@@ -25,19 +25,20 @@ from numpy.typing import NDArray
 from federated.privacy.laws import ReleasedNoise
 from federated.query.model import Period, Table
 from federated.schema import Dataset
-from federated.statistics.base import CellEstimate, Contribution, Layout, Sensitivity
+from federated.statistics.base import CellEstimate, Contribution, Figures, Layout, Sensitivity, Term
 from federated.statistics.offsets import TARGET_COVERAGE, cell_codes
 from federated.statistics.share_interval import PairLaw, share_intervals
-from federated.statistics.tables import check_breakdowns, check_measure, clip_bounds, table_layout
+from federated.statistics.tables import check_breakdowns, check_takes, table_layout
 
 code: Final = "mean"
 title: Final = "Mean"
+figures: Final = Figures.FRACTION
 BLOCKS: Final = ("above_low", "below_high")
 
 
-def check(table: Table, dataset: Dataset) -> None:
-    """Refuse a mean without a whole-number column or without rising bounds."""
-    check_measure(table, dataset)
+def check(table: Table, dataset: Dataset) -> None:  # noqa: ARG001 - the interface of every statistic
+    """Refuse a mean of anything but one measure."""
+    check_takes(table, measures=1)
     check_breakdowns(table, one_cell_each=True)
 
 
@@ -48,19 +49,21 @@ def layout(table: Table, dataset: Dataset, period: Period, regions: Sequence[tup
 
 def contribution(table: Table) -> Contribution:
     """(v - low, high - v) in each of at most `max_cells` different cells."""
-    low, high = clip_bounds(table)
+    (measured,) = table.measures
     return Contribution(
         per="household",
-        column=table.column,
-        clip=(low, high),
+        measures=table.measures,
         max_cells=table.max_cells,
-        blocks=((-low, 1), (high, -1)),
+        blocks=(
+            (Term(coefficient=-measured.low), Term(coefficient=1, factors=(0,))),
+            (Term(coefficient=measured.high), Term(coefficient=-1, factors=(0,))),
+        ),
     )
 
 
 def sensitivity(table: Table) -> Sensitivity:
     """At most `max_cells` cells; in each, two numbers of one sign that add up to B change."""
-    low, high = clip_bounds(table)
+    low, high = _bounds(table)
     reach = high - low
     return Sensitivity(l1=table.max_cells * reach, l2_squared=table.max_cells * reach**2)
 
@@ -75,14 +78,14 @@ def decode(table: Table, layout: Layout, totals: NDArray[np.float64], noise: Rel
     Shapes:
         `totals` is `(2 * layout.categories,)`.
     """
-    low, high = clip_bounds(table)
+    low, high = _bounds(table)
     above, below = totals.reshape(2, layout.categories)
     first, probabilities = noise.pmf()
     found = share_intervals(
         PairLaw.of(first, probabilities), above * noise.scale, below * noise.scale, coverage=float(TARGET_COVERAGE)
     )
     share, error = _shares(above, below, noise.sd)
-    columns = zip(cell_codes(layout), share, error, found.low, found.high, found.coverage, strict=True)
+    columns = zip(cell_codes(layout.axes), share, error, found.low, found.high, found.coverage, strict=True)
     reach = high - low
     return tuple(
         CellEstimate(
@@ -104,3 +107,8 @@ def _shares(
     both = np.where(above + below > 0, above + below, np.nan)
     share = np.clip(above / both, 0, 1)
     return share, sd * np.sqrt((1 - share) ** 2 + share**2) / both
+
+
+def _bounds(table: Table) -> tuple[int, int]:
+    (measured,) = table.measures
+    return measured.low, measured.high

@@ -1,5 +1,6 @@
 """Decoding where the figure is the truth plus noise: counts and sums."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
 
@@ -7,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.privacy.laws import ReleasedNoise
-from federated.statistics.base import TARGET_COVERAGE_PERCENT, CellEstimate, Layout
+from federated.statistics.base import TARGET_COVERAGE_PERCENT, Axis, CellEstimate, Layout
 
 __all__ = ["TARGET_COVERAGE", "cell_codes", "offset_estimates"]
 
 TARGET_COVERAGE = Fraction(TARGET_COVERAGE_PERCENT, 100)
 
 
-def cell_codes(layout: Layout) -> list[tuple[str, ...]]:
+def cell_codes(axes: Sequence[Axis]) -> list[tuple[str, ...]]:
     """The category along each axis for every cell, row-major."""
-    return list(product(*(axis.codes for axis in layout.axes)))
+    return list(product(*(axis.codes for axis in axes)))
 
 
 def offset_estimates(layout: Layout, totals: NDArray[np.float64], noise: ReleasedNoise) -> tuple[CellEstimate, ...]:
@@ -39,5 +40,5 @@ def offset_estimates(layout: Layout, totals: NDArray[np.float64], noise: Release
             high=float(total) + reach,
             coverage=coverage,
         )
-        for codes, total in zip(cell_codes(layout), totals, strict=True)
+        for codes, total in zip(cell_codes(layout.axes), totals, strict=True)
     )

@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 from federated.privacy.laws import ReleasedNoise
 from federated.query.model import Period, Table
 from federated.schema import Dataset
-from federated.statistics.base import CellEstimate, Contribution, Layout, Sensitivity
+from federated.statistics.base import CellEstimate, Contribution, Figures, Layout, Sensitivity, Term
 from federated.statistics.offsets import offset_estimates
-from federated.statistics.tables import check_breakdowns, check_no_measure, table_layout
+from federated.statistics.tables import check_breakdowns, check_takes, table_layout
 
 code: Final = "rows"
 title: Final = "Number of rows"
+figures: Final = Figures.COUNT
 BLOCKS: Final = ("rows",)
 
 
 def check(table: Table, dataset: Dataset) -> None:  # noqa: ARG001 - the interface of every statistic
-    """Refuse a column or clip bounds; several rows in one cell are the point, so any bound makes sense."""
-    check_no_measure(table)
+    """Refuse measures; several rows in one cell are the point, so any bound makes sense."""
+    check_takes(table)
     check_breakdowns(table, one_cell_each=False)
 
 
@@ -35,7 +36,7 @@ def layout(table: Table, dataset: Dataset, period: Period, regions: Sequence[tup
 
 def contribution(table: Table) -> Contribution:
     """1 for each of at most `max_cells` rows of a household."""
-    return Contribution(per="row", column=None, clip=None, max_cells=table.max_cells, blocks=((1, 0),))
+    return Contribution(per="row", max_cells=table.max_cells, blocks=((Term(coefficient=1),),))
 
 
 def sensitivity(table: Table) -> Sensitivity:

@@ -1,6 +1,8 @@
 """What all statistics share: the cells of a table, and the checks on what it asks for."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 from federated.errors import QueryError
@@ -10,19 +12,16 @@ from federated.statistics.base import Axis, Layout
 from federated.statistics.date_bins import date_bins
 
 __all__ = [
-    "LARGEST_BOUND",
     "REGION_AXIS",
     "axis_name",
+    "band_labels",
+    "banded",
     "check_breakdowns",
-    "check_measure",
-    "check_no_measure",
-    "clip_bounds",
+    "check_takes",
     "table_layout",
 ]
 
 REGION_AXIS: Final = "region"
-LARGEST_BOUND: Final = 1_000_000
-"""Largest clip bound, so that a sum over all councils fits a 64-bit word with room for its noise."""
 
 
 def table_layout(
@@ -41,6 +40,18 @@ def table_layout(
     if table.level is Level.REGION:
         axes.insert(0, _axis_of(REGION_AXIS, regions))
     return Layout(axes=tuple(axes), blocks=blocks)
+
+
+def banded(layout: Layout, name: str, labels: Sequence[str]) -> Layout:
+    """The layout with one more axis inside every cell: bands, numbered from 0."""
+    axis = Axis(name=name, codes=tuple(str(number) for number in range(len(labels))), labels=tuple(labels))
+    return replace(layout, axes=(*layout.axes, axis))
+
+
+def band_labels(edges: Sequence[int]) -> tuple[str, ...]:
+    """Bands between public edges in words: ``under 7``, ``7 to 13``, …, ``28 and over``."""
+    inner = (f"{low}" if high == low + 1 else f"{low} to {high - 1}" for low, high in pairwise(edges))
+    return (f"under {edges[0]}", *inner, f"{edges[-1]} and over")
 
 
 def axis_name(dimension: Dimension) -> str:
@@ -79,46 +90,37 @@ def check_breakdowns(table: Table, *, one_cell_each: bool) -> None:
         )
 
 
-def check_no_measure(table: Table) -> None:
-    """Refuse a column or clip bounds on a count."""
-    if table.column is not None or table.clip is not None:
-        raise QueryError(
-            f"Table '{table.name}' is a count, which has no column and no clip bounds.",
-            remedy="Leave 'column' and 'clip' out, or ask for a sum or mean.",
-        )
+def check_takes(
+    table: Table,
+    *,
+    measures: int | range = 0,
+    edges: range = range(1),
+    conditions: range = range(1),
+    probabilities: range = range(1),
+) -> None:
+    """Refuse a list that the statistic does not take, or one of the wrong length.
 
-
-def check_measure(table: Table, dataset: Dataset) -> None:
-    """Refuse a sum or mean without a whole-number column and proper bounds."""
-    if table.column is None:
-        raise QueryError(f"Table '{table.name}' needs 'column': the whole-number column to add up.")
-    column = dataset.column(table.column)
-    if column.type != "integer":
-        raise QueryError(
-            f"Table '{table.name}' adds up '{column.name}', which is a {column.type}, not a whole number.",
-            remedy=f"Columns that can be added up: {', '.join(_integer_columns(dataset)) or 'none in this data set'}.",
-        )
-    low, high = clip_bounds(table)
-    if not -LARGEST_BOUND <= low < high <= LARGEST_BOUND:
-        raise QueryError(
-            f"Table '{table.name}' is clipped to {low} to {high}; "
-            f"the bounds must rise, and lie within {LARGEST_BOUND:,} of zero."
-        )
-
-
-def clip_bounds(table: Table) -> tuple[int, int]:
-    """The clip bounds of a sum or mean.
-
-    Raises:
-        QueryError: There are none.
+    Args:
+        table: The table asked for.
+        measures: How many measures it needs, or the numbers that are right.
+        edges: The right numbers of edges; by default none.
+        conditions: The right numbers of conditions; by default none.
+        probabilities: The right numbers of probabilities; by default none.
     """
-    if table.clip is None:
+    right = {
+        "measures": range(measures, measures + 1) if isinstance(measures, int) else measures,
+        "edges": edges,
+        "conditions": conditions,
+        "probabilities": probabilities,
+    }
+    for name, allowed in right.items():
+        given = len(getattr(table, name))
+        if given in allowed:
+            continue
+        least, most = allowed[0], allowed[-1]
+        wanted = f"{least}" if least == most else f"from {least} to {most}"
         raise QueryError(
-            f"Table '{table.name}' needs 'clip': the smallest and largest total a household may count for.",
-            remedy="Choose bounds from public knowledge, for example clip: [0, 6].",
+            f"Table '{table.name}' asks for '{table.statistic}', which takes {wanted if most else 'no'} {name}; "
+            f"it has {given}.",
+            remedy=f"See docs/statistics/{table.statistic}.md.",
         )
-    return table.clip
-
-
-def _integer_columns(dataset: Dataset) -> list[str]:
-    return [column.name for column in dataset.columns.values() if column.type == "integer"]

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Final, TypeAlias
 
-from federated.query.model import (
+from federated.errors import InternalError
+from federated.query import (
     And,
     Between,
     Condition,
@@ -23,6 +24,7 @@ from federated.query.model import (
     Or,
     Period,
     Table,
+    Value,
 )
 from federated.schema import NOT_KNOWN, ColumnType, Dataset, load_schema
 from federated.synthetic.cases import Cases
@@ -128,10 +130,17 @@ def _opposite(answer: bool | None) -> bool | None:  # noqa: FBT001 - the third v
 
 
 def _value(record: Record, table: Table) -> int | None:
-    if table.column is None:
+    if not table.measures:
         return 0
-    text = record[table.column]
+    text = record[_column(table)]
     return None if text == "" else int(text)
+
+
+def _column(table: Table) -> str:
+    (measured,) = table.measures
+    if not isinstance(measured.measure, Value):
+        raise InternalError("The truth is worked out over plain columns only.")
+    return measured.measure.column
 
 
 def _cell(record: Record, table: Table, period: Period, region: str) -> Cell:
@@ -158,7 +167,7 @@ def _date_code(day: str, part: DatePart) -> str:
 
 
 def _answer(table: Table, by_household: Mapping[str, int], rows: int) -> Fraction:
-    low, high = table.clip or (0, 0)
+    low, high = next(((item.low, item.high) for item in table.measures), (0, 0))
     clipped = sum(min(max(total, low), high) for total in by_household.values())
     match table.statistic:
         case "households":

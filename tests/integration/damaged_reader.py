@@ -17,7 +17,7 @@ from council_node.mapping import load_mapping
 from council_node.policy_file import read_policy
 from council_node.settings import Limits, read_settings
 from federated.errors import FederatedError, FileProblem
-from federated.query import Dimension, Period, Query, Table
+from federated.query import Dimension, Period, Query, Table, measured
 from federated.schema import load_schema
 from tests.integration.damaged_inputs import CANARY, HEADINGS
 from tests.spec.council import REGIONS, RUN_KEY, Planned, layout_of, question
@@ -30,7 +30,7 @@ def asked() -> Query:
     period = Period(column="assessment_date", start=date(2025, 1, 1), end=date(2025, 3, 31))
     return question(
         Table(name="sexes", statistic="households", by=(Dimension(column="main_sex"),)),
-        Table(name="children", statistic="sum", column="dependent_children_n", clip=(0, 6)),
+        Table(name="children", statistic="sum", measures=(measured("dependent_children_n", 0, 6),)),
         period=period,
     )
 

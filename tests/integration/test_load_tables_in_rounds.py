@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from federated.query import Dimension, Period, Query, Table
+from federated.query import Dimension, Period, Query, Table, measured
 from protocols.identifiers import CouncilId
 from protocols.wire.link_message import Kind
 from tests.integration.federation_world import CANARY, SCHEMA, Rehearsal, World
@@ -162,7 +162,7 @@ def test_needs_by_kind_with_five_cells_a_household(housing):
 
 
 def test_what_placements_cost(housing):
-    measure = {"column": "nightly_cost_gbp", "clip": (0, 300)}
+    measure = {"measures": (measured("nightly_cost_gbp", 0, 300),)}
     tables = (Table(name="total", statistic="sum", **measure), Table(name="mean", statistic="mean", **measure))
     assert min(check_round(housing, asked("ta_placement", "start", *tables))) > 0
 

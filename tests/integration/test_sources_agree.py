@@ -16,7 +16,7 @@ from council_node.local_statistic import compute_local_statistic
 from council_node.mapping import load_mapping
 from council_node.sources import check_coverage, load_extract
 from council_node.sources.xml_head import SYNTHETIC_NAMESPACE, synthetic_paths
-from federated.query import DatePart, Dimension, Level, Period, Table
+from federated.query import DatePart, Dimension, Level, Period, Table, measured
 from federated.schema import load_schema
 from federated.synthetic import Mess, style_of, synthesise, write_extract
 from federated.synthetic.styles import mapping_document
@@ -35,8 +35,8 @@ TABLES = (
     Table(name="outcomes", statistic="households", by=(OUTCOME, MONTH)),
     Table(name="reasons", statistic="households", by=(AGE, REASON), level=Level.REGION, max_cells=3),
     Table(name="rows", statistic="rows", by=(KIND,), max_cells=2),
-    Table(name="children", statistic="sum", by=(MONTH,), column=CHILDREN, clip=(0, 3)),
-    Table(name="average", statistic="mean", column=CHILDREN, clip=(1, 4), by=(WEEK_OF,)),
+    Table(name="children", statistic="sum", by=(MONTH,), measures=(measured(CHILDREN, 0, 3),)),
+    Table(name="average", statistic="mean", measures=(measured(CHILDREN, 1, 4),), by=(WEEK_OF,)),
 )
 FEBRUARY = Period(column="assessment_date", start=date(2025, 2, 1), end=date(2025, 2, 28))
 QUESTIONS = {

@@ -7,10 +7,28 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from itertools import product
+from math import prod
 from typing import Any
 
-from federated.query import And, Between, Condition, DatePart, Dimension, Equals, In, Level, Not, Or, Query, Table
-from federated.schema import Dataset
+from federated.query import (
+    And,
+    Between,
+    Condition,
+    DatePart,
+    Days,
+    Dimension,
+    Equals,
+    In,
+    Level,
+    Measure,
+    Not,
+    Or,
+    Points,
+    Query,
+    Table,
+    Value,
+)
+from federated.schema import Dataset, load_schema
 from federated.statistics import Layout, statistic
 
 Row = Mapping[str, Any]
@@ -26,12 +44,17 @@ def reference_vector(
     cells = [0] * layout.cells
     for household, own in by_household(rows).items():
         counted = [row for row in own if in_period(row, question) and is_true(question.where, row, dataset)]
-        for cell, value in kept_items(household, counted, question=question, table=table, layout=layout, draw=draw):
-            place = cell_number(table, layout, region, cell)
+        for cell, values in kept_items(household, counted, question=question, table=table, layout=layout, draw=draw):
+            bands = [
+                str(sum(values[banding.measure] >= edge for edge in banding.edges)) for banding in contribution.bands
+            ]
+            place = cell_number(table, layout, region, cell, bands)
             if place is None:
                 continue
-            for block, (constant, coefficient) in enumerate(contribution.blocks):
-                cells[block * layout.categories + place] += constant + coefficient * value
+            for block, terms in enumerate(contribution.blocks):
+                for term in terms:
+                    added = term.coefficient * prod(values[factor] for factor in term.factors)
+                    cells[block * layout.categories + place] += added
     return cells
 
 
@@ -47,28 +70,48 @@ def in_period(row: Row, question: Query) -> bool:
     return day is not None and question.period.start <= day <= question.period.end
 
 
-def kept_items(household, rows, *, question, table, layout, draw) -> list[tuple[tuple[str, ...], int]]:
-    """(cell, clipped value) of everything of a household that is counted."""
+def kept_items(household, rows, *, question, table, layout, draw) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """(cell, clipped values of the measures) of everything of a household that is counted."""
     contribution = statistic(table.statistic).contribution(table)
+    dataset = load_schema().dataset(question.dataset)
     items = []
     for row in rows:
-        value = 0 if contribution.column is None else row[contribution.column]
-        if value is not None:
-            items.append((cell_of(row, question, table), value))
-    low, high = contribution.clip or (0, 0)
+        values = tuple(value_of(item.measure, row, dataset) for item in contribution.measures)
+        if None not in values:
+            items.append((cell_of(row, question, table), values))
     if contribution.per == "household":
-        totals = Counter()
-        for cell, value in items:
-            totals[cell] += value
+        totals = {}
+        for cell, values in items:
+            so_far = totals.get(cell, (0,) * len(values))
+            totals[cell] = tuple(a + b for a, b in zip(so_far, values, strict=True))
         identities = {(inner_number(table, layout, cell),): (cell, total) for cell, total in totals.items()}
     else:
         identities, seen = {}, Counter()
-        for cell, value in items:
-            seen[cell, value] += 1
+        for cell, values in items:
+            seen[cell, values] += 1
             number = inner_number(table, layout, cell)
-            identities[number, value, seen[cell, value]] = (cell, value)
-    chosen = sorted(identities, key=lambda identity: (draw(household, identity), identity))[: table.max_cells]
-    return [(identities[key][0], max(low, min(high, identities[key][1]))) for key in chosen]
+            identities[number, *values, seen[cell, values]] = (cell, values)
+    chosen = sorted(identities, key=lambda identity: (draw(household, identity), identity))[: contribution.max_cells]
+    return [(cell, clipped(values, contribution)) for cell, values in (identities[key] for key in chosen)]
+
+
+def clipped(values, contribution):
+    return tuple(
+        max(item.low, min(item.high, value)) for value, item in zip(values, contribution.measures, strict=True)
+    )
+
+
+def value_of(measure: Measure, row: Row, dataset: Dataset) -> int | None:
+    match measure:
+        case Value(column=column):
+            return row[column]
+        case Days(start=start, end=end, until=until):
+            last = row[end]
+            if until is not None:
+                last = until if last is None or last > until else last
+            return None if row[start] is None or last is None else (last - row[start]).days
+        case Points(base=base, terms=terms):
+            return base + sum(points for condition, points in terms if is_true(condition, row, dataset))
 
 
 def cell_of(row: Row, question: Query, table: Table) -> tuple[str, ...]:
@@ -102,16 +145,21 @@ def bins(start: date, end: date, part: DatePart) -> list[str]:
 
 
 def inner_number(table: Table, layout: Layout, cell: Sequence[str]) -> int:
-    axes = layout.axes[1:] if table.level is Level.REGION else layout.axes
+    first = 1 if table.level is Level.REGION else 0
+    axes = layout.axes[first : first + len(table.by)]
     return list(product(*(axis.codes for axis in axes))).index(tuple(cell))
 
 
-def cell_number(table: Table, layout: Layout, region: str, cell: Sequence[str]) -> int | None:
-    if table.level is not Level.REGION:
-        return inner_number(table, layout, cell)
-    if region not in layout.axes[0].codes:
+def cell_number(
+    table: Table, layout: Layout, region: str, cell: Sequence[str], bands: Sequence[str] = ()
+) -> int | None:
+    """Place of a cell with its bands, whose axes come last; a band is named by its number here."""
+    place = (region, *cell) if table.level is Level.REGION else tuple(cell)
+    named = layout.axes[: len(place)]
+    if table.level is Level.REGION and region not in layout.axes[0].codes:
         return None
-    return list(product(*(axis.codes for axis in layout.axes))).index((region, *cell))
+    numbered = [[str(number) for number in range(len(axis.codes))] for axis in layout.axes[len(place) :]]
+    return list(product(*(axis.codes for axis in named), *numbered)).index((*place, *bands))
 
 
 def is_true(condition: Condition | None, row: Row, dataset: Dataset) -> bool:

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from federated.statistics import CellEstimate, statistic
-from tests.spec import bounded_sum, households, mean, rows
-from tests.spec.specification import COUNCILS, Specification, label
+from federated.statistics import Axis, CellEstimate, Figures, statistic
+from tests.spec.specification import COUNCILS, Specification
+from tests.spec.statistics import specifications
 
 ROOT = Path(__file__).resolve().parents[2]
-SPECIFICATIONS = tuple(module.SPECIFICATION for module in (households, rows, bounded_sum, mean))
+SPECIFICATIONS = specifications()
+MOST_LINES = 12
+"""A worked vector longer than this is shown only where something is in it."""
 
 
 def pages() -> dict[str, str]:
@@ -54,34 +56,55 @@ def _rows(specification: Specification) -> str:
 
 
 def _exact(specification: Specification) -> str:
-    lines = []
-    for cell in specification.layout.axes[0].codes:
-        numbers = specification.exact.get((cell,), (0,) * len(specification.layout.blocks))
-        lines.append([label(cell), *map(str, numbers)])
-    return _table(["Category", *(f"`{block}`" for block in specification.layout.blocks)], lines)
+    layout = specification.layout
+    nothing = (0,) * len(layout.blocks)
+    lines = [
+        [*_labels(cell, layout.axes), *map(str, specification.exact.get(cell, nothing))]
+        for cell in specification.cells
+        if layout.categories <= MOST_LINES or cell in specification.exact
+    ]
+    return _table([*_heads(layout.axes), *(f"`{block}`" for block in layout.blocks)], lines)
+
+
+def _heads(axes: tuple[Axis, ...]) -> list[str]:
+    return [f"`{axis.name}`" for axis in axes] if len(axes) != 1 else ["Category"]
+
+
+def _labels(codes: tuple[str, ...], axes: tuple[Axis, ...]) -> list[str]:
+    return [axis.labels[axis.codes.index(code)] for axis, code in zip(axes, codes, strict=True)]
 
 
 def _noise(specification: Specification) -> str:
     claimed = statistic(specification.code).sensitivity(specification.asked.tables[0])
+    law = {"discrete_laplace": ("Laplace", "l1", claimed.l1)}
+    name, what, size = law.get(specification.mechanism.value, ("Gaussian", "squared l2", claimed.l2_squared))
     return (
-        f"Suppose {COUNCILS} councils answer with ε = {specification.asked.epsilon} and Laplace noise, of whom 10 are"
-        f" counted on.\nHere l1 = {claimed.l1}, and the noise in each total has a standard deviation of"
+        f"Suppose {COUNCILS} councils answer with ε = {specification.asked.epsilon} and {name} noise, of whom 10 are"
+        f" counted on.\nHere {what} = {size}, and the noise in each total has a standard deviation of"
         f" {specification.noise.sd:.2f}."
     )
 
 
 def _answer(specification: Specification) -> str:
+    layout = specification.layout
     lines = [_line(specification, cell) for cell in specification.answer()]
-    blocks = [f"noisy `{block}`" for block in specification.layout.blocks]
-    return _table(["Category", *blocks, "Estimate", "Standard error", "Interval", "Coverage"], lines)
+    # Beside each figure the totals it is made of, where it is made of those of one cell.
+    blocks = [f"noisy `{block}`" for block in layout.blocks] if layout.figures is None else []
+    heads = [*_heads(layout.printed), *blocks, "Estimate", "Standard error", "Interval", "Coverage"]
+    answer = _table(heads, lines)
+    if layout.figures is None:
+        return answer
+    totals = [[*_labels(cell, layout.axes), *map(str, numbers)] for cell, numbers in specification.totals.items()]
+    noisy = _table([*_heads(layout.axes), *(f"noisy `{block}`" for block in layout.blocks)], totals)
+    return f"{noisy}\n\nThe figures made of these:\n\n{answer}"
 
 
 def _line(specification: Specification, cell: CellEstimate) -> list[str]:
-    (code,) = cell.codes
-    digits = 0 if specification.code != "mean" else 3
+    layout = specification.layout
+    digits = 3 if statistic(specification.code).figures is Figures.FRACTION else 0
     return [
-        label(code),
-        *map(str, specification.totals[cell.codes]),
+        *_labels(cell.codes, layout.printed),
+        *(map(str, specification.totals[cell.codes]) if layout.figures is None else ()),
         f"{cell.estimate:.{digits}f}",
         f"{cell.standard_error:.{max(2, digits)}f}",
         f"{cell.low:.{digits}f} to {cell.high:.{digits}f}",

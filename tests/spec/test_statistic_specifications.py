@@ -1,7 +1,5 @@
 """Each statistic against its specification: by the node, by the reference, as an answer, and as its manual page."""
 
-from fractions import Fraction
-
 import pytest
 
 from federated.query.check import check_query
@@ -21,7 +19,7 @@ def test_every_statistic_has_a_specification():
 
 @each
 def test_question_is_one_that_can_be_asked(specification: Specification):
-    assert check_query(specification.asked, load_schema()) == case_dataset()
+    assert check_query(specification.asked, load_schema()).name == specification.asked.dataset
     assert {row["household"] for row in specification.rows} == {name for name, _ in specification.reasons}
 
 
@@ -42,26 +40,14 @@ def test_node_and_reference_give_the_worked_figures(specification: Specification
     assert found == expected
 
 
-# Half widths 6 and 13 agree with two million simulated sums of twelve shares: 0.9514 and 0.9558 of them lie within.
-EXPECTED = {
-    "households": [("male", 812, 806, 818), ("female", 1043, 1037, 1049), ("not_known", -2, -8, 4)],
-    "rows": [("male", 905, 899, 911), ("female", 1188, 1182, 1194), ("not_known", 4, -2, 10)],
-    "sum": [("male", 388, 375, 401), ("female", 1391, 1378, 1404), ("not_known", -3, -16, 10)],
-    "mean": [("male", 0.5747, 0.5585, 0.5907), ("female", 1.3244, 1.3155, 1.3333), ("not_known", 1.5652, 0, 4)],
-}
-
-
 @each
 def test_worked_answer_is_what_is_written_down(specification: Specification):
-    found = [(*cell.codes, cell.estimate, cell.low, cell.high) for cell in specification.answer()]
+    found = [(cell.codes, cell.estimate, cell.low, cell.high) for cell in specification.answer()]
     written = [
-        (code, *(pytest.approx(figure, abs=1e-4) for figure in figures))
-        for code, *figures in EXPECTED[specification.code]
+        (codes, *(pytest.approx(figure, abs=1e-4, nan_ok=True) for figure in figures))
+        for codes, *figures in specification.answers
     ]
     assert found == written
-    assert specification.noise.parameter == Fraction(
-        1, {"households": 2, "rows": 2, "sum": 4, "mean": 4}[specification.code]
-    )
 
 
 @each

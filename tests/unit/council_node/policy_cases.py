@@ -15,7 +15,7 @@ from federated.keys import make_key
 from federated.manifest import parse_manifest
 from federated.plan import Terms, derive_plan
 from federated.privacy import Mechanism
-from federated.query.model import Dimension, Equals, Period, Query, Table
+from federated.query import Dimension, Equals, Period, Query, Table
 from federated.roster import Coordinator, Roster, RosterEntry
 from federated.schema import load_schema
 from protocols.encoding import sha256

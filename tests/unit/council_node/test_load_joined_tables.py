@@ -12,7 +12,7 @@ from council_node.sources.extract import Part
 from council_node.sources.layout import CaseTable
 from council_node.sources.load import load_extract
 from federated.errors import FileProblem
-from federated.query import DatePart, Dimension, Period, Query, Table
+from federated.query import DatePart, Dimension, Period, Query, Table, measured
 from federated.schema import load_schema
 from federated.statistics import statistic
 from tests.spec.council import QUARTER, REGIONS, RUN_KEY, layout_of, mapping_for, question
@@ -84,7 +84,7 @@ def asked(draw: random.Random, dataset: str) -> Query:
             statistic=kind,
             by=draw.choice(breakdowns),
             max_cells=draw.choice((1, 2, 5)),
-            **({"column": measure, "clip": (0, 50)} if kind in {"sum", "mean"} else {}),
+            **({"measures": (measured(measure, 0, 50),)} if kind in {"sum", "mean"} else {}),
         )
         for kind in kinds
     ]

@@ -14,7 +14,24 @@ from hypothesis import strategies as st
 
 from council_node.local_statistic import LocalStatistic, compute_local_statistic
 from federated.errors import InternalError
-from federated.query import And, Between, DatePart, Dimension, Equals, In, Level, Not, Or, Period, Table
+from federated.query import (
+    And,
+    Between,
+    DatePart,
+    Days,
+    Dimension,
+    Equals,
+    In,
+    Level,
+    Measured,
+    Not,
+    Or,
+    Period,
+    Points,
+    Table,
+    Value,
+    measured,
+)
 from federated.statistics import statistic
 from tests.spec.council import (
     QUARTER,
@@ -76,17 +93,31 @@ conditions = st.recursive(
 )
 
 
+any_measure = st.one_of(
+    st.just(Value(column="dependent_children_n")),
+    st.sampled_from((None, DAYS[1], DAYS[-1])).map(
+        lambda until: Days(start="assessment_date", end="application_date", until=until)
+    ),
+    st.tuples(st.integers(-2, 2), st.lists(st.tuples(conditions, st.integers(-3, 9)), max_size=3)).map(
+        lambda drawn: Points(base=drawn[0], terms=tuple(drawn[1]))
+    ),
+)
+EDGES = ((1,), (0, 2), (-3, 0, 3, 6), (-1, 0, 1, 5, 6, 20))
+
+
 @st.composite
 def tables(draw, name: str):
-    kind = draw(st.sampled_from(("households", "rows", "sum", "mean")))
-    measure = {"column": "dependent_children_n", "clip": draw(st.sampled_from(((0, 6), (-1, 3), (1, 2))))}
+    kind = draw(st.sampled_from(("households", "rows", "sum", "mean", "distribution", "scores")))
+    low, high = draw(st.sampled_from(((0, 6), (-1, 3), (1, 2), (-40, 60))))
+    measures = () if kind in {"households", "rows"} else (Measured(measure=draw(any_measure), low=low, high=high),)
     return Table(
         name=name,
         statistic=kind,
         by=draw(breakdowns),
         level=draw(st.sampled_from(tuple(Level))),
         max_cells=draw(st.integers(1, 3)),
-        **(measure if kind in {"sum", "mean"} else {}),
+        measures=measures,
+        edges=draw(st.sampled_from(EDGES)) if kind in {"distribution", "scores"} else (),
     )
 
 
@@ -102,7 +133,7 @@ class NodeDraws:
         self.connection = duckdb.connect(":memory:", config={"threads": 1})
 
     def __call__(self, household: str, identity: tuple[int, ...]) -> int:
-        kinds = ("UBIGINT", "INTEGER", "BIGINT")[: len(identity)]
+        kinds = ("UBIGINT", "BIGINT", "BIGINT")[: len(identity)]
         places = ", ".join(f"?::{kind}" for kind in kinds)
         query = f"SELECT hash(hash(?::UHUGEINT, {places}))"
         return self.connection.execute(query, [pseudonym_of(household), *identity]).fetchone()[0]
@@ -149,7 +180,7 @@ def sixty_households(rows_each):
 @pytest.mark.parametrize("bound", [1, 2, 3])
 @pytest.mark.parametrize("kind", ["households", "sum", "rows"])
 def test_contribution_bound_holds_for_every_household(tmp_path, kind, bound):
-    measure = {"column": "dependent_children_n", "clip": (0, 1)} if kind == "sum" else {}
+    measure = {"measures": (measured("dependent_children_n", 0, 1),)} if kind == "sum" else {}
     table = Table(name="t", statistic=kind, by=(Dimension(column="main_sex"),), max_cells=bound, **measure)
     found = node_vectors(tmp_path, sixty_households(SEXES[:3]), question(table))[0]
     assert sum(found) == 60 * bound
@@ -160,7 +191,7 @@ def test_contribution_bound_holds_for_every_household(tmp_path, kind, bound):
 )
 def test_choice_prefers_no_cell_and_no_row(tmp_path, kind, bound, sizes):
     # 3,000 households; each cell or row should be kept with its fair probability, to five standard errors.
-    measure = {"column": "dependent_children_n", "clip": (0, 1)} if kind == "sum" else {}
+    measure = {"measures": (measured("dependent_children_n", 0, 1),)} if kind == "sum" else {}
     codes = list(chain.from_iterable([code] * size for code, size in zip(SEXES[:3], sizes, strict=True)))
     rows = [
         {"household": f"H{number}", "main_sex": code, "assessment_date": QUARTER.start, "dependent_children_n": 1}
@@ -191,7 +222,7 @@ def test_only_the_councils_own_region_is_filled(tmp_path):
 
 
 def test_every_cell_is_clamped_as_planned(tmp_path):
-    table = Table(name="t", statistic="sum", column="dependent_children_n", clip=(-1, 6))
+    table = Table(name="t", statistic="sum", measures=(measured("dependent_children_n", -1, 6),))
     rows = sixty_households(SEXES[:1])
     assert node_vectors(tmp_path, rows, question(table), clamp=50) == [[50]]
     assert node_vectors(tmp_path, rows, question(table), clamp=60) == [[60]]
@@ -242,7 +273,7 @@ def test_rows_exported_twice_count_once_where_cases_are_told_apart(tmp_path):
     other = row | {"case": "2"}
     tables_asked = (
         Table(name="r", statistic="rows", max_cells=9),
-        Table(name="s", statistic="sum", column="dependent_children_n", clip=(0, 99)),
+        Table(name="s", statistic="sum", measures=(measured("dependent_children_n", 0, 99),)),
     )
     assert node_vectors(tmp_path, [row, row, other], question(*tables_asked)) == [[2], [4]]
     without = [{key: value for key, value in item.items() if key != "case"} for item in (row, row, other)]
@@ -264,7 +295,7 @@ def test_sums_beyond_any_column_are_clipped_not_wrapped(tmp_path):
         {"household": "A", "assessment_date": QUARTER.start, "dependent_children_n": 6, "main_sex": code}
         for code in SEXES
     ] * 40
-    table = Table(name="t", statistic="sum", column="dependent_children_n", clip=(0, 7))
+    table = Table(name="t", statistic="sum", measures=(measured("dependent_children_n", 0, 7),))
     assert node_vectors(tmp_path, rows, question(table)) == [[7]]
 
 
@@ -324,7 +355,7 @@ def neighbours():
 
 @pytest.mark.parametrize("kind", ["households", "rows", "sum", "mean"])
 def test_the_nodes_own_vector_moves_by_no_more_than_claimed(tmp_path, kind):
-    measure = {"column": "dependent_children_n", "clip": (0, 4)} if kind in {"sum", "mean"} else {}
+    measure = {"measures": (measured("dependent_children_n", 0, 4),)} if kind in {"sum", "mean"} else {}
     table = Table(
         name="t", statistic=kind, by=(Dimension(column="main_sex"),), max_cells=2 if kind != "rows" else 3, **measure
     )

@@ -12,7 +12,7 @@ import pytest
 from council_node.local_statistic import compute_local_statistic
 from council_node.mapping import ExtractMapping
 from council_node.sources import load_extract
-from federated.query import And, Between, Condition, DatePart, Dimension, Equals, Level, Not, Query, Table
+from federated.query import And, Between, Condition, DatePart, Dimension, Equals, Level, Not, Query, Table, measured
 from federated.statistics import statistic
 from tests.spec.council import REGIONS, RUN_KEY, Planned, case_dataset, layout_of, mapping_for, question
 
@@ -72,7 +72,7 @@ NUMBERS = [
     "99999999999999999999999999999999999999999",
     "1_0",
 ]
-MEASURE = {"column": "dependent_children_n", "clip": (-2, 4)}
+MEASURE = {"measures": (measured("dependent_children_n", -2, 4),)}
 
 
 def lines_of(draw: random.Random, household: str, number: int) -> list[bytes]:

@@ -16,7 +16,7 @@ from federated.plan import derive_plan, open_plan, possible_rounds
 from federated.plan_summary import summarise
 from federated.planner import choose_mechanism, worst_totals
 from federated.privacy import Mechanism, Totals, zcdp_epsilon
-from federated.query import Dimension, Level, Table
+from federated.query import Dimension, Level, Table, measured
 from protocols.encoding import canonical_json
 from protocols.secagg import Profile
 
@@ -121,12 +121,11 @@ def test_the_charge_never_exceeds_what_was_asked():
         Table(
             name="c",
             statistic="sum",
-            column="dependent_children_n",
-            clip=(0, 6),
+            measures=(measured("dependent_children_n", 0, 6),),
             by=(Dimension(column="household_type"),),
             max_cells=2,
         ),
-        Table(name="d", statistic="mean", column="dependent_children_n", clip=(0, 6)),
+        Table(name="d", statistic="mean", measures=(measured("dependent_children_n", 0, 6),)),
         epsilon=Fraction(7, 10),
     )
     laplace = plan_of(question)
@@ -196,7 +195,7 @@ def test_a_region_is_shown_only_with_enough_councils():
 
 def test_the_ring_is_the_narrowest_that_cannot_wrap():
     assert plan_of().ring.bits == 32
-    large = Table(name="s", statistic="sum", column="dependent_children_n", clip=(0, 6), max_cells=1)
+    large = Table(name="s", statistic="sum", measures=(measured("dependent_children_n", 0, 6),), max_cells=1)
     plan = plan_of(given.question(large), agreement=given.agreement(296), roster=given.roster(296))
     assert plan.ring.bits == 32 if 2 * 296 * 6_000_000 < 2**32 else plan.ring.bits == 64
 

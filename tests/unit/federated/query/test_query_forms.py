@@ -84,7 +84,7 @@ def test_yaml_gives_the_expression_that_python_builds():
     assert [table.statistic for table in read.tables] == ["households", "rows", "sum"]
     assert read.tables[1].by == (Dimension(column="assessment_date", part=DatePart.MONTH),)
     assert read.tables[1].level is Level.REGION
-    assert read.tables[2].clip == (0, 6)
+    assert (read.tables[2].measures[0].low, read.tables[2].measures[0].high) == (0, 6)
 
 
 def test_writing_and_reading_gives_the_same_question():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from federated.privacy import Mechanism, released_noise
-from federated.query import Table
+from federated.query import Table, measured
 from federated.statistics import Axis, Layout, statistic
 from federated.statistics.share_interval import PairLaw, share_intervals
 
@@ -46,7 +46,7 @@ def test_counts_and_sums_hold_the_truth_as_often_as_declared(name, code):
     noise = NOISES[name]
     truth = np.arange(CELLS) % 50
     table = Table(
-        name="t", statistic=code, **({"column": "dependent_children_n", "clip": (0, 6)} if code == "sum" else {})
+        name="t", statistic=code, **({"measures": (measured("dependent_children_n", 0, 6),)} if code == "sum" else {})
     )
     estimates = statistic(code).decode(table, cells_layout((code,)), truth + drawn(noise, CELLS, 7), noise)
     assert abs(agreement(estimates, truth)) < 4
@@ -56,7 +56,7 @@ def test_counts_and_sums_hold_the_truth_as_often_as_declared(name, code):
 
 
 def mean_estimates(noise, clip, counts, totals, seed):
-    table = Table(name="t", statistic="mean", column="dependent_children_n", clip=clip)
+    table = Table(name="t", statistic="mean", measures=(measured("dependent_children_n", *clip),))
     low, high = clip
     exact = np.concatenate([totals - low * counts, high * counts - totals]).astype(float)
     layout = cells_layout(("above_low", "below_high"))

@@ -1,13 +1,30 @@
 """Cells of a table: public, closed and in order; and what a table may not ask for."""
 
 from datetime import date
+from fractions import Fraction
 
 import pytest
 
 from federated.errors import QueryError
-from federated.query import DatePart, Dimension, Level, Period, Table
+from federated.query import (
+    DatePart,
+    Days,
+    Dimension,
+    Equals,
+    Level,
+    Measured,
+    Named,
+    Period,
+    Points,
+    Table,
+    Value,
+    measured,
+)
+from federated.query.check import check_query
+from federated.schema import load_schema
 from federated.statistics import STATISTICS, statistic
 from tests.spec.council import QUARTER, REGIONS, case_dataset, layout_of, question
+from tests.spec.statistics import specifications
 
 
 def axis_of(dimension, period):
@@ -18,7 +35,9 @@ def axis_of(dimension, period):
 
 def test_region_comes_first_then_breakdowns_as_written():
     by = (Dimension(column="main_sex"), Dimension(column="assessment_date", part=DatePart.MONTH))
-    table = Table(name="t", statistic="mean", by=by, level=Level.REGION, column="dependent_children_n", clip=(0, 6))
+    table = Table(
+        name="t", statistic="mean", by=by, level=Level.REGION, measures=(measured("dependent_children_n", 0, 6),)
+    )
     layout = layout_of(table, question(table))
     assert [axis.name for axis in layout.axes] == ["region", "main_sex", "assessment_date_month"]
     sexes = case_dataset().column("main_sex").code_list
@@ -77,22 +96,21 @@ def test_another_date_has_whole_bins_and_one_for_the_rest():
     assert axis.labels[:2] == ("January 2025", "February 2025")
 
 
-SUM = {"statistic": "sum", "column": "dependent_children_n", "clip": (0, 6)}
+SEX = Equals(column="main_sex", value="male")
+SUM = {"statistic": "sum", "measures": (measured("dependent_children_n", 0, 6),)}
 
 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"statistic": "households", "column": "dependent_children_n"}, "no column"),
-        ({"statistic": "rows", "clip": (0, 1)}, "no clip"),
+        ({**SUM, "statistic": "households"}, "takes no measures"),
+        ({"statistic": "rows", "edges": (1, 2)}, "takes no edges"),
+        ({"statistic": "rows", "probabilities": (Fraction(1, 2),)}, "takes no probabilities"),
+        ({"statistic": "households", "conditions": (Named(name="a", where=SEX),)}, "takes no conditions"),
         ({"statistic": "households", "max_cells": 2}, "one cell only"),
         ({**SUM, "max_cells": 2}, "one cell only"),
-        ({**SUM, "column": None}, "needs 'column'"),
-        ({**SUM, "clip": None}, "needs 'clip'"),
-        ({**SUM, "column": "main_sex"}, "not a whole number"),
-        ({**SUM, "clip": (3, 3)}, "rise"),
-        ({**SUM, "clip": (0, 2_000_000)}, "1,000,000"),
-        ({**SUM, "statistic": "mean", "clip": (6, 0)}, "rise"),
+        ({**SUM, "measures": ()}, "takes 1 measures; it has 0"),
+        ({**SUM, "statistic": "mean", "measures": SUM["measures"] * 2}, "takes 1 measures; it has 2"),
         ({**SUM, "by": (Dimension(column="main_sex"), Dimension(column="main_sex"))}, "twice"),
         ({"statistic": "rows", "by": (Dimension(column="main_sex"), Dimension(column="main_sex"))}, "twice"),
     ],
@@ -105,13 +123,71 @@ def test_tables_no_statistic_can_give_are_refused(fields, words):
 
 @pytest.mark.parametrize("code", STATISTICS)
 def test_ordinary_tables_are_not(code):
-    measure = {"column": "dependent_children_n", "clip": (0, 6)} if code in {"sum", "mean"} else {}
-    statistic(code).check(Table(name="t", statistic=code, **measure), case_dataset())
-    by = (Dimension(column="main_sex"),)
-    statistic(code).check(Table(name="t", statistic=code, by=by, max_cells=2, **measure), case_dataset())
+    (tables,) = [item.universes for item in specifications() if item.code == code]
+    for universe in tables:
+        statistic(code).check(universe.table, case_dataset())
 
 
 def test_an_unknown_statistic_is_answered_with_the_known_ones():
     with pytest.raises(QueryError) as caught:
         statistic("median")
     assert "households, rows, sum, mean" in caught.value.diagnostics()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"edges": (1, 1)}, "do not rise"),
+        ({"edges": tuple(range(1025))}, "at most 1024"),
+        ({"probabilities": (Fraction(1, 2), Fraction(1, 4))}, "do not rise"),
+        ({"probabilities": (Fraction(1),)}, "do not rise"),
+        ({"conditions": (Named(name="a", where=SEX),) * 2}, "two conditions of one name"),
+        ({"measures": SUM["measures"] * 33}, "at most 32"),
+    ],
+)
+def test_lists_that_make_no_sense_are_refused_at_once(fields, words):
+    with pytest.raises(QueryError, match=words):
+        Table(name="t", statistic="households", **fields)
+
+
+@pytest.mark.parametrize(("low", "high"), [(3, 3), (6, 0), (0, 2_000_000), (-1_000_001, 0)])
+def test_bounds_of_a_measure_rise_and_are_not_too_wide(low, high):
+    with pytest.raises(QueryError, match="1,000,000"):
+        measured("dependent_children_n", low, high)
+
+
+@pytest.mark.parametrize(
+    ("measure", "words"),
+    [
+        (Value(column="main_sex"), "not a whole number"),
+        (Days(start="main_sex", end="application_date"), "needs a date"),
+        (Days(start="application_date", end="dependent_children_n"), "needs a date"),
+        (Points(base=0, terms=((Equals(column="main_sex", value="nobody"), 1),)), "no code 'nobody'"),
+        (Value(column="nothing"), "no column 'nothing'"),
+    ],
+)
+def test_measures_are_held_against_the_schema(measure, words):
+    table = Table(name="t", statistic="sum", measures=(Measured(measure=measure, low=0, high=1),))
+    with pytest.raises(QueryError, match=words):
+        check_query(question(table), load_schema())
+
+
+def test_points_are_bounded():
+    with pytest.raises(QueryError, match="at most 64 terms"):
+        Points(base=0, terms=((SEX, 1),) * 65)
+    with pytest.raises(QueryError, match="1,000,000"):
+        Points(base=1_000_001, terms=())
+
+
+def test_every_column_that_a_table_reads_is_known():
+    points = Points(base=0, terms=((SEX, 1),))
+    days = Days(start="relief_start", end="relief_end")
+    table = Table(
+        name="t",
+        statistic="sum",
+        by=(Dimension(column="main_age_band"),),
+        measures=(Measured(measure=points, low=0, high=1), Measured(measure=days, low=0, high=1)),
+        conditions=(Named(name="a", where=Equals(column="household_type", value="not_known")),),
+    )
+    assert table.columns() == {"main_sex", "relief_start", "relief_end", "main_age_band", "household_type"}
+    assert table.columns() <= question(table).columns()

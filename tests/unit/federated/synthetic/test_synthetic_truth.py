@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from federated.query.model import (
+from federated.query import (
     And,
     Between,
     DatePart,
@@ -18,6 +18,7 @@ from federated.query.model import (
     Or,
     Period,
     Table,
+    measured,
 )
 from federated.schema import load_schema
 from federated.synthetic import (
@@ -74,11 +75,14 @@ def test_rows_count_a_repeated_row_once():
 
 
 def test_sums_clip_the_households_total_and_leave_unknown_numbers_out():
-    measure = {"column": "dependent_children_n", "by": BY_TYPE}
+    def children(low, high):
+        return (measured("dependent_children_n", low, high),)
+
     sums = {("single_parent_male",): 5, ("single_adult_male",): 0}
-    assert answer(statistic="sum", clip=(0, 6), **measure) == sums
-    assert answer(statistic="sum", clip=(1, 4), **measure) == {("single_parent_male",): 4, ("single_adult_male",): 1}
-    assert answer(statistic="mean", clip=(0, 6), column="dependent_children_n") == {(): Fraction(5, 2)}
+    assert answer(statistic="sum", measures=children(0, 6), by=BY_TYPE) == sums
+    held = {("single_parent_male",): 4, ("single_adult_male",): 1}
+    assert answer(statistic="sum", measures=children(1, 4), by=BY_TYPE) == held
+    assert answer(statistic="mean", measures=children(0, 6)) == {(): Fraction(5, 2)}
 
 
 def test_derived_columns_and_regions():

@@ -1,6 +1,6 @@
 """Mean: each household's total, held within public bounds, averaged over households."""
 
-from tests.spec.specification import Specification, row
+from tests.spec.specification import Specification, row, sex_universes
 
 SPECIFICATION = Specification(
     code="mean",
@@ -48,4 +48,10 @@ and the coverage declared is 1. In cells just above that limit whose mean is nea
 100 fewer intervals hold the mean than declared, though never fewer than 95 in 100 over all cells.
 
 Near a bound the interval is one-sided: a mean of exactly 0 is held in 95 of 100 answers, as any other is.""",
+    answers=(
+        (("male",), 0.5747, 0.5585, 0.5907),
+        (("female",), 1.3244, 1.3155, 1.3333),
+        (("not_known",), 1.5652, 0, 4),
+    ),
+    universes=sex_universes("mean", clips=((0, 4), (-7, 2), (3, 5))),
 )

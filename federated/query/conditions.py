@@ -1,0 +1,115 @@
+"""Which rows are meant: conditions on columns, as frozen expressions."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from protocols.encoding import Json, canonical_json
+
+__all__ = [
+    "And",
+    "Between",
+    "Condition",
+    "Equals",
+    "In",
+    "Named",
+    "Not",
+    "Or",
+    "condition_columns",
+    "condition_json",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equals:
+    """Rows whose column has this code (or this whole number or ISO date, as text)."""
+
+    column: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class In:
+    """Rows whose column has one of these codes."""
+
+    column: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Between:
+    """Rows whose date or whole number lies between two values, both included."""
+
+    column: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class And:
+    """Rows that meet every condition."""
+
+    conditions: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Or:
+    """Rows that meet at least one condition."""
+
+    conditions: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Not:
+    """Rows that do not meet the condition; rows where the column is unknown do not meet it either way."""
+
+    condition: "Condition"
+
+
+Condition: TypeAlias = Equals | In | Between | And | Or | Not
+
+
+def condition_json(condition: Condition) -> Json:
+    """A condition as canonical JSON; the order of alternatives carries no meaning and is sorted away."""
+    match condition:
+        case Equals(column=column, value=value):
+            return {"column": column, "equals": value}
+        case In(column=column, values=values):
+            return {"column": column, "in": sorted(set(values))}
+        case Between(column=column, low=low, high=high):
+            return {"column": column, "between": [low, high]}
+        case And(conditions=conditions):
+            return {"all": sorted((condition_json(item) for item in conditions), key=canonical_json)}
+        case Or(conditions=conditions):
+            return {"any": sorted((condition_json(item) for item in conditions), key=canonical_json)}
+        case Not(condition=inner):
+            return {"not": condition_json(inner)}
+
+
+def condition_columns(condition: Condition | None) -> frozenset[str]:
+    """Every column a condition reads."""
+    match condition:
+        case None:
+            return frozenset()
+        case Equals(column=column) | In(column=column) | Between(column=column):
+            return frozenset({column})
+        case And(conditions=conditions) | Or(conditions=conditions):
+            return frozenset().union(*(condition_columns(item) for item in conditions))
+        case Not(condition=inner):
+            return condition_columns(inner)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A condition with a name, for statistics that tell several groups of rows apart (stages, causes, who was helped).
+
+    Attributes:
+        name: Lower snake case; a code of the printed table.
+        where: Rows meant. A row for which this is unknown is not among them.
+    """
+
+    name: str
+    where: Condition
+
+    def canonical(self) -> Json:
+        """The named condition as canonical JSON."""
+        return {"name": self.name, "where": condition_json(self.where)}
