@@ -20,7 +20,7 @@ from federated.errors import FileProblem
 __all__ = ["Fault", "form_faults", "read_form"]
 
 DOCUMENT_LIMIT: Final = 1024 * 1024
-DEPTH_LIMIT: Final = 12
+DEPTH_LIMIT: Final = 24
 
 _WHOLE = re.compile(r"-?\d{1,18}")
 _DECIMAL = re.compile(r"[-+]?(\d*\.\d+|\d+\.\d*)([eE][-+]?\d+)?|\d+[eE][-+]?\d+")

@@ -1,9 +1,10 @@
 """Step 1 of 8: the question."""
 
 from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or
+from federated.query.files import load_query
 from federated.query.measures import Days, Measure, Measured, Points, Value, measured
 from federated.query.model import DatePart, Dimension, Level, Period, Query, Table
-from federated.query.yaml_form import load_query, parse_query, question_document, write_query
+from federated.query.yaml_form import parse_query, question_document, write_query
 
 __all__ = [
     "And",

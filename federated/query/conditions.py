@@ -68,7 +68,7 @@ class Not:
 Condition: TypeAlias = Equals | In | Between | And | Or | Not
 
 
-def condition_json(condition: Condition) -> Json:
+def condition_json(condition: Condition) -> Json:  # noqa: PLR0911 - one for each kind
     """A condition as canonical JSON; the order of alternatives carries no meaning and is sorted away."""
     match condition:
         case Equals(column=column, value=value):
@@ -77,6 +77,8 @@ def condition_json(condition: Condition) -> Json:
             return {"column": column, "in": sorted(set(values))}
         case Between(column=column, low=low, high=high):
             return {"column": column, "between": [low, high]}
+        case And(conditions=(only,)) | Or(conditions=(only,)):
+            return condition_json(only)
         case And(conditions=conditions):
             return {"all": sorted((condition_json(item) for item in conditions), key=canonical_json)}
         case Or(conditions=conditions):

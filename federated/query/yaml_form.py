@@ -5,13 +5,12 @@ The form is checked field by field; every error names the field, what was expect
 """
 
 from datetime import date
-from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
-from federated.errors import FileProblem, QueryError
+from federated.errors import QueryError
 from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or
 from federated.query.measures import Days, Measure, Measured, Points, Value
 from federated.query.model import MAX_EDGES, DatePart, Dimension, Level, Period, Query, Table, parse_epsilon
@@ -19,7 +18,7 @@ from federated.rationals import rational, rational_text
 from federated.yaml_document import read_form
 from protocols.encoding import Json
 
-__all__ = ["load_query", "parse_query", "question_document", "write_query"]
+__all__ = ["parse_query", "question_document", "write_query"]
 
 OF_ONE_MEASURE = ("sum", "mean")
 """Statistics that are written by their own name, with what they are over."""
@@ -112,22 +111,13 @@ class _QueryForm(_Form):
     tables: tuple[_TableForm, ...]
 
 
-def load_query(path: Path) -> Query:
-    """Read a question from a YAML file.
+def parse_query(content: bytes, *, source: str = "question") -> Query:
+    """Read a question from YAML.
 
     Raises:
-        FileProblem: The file cannot be read, or is not a question; names the line and the field.
+        FileProblem: The bytes are not a question; names the line and the field.
         QueryError: The question contradicts itself.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileProblem(f"{path}: the question cannot be read ({error.strerror}).") from error
-    return parse_query(content, source=str(path))
-
-
-def parse_query(content: bytes, *, source: str = "question") -> Query:
-    """Read a question from YAML bytes; see `load_query`."""
     form = read_form(_QueryForm, content, source=source, remedy="See docs/guides/analyst.md.")
     return _query(form)
 

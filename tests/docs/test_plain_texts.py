@@ -20,7 +20,11 @@ TECHNICAL = frozenset(
     "AA DNS DSSE GOV GSS HTML HTTP ID IP MiB ODS PDF PEM RSA SIGTERM SQL SVG TCP URL UTC UTF XLS XLSX ZIP".split()  # noqa: SIM905 - two dozen quoted words would be harder to read
 )
 """Names of file forms and of parts of a computer, in texts for those who handle them; the guides explain what matters."""
-KNOWN = EVERYDAY | NAMES | TECHNICAL | acronyms_in_the_glossary()
+OF_SQL = frozenset(
+    ["AND", "AS", "BETWEEN", "BY", "CASE", "CLAMP", "COUNT", "DATE", "DAYS", "DISTINCT", "EDGES", "ELSE", "END", "FROM", "GROUP", "IN", "NAMED", "NOT", "OR", "SELECT", "SET", "WHEN", "WHERE"]
+)
+"""Words of a question in SQL, quoted to those who wrote one."""
+KNOWN = EVERYDAY | NAMES | TECHNICAL | OF_SQL | acronyms_in_the_glossary()
 
 _FILLED_IN = re.compile(r"(?<=--)[a-z-]+ [A-Z]+\b|\bYYYY-MM-DD\b|\b\w+_\w+\b")
 """What a person puts in: an option with the name of its value, the pattern of a date; and names of settings."""

@@ -101,7 +101,6 @@ def release(contributed=GROUP.councils):
         statistic="households",
         title="Households",
         level="all",
-        column=None,
         measures=(),
         max_cells=1,
         axes=(),
