@@ -2,7 +2,7 @@
 
 import typer
 
-from federated.commands import demo, files, keys, manifest_review, questions, review
+from federated.commands import demo, files, keys, manifest_review, planning, questions, review
 from federated.shell import main_of, new_app
 
 __all__ = ["app", "main"]
@@ -15,6 +15,7 @@ app.add_typer(files.roster, name="roster")
 app.add_typer(files.agreement, name="agreement")
 manifest_review.register(files.manifest)
 app.add_typer(files.manifest, name="manifest")
+planning.register(app)
 questions.register(app)
 review.register(app)
 demo.register(app)
