@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Final
@@ -63,11 +64,15 @@ def plan(
     near = part(within, name="--within")
     with connect(workspace) as client:
         planner = client.planner(agreement=agreement, manifest=read_manifest(manifest))
-    made = planner.plan(asked)
-    expected = None if expect is None else read_expected(expect, asked=made.eligible)
-    goal = _goal(made, planner, expected, margin=margin, usable=usable_cells, within=near, table=table)
-    found = None if goal is None else least_epsilon(asked, goal, planner)
-    shown = made if found is None else found.plan
+    councils = planner.agreement.group(asked.group).councils
+    expected = None if expect is None else read_expected(expect, asked=councils)
+    found = None
+    if margin is not None or usable_cells is not None:
+        # Cells do not depend on epsilon, and the question's own may be too small to plan with.
+        most = planner.plan(replace(asked, epsilon=planner.agreement.max_epsilon))
+        goal = _goal(most, planner, expected, margin=margin, usable=usable_cells, within=near, table=table)
+        found = least_epsilon(asked, goal, planner)
+    shown = planner.plan(asked) if found is None else found.plan
     uses = () if expected is None else tuple(_uses(shown, expected, planner, near))
     summary = summarise(shown, uses=uses, within=near)
     if as_json:
@@ -91,7 +96,7 @@ def part(text: str, *, name: str) -> Fraction:
 
 
 def _goal(
-    made: Plan,
+    most: Plan,
     planner: Planner,
     expected: ExpectedFigures | None,
     *,
@@ -99,7 +104,18 @@ def _goal(
     usable: str | None,
     within: Fraction,
     table: str | None,
-) -> Goal | None:
+) -> Goal:
+    """The goal of the options, one of which is given.
+
+    Args:
+        most: The plan at the most epsilon that one question may cost.
+        planner: What it was planned against.
+        expected: Figures to judge by.
+        margin: As typed.
+        usable: As typed.
+        within: Largest margin of a usable cell.
+        table: The one table meant.
+    """
     if margin is not None and usable is not None:
         raise QueryError("Two goals were given.", remedy="Give --margin or --usable-cells, not both.")
     if margin is not None:
@@ -107,11 +123,9 @@ def _goal(
         if wanted <= 0:
             raise QueryError(f"--margin is {margin}; it must be above 0.")
         return MarginGoal(margin=wanted, table=table)
-    if usable is None:
-        return None
-    if expected is None:
+    if usable is None or expected is None:
         raise QueryError("--usable-cells needs figures to judge by.", remedy="Add --expect with public figures.")
-    totals = tuple(expected.totals(made, index, planner.schema).totals for index in range(len(made.tables)))
+    totals = tuple(expected.totals(most, index, planner.schema).totals for index in range(len(most.tables)))
     return UsableGoal(least=part(usable, name="--usable-cells"), within=within, totals=totals, table=table)
 
 

@@ -295,6 +295,12 @@ def test_a_goal_about_totals_is_refused_for_figures_that_are_none():
         least_epsilon(given.question(SEX), MarginGoal(margin=Fraction(5), table="x"), PLANNER)
 
 
+def test_noise_that_the_sampler_cannot_draw_is_refused_at_every_epsilon():
+    dear = Table(name="t", statistic="sum", column="dependent_children_n", clip=(0, 1_000_000))
+    with pytest.raises(QueryError, match="exact sampler"):
+        least_epsilon(given.question(dear), MarginGoal(margin=Fraction(5)), PLANNER)
+
+
 # The command
 
 
@@ -325,7 +331,8 @@ def test_the_command_prints_losses_uses_and_the_epsilon_to_write(ask, tmp_path):
     assert done.exception is None, done.output
     for words in ("None lost", "1 lost", "Few join", "mean *", "As asked", "By region", "Usable within 20%"):
         assert words in done.output
-    found = ask(given.question(SEX), "--margin", "20")
+    # The question's own epsilon is too small to be planned with.
+    found = ask(given.question(SEX, epsilon=Fraction(1, 10**30)), "--margin", "20")
     assert 'write: epsilon: "0.' in found.output
 
 
