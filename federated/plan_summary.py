@@ -26,6 +26,7 @@ class TableSummary:
         name: The table.
         statistic: Its code.
         cells: Cells as printed.
+        part_of_cost: Which part of the question's cost pays for this table; the parts add up to 1, but for rounding.
         sd_all: Standard deviation of the noise when every council asked contributes.
         sd_fewest: The same with t, the fewest that make a release.
         margin_all: Half width of the interval of a total when every council contributes.
@@ -38,6 +39,7 @@ class TableSummary:
     name: str
     statistic: str
     cells: int
+    part_of_cost: float
     sd_all: float
     sd_fewest: float
     margin_all: float
@@ -91,6 +93,7 @@ class PlanSummary:
                     "name": row.name,
                     "statistic": row.statistic,
                     "cells": row.cells,
+                    "part_of_cost": row.part_of_cost,
                     "sd_all": row.sd_all,
                     "sd_fewest": row.sd_fewest,
                     "margin_all": row.margin_all,
@@ -165,6 +168,14 @@ def _spread(most: int) -> tuple[int, ...]:
     return tuple(most * step // steps for step in range(steps + 1)) if steps else (0,)
 
 
+def _part_of_cost(plan: Plan, index: int) -> float:
+    """In epsilon for Laplace noise, in rho for Gaussian, of which tau is hardly any."""
+    parameter, bound = plan.noise.blocks[index].parameter, plan.sensitivities[index]
+    if plan.charge.epsilon is not None:
+        return float(parameter * bound / plan.charge.epsilon)
+    return float(bound / (2 * parameter) / plan.charge.rho)
+
+
 def _table(plan: Plan, index: int, losses: tuple[int, ...]) -> TableSummary:
     planned = plan.tables[index]
     everyone, few = len(plan.eligible), _needed(plan)
@@ -174,6 +185,7 @@ def _table(plan: Plan, index: int, losses: tuple[int, ...]) -> TableSummary:
         name=planned.table.name,
         statistic=planned.table.statistic,
         cells=planned.layout.categories,
+        part_of_cost=_part_of_cost(plan, index),
         sd_all=laws[0].sd,
         sd_fewest=laws[-1].sd,
         margin_all=margins[0],
