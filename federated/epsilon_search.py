@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from federated.errors import FederatedError, PolicyRefusal, QueryError
 from federated.plan import Plan
-from federated.planner import Planner
-from federated.privacy import Charge, Mechanism, Remaining
+from federated.planner import Planner, Room
+from federated.privacy import Mechanism
 from federated.query import Query
 from federated.rationals import decimal_up, rational_text
 from federated.usable_cells import TOTALS, cell_margins, total_margin
@@ -127,13 +127,13 @@ class Found:
         goal: The goal in words.
         reached: What the plan reaches, in words.
         plan: The plan at the smallest epsilon; its question is the one to ask.
-        left: What the council with the least left could be charged before it.
+        room: How its charge stands to what is left of the period.
     """
 
     goal: str
     reached: str
     plan: Plan
-    left: Remaining
+    room: Room
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -143,7 +143,6 @@ class Found:
         return (
             f'For {self.goal}, write: epsilon: "{_decimal(self.epsilon)}"',
             f"It reaches {self.reached}, with {law} noise (exactly ε = {epsilon}).",
-            f"Of what is left of the year at the council with the least: {_share_left(self.plan.charge, self.left)}.",
         )
 
     @property
@@ -157,9 +156,7 @@ class Found:
             "goal": self.goal,
             "reached": self.reached,
             "epsilon": _decimal(self.epsilon),
-            "share_of_what_is_left": float(_used(self.plan.charge, self.left)),
-            "left_epsilon": rational_text(self.left.epsilon),
-            "left_rho": rational_text(self.left.rho),
+            "room": self.room.as_json(),
         }
 
 
@@ -188,7 +185,7 @@ def least_epsilon(question: Query, goal: Goal, planner: Planner) -> Found:
     # Below `low` neither mechanism meets the goal; at `most` the planner's choice does.
     step = low if search.met(low) else _first(search.met, low, most)
     plan = search.plan(step)
-    return Found(goal=goal.words, reached=goal.reached(plan), plan=plan, left=planner.left(question.group))
+    return Found(goal=goal.words, reached=goal.reached(plan), plan=plan, room=planner.room(plan))
 
 
 class _Search:
@@ -277,13 +274,3 @@ def _tables(name: str | None) -> str:
 def _decimal(epsilon: Fraction) -> str:
     """Thousandths are exact decimals."""
     return decimal_up(epsilon, 3)
-
-
-def _used(charge: Charge, left: Remaining) -> Fraction:
-    """The part of what is left that a charge takes, on the side of the filter that has more room for it."""
-    parts = [] if charge.epsilon is None or not left.epsilon else [charge.epsilon / left.epsilon]
-    return min(parts + ([charge.rho / left.rho] if left.rho else []), default=Fraction(1))
-
-
-def _share_left(charge: Charge, left: Remaining) -> str:
-    return f"{decimal_up(100 * _used(charge, left), 1)}%"

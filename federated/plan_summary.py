@@ -8,6 +8,7 @@ from typing import Final
 
 from federated.geography import changes_in_words
 from federated.plan import Plan, possible_rounds
+from federated.planner import Room
 from federated.presentation import USABLE_MARGIN
 from federated.privacy import zcdp_epsilon
 from federated.rationals import rational_text
@@ -62,6 +63,7 @@ class PlanSummary:
         plan: The plan itself.
         uses: How much of each table could be used, as asked and at other levels; none without expected figures.
         within: The margin of a usable cell that they are judged by.
+        room: How the cost stands to what is left of the period, where that is known.
     """
 
     headline: str
@@ -72,6 +74,7 @@ class PlanSummary:
     plan: Plan
     uses: tuple[TableUse, ...] = ()
     within: Fraction = USABLE_MARGIN
+    room: Room | None = None
 
     def as_json(self) -> dict[str, object]:
         """The summary for a program; exact rationals as text."""
@@ -106,6 +109,7 @@ class PlanSummary:
             ],
             "within": rational_text(self.within),
             "uses": [_use(use) for use in self.uses],
+            "room": None if self.room is None else self.room.as_json(),
         }
 
 
@@ -123,13 +127,16 @@ def _use(use: TableUse) -> dict[str, object]:
     }
 
 
-def summarise(plan: Plan, *, uses: Iterable[TableUse] = (), within: Fraction = USABLE_MARGIN) -> PlanSummary:
+def summarise(
+    plan: Plan, *, uses: Iterable[TableUse] = (), within: Fraction = USABLE_MARGIN, room: Room | None = None
+) -> PlanSummary:
     """Work out what a plan would give: with every council, for losses down to t, and when few join.
 
     Args:
         plan: The plan.
         uses: What `federated.usable_cells` found for it on expected figures.
         within: The margin of a usable cell that they were judged by.
+        room: What `Planner.room` found for it.
     """
     thresholds = plan.rules.thresholds(len(plan.eligible))
     charge = plan.charge
@@ -147,13 +154,20 @@ def summarise(plan: Plan, *, uses: Iterable[TableUse] = (), within: Fraction = U
     losses = _spread(thresholds.may_be_lost)
     return PlanSummary(
         headline=f"{plan.question.title}: {plan.cells:,} cells, {law} noise.",
-        lines=(cost, councils, f"Assumed: at most {thresholds.c} of them collude with the coordinator.", *changes),
+        lines=(
+            cost,
+            *([] if room is None else [room.words]),
+            councils,
+            f"Assumed: at most {thresholds.c} of them collude with the coordinator.",
+            *changes,
+        ),
         code_changes=changes,
         losses=losses,
         tables=tuple(_table(plan, index, losses) for index in range(len(plan.tables))),
         plan=plan,
         uses=tuple(uses),
         within=within,
+        room=room,
     )
 
 

@@ -8,15 +8,47 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from federated.agreement import Agreement
-from federated.errors import QueryError
+from federated.errors import PolicyRefusal, QueryError
 from federated.plan import Plan, Terms, derive_plan
 from federated.privacy import Budget, Mechanism, Remaining, Totals, check_budget, remaining
 from federated.query import Query
+from federated.rationals import decimal_up, rational_text
 from federated.roster import Roster
 from federated.schema import Schema
 from protocols.identifiers import CouncilId
 
-__all__ = ["Planner", "choose_mechanism", "worst_totals"]
+__all__ = ["Planner", "Room", "choose_mechanism", "worst_totals"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """A plan's charge beside what is left of the period, at the council of its group that has the least.
+
+    Attributes:
+        left: What could still be charged.
+        used: The part of it that the plan takes, on the side of the filter that has more room; above 1 it does not fit.
+        refusal: Why the agreement or the budget does not cover the plan; empty where they do.
+    """
+
+    left: Remaining
+    used: Fraction
+    refusal: str
+
+    @property
+    def words(self) -> str:
+        """That, in a sentence."""
+        if self.refusal:
+            return f"It would be refused: {self.refusal}"
+        return f"It takes {decimal_up(100 * self.used, 1)}% of what is left of the year at the council with the least."
+
+    def as_json(self) -> dict[str, object]:
+        """That, for a program; exact rationals as text."""
+        return {
+            "left_epsilon": rational_text(self.left.epsilon),
+            "left_rho": rational_text(self.left.rho),
+            "used": float(self.used),
+            "refusal": self.refusal,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +112,18 @@ class Planner:
         self.agreement.check_epsilon(plan.question.epsilon)
         check_budget(self.worst(plan.group.name), plan.charge, self.budget)
 
-    def left(self, group: str) -> Remaining:
-        """What the council of a group with the least left could still be charged in the period."""
-        return remaining(self.worst(group), self.budget)
+    def room(self, plan: Plan) -> Room:
+        """How a plan's charge stands to what is left."""
+        left = remaining(self.worst(plan.group.name), self.budget)
+        charge = plan.charge
+        parts = [charge.rho / left.rho] if left.rho else []
+        if charge.epsilon is not None and left.epsilon:
+            parts.append(charge.epsilon / left.epsilon)
+        try:
+            self.check_affordable(plan)
+        except PolicyRefusal as error:
+            return Room(left=left, used=min(parts, default=Fraction(1)), refusal=str(error))
+        return Room(left=left, used=min(parts, default=Fraction(1)), refusal="")
 
 
 def worst_totals(totals: Sequence[Totals]) -> Totals:

@@ -74,7 +74,7 @@ def plan(
         found = least_epsilon(asked, goal, planner)
     shown = planner.plan(asked) if found is None else found.plan
     uses = () if expected is None else tuple(_uses(shown, expected, planner, near))
-    summary = summarise(shown, uses=uses, within=near)
+    summary = summarise(shown, uses=uses, within=near, room=planner.room(shown))
     if as_json:
         output.print_json(json.dumps(summary.as_json() | ({} if found is None else {"found": found.as_json()})))
         return

@@ -295,7 +295,20 @@ def test_what_is_left_of_the_budget_is_the_ceiling():
         least_epsilon(asked, goal, planner(committed=used))
     used = {council: Totals(epsilon=8 - found.epsilon, rho=PLANNER.budget.rho)}
     assert least_epsilon(asked, goal, planner(committed=used)).epsilon == found.epsilon
-    assert "100%" in least_epsilon(asked, goal, planner(committed=used)).lines[2]
+    assert "It takes 100% of what is left" in least_epsilon(asked, goal, planner(committed=used)).room.words
+
+
+def test_a_plan_says_what_it_takes_of_what_is_left_and_what_would_refuse_it():
+    plan = PLANNER.plan(given.question(SEX))
+    assert PLANNER.room(plan).used == Fraction(1, 8)
+    (said,) = [line for line in summarise(plan, room=PLANNER.room(plan)).lines if "what is left" in line]
+    assert said == "It takes 12.5% of what is left of the year at the council with the least."
+    council = plan.eligible[3]
+    spent = planner(committed={council: Totals(epsilon=Fraction(15, 2), rho=PLANNER.budget.rho)})
+    room = spent.room(plan)
+    assert (room.left.epsilon, room.left.rho, room.used) == (Fraction(1, 2), 0, 2)
+    assert "room for epsilon 0.5" in room.words
+    assert "refused" in planner(epsilon=Fraction(1, 2)).room(plan).words
 
 
 def test_a_goal_about_totals_is_refused_for_figures_that_are_none():
@@ -344,6 +357,7 @@ def test_the_command_prints_losses_uses_and_the_epsilon_to_write(ask, tmp_path):
     # The question's own epsilon is too small to be planned with.
     found = ask(given.question(SEX, epsilon=Fraction(1, 10**30)), "--margin", "20")
     assert 'write: epsilon: "0.' in found.output
+    assert found.output.count("of what is left of the year") == 1
 
 
 def test_the_command_gives_the_same_as_json(ask, tmp_path):
