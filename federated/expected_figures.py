@@ -8,6 +8,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Final
 
@@ -81,7 +82,7 @@ class ExpectedFigures:
             QueryError: The file has no such figures, or not in this table's categories.
         """
         planned = plan.tables[index]
-        asked: dict[str, str] = {str(council): schema.councils[council].region for council in plan.eligible}
+        asked: dict[str, str] = {str(council): schema.council(council).region for council in plan.eligible}
         figures = list(self._figures(planned, asked))
         if not figures:
             raise QueryError(
@@ -89,7 +90,7 @@ class ExpectedFigures:
                 remedy="Give a release with a table of that name, or a CSV file with its breakdowns as columns.",
             )
         places = frozenset(figure.place for figure in figures)
-        if len({(place is None, place in schema.councils) for place in places}) > 1:
+        if len({(place is None, place in asked) for place in places}) > 1:
             raise QueryError(
                 f"{self.source} gives figures of councils, regions and the whole together, which would count twice.",
                 remedy="Keep one kind of geography for each table.",
@@ -115,7 +116,7 @@ class ExpectedFigures:
             over = set(schema.councils) if {COUNCIL_COLUMN, REGION_AXIS} & set(self.rows[0]) else set(self.asked)
         else:
             over = {CouncilId(record.council) for record in self.release.councils if record.outcome == "contributed"}
-        return {str(council): schema.councils[council].region for council in sorted(over & set(schema.councils))}
+        return {str(council): schema.council(council).region for council in sorted(over)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,21 +152,24 @@ def _added_up(figures: Iterable[_Figure], planned: PlannedTable, weights: _Weigh
     regional = planned.table.level is Level.REGION
     axes = layout.axes[1:] if regional else layout.axes
     targets: tuple[str | None, ...] = layout.axes[0].codes if regional else (None,)
-    weight = {(place, target): weights.of(place, target) for place in weights.places for target in targets}
-    shape = tuple(len(axis.codes) for axis in axes)
-    cells = np.zeros((len(targets), *shape, len(layout.blocks)))
     position = [(axis.name, {code: place for place, code in enumerate(axis.codes)}) for axis in axes]
-    for figure in figures:
-        where = tuple(known.get(figure.codes[name], -1) for name, known in position)
-        if -1 in where:
-            continue  # a category of the file that the table does not have
-        for number, target in enumerate(targets):
-            cells[(number, *where)] += weight[figure.place, target] * np.asarray(figure.numbers)
-    totals = np.moveaxis(cells, -1, 0).reshape(-1)
-    return ExpectedTotals(
-        totals=totals if signed else np.maximum(totals, 0.0),
-        scaled=any(factor not in {0.0, 1.0} for factor in weight.values()),
-    )
+    # A category of the file that the table does not have is left out.
+    kept = [figure for figure in figures if all(figure.codes[name] in known for name, known in position)]
+    where = np.zeros(len(kept), dtype=np.intp)
+    for name, known in position:
+        where = where * len(known) + np.array([known[figure.codes[name]] for figure in kept], dtype=np.intp)
+    numbers = np.array([figure.numbers for figure in kept], dtype=np.float64).reshape(-1, len(layout.blocks))
+    inner = prod(len(axis.codes) for axis in axes)
+    cells = np.zeros((len(layout.blocks), len(targets), inner))
+    factors: set[float] = set()
+    for number, target in enumerate(targets):
+        weight = {place: weights.of(place, target) for place in weights.places}
+        factors |= set(weight.values())
+        weighted = numbers.T * np.array([weight[figure.place] for figure in kept])
+        for block, column in enumerate(weighted):
+            cells[block, number] = np.bincount(where, weights=column, minlength=inner)
+    totals = cells.reshape(-1)
+    return ExpectedTotals(totals=totals if signed else np.maximum(totals, 0.0), scaled=bool(factors - {0.0, 1.0}))
 
 
 def read_expected(path: Path, *, asked: tuple[CouncilId, ...]) -> ExpectedFigures:

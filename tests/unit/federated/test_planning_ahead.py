@@ -108,6 +108,20 @@ def test_figures_by_category_give_the_vector_in_the_table_s_order(tmp_path):
     assert not totals.scaled
 
 
+def test_a_single_total_is_given_by_one_figure_or_by_areas(tmp_path):
+    total = Table(name="total", statistic="households")
+    desk = planner(20)
+    everywhere = desk.plan(given.question(total))
+    region = desk.plan(given.question(replace(total, level=Level.REGION)))
+    whole = expected(tmp_path, "households", "750", asked=everywhere.eligible)
+    assert whole.totals(everywhere, 0, SCHEMA).totals.tolist() == [750]
+    assert whole.totals(region, 0, SCHEMA).totals.tolist() == [750 * 12 / 20]
+    assert whole.totals(region, 0, SCHEMA).scaled
+    lines = [f"{council},{10 + number}" for number, council in enumerate(everywhere.eligible)]
+    areas = expected(tmp_path, "council,households", *lines, asked=everywhere.eligible)
+    assert areas.totals(everywhere, 0, SCHEMA).totals.tolist() == [390]
+
+
 def test_council_figures_are_added_over_the_councils_asked_and_no_others(tmp_path):
     lines = [f"{council},female,10" for council in COUNCILS]
     found = expected(tmp_path, "council,main_sex,households", *lines, "E09000001,female,9999")
@@ -122,13 +136,25 @@ def test_council_figures_are_added_over_the_councils_asked_and_no_others(tmp_pat
 
 
 def test_region_figures_are_scaled_by_the_councils_asked_in_the_region(tmp_path):
-    found = expected(tmp_path, "region,main_sex,households", "E12000001,male,600", "E12000007,male,9999")
-    plan = PLANNER.plan(given.question(replace(SEX, level=Level.REGION)))
     in_region = sum(council.region == "E12000001" for council in SCHEMA.councils.values())
-    asked = sum(SCHEMA.councils[council].region == "E12000001" for council in plan.eligible)
-    totals = found.totals(plan, 0, SCHEMA)
-    assert totals.totals.tolist() == pytest.approx([600 * asked / in_region, 0, 0])
-    assert totals.scaled is (asked != in_region)
+    for count, scaled in ((in_region, False), (in_region - 1, True)):
+        plan = planner(count).plan(given.question(replace(SEX, level=Level.REGION)))
+        lines = ("E12000001,male,600", "E12000007,male,9999")
+        found = expected(tmp_path, "region,main_sex,households", *lines, asked=plan.eligible)
+        totals = found.totals(plan, 0, SCHEMA)
+        assert totals.totals.tolist() == pytest.approx([600 * count / in_region, 0, 0])
+        assert totals.scaled is scaled
+
+
+def test_a_council_under_its_new_code_is_counted(tmp_path):
+    desk = planner(12)
+    councils = (*desk.agreement.groups[0].councils[:-1], CouncilId("E08000038"))
+    plan = PLANNER.plan(given.question(SEX))
+    renamed = replace(plan, group=plan.group.model_copy(update={"councils": councils}))
+    found = expected(tmp_path, "council,main_sex,households", "E08000038,female,7", asked=councils)
+    totals = found.totals(renamed, 0, SCHEMA)
+    assert totals.totals.tolist() == [0, 7 * 12, 0]
+    assert totals.scaled
 
 
 def test_kinds_of_geography_are_not_mixed_and_columns_are_not_guessed(tmp_path):
