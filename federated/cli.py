@@ -2,7 +2,7 @@
 
 import typer
 
-from federated.commands import demo, files, keys, manifest_review, questions, review
+from federated.commands import analyse, demo, files, keys, manifest_review, planning, questions, review
 from federated.shell import main_of, new_app
 
 __all__ = ["app", "main"]
@@ -15,8 +15,10 @@ app.add_typer(files.roster, name="roster")
 app.add_typer(files.agreement, name="agreement")
 manifest_review.register(files.manifest)
 app.add_typer(files.manifest, name="manifest")
+planning.register(app)
 questions.register(app)
 review.register(app)
+app.add_typer(analyse.app, name="analyse")
 demo.register(app)
 
 main = main_of(app)

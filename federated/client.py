@@ -22,7 +22,7 @@ from federated.errors import ExitStatus, FederatedError, QueryError, SignaturePr
 from federated.keys import SigningKey, trusted_keys
 from federated.manifest import MANIFEST_TYPE
 from federated.plan import PLAN_TYPE, Plan, Terms
-from federated.planner import choose_mechanism, worst_totals
+from federated.planner import Planner
 from federated.privacy import Totals
 from federated.query import Query
 from federated.release import Release, open_release
@@ -140,26 +140,24 @@ class Client:
             manifest: The manifest's bytes, whose digest goes into the plan.
             trusted: Signed state fetched before; fetched now when left out.
         """
+        return self.planner(agreement=agreement, manifest=manifest, trusted=trusted).plan(question)
+
+    def planner(self, *, agreement: str | None, manifest: bytes, trusted: Trusted | None = None) -> Planner:
+        """What questions can be planned against, fetched once; arguments as for :meth:`plan`."""
         state = trusted or self.trusted()
         chosen = pick_agreement(state, agreement)
-        return choose_mechanism(
-            question,
+        period = str(self._clock().year)
+        return Planner(
             agreement=chosen,
             roster=state.roster,
             schema=load_schema(),
             terms=self._terms(chosen, sha256(manifest)),
-            worst=self._worst(chosen, question, state),
+            committed={
+                council: committed(statement, chosen.id, period)
+                for council, statement in self.budgets(state).items()
+                if statement is not None
+            },
         )
-
-    def _worst(self, agreement: Agreement, question: Query, state: Trusted) -> Totals:
-        councils = set(agreement.group(question.group).councils)
-        period = str(self._clock().year)
-        known = [
-            committed(statement, agreement.id, period)
-            for council, statement in self.budgets(state).items()
-            if statement is not None and council in councils
-        ]
-        return worst_totals(known)
 
     def _terms(self, agreement: Agreement, manifest: Digest) -> Terms:
         now = self._clock().replace(microsecond=0)

@@ -1,14 +1,22 @@
 """What a plan means to the person who asks: cost, margins of error, councils needed. Spends nothing."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
+from math import isfinite
+from typing import Final
 
 from federated.geography import changes_in_words
 from federated.plan import Plan, possible_rounds
+from federated.planner import Room
+from federated.presentation import USABLE_MARGIN
 from federated.privacy import zcdp_epsilon
 from federated.rationals import rational_text
-from federated.statistics.offsets import TARGET_COVERAGE
+from federated.usable_cells import TOTALS, TableUse, total_margin
 
 __all__ = ["PlanSummary", "TableSummary", "summarise"]
+
+LOSSES_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,19 +27,27 @@ class TableSummary:
         name: The table.
         statistic: Its code.
         cells: Cells as printed.
+        part_of_cost: Which part of the question's cost pays for this table; the parts add up to 1, but for rounding.
         sd_all: Standard deviation of the noise when every council asked contributes.
         sd_fewest: The same with t, the fewest that make a release.
         margin_all: Half width of the interval of a total when every council contributes.
         margin_fewest: The same with t.
+        margins_lost: The same for each number of councils lost in `PlanSummary.losses`.
+        margin_few_joined: The same when only as many join as are needed, and all of those contribute.
+        is_total: Whether the printed figure is such a total, so that the margins above are its own.
     """
 
     name: str
     statistic: str
     cells: int
+    part_of_cost: float
     sd_all: float
     sd_fewest: float
     margin_all: float
     margin_fewest: float
+    margins_lost: tuple[float, ...]
+    margin_few_joined: float
+    is_total: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +58,23 @@ class PlanSummary:
         headline: What is asked, in one line.
         lines: Cost and councils, and then `code_changes`.
         code_changes: Councils of the group that merged or got a new code inside the period asked about.
+        losses: Numbers of councils lost in the round that the margins are given for, from none to the most allowed.
         tables: Expected errors.
         plan: The plan itself.
+        uses: How much of each table could be used, as asked and at other levels; none without expected figures.
+        within: The margin of a usable cell that they are judged by.
+        room: How the cost stands to what is left of the period, where that is known.
     """
 
     headline: str
     lines: tuple[str, ...]
     code_changes: tuple[str, ...]
+    losses: tuple[int, ...]
     tables: tuple[TableSummary, ...]
     plan: Plan
+    uses: tuple[TableUse, ...] = ()
+    within: Fraction = USABLE_MARGIN
+    room: Room | None = None
 
     def as_json(self) -> dict[str, object]:
         """The summary for a program; exact rationals as text."""
@@ -72,18 +96,48 @@ class PlanSummary:
                     "name": row.name,
                     "statistic": row.statistic,
                     "cells": row.cells,
+                    "part_of_cost": row.part_of_cost,
                     "sd_all": row.sd_all,
                     "sd_fewest": row.sd_fewest,
                     "margin_all": row.margin_all,
                     "margin_fewest": row.margin_fewest,
+                    "margins_lost": dict(zip(map(str, self.losses), row.margins_lost, strict=True)),
+                    "margin_few_joined": row.margin_few_joined,
+                    "is_total": row.is_total,
                 }
                 for row in self.tables
             ],
+            "within": rational_text(self.within),
+            "uses": [_use(use) for use in self.uses],
+            "room": None if self.room is None else self.room.as_json(),
         }
 
 
-def summarise(plan: Plan) -> PlanSummary:
-    """Work out what a plan would give, at |U3| = n and at |U3| = t."""
+def _use(use: TableUse) -> dict[str, object]:
+    if use.problem:
+        return {"level": use.level, "problem": use.problem}
+    return {
+        "level": use.level,
+        "table": use.table,
+        "cells": use.cells,
+        "usable": float(use.usable),
+        "typical_margin": use.typical if isfinite(use.typical) else None,
+        "widest_margin": use.widest if isfinite(use.widest) else None,
+        "scaled": use.scaled,
+    }
+
+
+def summarise(
+    plan: Plan, *, uses: Iterable[TableUse] = (), within: Fraction = USABLE_MARGIN, room: Room | None = None
+) -> PlanSummary:
+    """Work out what a plan would give: with every council, for losses down to t, and when few join.
+
+    Args:
+        plan: The plan.
+        uses: What `federated.usable_cells` found for it on expected figures.
+        within: The margin of a usable cell that they were judged by.
+        room: What `Planner.room` found for it.
+    """
     thresholds = plan.rules.thresholds(len(plan.eligible))
     charge = plan.charge
     law = "discrete Laplace" if charge.epsilon is not None else "discrete Gaussian"
@@ -97,12 +151,23 @@ def summarise(plan: Plan) -> PlanSummary:
     )
     period = plan.question.period
     changes = tuple(changes_in_words(plan.eligible, period.start, period.end))
+    losses = _spread(thresholds.may_be_lost)
     return PlanSummary(
         headline=f"{plan.question.title}: {plan.cells:,} cells, {law} noise.",
-        lines=(cost, councils, f"Assumed: at most {thresholds.c} of them collude with the coordinator.", *changes),
+        lines=(
+            cost,
+            *([] if room is None else [room.words]),
+            councils,
+            f"Assumed: at most {thresholds.c} of them collude with the coordinator.",
+            *changes,
+        ),
         code_changes=changes,
-        tables=tuple(_table(plan, index, thresholds.n, thresholds.t) for index in range(len(plan.tables))),
+        losses=losses,
+        tables=tuple(_table(plan, index, losses) for index in range(len(plan.tables))),
         plan=plan,
+        uses=tuple(uses),
+        within=within,
+        room=room,
     )
 
 
@@ -111,16 +176,35 @@ def _needed(plan: Plan) -> int:
     return possible_rounds(plan.rules)[0].n
 
 
-def _table(plan: Plan, index: int, everyone: int, fewest: int) -> TableSummary:
+def _spread(most: int) -> tuple[int, ...]:
+    """From none lost to the most that may be, at most `LOSSES_SHOWN` numbers, evenly spread."""
+    steps = min(most, LOSSES_SHOWN - 1)
+    return tuple(most * step // steps for step in range(steps + 1)) if steps else (0,)
+
+
+def _part_of_cost(plan: Plan, index: int) -> float:
+    """In epsilon for Laplace noise, in rho for Gaussian, of which tau is hardly any."""
+    parameter, bound = plan.noise.blocks[index].parameter, plan.sensitivities[index]
+    if plan.charge.epsilon is not None:
+        return float(parameter * bound / plan.charge.epsilon)
+    return float(bound / (2 * parameter) / plan.charge.rho)
+
+
+def _table(plan: Plan, index: int, losses: tuple[int, ...]) -> TableSummary:
     planned = plan.tables[index]
-    all_in = plan.released_noise(index, joined=everyone, contributors=everyone)
-    least = plan.released_noise(index, joined=everyone, contributors=fewest)
+    everyone, few = len(plan.eligible), _needed(plan)
+    laws = [plan.released_noise(index, joined=everyone, contributors=everyone - lost) for lost in losses]
+    margins = tuple(total_margin(law) for law in laws)
     return TableSummary(
         name=planned.table.name,
         statistic=planned.table.statistic,
         cells=planned.layout.printed_cells,
-        sd_all=all_in.sd,
-        sd_fewest=least.sd,
-        margin_all=float(all_in.half_width(TARGET_COVERAGE)[0]),
-        margin_fewest=float(least.half_width(TARGET_COVERAGE)[0]),
+        part_of_cost=_part_of_cost(plan, index),
+        sd_all=laws[0].sd,
+        sd_fewest=laws[-1].sd,
+        margin_all=margins[0],
+        margin_fewest=margins[-1],
+        margins_lost=margins,
+        margin_few_joined=total_margin(plan.released_noise(index, joined=few, contributors=few)),
+        is_total=planned.table.statistic in TOTALS,
     )

@@ -4,12 +4,15 @@ Differential privacy is the protection; these rules only help a reader, so they 
 release (`docs/privacy-promise.md`). The unrounded estimate stays in the analyst's file, so that sums stay unbiased.
 """
 
+from fractions import Fraction
+from typing import Final
+
 from federated.query import Level
 from federated.release import CellRecord
 from federated.statistics import Figures
 from federated.statistics import statistic as statistic_of
 
-__all__ = ["CONFIDENTIAL", "NOT_AVAILABLE", "SHORTHAND", "UNRELIABLE", "margin", "presented"]
+__all__ = ["CONFIDENTIAL", "NOT_AVAILABLE", "SHORTHAND", "UNRELIABLE", "USABLE_MARGIN", "margin", "presented"]
 
 CONFIDENTIAL = "[c]"
 UNRELIABLE = "[u]"
@@ -20,7 +23,8 @@ SHORTHAND = {
     NOT_AVAILABLE: "Not available: too few households to say anything.",
 }
 SMALLEST_SHOWN = 10
-USABLE_MARGIN = 0.2
+USABLE_MARGIN: Final = Fraction(1, 5)
+"""A figure is usable when its margin of error is at most this part of it."""
 ROUND_TO = {Level.ALL: 10, Level.REGION: 10}
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from federated.errors import FileProblem
 from federated.plan import Plan, PlannedTable
 from federated.privacy import ReleasedNoise
-from federated.query import Level
+from federated.query import Level, Table
 from federated.query.words import measure_words
 from federated.rationals import rational_text
 from federated.schema import Schema
@@ -306,10 +306,7 @@ def _table(plan: Plan, planned: PlannedTable, totals: NDArray[np.int64], noise: 
         statistic=planned.table.statistic,
         title=kind.title,
         level=planned.table.level.value,
-        measures=tuple(
-            MeasureRecord(what=measure_words(item.measure), clip=(item.low, item.high))
-            for item in planned.table.measures
-        ),
+        measures=measure_records(planned.table),
         max_cells=planned.table.max_cells,
         axes=tuple(_axis(axis) for axis in planned.layout.printed),
         cells=tuple(
@@ -327,6 +324,11 @@ def _table(plan: Plan, planned: PlannedTable, totals: NDArray[np.int64], noise: 
         scale=plan.scale,
         planned_sd=noise.sd,
     )
+
+
+def measure_records(table: Table) -> tuple[MeasureRecord, ...]:
+    """What a table reads off the rows, as its release says it."""
+    return tuple(MeasureRecord(what=measure_words(item.measure), clip=(item.low, item.high)) for item in table.measures)
 
 
 def _axis(axis: Axis) -> AxisRecord:

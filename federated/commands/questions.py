@@ -1,4 +1,4 @@
-"""`federated plan`, `submit`, `watch`, `show`, `releases`, `export`: the analyst's way from question to answer."""
+"""`federated submit`, `watch`, `show`, `releases`, `export`: the analyst's way from question to answer."""
 
 import json
 import os
@@ -13,7 +13,6 @@ from federated.client import Client
 from federated.errors import FileProblem, QueryError, RoundAborted
 from federated.export import export_release
 from federated.plan import Plan
-from federated.plan_summary import PlanSummary, summarise
 from federated.presentation import margin
 from federated.privacy import Charge
 from federated.query import Query, load_query
@@ -33,24 +32,6 @@ Folder = Annotated[Path | None, typer.Option("--out", "-o", help="Write CSV, JSO
 def connect(workspace: Path) -> Client:
     """The client of a workspace file, with the system's clock and entropy."""
     return Client(Workspace.load(workspace), clock=now_utc, rng=os.urandom)
-
-
-def plan(
-    question: Question,
-    manifest: Manifest,
-    workspace: Work = DEFAULT_FILE,
-    agreement: Named = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Show what a question would cost and how exact its answer would be. Spends nothing.
-
-    Example: federated plan question.yaml --manifest manifest.yaml
-    """
-    with connect(workspace) as client:
-        planned = client.plan(load_query(question), agreement=agreement, manifest=read_manifest(manifest))
-    summary = summarise(planned)
-    output.print_json(json.dumps(summary.as_json())) if as_json else print_plan(summary)
 
 
 def submit(
@@ -181,27 +162,6 @@ def follow(client: Client, steps: Iterable[pb.Progress], *, names: dict[str, str
     return client.release(release_digest=last.release_digest)
 
 
-def print_plan(summary: PlanSummary) -> None:
-    """A plan in words and one table."""
-    output.print(summary.headline, markup=False)
-    for line in summary.lines:
-        output.print(line, markup=False)
-    grid = Grid(
-        "Table", "Statistic", "Cells", "Noise sd, all in", "Noise sd, fewest", "Margin (95%), all in", "Margin, fewest"
-    )
-    for row in summary.tables:
-        grid.add_row(
-            row.name,
-            row.statistic,
-            f"{row.cells:,}",
-            f"{row.sd_all:.2f}",
-            f"{row.sd_fewest:.2f}",
-            f"± {row.margin_all:.1f}",
-            f"± {row.margin_fewest:.1f}",
-        )
-    output.print(grid)
-
-
 def print_release(release: Release) -> None:
     """A release as tables, with what to know about it."""
     output.print(f"\n{release.title}", style="bold", markup=False)
@@ -254,8 +214,8 @@ def cost_words(charge: Charge) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `federated`."""
-    for command in (plan, submit, watch, show, releases):
+    for command in (submit, watch, show, releases):
         app.command()(command)
 
 
-__all__ = ["Plan", "Query", "connect", "cost_words", "follow", "print_plan", "print_release", "register"]
+__all__ = ["Plan", "Query", "connect", "cost_words", "follow", "print_release", "register"]

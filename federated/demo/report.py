@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table as Grid
 
-from federated.commands.questions import print_plan
+from federated.commands.planning import print_plan
 from federated.commands.review import print_budgets
 from federated.demo.run import Answer, DemoResult, truth_of
 from federated.plan_summary import summarise

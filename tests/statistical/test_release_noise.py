@@ -11,11 +11,12 @@ from math import exp, log, sqrt
 
 import numpy as np
 import pytest
+from rich.table import Table as Grid
 from scipy.optimize import minimize_scalar
 from scipy.stats import chi2
 
 from coordinator.simulate import Scenario, simulate
-from federated.commands import questions
+from federated.commands import planning
 from federated.plan_summary import summarise
 from federated.privacy import Mechanism, released_noise
 from federated.query import Dimension, Query, Table
@@ -135,9 +136,9 @@ def printed_sds(summary, monkeypatch):
     """The two standard deviations in the table that `federated plan` prints."""
     rows = []
     with monkeypatch.context() as patch:
-        patch.setattr(questions.output, "print", lambda *items, **_: rows.extend(items))
-        questions.print_plan(summary)
-    grid = rows[-1]
+        patch.setattr(planning.output, "print", lambda *items, **_: rows.extend(items))
+        planning.print_plan(summary)
+    [grid] = [row for row in rows if isinstance(row, Grid)]
     cells = {column.header: next(iter(column.cells)) for column in grid.columns}
     return cells["Noise sd, all in"], cells["Noise sd, fewest"]
 

@@ -3,9 +3,12 @@
 from fractions import Fraction
 from math import sqrt
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import logsumexp
 
 from federated.errors import QueryError
 from federated.privacy import (
@@ -59,6 +62,52 @@ def test_moving_laplace_budget_between_tables_does_not_help(epsilon, blocks, one
     parts[one % len(blocks)] += moved
     parts[two % len(blocks)] -= moved
     assert laplace_variance(parts, blocks) > best * (1 - 1e-6)
+
+
+TABLES = ([(5, 1), (66, 1), (210, 2)], [(1, 1), (1000, 6), (12, 16), (40, 1)], [(9, 4)] * 3)
+
+
+def least_by_search(variance_of_part, blocks):
+    """The least total variance over all divisions of a budget of 1, found by a general optimiser."""
+
+    def total(logits):
+        parts = np.exp(logits - logsumexp(logits))
+        return sum(n * variance_of_part(part, bound) for part, (n, bound) in zip(parts, blocks, strict=True))
+
+    found = minimize(total, np.zeros(len(blocks)), method="BFGS", options={"gtol": 1e-9})
+    return found.fun
+
+
+@pytest.mark.parametrize("blocks", TABLES)
+def test_no_other_split_found_by_an_optimiser_has_less_total_variance(blocks):
+    laplace = least_by_search(lambda part, l1: 2 * (l1 / part) ** 2, blocks)
+    assert laplace_variance(split_laplace(Fraction(1), blocks), blocks) == pytest.approx(laplace, rel=1e-6)
+    gaussian = least_by_search(lambda part, kappa: kappa / (2 * part), blocks)
+    assert gaussian_variance(split_gaussian(Fraction(1), blocks), blocks) == pytest.approx(gaussian, rel=1e-6)
+
+
+@pytest.mark.parametrize("blocks", TABLES[:2])
+def test_an_even_split_has_more_total_variance_which_the_comparison_would_see(blocks):
+    even = [Fraction(1, len(blocks))] * len(blocks)
+    assert laplace_variance(even, blocks) > 1.01 * laplace_variance(split_laplace(Fraction(1), blocks), blocks)
+    variances = [Fraction(kappa) / (2 * part) for part, (_, kappa) in zip(even, blocks, strict=True)]
+    assert gaussian_variance(variances, blocks) > 1.01 * gaussian_variance(split_gaussian(Fraction(1), blocks), blocks)
+
+
+@pytest.mark.parametrize("epsilon", [Fraction(1, 10), Fraction(1)])
+@pytest.mark.parametrize("blocks", TABLES)
+def test_the_continuous_split_is_within_a_thousandth_of_the_best_for_the_lattice_law(epsilon, blocks):
+    """The discrete Laplace variance is 2 e^-a / (1 - e^-a)^2, which 2 / a^2 exceeds by at most 1/6."""
+
+    def lattice(part, l1):
+        a = float(epsilon) * part / l1
+        return 2 * np.exp(-a) / np.expm1(-a) ** 2
+
+    best = least_by_search(lattice, blocks)
+    parts = [float(part / epsilon) for part in split_laplace(epsilon, blocks)]
+    ours = sum(n * lattice(part, l1) for part, (n, l1) in zip(parts, blocks, strict=True))
+    assert best <= ours * (1 + 1e-6)
+    assert ours <= best * 1.001
 
 
 @pytest.mark.parametrize("split", [split_laplace, split_gaussian])
