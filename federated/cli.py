@@ -2,7 +2,7 @@
 
 import typer
 
-from federated.commands import demo, files, keys, manifest_review, questions, review
+from federated.commands import analyse, baseline, demo, files, keys, manifest_review, questions, review
 from federated.shell import main_of, new_app
 
 __all__ = ["app", "main"]
@@ -16,6 +16,8 @@ app.add_typer(files.agreement, name="agreement")
 manifest_review.register(files.manifest)
 app.add_typer(files.manifest, name="manifest")
 questions.register(app)
+app.add_typer(analyse.app, name="analyse")
+app.add_typer(baseline.app, name="baseline")
 review.register(app)
 demo.register(app)
 

@@ -4,6 +4,8 @@ Differential privacy is the protection; these rules only help a reader, so they 
 release (`docs/privacy-promise.md`). The unrounded estimate stays in the analyst's file, so that sums stay unbiased.
 """
 
+from typing import Protocol
+
 from federated.query import Level
 from federated.release import CellRecord
 
@@ -23,7 +25,19 @@ ROUND_TO = {Level.ALL: 10, Level.REGION: 10}
 COUNTS = frozenset({"households", "rows"})
 
 
-def margin(cell: CellRecord) -> float:
+class Interval(Protocol):
+    """What has two ends, as the cells of releases and of analyses have."""
+
+    @property
+    def low(self) -> float:
+        """Lower end."""
+
+    @property
+    def high(self) -> float:
+        """Upper end."""
+
+
+def margin(cell: Interval) -> float:
     """Half the width of the cell's interval."""
     return (cell.high - cell.low) / 2
 

@@ -31,6 +31,7 @@ from federated.schema import Column, Dataset, load_schema
 from federated.workspace import Workspace
 from protocols.secagg.transitions import AGGREGATOR, PARTICIPANT
 from tests.docs import briefings, refusals
+from tests.spec.analyses import pages as analysis_pages
 from tests.spec.render import pages as statistic_pages
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +55,7 @@ def pages() -> dict[str, str]:
         "docs/reference/log.md": log_page(),
     }
     made |= statistic_pages()
+    made |= analysis_pages()
     made |= briefings.pages()
     architecture = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     made["docs/architecture.md"] = with_parts(architecture, architecture_parts())

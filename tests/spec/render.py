@@ -40,7 +40,7 @@ def render(specification: Specification) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(heads: list[str], lines: list[list[str]]) -> str:
+def table_of(heads: list[str], lines: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in [heads, ["---"] * len(heads), *lines])
 
 
@@ -50,7 +50,7 @@ def _rows(specification: Specification) -> str:
         [row["household"], *("" if row[name] is None else str(row[name]) for name in names)]
         for row in specification.rows
     ]
-    return _table(["household", *(f"`{name}`" for name in names)], lines)
+    return table_of(["household", *(f"`{name}`" for name in names)], lines)
 
 
 def _exact(specification: Specification) -> str:
@@ -58,7 +58,7 @@ def _exact(specification: Specification) -> str:
     for cell in specification.layout.axes[0].codes:
         numbers = specification.exact.get((cell,), (0,) * len(specification.layout.blocks))
         lines.append([label(cell), *map(str, numbers)])
-    return _table(["Category", *(f"`{block}`" for block in specification.layout.blocks)], lines)
+    return table_of(["Category", *(f"`{block}`" for block in specification.layout.blocks)], lines)
 
 
 def _noise(specification: Specification) -> str:
@@ -73,7 +73,7 @@ def _noise(specification: Specification) -> str:
 def _answer(specification: Specification) -> str:
     lines = [_line(specification, cell) for cell in specification.answer()]
     blocks = [f"noisy `{block}`" for block in specification.layout.blocks]
-    return _table(["Category", *blocks, "Estimate", "Standard error", "Interval", "Coverage"], lines)
+    return table_of(["Category", *blocks, "Estimate", "Standard error", "Interval", "Coverage"], lines)
 
 
 def _line(specification: Specification, cell: CellEstimate) -> list[str]:

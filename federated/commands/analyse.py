@@ -1,0 +1,196 @@
+"""`federated analyse`: what follows from released tables and public files. Costs no budget and needs no connection."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from federated.analysis.baseline import Baseline
+from federated.analysis.change import Measure, change, difference_in_differences
+from federated.analysis.derived import DerivedTable, write_derived
+from federated.analysis.public_figures import HOUSEHOLDS, read_public_figures, shipped_households
+from federated.analysis.rate import PER, rate
+from federated.analysis.share import share
+from federated.analysis.source import NoisyTable, noisy_table
+from federated.commands.files import read_file
+from federated.commands.questions import AsJson, cells_grid
+from federated.errors import QueryError
+from federated.keys import parse_public
+from federated.release import NOT_OFFICIAL, open_release
+from federated.schema import load_schema
+from federated.shell import new_app, output
+
+app = new_app("Analyse released tables. Costs no budget, needs no connection, and reads nothing but the files named.")
+
+Released = Annotated[Path, typer.Argument(help="A release (release.json).")]
+Before = Annotated[Path, typer.Argument(help="The earlier release (release.json).")]
+After = Annotated[Path, typer.Argument(help="The later release (release.json).")]
+Named = Annotated[str | None, typer.Option("--table", "-t", help="Name of the table, when the release has several.")]
+Folder = Annotated[Path | None, typer.Option("--out", "-o", help="Write CSV and JSON into this folder.")]
+OtherCouncils = Annotated[
+    bool,
+    typer.Option("--allow-different-councils", help="Compare although not the same councils contributed; printed."),
+]
+Design = Annotated[
+    str | None, typer.Option("--design", help="What makes it more than an association, in a sentence; printed.")
+]
+Frozen = Annotated[Path | None, typer.Option("--baseline", help="Frozen baseline the earlier release must be.")]
+SignedBy = Annotated[
+    str | None, typer.Option("--signed-by", help="Public key of whoever froze the baseline, ed25519:...")
+]
+
+
+@app.command("rate")
+def rates(
+    path: Released,
+    table: Named = None,
+    denominators: Annotated[
+        Path | None,
+        typer.Option("--denominators", help="CSV with a column `code`; otherwise households in 2025, by council."),
+    ] = None,
+    column: Annotated[str, typer.Option("--column", help="Column of the denominators.")] = HOUSEHOLDS,
+    per: Annotated[int, typer.Option("--per", min=1, help="How many of the denominator a rate is for.")] = PER,
+    out: Folder = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Rates for each 1,000 of a public denominator, over the councils that contributed.
+
+    Example: federated analyse rate answer/release.json --table outcome
+    """
+    public = shipped_households()
+    if denominators is not None:
+        content = read_file(denominators, "file of denominators")
+        public = read_public_figures(content, source=str(denominators), column=column)
+    deliver(rate(_source(path, table), public, load_schema(), per=per), out, as_json=as_json)
+
+
+@app.command("share")
+def shares(
+    path: Released,
+    table: Named = None,
+    along: Annotated[
+        list[str] | None,
+        typer.Option("--along", help="Axis whose categories add up to 100%; may be repeated. Otherwise all axes."),
+    ] = None,
+    out: Folder = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Each category's share of the total, with an interval that holds the noise of both.
+
+    Example: federated analyse share answer/release.json --table reason --along reason_loss
+    """
+    deliver(share(_source(path, table), along or ()), out, as_json=as_json)
+
+
+@app.command("change")
+def changes(
+    before: Before,
+    after: After,
+    table: Named = None,
+    measure: Annotated[str, typer.Option("--measure", help="`difference` or `ratio`.")] = "difference",
+    baseline: Frozen = None,
+    signed_by: SignedBy = None,
+    design: Design = None,
+    out: Folder = None,
+    *,
+    allow_different_councils: OtherCouncils = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change between two releases of the same question, asked for two periods.
+
+    Example: federated analyse change 2024/release.json 2025/release.json --table outcome
+    """
+    earlier, later = _source(before, table), _source(after, table)
+    found = change(
+        earlier,
+        later,
+        measure=_measure(measure),
+        allow_different_councils=allow_different_councils,
+        design=design,
+        baseline=_baseline_of(earlier, baseline, signed_by),
+    )
+    deliver(found, out, as_json=as_json)
+
+
+@app.command("difference-in-differences")
+def differences_in_differences(
+    before: Before,
+    after: After,
+    axis: Annotated[str, typer.Option("--axis", help="Axis of the two groups, for example region.")],
+    one: Annotated[str, typer.Option("--one", help="Code of the group whose change is looked at.")],
+    other: Annotated[str, typer.Option("--other", help="Code of the group it is held against.")],
+    table: Named = None,
+    baseline: Frozen = None,
+    signed_by: SignedBy = None,
+    design: Design = None,
+    out: Folder = None,
+    *,
+    allow_different_councils: OtherCouncils = False,
+    as_json: AsJson = False,
+) -> None:
+    """How much more one group changed than another, between two releases of the same question.
+
+    Example: federated analyse difference-in-differences old.json new.json --axis main_sex --one female --other male
+    """
+    earlier, later = _source(before, table), _source(after, table)
+    found = difference_in_differences(
+        earlier,
+        later,
+        axis=axis,
+        one=one,
+        other=other,
+        allow_different_councils=allow_different_councils,
+        design=design,
+        baseline=_baseline_of(earlier, baseline, signed_by),
+    )
+    deliver(found, out, as_json=as_json)
+
+
+def deliver(table: DerivedTable, out: Path | None, *, as_json: bool) -> None:
+    """Print a derived table with all that must be known about it, and write it where asked."""
+    if as_json:
+        output.print_json(json.dumps(table.as_json()))
+    else:
+        output.print(f"\n{table.title}", style="bold", markup=False)
+        output.print(f"Unit: {table.unit}. {NOT_OFFICIAL}", markup=False)
+        output.print(table.method, markup=False)
+        output.print(cells_grid(table.name, table.axes, table.cells, digits=3))
+        for line in (*(found.sentence for found in table.findings), *table.notes):
+            output.print(line, markup=False)
+    if out is not None:
+        for written in write_derived(table, out):
+            if not as_json:
+                output.print(f"Wrote {written}", markup=False)
+
+
+def _source(path: Path, table: str | None) -> NoisyTable:
+    return noisy_table(open_release(read_file(path, "release")), table)
+
+
+def _measure(text: str) -> Measure:
+    match text:
+        case "difference" | "ratio":
+            return text
+        case _:
+            raise QueryError(f"A change has no measure '{text}'.", remedy="Choose difference or ratio.")
+
+
+def _baseline_of(earlier: NoisyTable, path: Path | None, signed_by: str | None) -> str | None:
+    """The name of the baseline, once the earlier release is seen to be it."""
+    if path is None:
+        return None
+    if signed_by is None:
+        raise QueryError(
+            "A baseline is believed only by the key of whoever froze it.",
+            remedy="Give that key with --signed-by.",
+        )
+    try:
+        signer = parse_public(signed_by)
+    except ValueError as error:
+        raise QueryError(f"--signed-by {error}.") from error
+    baseline = Baseline.open(read_file(path, "baseline"), signer=signer)
+    baseline.require(earlier.release)
+    return baseline.name
