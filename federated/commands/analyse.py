@@ -9,10 +9,13 @@ import typer
 from federated.analysis.baseline import Baseline
 from federated.analysis.change import Measure, change, difference_in_differences
 from federated.analysis.derived import DerivedTable, write_derived
+from federated.analysis.expected_shares import Expected, by_days, equal, from_figures
+from federated.analysis.null_law import DRAWS, SEED
 from federated.analysis.public_figures import HOUSEHOLDS, read_public_figures, shipped_households
 from federated.analysis.rate import PER, rate
 from federated.analysis.share import share
 from federated.analysis.source import NoisyTable, noisy_table
+from federated.analysis.uniformity import uniformity
 from federated.commands.files import read_file
 from federated.commands.questions import AsJson, cells_grid
 from federated.errors import QueryError
@@ -149,6 +152,32 @@ def differences_in_differences(
     deliver(found, out, as_json=as_json)
 
 
+@app.command("uniformity")
+def uniformities(
+    path: Released,
+    table: Named = None,
+    along: Annotated[
+        list[str] | None,
+        typer.Option("--along", help="Axis of the pattern; may be repeated. Otherwise all axes but the region."),
+    ] = None,
+    expected: Annotated[
+        str, typer.Option("--expected", help="`equal` shares, shares by `days`, or a CSV file with a column `code`.")
+    ] = "equal",
+    column: Annotated[str, typer.Option("--column", help="Column of the figures in that file.")] = "expected",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the simulation.")] = SEED,
+    draws: Annotated[int, typer.Option("--draws", help="Tables simulated.")] = DRAWS,
+    out: Folder = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Test whether a pattern over time is even, with the noise counted in.
+
+    Example: federated analyse uniformity answer/release.json --table by_weekday --expected days
+    """
+    made = uniformity(_source(path, table), along or (), expected=_expected(expected, column), seed=seed, draws=draws)
+    deliver(made, out, as_json=as_json)
+
+
 def deliver(table: DerivedTable, out: Path | None, *, as_json: bool) -> None:
     """Print a derived table with all that must be known about it, and write it where asked."""
     if as_json:
@@ -168,6 +197,17 @@ def deliver(table: DerivedTable, out: Path | None, *, as_json: bool) -> None:
 
 def _source(path: Path, table: str | None) -> NoisyTable:
     return noisy_table(open_release(read_file(path, "release")), table)
+
+
+def _expected(text: str, column: str) -> Expected:
+    match text:
+        case "equal":
+            return equal
+        case "days":
+            return by_days
+        case _:
+            content = read_file(Path(text), "file of expected figures")
+            return from_figures(read_public_figures(content, source=text, column=column).by_code, text)
 
 
 def _measure(text: str) -> Measure:

@@ -5,16 +5,19 @@ The releases are made up: planned as any other, with invented totals and noise o
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from fractions import Fraction
 from functools import cache
 from math import isfinite
 
 from federated.analysis import DerivedCell, DerivedTable, NoisyTable, noisy_table
 from federated.analysis.change import change, difference_in_differences
+from federated.analysis.expected_shares import by_days
 from federated.analysis.public_figures import shipped_households
 from federated.analysis.rate import rate
 from federated.analysis.share import share
-from federated.query import Dimension, Table
+from federated.analysis.uniformity import uniformity
+from federated.query import Dimension, Period, Table
 from federated.release import labels_of
 from federated.schema import load_schema
 from tests.spec.render import table_of
@@ -86,6 +89,18 @@ def _made(column: str, figures: dict[str, tuple[int, int]], year: int) -> NoisyT
     plan = planned(counted(column), epsilon=Fraction(1), period=quarter(year), title=f"Households assessed, {year}")
     release = released(plan, {column: truth}, seed=year).model_copy(update={"sid": f"{year:064x}"})
     return noisy_table(release, column)
+
+
+WEEKDAYS = (160, 131, 128, 133, 141, 60, 49, 0)
+
+
+@cache
+def contacts() -> NoisyTable:
+    """Contacts out of hours by weekday; each household at most twice."""
+    table = Table(name="by_weekday", statistic="rows", by=(Dimension(column="weekday"),), max_cells=2)
+    period = Period(column="at", start=date(2025, 1, 1), end=date(2025, 3, 31))
+    plan = planned(table, dataset="event", period=period, title="Contacts with the out-of-hours service, 2025")
+    return noisy_table(released(plan, {"by_weekday": WEEKDAYS}, seed=1), "by_weekday")
 
 
 PAGES = (
@@ -204,6 +219,42 @@ printed with every figure.
 
 A difference of differences is an effect only if both groups would have changed by the same number otherwise. Nothing in
 the data can show that.""",
+    ),
+    AnalysisPage(
+        name="uniformity",
+        heading="Is a pattern even?",
+        what="""\
+Do contacts bunch on some days of the week? A table of noisy counts is never quite even, and counts of people are not
+either. This test asks whether chance and the noise together explain what is seen.
+
+It adds up the squared distances between each cell and its expected share of the sum. Then it makes thousands of tables in
+which the expected shares are true, with chance and with the release's own noise, and counts how many are as far off.
+
+`--expected equal` takes equal shares. `--expected days` takes the days of the calendar: 31 for January, or the Mondays of
+the period. A CSV file with the columns `code` and `expected` gives shares of your own, from public figures. The category
+"not known" is left out.""",
+        examples=(
+            Example(
+                asked="Contacts with the out-of-hours service, by day of the week; each household counts at most twice.",
+                command="federated analyse uniformity answer/release.json --table by_weekday --expected days",
+                made=lambda: uniformity(contacts(), expected=by_days),
+            ),
+        ),
+        reading="""\
+The rows say how far each cell is from its expected share. Their intervals are about the noise alone. The p-value counts
+chance as well: it is the answer to the question. It comes from a simulation with a fixed seed, so that anybody gets the
+same figure; `--draws` makes it finer.
+
+A large p-value does not show that a pattern is even. Look at the last finding: how often would a difference of 20% have
+been found in a table of this size?
+
+Where one household may count several times, its contacts may fall on the same day, and a few households could make a
+pattern. The test allows for the worst of that: it treats all as if they came in groups that fall together. It finds less
+for it. With one contribution a household there is nothing to allow for.
+
+The number of households is itself known only with noise. The test takes it at the upper end of what the noise allows, and
+adds the 1 in 1,000 by which that may be too low to the p-value. So an even pattern is called uneven in at most 5 of 100
+tables, small ones included.""",
     ),
 )
 

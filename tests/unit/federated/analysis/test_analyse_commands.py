@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from federated.cli import app
 from federated.errors import FederatedError
 from federated.keys import make_key, public_line, write_private_key
-from tests.spec.analyses import outcomes, sexes
+from tests.spec.analyses import contacts, outcomes, sexes
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +23,7 @@ def folder(tmp_path_factory):
         ("sex_old", sexes(2024)),
     ):
         (place / f"{name}.json").write_bytes(source.release.encode())
+    (place / "week.json").write_bytes(contacts().release.encode())
     key = make_key(os.urandom)
     write_private_key(place / "analyst.key", key)
     (place / "public").write_text(public_line(key.public), encoding="utf-8")
@@ -57,6 +58,7 @@ RUNS = {
     "rate": ("analyse", "rate", "new.json"),
     "share": ("analyse", "share", "new.json"),
     "difference": ("analyse", "change", "old.json", "new.json"),
+    "uniformity": ("analyse", "uniformity", "week.json", "--expected", "days", "--draws", "499"),
     "ratio": ("analyse", "change", "old.json", "new.json", "--measure", "ratio"),
     "difference_in_differences": (
         *("analyse", "difference-in-differences", "sex_old.json", "sex.json"),
@@ -73,7 +75,7 @@ def test_an_analysis_is_printed_given_as_json_and_written(folder, name):
     assert "not official statistics" in printed
     found = json.loads(typed(folder, *RUNS[name], "--json", "--out", f"out_{name}"))
     assert found["version"] == 1
-    assert len(found["releases"]) == (1 if name in {"rate", "share"} else 2)
+    assert len(found["releases"]) == (2 if "change" in RUNS[name] or "sex.json" in RUNS[name] else 1)
     [written] = (folder / f"out_{name}").glob("*.csv")
     assert json.loads(written.with_suffix(".json").read_text(encoding="utf-8")) == found
     with written.open(encoding="utf-8") as file:
@@ -108,6 +110,8 @@ def test_a_design_is_printed(folder):
         (("analyse", "share", "new.json", "--along", "x"), "no axis 'x'"),
         (("analyse", "change", "new.json", "new.json"), "one and the same"),
         (("analyse", "change", "old.json", "new.json", "--measure", "log"), "no measure 'log'"),
+        (("analyse", "uniformity", "week.json", "--expected", "nowhere.csv"), "cannot be read"),
+        (("analyse", "uniformity", "week.json", "--along", "x"), "no axis 'x'"),
         (("baseline", "freeze", "A B", "old.json", "--key", "analyst.key"), "cannot be a baseline's name"),
     ],
 )
