@@ -24,7 +24,7 @@ class DerivedCell:
         codes: The cell's category along each axis.
         estimate: In the table's unit; None where nothing can be said.
         standard_error: Of the noise in the estimate.
-        low: Lower end of the interval.
+        low: Lower end of the interval; infinite where nothing can be said.
         high: Upper end; infinite where the noise leaves it open.
         coverage: Probability, over the noise, that an interval made this way holds the true value.
     """

@@ -49,7 +49,7 @@ class PublicFigures:
             FileProblem: A council is missing, or the file has codes of another year.
         """
         asked = sorted(councils)
-        self._check_vintage(asked, load_code_history() if history is None else history)
+        self.check_vintage(asked, history)
         missing = [code for code in asked if code not in self.by_code]
         if missing:
             named = ", ".join(missing[:MOST_NAMED]) + (" and others" if len(missing) > MOST_NAMED else "")
@@ -59,9 +59,15 @@ class PublicFigures:
             )
         return sum(self.by_code[code] for code in asked)
 
-    def _check_vintage(self, councils: Iterable[str], history: CodeHistory) -> None:
+    def check_vintage(self, councils: Iterable[str], history: CodeHistory | None = None) -> None:
+        """Refuse a file that has a council under a code of another year than the release's.
+
+        Raises:
+            FileProblem: It does.
+        """
+        known = load_code_history() if history is None else history
         for code in councils:
-            others = (history.predecessors(code) | history.successors(code)) & self.by_code.keys()
+            others = (known.predecessors(code) | known.successors(code)) & self.by_code.keys()
             if others:
                 raise FileProblem(
                     f"{self.source} has the code {min(others)}, which is of another year than {code} in the release.",

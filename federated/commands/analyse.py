@@ -11,8 +11,10 @@ from federated.analysis.change import Measure, change, difference_in_differences
 from federated.analysis.derived import DerivedTable, write_derived
 from federated.analysis.expected_shares import Expected, by_days, equal, from_figures
 from federated.analysis.null_law import DRAWS, SEED
+from federated.analysis.official import read_official, shipped_official
 from federated.analysis.public_figures import HOUSEHOLDS, read_public_figures, shipped_households
 from federated.analysis.rate import PER, rate
+from federated.analysis.reconcile import reconcile
 from federated.analysis.share import share
 from federated.analysis.source import NoisyTable, noisy_table
 from federated.analysis.uniformity import uniformity
@@ -176,6 +178,40 @@ def uniformities(
     """
     made = uniformity(_source(path, table), along or (), expected=_expected(expected, column), seed=seed, draws=draws)
     deliver(made, out, as_json=as_json)
+
+
+@app.command("reconcile")
+def reconciliations(
+    path: Released,
+    table: Named = None,
+    published: Annotated[
+        Path | None,
+        typer.Option(
+            "--published", help="CSV with a column `published`; otherwise the department's figures of early 2025."
+        ),
+    ] = None,
+    rounded_to: Annotated[
+        int, typer.Option("--rounded-to", min=1, help="What the figures in the file are rounded to.")
+    ] = 1,
+    along: Annotated[
+        str | None, typer.Option("--along", help="Axis of the published figures, when the table has several.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the simulation.")] = SEED,
+    out: Folder = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Hold a release against published figures: is the gap what the noise alone would make?
+
+    Example: federated analyse reconcile answer/release.json --table outcome
+    """
+    source = _source(path, table)
+    if published is None:
+        official = shipped_official(source, load_schema(), along=along)
+    else:
+        content = read_file(published, "file of published figures")
+        official = read_official(content, source, name=str(published), rounded_to=rounded_to)
+    deliver(reconcile(source, official, seed=seed), out, as_json=as_json)
 
 
 def deliver(table: DerivedTable, out: Path | None, *, as_json: bool) -> None:

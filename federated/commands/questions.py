@@ -226,15 +226,21 @@ def cells_grid(
     """The cells of a release, or of an analysis, with their intervals."""
     grid = Grid(*(axis.name for axis in axes), "Estimate", "Margin ±", "95% interval", "Coverage", title=name)
     for cell in cells:
-        bounded = isfinite(cell.high)
         grid.add_row(
             *labels_of(axes, cell.codes),
             "not available" if cell.estimate is None else f"{cell.estimate:,.{digits}f}",
-            f"{margin(cell):.{digits}f}" if bounded else "open",
-            f"{cell.low:,.{digits}f} to {cell.high:,.{digits}f}" if bounded else f"{cell.low:,.{digits}f} or more",
+            f"{margin(cell):.{digits}f}" if isfinite(margin(cell)) else "open",
+            interval_words(cell, digits),
             f"{100 * cell.coverage:.1f}%",
         )
     return grid
+
+
+def interval_words(cell: CellRecord | DerivedCell, digits: int) -> str:
+    """An interval as it is printed, open ends in words."""
+    if isfinite(cell.high):
+        return f"{cell.low:,.{digits}f} to {cell.high:,.{digits}f}"
+    return f"{cell.low:,.{digits}f} or more" if isfinite(cell.low) else "not judged"
 
 
 def _deliver(release: Release, out: Path | None, *, as_json: bool) -> None:
@@ -261,4 +267,15 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-__all__ = ["Plan", "Query", "cells_grid", "connect", "cost_words", "follow", "print_plan", "print_release", "register"]
+__all__ = [
+    "Plan",
+    "Query",
+    "cells_grid",
+    "connect",
+    "cost_words",
+    "follow",
+    "interval_words",
+    "print_plan",
+    "print_release",
+    "register",
+]

@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from functools import cache
-from math import isfinite
 
 from federated.analysis import DerivedCell, DerivedTable, NoisyTable, noisy_table
 from federated.analysis.change import change, difference_in_differences
 from federated.analysis.expected_shares import by_days
+from federated.analysis.official import shipped_official
 from federated.analysis.public_figures import shipped_households
 from federated.analysis.rate import rate
+from federated.analysis.reconcile import reconcile
 from federated.analysis.share import share
 from federated.analysis.uniformity import uniformity
+from federated.commands.questions import interval_words
 from federated.query import Dimension, Period, Table
 from federated.release import labels_of
 from federated.schema import load_schema
+from federated.synthetic import published_marginal
 from tests.spec.render import table_of
 from tests.unit.federated.analysis.releases import planned, quarter, released
 
@@ -101,6 +104,19 @@ def contacts() -> NoisyTable:
     period = Period(column="at", start=date(2025, 1, 1), end=date(2025, 3, 31))
     plan = planned(table, dataset="event", period=period, title="Contacts with the out-of-hours service, 2025")
     return noisy_table(released(plan, {"by_weekday": WEEKDAYS}, seed=1), "by_weekday")
+
+
+@cache
+def assessed() -> NoisyTable:
+    """Outcomes of the quarter that published figures are held for, one of them recorded too often."""
+    codes = load_schema().dataset("case").column("assessment_outcome").code_list
+    plan = planned(
+        counted("assessment_outcome"), period=quarter(2025), title="Households assessed, January to March 2025"
+    )
+    published = [published_marginal("assessment_outcome", council) for council in plan.eligible]
+    truth = [sum(figures.get(code) or 0 for figures in published) for code in codes]
+    truth[codes.index("withdrew_before")] += 14
+    return noisy_table(released(plan, {"assessment_outcome": truth}, seed=9), "assessment_outcome")
 
 
 PAGES = (
@@ -256,6 +272,47 @@ The number of households is itself known only with noise. The test takes it at t
 adds the 1 in 1,000 by which that may be too low to the p-value. So an even pattern is called uneven in at most 5 of 100
 tables, small ones included.""",
     ),
+    AnalysisPage(
+        name="reconcile",
+        heading="Against published figures",
+        what="""\
+Do the councils' answers add up to what has been published? Where both count the same households, the gap is noise and
+nothing else, and the noise is known. A larger gap says that something differs: the extract, the mapping, the dates, or the
+published figure.
+
+This software holds the department's figures of January to March 2025 by council. They are added up over the councils in
+the release, and no others. They are used only where the question counts the same: households of the case data, by date of
+assessment in that quarter, one published column, and the outcomes that the published table is about.
+
+For anything else give a CSV file with a column `published`, and the columns of the table that the figures are broken down
+by. With a column `code` the figures are by council, and only those of the councils in the release are taken. An empty
+figure is one that is not known:
+
+```csv
+code,assessment_outcome,published
+E06000001,prevention_owed,107
+E06000001,relief_owed,
+```
+
+`--rounded-to 10` says that the figures are rounded; every band is then wider by what rounding may have done.""",
+        examples=(
+            Example(
+                asked="Outcomes of assessments, against the published tables. One outcome was recorded too often by 14.",
+                command="federated analyse reconcile answer/release.json --table assessment_outcome",
+                made=lambda: reconcile(assessed(), shipped_official(assessed(), load_schema())),
+            ),
+        ),
+        reading="""\
+Each row is the estimate less the published figure. If both count the same, the interval holds 0 as often as the coverage
+says. **WARNING** stands before each finding that the noise does not explain: a single gap, the sum, or all gaps together.
+With many cells a few gaps are outside by chance; the finding says how many.
+
+A council whose published figure is missing or suppressed makes its cells impossible to judge: the release counts its
+households and the published sum does not. Those cells say "not judged", and the councils are named.
+
+A warning does not say who is right. Councils correct their records after a quarter is published; so an extract of today
+and a table of last year differ a little.""",
+    ),
 )
 
 
@@ -300,6 +357,6 @@ def _line(made: DerivedTable, cell: DerivedCell) -> list[str]:
         *labels_of(made.axes, cell.codes),
         "not available" if cell.estimate is None else f"{cell.estimate:,.3f}",
         "" if cell.standard_error is None else f"{cell.standard_error:,.3f}",
-        f"{cell.low:,.3f} to {cell.high:,.3f}" if isfinite(cell.high) else f"{cell.low:,.3f} or more",
+        interval_words(cell, 3),
         f"{cell.coverage:.4f}",
     ]

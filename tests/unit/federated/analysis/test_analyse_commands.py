@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from federated.cli import app
 from federated.errors import FederatedError
 from federated.keys import make_key, public_line, write_private_key
-from tests.spec.analyses import contacts, outcomes, sexes
+from tests.spec.analyses import assessed, contacts, outcomes, sexes
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +23,7 @@ def folder(tmp_path_factory):
         ("sex_old", sexes(2024)),
     ):
         (place / f"{name}.json").write_bytes(source.release.encode())
+    (place / "assessed.json").write_bytes(assessed().release.encode())
     (place / "week.json").write_bytes(contacts().release.encode())
     key = make_key(os.urandom)
     write_private_key(place / "analyst.key", key)
@@ -59,6 +60,7 @@ RUNS = {
     "share": ("analyse", "share", "new.json"),
     "difference": ("analyse", "change", "old.json", "new.json"),
     "uniformity": ("analyse", "uniformity", "week.json", "--expected", "days", "--draws", "499"),
+    "reconcile": ("analyse", "reconcile", "assessed.json"),
     "ratio": ("analyse", "change", "old.json", "new.json", "--measure", "ratio"),
     "difference_in_differences": (
         *("analyse", "difference-in-differences", "sex_old.json", "sex.json"),
@@ -81,7 +83,18 @@ def test_an_analysis_is_printed_given_as_json_and_written(folder, name):
     with written.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(found["cells"])
-    assert [row["low"] for row in rows] == [f"{cell['low']:.6g}" for cell in found["cells"]]
+    assert [row["low"] for row in rows] == [
+        "" if cell["low"] is None else f"{cell['low']:.6g}" for cell in found["cells"]
+    ]
+
+
+def test_published_figures_come_from_a_file_too(folder):
+    (folder / "own.csv").write_text("assessment_outcome,published\nrelief_owed,10\n", encoding="utf-8")
+    own = ("analyse", "reconcile", "new.json", "--published", "own.csv", "--rounded-to", "10")
+    printed = typed(folder, *own)
+    assert "WARNING: 1 of 1 gaps" in printed
+    assert "not judged" in printed
+    assert "up to 5" in printed
 
 
 def test_a_baseline_is_checked_and_named(folder):
@@ -112,6 +125,8 @@ def test_a_design_is_printed(folder):
         (("analyse", "change", "old.json", "new.json", "--measure", "log"), "no measure 'log'"),
         (("analyse", "uniformity", "week.json", "--expected", "nowhere.csv"), "cannot be read"),
         (("analyse", "uniformity", "week.json", "--along", "x"), "no axis 'x'"),
+        (("analyse", "reconcile", "old.json"), "2025-01-01 to 2025-03-31"),
+        (("analyse", "reconcile", "new.json", "--published", "public"), "column 'published'"),
         (("baseline", "freeze", "A B", "old.json", "--key", "analyst.key"), "cannot be a baseline's name"),
     ],
 )
