@@ -9,7 +9,7 @@ from typing import Protocol
 from federated.query import Level
 from federated.release import CellRecord
 
-__all__ = ["CONFIDENTIAL", "NOT_AVAILABLE", "SHORTHAND", "UNRELIABLE", "margin", "presented"]
+__all__ = ["CONFIDENTIAL", "NOT_AVAILABLE", "SHORTHAND", "SMALLEST_SHOWN", "UNRELIABLE", "margin", "presented"]
 
 CONFIDENTIAL = "[c]"
 UNRELIABLE = "[u]"

@@ -58,7 +58,7 @@ def rate(source: NoisyTable, denominators: PublicFigures, schema: Schema, *, per
         cells=cells,
         notes=(
             *source.coverage_notes(),
-            f"The denominator is that of the councils in the figures: {sum(below):,} in all.",
+            f"The denominator is over the councils that contributed, and no others: {sum(below):,} in all.",
             *([denominators.attribution] if denominators.attribution else []),
         ),
         releases=(source.release.digest.hex(),),

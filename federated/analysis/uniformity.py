@@ -54,14 +54,14 @@ class _Pattern:
         axes: Axes of the pattern.
         totals: Noisy totals of its known cells, in steps.
         law: Law of the noise in each.
-        shares: Expected.
+        expected: Expected shares.
         clump: Contributions that may fall together.
     """
 
     axes: tuple[AxisRecord, ...]
     totals: NDArray[np.int64]
     law: NoiseLaw
-    shares: NDArray[np.float64]
+    expected: NDArray[np.float64]
     clump: int
 
     @property
@@ -81,7 +81,7 @@ class _Pattern:
         """S of tables in which so many fall by these shares, in groups of `clump`, rounded up; noise included."""
         groups = ceil(max(0.0, households) / self.clump)
         counts = self.clump * rng.multinomial(groups, shares, size=draws)
-        return _statistic(counts * self.law.scale + noise_draws(self.law, counts.shape, rng), self.shares)
+        return _statistic(counts * self.law.scale + noise_draws(self.law, counts.shape, rng), self.expected)
 
 
 def uniformity(
@@ -115,8 +115,8 @@ def uniformity(
     names = list(along) or [axis.name for axis in source.table.axes if axis.name != REGION_AXIS]
     pattern = _pattern(source, names, expected)
     rng = generator(seed, draws)
-    null = pattern.simulated(pattern.shares, pattern.most_households, draws, rng)
-    statistic = float(_statistic(pattern.totals, pattern.shares))
+    null = pattern.simulated(pattern.expected, pattern.most_households, draws, rng)
+    statistic = float(_statistic(pattern.totals, pattern.expected))
     power = _power(pattern, null, rng)
     return DerivedTable(
         name=f"{source.table.name}_uniformity",
@@ -150,7 +150,7 @@ def _pattern(source: NoisyTable, names: Sequence[str], expected: Expected) -> _P
             remedy="Name another axis with --along.",
         )
     shares = expected(source, axes).ravel()
-    return _Pattern(axes=axes, totals=sums.ravel(), law=law, shares=shares, clump=source.table.max_cells)
+    return _Pattern(axes=axes, totals=sums.ravel(), law=law, expected=shares, clump=source.table.max_cells)
 
 
 def _known(axis: AxisRecord) -> AxisRecord:
@@ -167,7 +167,7 @@ def _statistic(totals: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArra
 
 def _power(pattern: _Pattern, null: NDArray[np.float64], rng: np.random.Generator) -> float:
     """How often a swing of 20% would be found in a table of this size."""
-    swung = pattern.shares * (1 + SWING * np.where(np.arange(len(pattern.shares)) % 2, -1, 1))
+    swung = pattern.expected * (1 + SWING * np.where(np.arange(len(pattern.expected)) % 2, -1, 1))
     swings = pattern.simulated(swung / swung.sum(), pattern.households, len(null), rng)
     critical = np.quantile(null, 1 - SIGNIFICANT + float(MISSED), method="higher")
     return float((swings > critical).mean())
@@ -175,7 +175,7 @@ def _power(pattern: _Pattern, null: NDArray[np.float64], rng: np.random.Generato
 
 def _departures(pattern: _Pattern) -> tuple[DerivedCell, ...]:
     """T_i - N p_i has the noise (1 - p_i) X - p_i Y, Y being that of all other cells: the law a share has."""
-    law, shares = pattern.law, pattern.shares
+    law, shares = pattern.law, pattern.expected
     rest = law.of_cells(len(shares) - 1)
     pair = pair_law(law, rest)
     coverage = float(TARGET_COVERAGE)

@@ -12,13 +12,14 @@ from federated.analysis.derived import DerivedTable, write_derived
 from federated.analysis.expected_shares import Expected, by_days, equal, from_figures
 from federated.analysis.null_law import DRAWS, SEED
 from federated.analysis.official import read_official, shipped_official
-from federated.analysis.public_figures import HOUSEHOLDS, read_public_figures, shipped_households
+from federated.analysis.public_figures import HOUSEHOLDS, PublicFigures, read_public_figures, shipped_households
 from federated.analysis.rate import PER, rate
 from federated.analysis.reconcile import reconcile
+from federated.analysis.region_map import SMALLEST_SHOWN, zones, zones_geojson
 from federated.analysis.share import share
 from federated.analysis.source import NoisyTable, noisy_table
 from federated.analysis.uniformity import uniformity
-from federated.commands.files import read_file
+from federated.commands.files import read_file, write_file
 from federated.commands.questions import AsJson, cells_grid
 from federated.errors import QueryError
 from federated.keys import parse_public
@@ -33,6 +34,12 @@ Before = Annotated[Path, typer.Argument(help="The earlier release (release.json)
 After = Annotated[Path, typer.Argument(help="The later release (release.json).")]
 Named = Annotated[str | None, typer.Option("--table", "-t", help="Name of the table, when the release has several.")]
 Folder = Annotated[Path | None, typer.Option("--out", "-o", help="Write CSV and JSON into this folder.")]
+Denominators = Annotated[
+    Path | None,
+    typer.Option("--denominators", help="CSV with a column `code`; otherwise households in 2025, by council."),
+]
+Column = Annotated[str, typer.Option("--column", help="Column of the denominators.")]
+Per = Annotated[int, typer.Option("--per", min=1, help="How many of the denominator a rate is for.")]
 OtherCouncils = Annotated[
     bool,
     typer.Option("--allow-different-councils", help="Compare although not the same councils contributed; printed."),
@@ -50,12 +57,9 @@ SignedBy = Annotated[
 def rates(
     path: Released,
     table: Named = None,
-    denominators: Annotated[
-        Path | None,
-        typer.Option("--denominators", help="CSV with a column `code`; otherwise households in 2025, by council."),
-    ] = None,
-    column: Annotated[str, typer.Option("--column", help="Column of the denominators.")] = HOUSEHOLDS,
-    per: Annotated[int, typer.Option("--per", min=1, help="How many of the denominator a rate is for.")] = PER,
+    denominators: Denominators = None,
+    column: Column = HOUSEHOLDS,
+    per: Per = PER,
     out: Folder = None,
     *,
     as_json: AsJson = False,
@@ -64,10 +68,7 @@ def rates(
 
     Example: federated analyse rate answer/release.json --table outcome
     """
-    public = shipped_households()
-    if denominators is not None:
-        content = read_file(denominators, "file of denominators")
-        public = read_public_figures(content, source=str(denominators), column=column)
+    public = _denominators(denominators, column)
     deliver(rate(_source(path, table), public, load_schema(), per=per), out, as_json=as_json)
 
 
@@ -214,6 +215,55 @@ def reconciliations(
     deliver(reconcile(source, official, seed=seed), out, as_json=as_json)
 
 
+@app.command("map")
+def maps(
+    path: Released,
+    table: Named = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option("--select", help="One category of another axis, written axis=code; may be repeated."),
+    ] = None,
+    smallest: Annotated[
+        int, typer.Option("--smallest", help="Zones with an estimate under this are left blank.")
+    ] = SMALLEST_SHOWN,
+    denominators: Denominators = None,
+    column: Column = HOUSEHOLDS,
+    per: Per = PER,
+    boundaries: Annotated[
+        Path | None, typer.Option("--boundaries", help="GeoJSON boundaries of your own; with --out.")
+    ] = None,
+    code_property: Annotated[
+        str, typer.Option("--code-property", help="Property of the boundaries that holds the code.")
+    ] = "code",
+    out: Folder = None,
+    *,
+    rates: Annotated[bool, typer.Option("--rate", help="Map rates for each 1,000 in place of counts.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """One figure for each region, with its code, as CSV and as GeoJSON on boundaries that you give.
+
+    Example: federated analyse map answer/release.json --table type_by_region --select household_type=couple_children
+    """
+    if boundaries is not None and out is None:
+        raise QueryError("A map on boundaries is a file.", remedy="Say with --out in which folder to write it.")
+    made = zones(
+        _source(path, table),
+        chosen=_choices(select or []),
+        smallest=smallest,
+        denominators=_denominators(denominators, column) if rates or denominators is not None else None,
+        per=per,
+        schema=load_schema(),
+    )
+    joined = None
+    if boundaries is not None:
+        content = read_file(boundaries, "file of boundaries")
+        joined = zones_geojson(made, content, code_property=code_property, name=str(boundaries))
+    deliver(made, out, as_json=as_json)
+    if joined is not None and out is not None:
+        target = out / f"{made.name}.geojson"
+        write_file(target, json.dumps(joined, ensure_ascii=False).encode(), quiet=as_json)
+
+
 def deliver(table: DerivedTable, out: Path | None, *, as_json: bool) -> None:
     """Print a derived table with all that must be known about it, and write it where asked."""
     if as_json:
@@ -244,6 +294,21 @@ def _expected(text: str, column: str) -> Expected:
         case _:
             content = read_file(Path(text), "file of expected figures")
             return from_figures(read_public_figures(content, source=text, column=column).by_code, text)
+
+
+def _denominators(path: Path | None, column: str) -> PublicFigures:
+    if path is None:
+        return shipped_households()
+    return read_public_figures(read_file(path, "file of denominators"), source=str(path), column=column)
+
+
+def _choices(texts: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=")[::2] for text in texts]
+    if any(not axis or not code for axis, code in pairs) or len(dict(pairs)) < len(pairs):
+        raise QueryError(
+            "A choice is written axis=code, once for each axis.", remedy="For example --select sex=female."
+        )
+    return dict(pairs)
 
 
 def _measure(text: str) -> Measure:

@@ -16,10 +16,11 @@ from federated.analysis.official import shipped_official
 from federated.analysis.public_figures import shipped_households
 from federated.analysis.rate import rate
 from federated.analysis.reconcile import reconcile
+from federated.analysis.region_map import zones
 from federated.analysis.share import share
 from federated.analysis.uniformity import uniformity
 from federated.commands.questions import interval_words
-from federated.query import Dimension, Period, Table
+from federated.query import Dimension, Level, Period, Table
 from federated.release import labels_of
 from federated.schema import load_schema
 from federated.synthetic import published_marginal
@@ -117,6 +118,15 @@ def assessed() -> NoisyTable:
     truth = [sum(figures.get(code) or 0 for figures in published) for code in codes]
     truth[codes.index("withdrew_before")] += 14
     return noisy_table(released(plan, {"assessment_outcome": truth}, seed=9), "assessment_outcome")
+
+
+@cache
+def regional() -> NoisyTable:
+    """Applicants by sex and region: seventy councils asked, so that three regions have ten of them or more."""
+    table = counted("main_sex", level=Level.REGION)
+    plan = planned(table, count=70, period=quarter(2025), title="Households assessed, 2025")
+    truth = [[640 + 300 * place, 590 + 280 * place, 4] for place in range(plan.tables[0].layout.shape[0])]
+    return noisy_table(released(plan, {"main_sex": truth}, seed=3), "main_sex")
 
 
 PAGES = (
@@ -312,6 +322,42 @@ households and the published sum does not. Those cells say "not judged", and the
 
 A warning does not say who is right. Councils correct their records after a quarter is published; so an extract of today
 and a table of last year differ a little.""",
+    ),
+    AnalysisPage(
+        name="map",
+        heading="Maps of regions",
+        what="""\
+One figure for each region, under the region's code (a GSS code, such as E12000001), ready for any mapping program. It is a
+count or, with `--rate`, a rate. Where the table has other breakdowns, choose one category of each.
+
+This software holds no boundaries. Give your own as GeoJSON, and say which property holds the code; the figures are then
+written beside each boundary, which is passed on as it is:
+
+```sh
+federated analyse map answer/release.json --rate --select main_sex=female --boundaries regions.geojson --code-property RGN24CD --out map
+```
+
+A region without a boundary is refused: none is made up. Boundaries of other areas are left out.""",
+        examples=(
+            Example(
+                asked="Women who applied, for each 1,000 households, by region.",
+                command="federated analyse map answer/release.json --rate --select main_sex=female",
+                made=lambda: zones(
+                    regional(),
+                    chosen={"main_sex": "female"},
+                    denominators=shipped_households(),
+                    schema=load_schema(),
+                ),
+            ),
+        ),
+        reading="""\
+Regions are shown where enough of the councils asked stand in them; the release fixes that list. A region's rate is over
+its councils that are in the figures.
+
+A region whose noisy count is under the smallest size (10, or what `--smallest` says) is left blank and named. The noise
+is what protects people; the rule only keeps a map from showing noise as if it were a place.
+
+On a map the eye compares colours, not intervals. Print the table beside it.""",
     ),
 )
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from federated.cli import app
 from federated.errors import FederatedError
 from federated.keys import make_key, public_line, write_private_key
-from tests.spec.analyses import assessed, contacts, outcomes, sexes
+from tests.spec.analyses import assessed, contacts, outcomes, regional, sexes
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,7 @@ def folder(tmp_path_factory):
     ):
         (place / f"{name}.json").write_bytes(source.release.encode())
     (place / "assessed.json").write_bytes(assessed().release.encode())
+    (place / "regions.json").write_bytes(regional().release.encode())
     (place / "week.json").write_bytes(contacts().release.encode())
     key = make_key(os.urandom)
     write_private_key(place / "analyst.key", key)
@@ -61,6 +62,7 @@ RUNS = {
     "difference": ("analyse", "change", "old.json", "new.json"),
     "uniformity": ("analyse", "uniformity", "week.json", "--expected", "days", "--draws", "499"),
     "reconcile": ("analyse", "reconcile", "assessed.json"),
+    "map": ("analyse", "map", "regions.json", "--select", "main_sex=female"),
     "ratio": ("analyse", "change", "old.json", "new.json", "--measure", "ratio"),
     "difference_in_differences": (
         *("analyse", "difference-in-differences", "sex_old.json", "sex.json"),
@@ -72,7 +74,7 @@ RUNS = {
 @pytest.mark.parametrize("name", RUNS)
 def test_an_analysis_is_printed_given_as_json_and_written(folder, name):
     printed = typed(folder, *RUNS[name])
-    assert "12 of 12 councils are in the figures." in printed
+    assert f"{'70 of 70' if name == 'map' else '12 of 12'} councils are in the figures." in printed
     assert "95% interval" in printed
     assert "not official statistics" in printed
     found = json.loads(typed(folder, *RUNS[name], "--json", "--out", f"out_{name}"))
@@ -108,6 +110,22 @@ def test_a_baseline_is_checked_and_named(folder):
     assert "only by the key" in refused(folder, *RUNS["difference"], *held[:2])
 
 
+def test_a_map_is_drawn_on_boundaries_of_the_users_own(folder):
+    codes = regional().table.axes[0].codes
+    features = [{"type": "Feature", "properties": {"RGN": code}, "geometry": {"type": "Point"}} for code in codes]
+    own = folder / "boundaries.json"
+    own.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
+    words = (*RUNS["map"], "--rate", "--boundaries", "boundaries.json", "--code-property", "RGN")
+    printed = typed(folder, *words, "--out", "drawn")
+    assert "main_sex_map.geojson" in printed
+    drawn = json.loads((folder / "drawn" / "main_sex_map.geojson").read_text(encoding="utf-8"))
+    table = json.loads((folder / "drawn" / "main_sex_map.json").read_text(encoding="utf-8"))
+    assert [item["properties"]["estimate"] for item in drawn["features"]] == [c["estimate"] for c in table["cells"]]
+    assert "is a file" in refused(folder, *words)
+    assert "no boundary with 'code'" in refused(folder, *words[:-2], "--out", "undrawn")
+    assert not (folder / "undrawn").exists()
+
+
 def test_a_design_is_printed(folder):
     assert "Association only" in typed(folder, *RUNS["difference"])
     assert "Association only" not in typed(folder, *RUNS["difference"], "--design", "A pilot")
@@ -127,6 +145,8 @@ def test_a_design_is_printed(folder):
         (("analyse", "uniformity", "week.json", "--along", "x"), "no axis 'x'"),
         (("analyse", "reconcile", "old.json"), "2025-01-01 to 2025-03-31"),
         (("analyse", "reconcile", "new.json", "--published", "public"), "column 'published'"),
+        (("analyse", "map", "new.json"), "not of regions"),
+        (("analyse", "map", "regions.json", "--select", "main_sex"), "written axis=code"),
         (("baseline", "freeze", "A B", "old.json", "--key", "analyst.key"), "cannot be a baseline's name"),
     ],
 )
