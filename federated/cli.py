@@ -2,7 +2,7 @@
 
 import typer
 
-from federated.commands import analyse, demo, files, keys, manifest_review, planning, questions, review
+from federated.commands import analyse, baseline, demo, files, keys, manifest_review, planning, questions, review
 from federated.shell import main_of, new_app
 
 __all__ = ["app", "main"]
@@ -17,8 +17,9 @@ manifest_review.register(files.manifest)
 app.add_typer(files.manifest, name="manifest")
 planning.register(app)
 questions.register(app)
-review.register(app)
 app.add_typer(analyse.app, name="analyse")
+app.add_typer(baseline.app, name="baseline")
+review.register(app)
 demo.register(app)
 
 main = main_of(app)

@@ -21,7 +21,8 @@ from federated.planner import Planner, Room
 from federated.privacy import Mechanism
 from federated.query import Query
 from federated.rationals import decimal_up, rational_text
-from federated.usable_cells import TOTALS, cell_margins, total_margin
+from federated.statistics import TOTALS
+from federated.usable_cells import cell_margins, total_margin
 
 __all__ = ["Found", "Goal", "MarginGoal", "UsableGoal", "least_epsilon"]
 

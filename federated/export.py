@@ -3,14 +3,14 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from federated.errors import FileProblem
 from federated.presentation import SHORTHAND, presented
-from federated.release import AxisRecord, CellRecord, Release, TableRecord
+from federated.release import AxisRecord, CellRecord, Release, TableRecord, labels_of
 
-__all__ = ["chart", "export_release", "table_csv", "table_metadata"]
+__all__ = ["BOM_FREE_UTF8", "chart", "export_release", "table_csv", "table_metadata", "tidy_csv"]
 
 BOM_FREE_UTF8 = "utf-8"
 MAX_CHART_CELLS = 80
@@ -51,18 +51,35 @@ def _write(release: Release, folder: Path) -> Iterator[Path]:
 
 def table_csv(release: Release, table: TableRecord) -> str:
     """One table as tidy CSV (UTF-8): codes and labels, estimate, error, interval, figure as printed."""
+    rows = (
+        (cell.codes, [release.period, release.level_label, *_figures(release, table, cell)]) for cell in table.cells
+    )
+    return tidy_csv(table.axes, FIGURES, rows, before=("period", "geography"))
+
+
+def tidy_csv(
+    axes: Sequence[AxisRecord],
+    figures: Sequence[str],
+    rows: Iterable[tuple[Sequence[str], Sequence[str]]],
+    *,
+    before: Sequence[str] = (),
+) -> str:
+    """Cells as tidy CSV: what is the same in all, code and label along each axis, then the figures.
+
+    Args:
+        axes: Breakdowns.
+        figures: Names of the figures.
+        rows: For each cell its codes, and its texts: those of `before`, then those of `figures`.
+        before: Names of the columns before the axes.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    axes = [name for axis in table.axes for name in (axis.name, f"{axis.name}_label")]
-    writer.writerow(["period", "geography", *axes, *FIGURES])
-    for cell in table.cells:
-        keys = [text for axis, code in zip(table.axes, cell.codes, strict=True) for text in (code, _label(axis, code))]
-        writer.writerow([release.period, release.level_label, *keys, *_figures(release, table, cell)])
+    heads = [name for axis in axes for name in (axis.name, f"{axis.name}_label")]
+    writer.writerow([*before, *heads, *figures])
+    for codes, texts in rows:
+        keys = [text for pair in zip(codes, labels_of(axes, codes), strict=True) for text in pair]
+        writer.writerow([*texts[: len(before)], *keys, *texts[len(before) :]])
     return buffer.getvalue()
-
-
-def _label(axis: AxisRecord, code: str) -> str:
-    return axis.labels[axis.codes.index(code)]
 
 
 def _figures(release: Release, table: TableRecord, cell: CellRecord) -> list[str]:
@@ -118,7 +135,7 @@ def chart(release: Release, table: TableRecord) -> str:
 
     rows = [
         {
-            "label": " · ".join(_label(axis, code) for axis, code in zip(table.axes, cell.codes, strict=True)) or "All",
+            "label": " · ".join(labels_of(table.axes, cell.codes)) or "All",
             "estimate": cell.estimate,
             "low": cell.low,
             "high": cell.high,

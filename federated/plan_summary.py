@@ -12,7 +12,8 @@ from federated.planner import Room
 from federated.presentation import USABLE_MARGIN
 from federated.privacy import zcdp_epsilon
 from federated.rationals import rational_text
-from federated.usable_cells import TOTALS, TableUse, total_margin
+from federated.statistics import TOTALS
+from federated.usable_cells import TableUse, total_margin
 
 __all__ = ["PlanSummary", "TableSummary", "summarise"]
 

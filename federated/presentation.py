@@ -5,14 +5,23 @@ release (`docs/privacy-promise.md`). The unrounded estimate stays in the analyst
 """
 
 from fractions import Fraction
-from typing import Final
+from typing import Final, Protocol
 
 from federated.query import Level
 from federated.release import CellRecord
 from federated.statistics import Figures
 from federated.statistics import statistic as statistic_of
 
-__all__ = ["CONFIDENTIAL", "NOT_AVAILABLE", "SHORTHAND", "UNRELIABLE", "USABLE_MARGIN", "margin", "presented"]
+__all__ = [
+    "CONFIDENTIAL",
+    "NOT_AVAILABLE",
+    "SHORTHAND",
+    "SMALLEST_SHOWN",
+    "UNRELIABLE",
+    "USABLE_MARGIN",
+    "margin",
+    "presented",
+]
 
 CONFIDENTIAL = "[c]"
 UNRELIABLE = "[u]"
@@ -28,7 +37,19 @@ USABLE_MARGIN: Final = Fraction(1, 5)
 ROUND_TO = {Level.ALL: 10, Level.REGION: 10}
 
 
-def margin(cell: CellRecord) -> float:
+class Interval(Protocol):
+    """What has two ends, as the cells of releases and of analyses have."""
+
+    @property
+    def low(self) -> float:
+        """Lower end."""
+
+    @property
+    def high(self) -> float:
+        """Upper end."""
+
+
+def margin(cell: Interval) -> float:
     """Half the width of the cell's interval."""
     return (cell.high - cell.low) / 2
 

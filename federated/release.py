@@ -7,7 +7,7 @@ The document also keeps the noisy whole-number totals, so that anyone can make t
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -344,6 +344,6 @@ def is_region_table(table: TableRecord) -> bool:
     return table.level == Level.REGION.value
 
 
-def labels_of(table: TableRecord, cell: CellRecord) -> Mapping[str, str]:
+def labels_of(axes: Sequence[AxisRecord], codes: Sequence[str]) -> tuple[str, ...]:
     """The printed label of a cell along each axis."""
-    return {axis.name: axis.labels[axis.codes.index(code)] for axis, code in zip(table.axes, cell.codes, strict=True)}
+    return tuple(axis.labels[axis.codes.index(code)] for axis, code in zip(axes, codes, strict=True))

@@ -7,7 +7,6 @@ not totals, such as means, have no one margin: theirs comes from decoding the ex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +18,10 @@ from federated.planner import Planner
 from federated.privacy import ReleasedNoise
 from federated.query import Level, Query
 from federated.release import level_label
-from federated.statistics import statistic
+from federated.statistics import TOTALS, statistic
 from federated.statistics.offsets import TARGET_COVERAGE
 
-__all__ = ["TOTALS", "CellMargins", "TableUse", "cell_margins", "total_margin", "uses_at_other_levels", "uses_of"]
-
-TOTALS: Final = frozenset({"households", "rows", "sum"})
-"""Statistics whose printed figure is the total itself, so that every cell has the margin of the noise."""
+__all__ = ["CellMargins", "TableUse", "cell_margins", "total_margin", "uses_at_other_levels", "uses_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

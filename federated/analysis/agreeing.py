@@ -20,12 +20,10 @@ from scipy import sparse
 from federated.errors import QueryError
 from federated.release import Release, TableRecord, is_region_table
 from federated.schema import Schema
+from federated.statistics import TOTALS
 from federated.statistics.tables import REGION_AXIS
 
 __all__ = ["Placed", "agreements", "placed_tables", "regions_are_complete"]
-
-SUMMED: Final = frozenset({"households", "rows", "sum"})
-"""Statistics whose figures are the noisy totals themselves."""
 
 Axes = frozenset[str]
 _WHOLE: Final[Axes] = frozenset()
@@ -78,7 +76,7 @@ def placed_tables(release: Release) -> tuple[Placed, ...]:
     found: list[Placed] = []
     start = 0
     for index, record in enumerate(release.tables):
-        if record.statistic in SUMMED:
+        if record.statistic in TOTALS:
             found.append(Placed(record=record, index=index, start=start))
             start += len(record.cells)
     return tuple(found)

@@ -50,8 +50,8 @@ def consistent_csv(table: ConsistentTable, *, non_negative: bool) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*(name for axis in record.axes for name in (axis.name, f"{axis.name}_label")), *FIGURES])
     for cell, row in zip(record.cells, cell_rows(table, non_negative=non_negative), strict=True):
-        labels = labels_of(record, cell)
-        keys = [text for axis, code in zip(record.axes, cell.codes, strict=True) for text in (code, labels[axis.name])]
+        named = zip(cell.codes, labels_of(record.axes, cell.codes), strict=True)
+        keys = [text for code_and_label in named for text in code_and_label]
         writer.writerow([*keys, *(f"{value:.6g}" for value in row)])
     return buffer.getvalue()
 

@@ -54,7 +54,7 @@ def consistent(
             for cell, row in zip(record.cells, files.cell_rows(table, non_negative=non_negative), strict=True):
                 before, before_sd, after, after_sd, low, high, printed = row
                 grid.add_row(
-                    *labels_of(record, cell).values(),
+                    *labels_of(record.axes, cell.codes),
                     f"{before:,.1f}",
                     f"{before_sd:.2f}",
                     f"{after:,.1f}",

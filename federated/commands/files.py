@@ -41,8 +41,8 @@ def read_file(path: Path, what: str) -> bytes:
         raise FileProblem(f"{path}: the {what} cannot be read ({error.strerror}).", remedy="Check the name.") from error
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file, and say so.
+def write_file(path: Path, content: bytes, *, quiet: bool = False) -> None:
+    """Write a file, and say so unless a program reads what is printed.
 
     Raises:
         FileProblem: It cannot be written.
@@ -51,7 +51,8 @@ def write_file(path: Path, content: bytes) -> None:
         path.write_bytes(content)
     except OSError as error:
         raise FileProblem(f"{path}: the file cannot be written ({error.strerror}).") from error
-    output.print(f"Wrote {path}", markup=False)
+    if not quiet:
+        output.print(f"Wrote {path}", markup=False)
 
 
 def _is_signed(content: bytes) -> bool:

@@ -2,13 +2,15 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table as Grid
 
+from federated.analysis.derived import DerivedCell
 from federated.client import Client
 from federated.errors import FileProblem, QueryError, RoundAborted
 from federated.export import export_release
@@ -16,7 +18,7 @@ from federated.plan import Plan
 from federated.presentation import margin
 from federated.privacy import Charge
 from federated.query import Query, load_query
-from federated.release import Release, TableRecord, labels_of
+from federated.release import AxisRecord, CellRecord, Release, labels_of
 from federated.shell import now_utc, output
 from federated.workspace import DEFAULT_FILE, Workspace
 from protocols.wire import analyst_pb2 as pb
@@ -175,23 +177,30 @@ def print_release(release: Release) -> None:
     if release.data_cut_off:
         output.print(f"Data cut-off: {release.data_cut_off}.")
     for table in release.tables:
-        output.print(_grid(table))
+        output.print(cells_grid(table.name, table.axes, table.cells))
 
 
-def _grid(table: TableRecord) -> Grid:
-    grid = Grid(
-        *(axis.name for axis in table.axes), "Estimate", "Margin ±", "95% interval", "Coverage", title=table.name
-    )
-    for cell in table.cells:
-        estimate = "not available" if cell.estimate is None else f"{cell.estimate:,.2f}"
+def cells_grid(
+    name: str, axes: Sequence[AxisRecord], cells: Iterable[CellRecord | DerivedCell], *, digits: int = 2
+) -> Grid:
+    """The cells of a release, or of an analysis, with their intervals."""
+    grid = Grid(*(axis.name for axis in axes), "Estimate", "Margin ±", "95% interval", "Coverage", title=name)
+    for cell in cells:
         grid.add_row(
-            *labels_of(table, cell).values(),
-            estimate,
-            f"{margin(cell):.2f}",
-            f"{cell.low:,.2f} to {cell.high:,.2f}",
+            *labels_of(axes, cell.codes),
+            "not available" if cell.estimate is None else f"{cell.estimate:,.{digits}f}",
+            f"{margin(cell):.{digits}f}" if isfinite(margin(cell)) else "open",
+            interval_words(cell, digits),
             f"{100 * cell.coverage:.1f}%",
         )
     return grid
+
+
+def interval_words(cell: CellRecord | DerivedCell, digits: int) -> str:
+    """An interval as it is printed, open ends in words."""
+    if isfinite(cell.high):
+        return f"{cell.low:,.{digits}f} to {cell.high:,.{digits}f}"
+    return f"{cell.low:,.{digits}f} or more" if isfinite(cell.low) else "not judged"
 
 
 def _deliver(release: Release, out: Path | None, *, as_json: bool) -> None:
@@ -218,4 +227,14 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-__all__ = ["Plan", "Query", "connect", "cost_words", "follow", "print_release", "register"]
+__all__ = [
+    "Plan",
+    "Query",
+    "cells_grid",
+    "connect",
+    "cost_words",
+    "follow",
+    "interval_words",
+    "print_release",
+    "register",
+]

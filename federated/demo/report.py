@@ -64,7 +64,7 @@ def _grid(result: DemoResult, answer: Answer, table: TableRecord) -> Grid:
     for cell in table.cells[:ROWS_SHOWN]:
         exact = truth.get(cell.codes)
         grid.add_row(
-            *labels_of(table, cell).values(),
+            *labels_of(table.axes, cell.codes),
             "not available" if cell.estimate is None else f"{cell.estimate:,.2f}",
             f"{margin(cell):.2f}",
             "–" if exact is None else f"{float(exact):,.2f}",

@@ -10,7 +10,7 @@ from federated.privacy.calibrate import (
 )
 from federated.privacy.charge import Charge, gaussian_charge, laplace_charge, noise_charge, tau_bound
 from federated.privacy.conversion import zcdp_epsilon, zcdp_rho
-from federated.privacy.laws import ReleasedNoise, released_noise
+from federated.privacy.laws import ReleasedNoise, released_noise, steps_holding
 from federated.privacy.mechanism import Mechanism, NoiseBlock, NoiseSpec, noise_bound
 from federated.privacy.noise_share import require_noise, sample_noise_share
 from federated.privacy.opendp_reference import require_no_cheaper_than_opendp
@@ -40,6 +40,7 @@ __all__ = [
     "sample_noise_share",
     "split_gaussian",
     "split_laplace",
+    "steps_holding",
     "tau_bound",
     "zcdp_epsilon",
     "zcdp_rho",

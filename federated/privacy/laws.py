@@ -78,12 +78,29 @@ class ReleasedNoise:
         """
         if not 0 < exact(coverage, "coverage") < 1:
             raise LocalProtocolError(f"coverage must lie between 0 and 1, not {coverage}")
-        offset, probabilities = self.pmf()
-        within = 2 * np.cumsum(probabilities[-offset:]) - probabilities[-offset]
-        steps = int(np.searchsorted(within, float(coverage) + _SAFETY))
-        if steps == len(within):
-            raise LocalProtocolError(f"coverage {coverage} is too near 1 to be told from it")
-        return Fraction(steps, self.scale), float(within[steps])
+        steps, within = steps_holding(*self.pmf(), coverage)
+        return Fraction(steps, self.scale), within
+
+
+def steps_holding(first: int, probabilities: NDArray[np.float64], coverage: Fraction) -> tuple[int, float]:
+    """The fewest steps either side of 0 that hold a symmetric law often enough.
+
+    Args:
+        first: The lowest value, -n.
+        probabilities: Of the values from -n to n.
+        coverage: Probability asked for, in (0, 1).
+
+    Returns:
+        The steps, and the probability that they hold: at least the one asked for.
+
+    Raises:
+        LocalProtocolError: `coverage` is too near 1 to be told from it.
+    """
+    within = 2 * np.cumsum(probabilities[-first:]) - probabilities[-first]
+    steps = int(np.searchsorted(within, float(coverage) + _SAFETY))
+    if steps == len(within):
+        raise LocalProtocolError(f"coverage {coverage} is too near 1 to be told from it")
+    return steps, float(within[steps])
 
 
 def released_noise(

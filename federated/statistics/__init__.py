@@ -20,6 +20,7 @@ from federated.statistics.base import (
 
 __all__ = [
     "STATISTICS",
+    "TOTALS",
     "Axis",
     "Banding",
     "CellEstimate",
@@ -42,6 +43,10 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         "scores": scores,
     }
 )
+
+
+TOTALS = frozenset({"households", "rows", "sum", "distribution", "scores"})
+"""Statistics whose printed figures are the noisy totals themselves, one for each cell."""
 
 
 def statistic(code: str) -> Statistic:

@@ -7,8 +7,9 @@ import pytest
 
 from tests.architecture.source_tree import PACKAGES, modules
 
-SEEDED_PLACES = ("federated/synthetic/", "federated/demo/")
-"""Practice data, and which nodes fail in a demo, follow a seed on purpose; no mask, key or noise share does."""
+SEEDED_PLACES = ("federated/synthetic/", "federated/demo/", "federated/analysis/")
+"""Practice data, which nodes fail in a demo, and simulated p-values follow a seed on purpose; no mask, key or noise share
+does."""
 
 
 def floats_in(tree: ast.Module) -> Iterator[str]:

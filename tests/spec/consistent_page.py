@@ -103,7 +103,7 @@ def _rows(table: ConsistentTable) -> list[str]:
     record = table.placed.record
     printed = printed_figures(table, non_negative=True)
     return [
-        f"| `{record.name}` | {', '.join(labels_of(record, cell).values()) or 'all'} | {cell.estimate:.0f} "
+        f"| `{record.name}` | {', '.join(labels_of(record.axes, cell.codes)) or 'all'} | {cell.estimate:.0f} "
         f"| {table.released_errors[place]:.2f} | {table.estimates[place]:.1f} | {table.standard_errors[place]:.2f} "
         f"| {table.low[place]:.1f} to {table.high[place]:.1f} | {printed[place]:.1f} |"
         for place, cell in enumerate(record.cells)

@@ -42,7 +42,7 @@ def render(specification: Specification) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(heads: list[str], lines: list[list[str]]) -> str:
+def table_of(heads: list[str], lines: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in [heads, ["---"] * len(heads), *lines])
 
 
@@ -52,7 +52,7 @@ def _rows(specification: Specification) -> str:
         [row["household"], *("" if row[name] is None else str(row[name]) for name in names)]
         for row in specification.rows
     ]
-    return _table(["household", *(f"`{name}`" for name in names)], lines)
+    return table_of(["household", *(f"`{name}`" for name in names)], lines)
 
 
 def _exact(specification: Specification) -> str:
@@ -63,7 +63,7 @@ def _exact(specification: Specification) -> str:
         for cell in specification.cells
         if layout.categories <= MOST_LINES or cell in specification.exact
     ]
-    return _table([*_heads(layout.axes), *(f"`{block}`" for block in layout.blocks)], lines)
+    return table_of([*_heads(layout.axes), *(f"`{block}`" for block in layout.blocks)], lines)
 
 
 def _heads(axes: tuple[Axis, ...]) -> list[str]:
@@ -91,11 +91,11 @@ def _answer(specification: Specification) -> str:
     # Beside each figure the totals it is made of, where it is made of those of one cell.
     blocks = [f"noisy `{block}`" for block in layout.blocks] if layout.figures is None else []
     heads = [*_heads(layout.printed), *blocks, "Estimate", "Standard error", "Interval", "Coverage"]
-    answer = _table(heads, lines)
+    answer = table_of(heads, lines)
     if layout.figures is None:
         return answer
     totals = [[*_labels(cell, layout.axes), *map(str, numbers)] for cell, numbers in specification.totals.items()]
-    noisy = _table([*_heads(layout.axes), *(f"noisy `{block}`" for block in layout.blocks)], totals)
+    noisy = table_of([*_heads(layout.axes), *(f"noisy `{block}`" for block in layout.blocks)], totals)
     return f"{noisy}\n\nThe figures made of these:\n\n{answer}"
 
 

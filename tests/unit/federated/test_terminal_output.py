@@ -68,7 +68,8 @@ def test_json_and_errors_pass_the_same_way(monkeypatch):
     for name in ("output", "errors"):
         console = getattr(shell, name)
         assert isinstance(console, PlainConsole)
-        monkeypatch.setattr(console, "file", io.StringIO())
+        # By its own attribute: what the property gives back is the stream of this test, and would stay for good.
+        monkeypatch.setattr(console, "_file", io.StringIO())
     shell.output.print_json(json.dumps({"title": HOSTILE}))
     shell._say(FileProblem(f"The question '{HOSTILE}' cannot be read."))
     assert json.loads(written(shell.output)) == {
