@@ -185,7 +185,7 @@ The shares add up to 100 but for those below zero, which are shown as 0. The int
 the noise alone could have made it.
 
 Where a category and the rest are both hardly more than noise, nothing is said: the interval is 0 to 100, with coverage 1.
-Categories near that limit whose share is about a half may be held up to 2.5 times in 100 less often than declared.
+Categories near that limit may be held up to 3 times in 100 less often than they say, but never less than 95 times over all.
 
 Where a household may count in several cells, the shares are of what was counted, not of households; the output says so.""",
     ),
