@@ -204,8 +204,8 @@ federated baseline freeze before-pilot 2024/release.json --key analyst.key
 
 The comparison is then refused for any other release. Without a baseline the output says that there was none.
 
-Only like is compared with like. The two questions must be the same but for their period (the title and epsilon may also
-differ; the interval takes care of epsilon). The periods must be of the same length, within three days. The same councils
+Only like is compared with like. The two questions must be the same but for their period. The title, the name of the group
+and epsilon may also differ; the interval takes care of epsilon. The periods must be of the same length, within three days. The same councils
 must be in the figures; a council under a new code is the same council, a merged one is not. With
 `--allow-different-councils` other councils are allowed, and every output says so.""",
         examples=(
