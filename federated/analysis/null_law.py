@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from federated.analysis.noise_law import NoiseLaw
 from federated.errors import QueryError
 
-__all__ = ["DRAWS", "SEED", "PValue", "generator", "noise_draws", "p_value"]
+__all__ = ["DRAWS", "SEED", "PValue", "generator", "in_blocks", "noise_draws", "p_value"]
 
 DRAWS = 9_999
 LEAST_DRAWS = 99
 SEED = 1
+CELLS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,12 @@ def noise_draws(law: NoiseLaw, shape: tuple[int, ...], rng: np.random.Generator)
     places = np.searchsorted(cumulative, rng.random(shape) * cumulative[-1], side="right")
     draws: NDArray[np.int64] = law.first + np.minimum(places, len(cumulative) - 1)
     return draws
+
+
+def in_blocks(draws: int, cells: int) -> list[int]:
+    """So many draws of a table, in numbers that fit into a few dozen megabytes at a time."""
+    block = max(1, CELLS_AT_ONCE // cells)
+    return [min(block, draws - done) for done in range(0, draws, block)]
 
 
 def p_value(observed: float, simulated: NDArray[np.float64]) -> PValue:

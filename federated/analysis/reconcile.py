@@ -5,14 +5,14 @@ exact law as often as the coverage says. A gap outside it says that the two coun
 wrong. All cells together are judged by the sum of their squared gaps, against a simulation of the noise.
 """
 
-from math import inf
+from math import comb, inf
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federated.analysis.derived import DerivedCell, DerivedTable, Finding, codes_along
 from federated.analysis.noise_law import NoiseLaw
-from federated.analysis.null_law import DRAWS, SEED, generator, noise_draws, p_value
+from federated.analysis.null_law import DRAWS, SEED, generator, in_blocks, noise_draws, p_value
 from federated.analysis.official import Official
 from federated.analysis.source import TARGET_COVERAGE, NoisyTable
 from federated.errors import QueryError
@@ -92,12 +92,16 @@ def _findings(
 ) -> tuple[Finding, ...]:
     reach, coverage = band
     outside = int((np.abs(gaps) > reach).sum())
-    by_chance = len(gaps) * (1 - coverage)
+    by_chance = _chance_of(outside, len(gaps), 1 - coverage) >= SIGNIFICANT
     least = np.maximum(np.abs(gaps) - official.rounding, 0)
     statistic = float((least**2).sum()) / law.sd**2
     seed, draws = simulation
-    noise = noise_draws(law, (draws, len(gaps)), generator(seed, draws)) / law.scale
-    found = p_value(statistic, (noise**2).sum(axis=1) / law.sd**2)
+    rng = generator(seed, draws)
+    noise = [
+        ((noise_draws(law, (size, len(gaps)), rng) / law.scale) ** 2).sum(axis=1) / law.sd**2
+        for size in in_blocks(draws, len(gaps))
+    ]
+    found = p_value(statistic, np.concatenate(noise))
     alike = found.value >= SIGNIFICANT
     whole, _ = law.of_cells(len(gaps)).half_width(TARGET_COVERAGE)
     whole += official.rounding * len(gaps)
@@ -107,8 +111,8 @@ def _findings(
             name="cells_outside",
             value=float(outside),
             sentence=(
-                f"{'' if alike else WARNING}{outside} of {len(gaps)} gaps are outside the band of the noise "
-                f"(± {reach:,.1f}); noise alone would put about {by_chance:.2f} there."
+                f"{'' if alike and by_chance else WARNING}{outside} of {len(gaps)} gaps are outside the noise's band "
+                f"(± {reach:,.1f}); noise alone would put about {len(gaps) * (1 - coverage):.2f} there."
             ),
         ),
         Finding(
@@ -134,6 +138,11 @@ def _findings(
             ),
         ),
     )
+
+
+def _chance_of(outside: int, cells: int, each: float) -> float:
+    """Chance of at least so many of the cells, whose noises are independent, each with its own chance."""
+    return 1 - sum(comb(cells, few) * each**few * (1 - each) ** (cells - few) for few in range(outside))
 
 
 def _coverage(source: NoisyTable, official: Official, not_judged: int) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from federated.analysis.derived import DerivedCell, DerivedTable, Finding, codes_along
 from federated.analysis.expected_shares import Expected, equal, known_codes
 from federated.analysis.noise_law import NoiseLaw
-from federated.analysis.null_law import DRAWS, SEED, PValue, generator, noise_draws, p_value
+from federated.analysis.null_law import DRAWS, SEED, PValue, generator, in_blocks, noise_draws, p_value
 from federated.analysis.share import pair_law
 from federated.analysis.source import TARGET_COVERAGE, NoisyTable
 from federated.errors import QueryError
@@ -80,8 +80,12 @@ class _Pattern:
     ) -> NDArray[np.float64]:
         """S of tables in which so many fall by these shares, in groups of `clump`, rounded up; noise included."""
         groups = ceil(max(0.0, households) / self.clump)
-        counts = self.clump * rng.multinomial(groups, shares, size=draws)
-        return _statistic(counts * self.law.scale + noise_draws(self.law, counts.shape, rng), self.expected)
+        found = []
+        for size in in_blocks(draws, len(shares)):
+            counts = self.clump * rng.multinomial(groups, shares, size=size)
+            tables = counts * self.law.scale + noise_draws(self.law, counts.shape, rng)
+            found.append(_statistic(tables, self.expected))
+        return np.concatenate(found)
 
 
 def uniformity(

@@ -101,6 +101,7 @@ def test_releases_are_listed_shown_verified_and_exported(world, answer):
     assert "signed that the sum is over exactly these 5 councils" in verified
     assert "The tables follow from the published totals." in verified
     assert "outcome.csv" in typed(world, "export", "answer/release.json", "--out", "exported")
+    assert "5 of 5 councils are in the figures" in typed(world, "analyse", "rate", "answer/release.json")
 
 
 def test_a_changed_release_is_found_out(world, answer):

@@ -185,7 +185,7 @@ The shares add up to 100 but for those below zero, which are shown as 0. The int
 the noise alone could have made it.
 
 Where a category and the rest are both hardly more than noise, nothing is said: the interval is 0 to 100, with coverage 1.
-Categories near that limit whose share is about a half may be held up to 2.5 times in 100 less often than declared.
+Categories near that limit may be held up to 3 times in 100 less often than they say, but never less than 95 times over all.
 
 Where a household may count in several cells, the shares are of what was counted, not of households; the output says so.""",
     ),
@@ -204,8 +204,8 @@ federated baseline freeze before-pilot 2024/release.json --key analyst.key
 
 The comparison is then refused for any other release. Without a baseline the output says that there was none.
 
-Only like is compared with like. The two questions must be the same but for their period (the title and epsilon may also
-differ; the interval takes care of epsilon). The periods must be of the same length, within three days. The same councils
+Only like is compared with like. The two questions must be the same but for their period. The title, the name of the group
+and epsilon may also differ; the interval takes care of epsilon. The periods must be of the same length, within three days. The same councils
 must be in the figures; a council under a new code is the same council, a merged one is not. With
 `--allow-different-councils` other councils are allowed, and every output says so.""",
         examples=(

@@ -143,6 +143,18 @@ def test_a_column_that_is_not_published_is_refused():
         shipped_official(source, SCHEMA)
 
 
+@pytest.mark.parametrize(("outside", "warned"), [(0, False), (1, False), (5, True)])
+def test_gaps_outside_are_warned_of_when_there_are_more_than_chance_puts_there(outside, warned):
+    by = replace(OUTCOME, by=(Dimension(column="reason_loss"),))
+    source = noisy_table(released(planned(by), {"t": np.full(35, 90)}, exact=True), "t")
+    codes = source.table.axes[0].codes
+    figures = {(code,): 90 - (round(3.2 * source.law.sd) if n < outside else 0) for n, code in enumerate(codes)}
+    official = Official(source="x", axes=("reason_loss",), figures=figures, by_council=True)
+    found = next(item for item in reconcile(source, official, draws=99).findings if item.name == "cells_outside")
+    assert found.value == outside
+    assert found.sentence.startswith(WARNING) == warned
+
+
 # Files
 
 

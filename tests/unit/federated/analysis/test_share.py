@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from federated.analysis import noisy_table
-from federated.analysis.share import share
+from federated.analysis.null_law import noise_draws
+from federated.analysis.share import pair_law, share
 from federated.errors import QueryError
 from federated.query import Dimension, Table, measured
 from federated.schema import load_schema
+from federated.statistics.share_interval import share_intervals
 from tests.unit.federated.analysis.releases import LAWS, again, errors_off, narrowed, planned, released
 
 SCHEMA = load_schema()
@@ -87,3 +89,20 @@ def test_shares_hold_the_truth_as_often_as_declared(law, case):
     assert all(cell.coverage >= 0.95 for cell in cells)
     assert abs(errors_off(cells, truths)) < 4
     assert errors_off([narrowed(cell) for cell in cells], truths) < -4
+
+
+@pytest.mark.parametrize("share_of_whole", [0.0, 0.1, 0.3, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("times", [0.7, 1.3, 2.0])
+def test_near_the_limit_shares_stay_within_what_is_documented(share_of_whole, times):
+    law = table(epsilon=LAWS["Laplace, 1/4"][1]).law
+    rest = law.of_cells(9)
+    pair = pair_law(law, rest)
+    limit = pair.distance(np.array([0.0, 1.0]), 0.95).max() / max(share_of_whole, 1 - share_of_whole)
+    part, other = (round(times * limit * factor) for factor in (share_of_whole, 1 - share_of_whole))
+    rng = np.random.default_rng(5)
+    noisy = (part + noise_draws(law, (3000,), rng), other + noise_draws(rest, (3000,), rng))
+    found = share_intervals(pair, *(sums.astype(float) for sums in noisy), coverage=0.95)
+    held = np.mean((found.low <= part / (part + other)) & (part / (part + other) <= found.high))
+    spread = 4 * np.sqrt(0.95 * 0.05 / 3000)
+    assert held >= 0.95 - spread
+    assert found.coverage.mean() - held < 0.03 + spread

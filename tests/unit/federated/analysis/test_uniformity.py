@@ -9,7 +9,7 @@ import pytest
 
 from federated.analysis import noisy_table
 from federated.analysis.expected_shares import by_days, equal, from_figures
-from federated.analysis.null_law import noise_draws, p_value
+from federated.analysis.null_law import in_blocks, noise_draws, p_value
 from federated.analysis.uniformity import uniformity
 from federated.errors import FileProblem, QueryError
 from federated.query import DatePart, Dimension, Level, Period, Table, measured
@@ -245,3 +245,9 @@ def sums():
 def test_what_cannot_be_tested_is_refused(source, options, said):
     with pytest.raises(QueryError, match=said):
         uniformity(source(), **options)
+
+
+def test_a_simulation_in_blocks_has_every_draw():
+    assert in_blocks(10, 300_000) == [3, 3, 3, 1]
+    assert in_blocks(2, 5_000_000) == [1, 1]
+    assert in_blocks(9_999, 7) == [9_999]
