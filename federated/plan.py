@@ -119,6 +119,11 @@ class PlannedTable:
     sensitivity: Sensitivity
     clamp: int
 
+    @property
+    def unit(self) -> int:
+        """The most that one household can add to one number: what the table's noise is measured in beside others'."""
+        return self.clamp // ROWS_PER_CELL
+
     def canonical(self, parameter: Fraction) -> Json:
         """The table's derived figures as canonical JSON, with the parameter of its noise."""
         return {
@@ -417,11 +422,14 @@ def _noise(
 ) -> NoiseSpec:
     cells = [planned.layout.cells for planned in tables]
     blocks = list(zip(cells, _bounds(tables, mechanism), strict=True))
+    units = [planned.unit for planned in tables]
     match mechanism:
         case Mechanism.DISCRETE_LAPLACE:
-            return laplace_noise(question.epsilon, blocks)
+            return laplace_noise(question.epsilon, blocks, units)
         case Mechanism.DISCRETE_GAUSSIAN:
-            return gaussian_noise(zcdp_rho(question.epsilon, delta * FILTER_SHARE_OF_DELTA), blocks, honest=honest)
+            return gaussian_noise(
+                zcdp_rho(question.epsilon, delta * FILTER_SHARE_OF_DELTA), blocks, units, honest=honest
+            )
 
 
 def _ring(tables: Sequence[PlannedTable], noise: NoiseSpec, rules: CohortRules) -> Ring:

@@ -170,9 +170,9 @@ def choose_mechanism(
 
 
 def _expected_error(plan: Plan) -> float:
-    """Sum over all cells of the standard deviation with every council in, in units of the table's sensitivity."""
+    """Sum over all cells of the standard deviation with every council in, each in the table's own unit."""
     n = len(plan.eligible)
     return sum(
-        planned.layout.cells * plan.released_noise(index, joined=n, contributors=n).sd / planned.sensitivity.l1
+        planned.layout.cells * plan.released_noise(index, joined=n, contributors=n).sd / planned.unit
         for index, planned in enumerate(plan.tables)
     )

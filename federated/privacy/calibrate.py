@@ -27,8 +27,10 @@ Tables = Sequence[tuple[int, int]]
 """For each table: its cells, and its sensitivity (Laplace: l1; Gaussian: l2 squared)."""
 
 
-def split_laplace(epsilon: Fraction, blocks: Tables) -> tuple[Fraction, ...]:
+def split_laplace(epsilon: Fraction, blocks: Tables, units: Sequence[int] = ()) -> tuple[Fraction, ...]:
     """Divide a pure budget over tables so that the total variance is least: epsilon_w in proportion to (n l1^2)^(1/3).
+
+    The variance of each table counts in squared units of its own (ADR 0009), here u: (n l1^2 / u^2)^(1/3).
 
     The cube roots are rounded to 24 bits of the largest, so that the parts are rationals of moderate length; they
     still sum to epsilon exactly, and the total variance moves only in the second order.
@@ -36,28 +38,35 @@ def split_laplace(epsilon: Fraction, blocks: Tables) -> tuple[Fraction, ...]:
     Args:
         epsilon: The whole budget asked for.
         blocks: (cells, l1) of each table.
+        units: What one household can add to one number of each table; 1 for each when none are given.
 
     Raises:
         QueryError: Less than 2^-64 is asked for.
     """
     positive(epsilon, "epsilon")
-    roots = [_cube_root(_cells(cells) * _bound(l1) ** 2 << _ROOT_BITS) for cells, l1 in blocks]
+    squares = _squared(units, blocks)
+    roots = [
+        _cube_root((_cells(cells) * _bound(l1) ** 2 << _ROOT_BITS) // square)
+        for (cells, l1), square in zip(blocks, squares, strict=True)
+    ]
     spendable = epsilon if epsilon.denominator <= GRID else grid_floor(epsilon)
     if spendable == 0:
         raise _too_small(blocks)
     return _parts(spendable, roots)
 
 
-def split_gaussian(rho: Fraction, blocks: Tables) -> tuple[Fraction, ...]:
+def split_gaussian(rho: Fraction, blocks: Tables, units: Sequence[int] = ()) -> tuple[Fraction, ...]:
     """Divide a zCDP budget over tables so that the total variance is least, and give each table's variance.
 
     sigma_w^2 = sqrt(k_w/n_w) * (sum of sqrt(k_v n_v)) / (2 rho) with k the squared l2 sensitivity (`protocol.md` 3):
-    table w spends the part of rho in proportion to sqrt(k_w n_w). The largest tau that a plan can be charged for (a
-    share variance of 4) is set aside first, so that the charge never exceeds what was asked.
+    table w spends the part of rho in proportion to sqrt(k_w n_w), divided by its own unit (ADR 0009). The largest tau
+    that a plan can be charged for (a share variance of 4) is set aside first, so that the charge never exceeds what was
+    asked.
 
     Args:
         rho: The whole budget asked for.
         blocks: (cells, squared l2) of each table.
+        units: As for :func:`split_laplace`.
 
     Returns:
         The variance of each table's whole noise, in squared units of the query, rounded up to a multiple of 2^-32.
@@ -71,10 +80,18 @@ def split_gaussian(rho: Fraction, blocks: Tables) -> tuple[Fraction, ...]:
     spendable = grid_floor(grid_floor(rho) - reserve)
     if spendable <= 0:
         raise _too_small(blocks)
-    roots = [isqrt(_cells(count) * _bound(l2_squared) << _ROOT_BITS) for count, l2_squared in blocks]
+    squares = _squared(units, blocks)
+    roots = [
+        isqrt((_cells(count) * _bound(l2_squared) << _ROOT_BITS) // square)
+        for (count, l2_squared), square in zip(blocks, squares, strict=True)
+    ]
     parts = _parts(spendable, roots)
     variances = (l2_squared / (2 * part) for (_, l2_squared), part in zip(blocks, parts, strict=True))
     return tuple(Fraction(ceil(variance * _VARIANCE_STEPS), _VARIANCE_STEPS) for variance in variances)
+
+
+def _squared(units: Sequence[int], blocks: Tables) -> list[int]:
+    return [_bound(unit) ** 2 for unit in units] if units else [1] * len(blocks)
 
 
 def gaussian_scale(variances: Sequence[Fraction], honest: int) -> int:
@@ -99,13 +116,13 @@ def gaussian_scale(variances: Sequence[Fraction], honest: int) -> int:
     return scale
 
 
-def laplace_noise(epsilon: Fraction, blocks: Tables) -> NoiseSpec:
+def laplace_noise(epsilon: Fraction, blocks: Tables, units: Sequence[int] = ()) -> NoiseSpec:
     """The Laplace noise of a plan: :func:`split_laplace`, each part divided by its sensitivity.
 
     Raises:
         QueryError: A table's noise is too large for the exact sampler.
     """
-    parts = split_laplace(epsilon, blocks)
+    parts = split_laplace(epsilon, blocks, units)
     spec = NoiseSpec(
         mechanism=Mechanism.DISCRETE_LAPLACE,
         blocks=tuple(
@@ -118,18 +135,19 @@ def laplace_noise(epsilon: Fraction, blocks: Tables) -> NoiseSpec:
     return spec
 
 
-def gaussian_noise(rho: Fraction, blocks: Tables, *, honest: int) -> NoiseSpec:
+def gaussian_noise(rho: Fraction, blocks: Tables, units: Sequence[int] = (), *, honest: int) -> NoiseSpec:
     """The Gaussian noise of a plan: :func:`split_gaussian` at the scale of :func:`gaussian_scale`.
 
     Args:
         rho: The whole budget asked for.
         blocks: (cells, squared l2) of each table.
+        units: As for :func:`split_laplace`.
         honest: `h` with every eligible council present.
 
     Raises:
         QueryError: As those two.
     """
-    variances = split_gaussian(rho, blocks)
+    variances = split_gaussian(rho, blocks, units)
     return NoiseSpec(
         mechanism=Mechanism.DISCRETE_GAUSSIAN,
         blocks=tuple(

@@ -229,3 +229,20 @@ def test_floats_and_impossible_tables_are_refused(split):
         split(Fraction(1), [(0, 1)])
     with pytest.raises(LocalProtocolError, match="sensitivity must be a whole number"):
         split(Fraction(1), [(5, 1.0)])
+
+
+@pytest.mark.parametrize("split", [split_laplace, split_gaussian])
+def test_a_table_in_small_coin_takes_nothing_from_the_one_beside_it(split):
+    # The same two tables, the second in pounds and then in pence: every bound is a hundred times as large.
+    def both(coin):
+        power = 1 if split is split_laplace else 2
+        return split(Fraction(1), [(5, 1), (5, (3 * coin) ** power)], [1, 3 * coin])
+
+    pounds, pence = both(1), both(100)
+    first, second = (float(a / b) for a, b in zip(pounds, pence, strict=True))
+    assert first == pytest.approx(1, rel=1e-6)
+    assert second == pytest.approx(1 if split is split_laplace else 1e-4, rel=1e-6)
+    # Without their units the second would leave the first next to nothing.
+    plain = split(Fraction(1), [(5, 1), (5, 300 if split is split_laplace else 300**2)])
+    worse = float(pounds[0] / plain[0]) if split is split_laplace else float(plain[0] / pounds[0])
+    assert worse > 10
