@@ -4,7 +4,6 @@
 """
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -15,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from benchmarks.bare_round import bare_round_seconds
-from benchmarks.targets import AT_MOST, Target, record
+from benchmarks.targets import AT_MOST, Target, add_record_option, tell
 from federated.client import Client
 from federated.demo.papers import GROUP, manifest_payload
 from federated.demo.run import StageClock
@@ -66,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--councils", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     if not 1 <= chosen.rounds < BUDGETED:
         parser.error(f"--rounds must be from 1 to {BUDGETED - 1}: the agreement's budget allows no more")
@@ -99,9 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "cores": CORES,
         },
     ).row()
-    print(json.dumps(row, indent=2))
-    if chosen.record:
-        record(row)
+    tell(row, kept=chosen.record)
 
 
 if __name__ == "__main__":

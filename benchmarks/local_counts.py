@@ -7,7 +7,6 @@ household in it.
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from collections.abc import Callable, Sequence
 import duckdb
 from duckdb import col
 
-from benchmarks.targets import AT_MOST, Target, record
+from benchmarks.targets import AT_MOST, Target, add_record_option, tell
 from council_node.local_statistic import exact_vector
 from council_node.sources.extract import HOUSEHOLD, ROWS, Extract, LoadReport, open_database
 from federated.query import Dimension, Period, Query, Table
@@ -106,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--samples", type=int, default=5)
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     dataset = load_schema().dataset("case")
     with made_up(chosen.rows, dataset) as extract:
@@ -132,9 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     "threads": THREADS,
                 },
             ).row()
-            print(json.dumps(row, indent=2))
-            if chosen.record:
-                record(row)
+            tell(row, kept=chosen.record)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Final
 
 from benchmarks.peers.environment import PEERS, run_program, versions
 from benchmarks.peers.results import Comparison, keep
+from benchmarks.targets import add_record_option
 from coordinator.simulate import Scenario, simulate
 from coordinator.simulation_papers import SMALLEST
 from council_node.ledger_book import LedgerBook
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run it, with these arguments or the command line's."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epsilon", type=Fraction, default=Fraction(1))
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     stated = run_program(
         SMARTNOISE, "smartnoise_counts", ["--epsilon", str(float(chosen.epsilon))], timeout_s=PROGRAM_S

@@ -20,7 +20,7 @@ from benchmarks.peers.environment import PEERS, run_program, versions
 from benchmarks.peers.results import Comparison, keep
 from benchmarks.peers.secure_sum import Spent, our_sum, our_threshold
 from benchmarks.peers.vectors import exact_sum, make_vectors, write_vectors
-from benchmarks.targets import AT_LEAST, record
+from benchmarks.targets import AT_LEAST, add_record_option, record
 
 FLOWER = PEERS["flower"]
 TARGET = 30.0
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--lost", type=int, default=10, help="councils that are gone before they send their vector")
     parser.add_argument("--shares", type=int, help="SecAgg+ neighbours, if not everyone")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     for lost in sorted({0, chosen.lost}):
         row = compare(chosen, lost)

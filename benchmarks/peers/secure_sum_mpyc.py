@@ -20,6 +20,7 @@ from benchmarks.peers.environment import PEERS, run_program, versions
 from benchmarks.peers.results import Comparison, keep
 from benchmarks.peers.secure_sum import Spent, our_sum
 from benchmarks.peers.vectors import exact_sum, make_vectors, write_vectors
+from benchmarks.targets import add_record_option
 
 MPYC = PEERS["mpyc"]
 PROGRAM_S = 900.0
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cells", type=int, default=100_000)
     parser.add_argument("--threshold", type=int, help="MPyC's -T; its default is the largest below half the parties")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     if min(chosen.parties) < FEWEST:
         parser.error(f"no round of ours has fewer than {FEWEST} councils")
