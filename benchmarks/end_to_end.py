@@ -14,14 +14,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from benchmarks.bare_round import bare_round_seconds
+from benchmarks.questions import DAY, about_households
 from benchmarks.targets import AT_MOST, Target, add_record_option, tell
 from federated.client import Client
-from federated.demo.papers import GROUP, manifest_payload
+from federated.demo.papers import manifest_payload
 from federated.demo.run import StageClock
 from federated.demo.world import build_world
 from federated.plan import Plan
-from federated.query import DatePart, Dimension, Period, Query, Table
-from federated.synthetic import PUBLISHED_QUARTER
+from federated.query import DatePart, Dimension, Query, Table
 
 CORES = os.cpu_count() or 1
 TARGET = 3.0
@@ -30,19 +30,13 @@ BUDGETED = 8
 
 def question(epsilon: Fraction) -> Query:
     """About a thousand cells in two tables."""
-    month = Dimension(column="assessment_date", part=DatePart.MONTH)
+    month = Dimension(column=DAY, part=DatePart.MONTH)
     outcome, reason, age = (Dimension(column=c) for c in ("assessment_outcome", "reason_loss", "main_age_band"))
-    return Query(
-        title="Benchmark of about a thousand cells",
-        dataset="case",
-        unit="household",
-        group=GROUP,
-        period=Period(column="assessment_date", start=PUBLISHED_QUARTER.start, end=PUBLISHED_QUARTER.end),
+    return about_households(
+        "Benchmark of about a thousand cells",
+        Table(name="reasons", statistic="households", by=(reason, outcome, month)),
+        Table(name="ages", statistic="households", by=(age, reason)),
         epsilon=epsilon,
-        tables=(
-            Table(name="reasons", statistic="households", by=(reason, outcome, month)),
-            Table(name="ages", statistic="households", by=(age, reason)),
-        ),
     )
 
 

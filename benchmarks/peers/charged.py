@@ -17,15 +17,14 @@ from typing import Final
 
 from benchmarks.peers.environment import PEERS, run_program, versions
 from benchmarks.peers.results import Comparison, keep
+from benchmarks.questions import about_households
 from benchmarks.targets import add_record_option
 from coordinator.simulate import Scenario, simulate
 from coordinator.simulation_papers import SMALLEST
 from council_node.ledger_book import LedgerBook
-from federated.demo.papers import GROUP
 from federated.ledger_entries import RoundState
 from federated.privacy import Mechanism
-from federated.query import Dimension, Period, Query, Table
-from federated.synthetic import PUBLISHED_QUARTER
+from federated.query import Dimension, Query, Table
 from protocols.identifiers import CouncilId
 
 SMARTNOISE = PEERS["smartnoise"]
@@ -38,15 +37,7 @@ def questions(epsilon: Fraction) -> dict[str, Query]:
     one = Table(name="reasons", statistic="households", by=(reason,))
     two = Table(name="ages", statistic="households", by=(age,))
     mean = Table(name="children", statistic="mean", column="dependent_children_n", clip=(0, 6))
-    base = Query(
-        title="Benchmark of what a question costs",
-        dataset="case",
-        unit="household",
-        group=GROUP,
-        period=Period(column="assessment_date", start=PUBLISHED_QUARTER.start, end=PUBLISHED_QUARTER.end),
-        epsilon=epsilon,
-        tables=(one,),
-    )
+    base = about_households("Benchmark of what a question costs", one, epsilon=epsilon)
     return {
         "one table of counts": base,
         "two tables of counts": replace(base, tables=(one, two)),
