@@ -17,20 +17,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import yaml
-
 from coordinator.link_connection import Record
 from coordinator.office import Note
 from coordinator.simulation_figures import Integers, SimulatedRound, Simulation, Traffic, exact_vector
 from coordinator.simulation_files import COORDINATOR, CentreFiles, World, open_centre_files, plan_of, terms_of
 from coordinator.simulation_hub import Hub, Lines
-from coordinator.simulation_papers import People, Scenario, signed_agreement
+from coordinator.simulation_papers import Scenario, signed_agreement
 from council_node.agreements import accept_agreement
 from council_node.node import CouncilNode, resting_node
 from council_node.policy_file import Class2
 from council_node.settings import Settings
 from council_node.setup import NewNode, make_node
 from council_node.station import Station
+from federated.demo.people import People
 from federated.demo.world import choose_councils
 from federated.errors import FileProblem
 from federated.plan import Plan
@@ -145,7 +144,7 @@ def build_world(scenario: Scenario, folder: Path, *, node_log: NodeLog = lambda 
     councils = choose_councils(scenario.councils)
     _allow_files(len(councils))
     people = People.make(os.urandom)
-    (folder / "trust.yaml").write_text(yaml.safe_dump(people.trust.model_dump(mode="json")), encoding="utf-8")
+    people.write_trust(folder / "trust.yaml")
     agreement = folder / "agreement.dsse"
     agreement.write_bytes(signed_agreement(scenario, councils, people, today=now_utc().date()))
     made = {council: _make_node(folder, council) for council in councils}
