@@ -124,7 +124,7 @@ class FakeGrid(Grid):
         return pulled
 
     def send_and_receive(self, messages, *, timeout=None):
-        raise NotImplementedError
+        raise NotImplementedError("of Flower's interface; our link never calls it, as it would wait for the slowest")
 
 
 class FlowerHarness:
