@@ -165,15 +165,12 @@ class Runtime:
         Raises:
             TransportError: The SuperNode cannot be reached or refuses.
         """
-        try:
-            token = self._acquire()
+        with self._acquired() as token:
             if not token:
                 yield None
                 return
             with self._client(RuntimeTokenHttpInterceptor(token)) as client, _heartbeat(client):
                 yield _pulled(client)
-        except httpx.HTTPError as problem:
-            raise _gone(problem) from problem
 
     @contextmanager
     def next_run(self, on_stopped: Callable[[], None]) -> Iterator[Run | None]:
@@ -185,8 +182,7 @@ class Runtime:
         Raises:
             TransportError: The SuperLink cannot be reached or refuses.
         """
-        try:
-            token = self._acquire()
+        with self._acquired() as token:
             if not token:
                 yield None
                 return
@@ -196,6 +192,12 @@ class Runtime:
                 self._grid(token) as grid,
             ):
                 yield _started(client, grid)
+
+    @contextmanager
+    def _acquired(self) -> Iterator[str]:
+        """The token of the next task, empty if there is none; what fails over HTTP in the block is told as ours."""
+        try:
+            yield self._acquire()
         except httpx.HTTPError as problem:
             raise _gone(problem) from problem
 
