@@ -125,7 +125,7 @@ class World:
         councils: Who is asked, by code.
         people: Who signs.
         centre_files: The coordinator.
-        nodes: Each council's node.
+        nodes: Each council's node that is in this process.
         exact: For each question of the scenario, each council's exact figures.
         clock: Gives the time, UTC.
         rng: Gives secure random bytes.
