@@ -40,6 +40,7 @@ PROGRESS: Final = "simulation: "
 """Opens each line of progress in what the engine prints."""
 
 START_S: Final = 120.0
+STOP_S: Final = 30.0
 ATTEMPTS: Final = 5
 RAY_TOO_SLOW: Final = "The current node timed out during startup"
 """What Ray says when its processes take more than 30 seconds to start, which is fixed in its code."""
@@ -212,8 +213,18 @@ def _run_engine(
                 else:
                     log.write(line)
         except BaseException:
-            engine.terminate()
+            _end(engine)
             raise
+
+
+def _end(engine: subprocess.Popen[str]) -> None:
+    """End the engine before its folders go: it ends what it started, and Ray's processes end when they miss it."""
+    engine.terminate()
+    try:
+        engine.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        engine.kill()
+        engine.wait()
 
 
 def _log(home: Path) -> str:

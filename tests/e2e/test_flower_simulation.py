@@ -3,6 +3,7 @@
 A SuperLink of Flower in simulation mode, `flwr run`, Flower's engine and Ray, as they are installed, on loopback.
 """
 
+import os
 import re
 import subprocess
 import threading
@@ -15,15 +16,21 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
+from coordinator import simulate_flower
 from coordinator.simulate import Scenario, Simulation, simulate
-from coordinator.simulate_flower import simulate_on_flower
+from coordinator.simulate_flower import engine_environment, simulate_on_flower
 from council_node.ledger_book import LedgerBook
 from federated.demo.papers import GROUP
-from federated.flower_process import QUIET
+from federated.demo.processes import Processes
+from federated.errors import TransportError
+from federated.flower_bundle import connection_file
+from federated.flower_process import QUIET, flower_command, quiet_environment
+from federated.flower_runtime import Runtime
 from federated.ledger_entries import RoundState
 from federated.privacy import Mechanism
 from federated.query import Dimension, Query, Table
 from federated.synthetic import PUBLISHED_QUARTER
+from tests.e2e.test_flower_deployment import FOREIGN, write_app
 
 ALARM = 1e-6
 """Below this, two samples of noise are not of one distribution; by chance this comes once in a million runs."""
@@ -110,8 +117,6 @@ class Answered:
 @pytest.fixture(scope="module")
 def on_flower(tmp_path_factory) -> Answered:
     """One question over Flower's engine, one of five councils lost, watched all the while."""
-    import os
-
     folder, watched, over = tmp_path_factory.mktemp("simulation"), Watched(), threading.Event()
 
     def watch() -> None:
@@ -197,6 +202,29 @@ def test_an_open_address_would_be_seen():
 def test_nothing_is_left_running(on_flower):
     left = [pid for pid in on_flower.watched.environments if Path(f"/proc/{pid}").exists() and not is_zombie(pid)]
     assert left == []
+
+
+def test_a_strangers_run_is_taken_and_left_undone(tmp_path):
+    """Anybody on the computer can give the SuperLink a run; it starts nothing, and our command does its own run alone."""
+    home, attacker = tmp_path / "flower", tmp_path / "attacker"
+    home.mkdir()
+    environment = engine_environment(home, tmp_path / "ray", os.urandom)
+    with Processes(home) as processes:
+        address, superlink = simulate_flower._superlink(home, processes, environment, os.urandom)
+        connection_file(attacker, address=address, ca_file=None)
+        arguments = [flower_command("flwr"), "run", str(write_app(tmp_path / "foreign", FOREIGN))]
+        arguments += ["--run-config", f'folder="{tmp_path}"']
+        stranger = {"env": quiet_environment(attacker), "stdin": subprocess.DEVNULL, "capture_output": True}
+        subprocess.run(arguments, check=True, **stranger)
+        with pytest.raises(TransportError):
+            Runtime(address=address).simulation_token(1)
+        assert simulate_flower._started_run(home, address, 5, environment)
+        runtime = Runtime(address=address, secret=(home / "secret").read_bytes())
+        assert not runtime._acquire().HasField("task")  # ours was the second: the stranger's had been taken before
+        subprocess.run(arguments, check=True, **stranger)
+        assert runtime._acquire().HasField("task")  # as it would be had it not been taken
+        assert [*children(superlink.process.pid)] == []
+    assert not (tmp_path / "server-ran").exists()
 
 
 def is_zombie(pid: int) -> bool:
