@@ -175,9 +175,10 @@ def _started_run(home: Path, address: str, councils: int, environment: Mapping[s
     write_bundle(home / "app", _BUNDLE)
     connection_file(home, address=address, ca_file=None)
     cores = os.cpu_count() or 1
+    hosts = min(cores, councils)
     engine = f"num-supernodes={councils} client-resources-num-cpus=1 init-args-num-cpus={cores}"
     arguments = [flower_command("flwr"), "run", str(home / "app"), "--format", "json"]
-    arguments += ["--federation-config", engine, "--run-config", f"folder={json.dumps(str(home))} hosts={cores}"]
+    arguments += ["--federation-config", engine, "--run-config", f"folder={json.dumps(str(home))} hosts={hosts}"]
     done = subprocess.run(
         arguments, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )

@@ -70,7 +70,7 @@ class Handle:
 def ray(monkeypatch):
     ray = FakeRay()
     monkeypatch.setattr(simulate_flower_app, "ray", ray)
-    monkeypatch.setattr(simulate_flower_app, "CONNECT_S", 20.0)
+    monkeypatch.setattr(simulate_flower_app, "START_S", 20.0)
     return ray
 
 
