@@ -6,7 +6,6 @@ last.
 """
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.end_to_end import question
 from benchmarks.memory import peak_mib
-from benchmarks.targets import AT_MOST, Target, record
+from benchmarks.targets import AT_MOST, Target, add_record_option, tell
 from federated.client import Client
 from federated.demo.papers import YEARLY_QUESTIONS, manifest_payload
 from federated.demo.world import World, build_world
@@ -67,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--councils", type=int, default=50)
     parser.add_argument("--queries", type=int, default=20, help="how many at once")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     if not 1 <= chosen.repeats * (chosen.queries + 1) + WARM_UP <= MOST:
         parser.error(f"--repeats times (--queries + 1) must be below {MOST}: the agreement's budget allows no more")
@@ -110,9 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "cores": os.cpu_count(),
         },
     ).row()
-    print(json.dumps(row, indent=2))
-    if chosen.record:
-        record(row)
+    tell(row, kept=chosen.record)
 
 
 if __name__ == "__main__":

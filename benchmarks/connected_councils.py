@@ -17,19 +17,19 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from benchmarks.questions import DAY, about_households
 from council_node.link import LinkIdentity, NodeLink
 from council_node.link_channel import NO_PROXY, LinkSettings
 from federated.agreement import Agreement, parse_agreement
-from federated.demo.papers import GROUP, SMALL_COHORT, agreement_document, yaml_payload
+from federated.demo.papers import SMALL_COHORT, agreement_document, yaml_payload
 from federated.keys import make_key
 from federated.plan import Plan, Terms, derive_plan
 from federated.privacy import Mechanism, sample_noise_share
-from federated.query import Dimension, Period, Query, Table
+from federated.query import Dimension, Query, Table
 from federated.roster import Coordinator, Roster, RosterEntry, parse_roster, roster_payload
 from federated.round_context import round_context
 from federated.schema import load_schema
 from federated.shell import now_utc
-from federated.synthetic import PUBLISHED_QUARTER
 from protocols.encoding import sha256
 from protocols.identifiers import CouncilId, RoundId
 from protocols.secagg import LedgerClaim, ParticipantSession, Profile
@@ -112,23 +112,16 @@ def _agreement(keys: Mapping[CouncilId, Ed25519PrivateKey]) -> Agreement:
         reviewer=make_key(os.urandom),
         today=now_utc().date(),
     )
-    document["datasets"]["case"]["columns"] = ["assessment_date", *COLUMNS]
+    document["datasets"]["case"]["columns"] = [DAY, *COLUMNS]
     return parse_agreement(yaml_payload(document))
 
 
 def _question() -> Query:
     reason, household, employment, relief = (Dimension(column=column) for column in COLUMNS)
-    return Query(
-        title="Benchmark of ten thousand cells",
-        dataset="case",
-        unit="household",
-        group=GROUP,
-        period=Period(column="assessment_date", start=PUBLISHED_QUARTER.start, end=PUBLISHED_QUARTER.end),
-        epsilon=Fraction(1),
-        tables=(
-            Table(name="employment", statistic="households", by=(reason, household, employment)),
-            Table(name="relief", statistic="households", by=(reason, household, relief)),
-        ),
+    return about_households(
+        "Benchmark of ten thousand cells",
+        Table(name="employment", statistic="households", by=(reason, household, employment)),
+        Table(name="relief", statistic="households", by=(reason, household, relief)),
     )
 
 

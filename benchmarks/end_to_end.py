@@ -4,7 +4,6 @@
 """
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -15,14 +14,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from benchmarks.bare_round import bare_round_seconds
-from benchmarks.targets import AT_MOST, Target, record
+from benchmarks.questions import DAY, about_households
+from benchmarks.targets import AT_MOST, Target, add_record_option, tell
 from federated.client import Client
-from federated.demo.papers import GROUP, manifest_payload
+from federated.demo.papers import manifest_payload
 from federated.demo.run import StageClock
 from federated.demo.world import build_world
 from federated.plan import Plan
-from federated.query import DatePart, Dimension, Period, Query, Table
-from federated.synthetic import PUBLISHED_QUARTER
+from federated.query import DatePart, Dimension, Query, Table
 
 CORES = os.cpu_count() or 1
 TARGET = 3.0
@@ -31,19 +30,13 @@ BUDGETED = 8
 
 def question(epsilon: Fraction) -> Query:
     """About a thousand cells in two tables."""
-    month = Dimension(column="assessment_date", part=DatePart.MONTH)
+    month = Dimension(column=DAY, part=DatePart.MONTH)
     outcome, reason, age = (Dimension(column=c) for c in ("assessment_outcome", "reason_loss", "main_age_band"))
-    return Query(
-        title="Benchmark of about a thousand cells",
-        dataset="case",
-        unit="household",
-        group=GROUP,
-        period=Period(column="assessment_date", start=PUBLISHED_QUARTER.start, end=PUBLISHED_QUARTER.end),
+    return about_households(
+        "Benchmark of about a thousand cells",
+        Table(name="reasons", statistic="households", by=(reason, outcome, month)),
+        Table(name="ages", statistic="households", by=(age, reason)),
         epsilon=epsilon,
-        tables=(
-            Table(name="reasons", statistic="households", by=(reason, outcome, month)),
-            Table(name="ages", statistic="households", by=(age, reason)),
-        ),
     )
 
 
@@ -66,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--councils", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     if not 1 <= chosen.rounds < BUDGETED:
         parser.error(f"--rounds must be from 1 to {BUDGETED - 1}: the agreement's budget allows no more")
@@ -99,9 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "cores": CORES,
         },
     ).row()
-    print(json.dumps(row, indent=2))
-    if chosen.record:
-        record(row)
+    tell(row, kept=chosen.record)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ ratios. Our table is made on the first question with given parameters and kept; 
 """
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 import opendp.prelude as dp
 
-from benchmarks.targets import AT_LEAST, Target, record
+from benchmarks.targets import AT_LEAST, Target, add_record_option, tell
 from federated.privacy import Mechanism, NoiseBlock, NoiseSpec, sample_noise_share
 from federated.privacy.tables import discrete_gaussian_table, polya_table
 
@@ -78,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=1_000_000)
     parser.add_argument("--samples", type=int, default=3)
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     dp.enable_features("contrib")
     found = [measure(chosen.cells) for _ in range(chosen.samples)]
@@ -90,9 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command=f"python -m benchmarks.exact_noise --cells {chosen.cells} --samples {chosen.samples}",
         figures={what: round(statistics.median(one[what] for one in found), 4) for what in found[0]},
     ).row()
-    print(json.dumps(row, indent=2))
-    if chosen.record:
-        record(row)
+    tell(row, kept=chosen.record)
 
 
 if __name__ == "__main__":

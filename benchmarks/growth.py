@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.stand_ins import StandIns
-from benchmarks.targets import PERFORMANCE
+from benchmarks.targets import PERFORMANCE, add_record_option
 from benchmarks.watched import watch_coordinator, watch_node
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cells", type=int, nargs="+", default=CELLS)
     parser.add_argument("--councils", type=int, nargs="+", default=COUNCILS)
     parser.add_argument("--samples", type=int, default=3)
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     by_cells = [(MANY_COUNCILS, cells) for cells in chosen.cells]
     ladders = {

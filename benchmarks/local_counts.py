@@ -7,7 +7,6 @@ household in it.
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -15,10 +14,11 @@ from collections.abc import Callable, Sequence
 import duckdb
 from duckdb import col
 
-from benchmarks.targets import AT_MOST, Target, record
+from benchmarks.questions import DAY, about_households
+from benchmarks.targets import AT_MOST, Target, add_record_option, tell
 from council_node.local_statistic import exact_vector
 from council_node.sources.extract import HOUSEHOLD, ROWS, Extract, LoadReport, open_database
-from federated.query import Dimension, Period, Query, Table
+from federated.query import Dimension, Query, Table
 from federated.schema import Dataset, load_schema
 from federated.statistics import Layout, statistic
 from federated.synthetic import PUBLISHED_QUARTER
@@ -26,7 +26,6 @@ from federated.synthetic import PUBLISHED_QUARTER
 TARGETS = {1: 1.1, 2: 3.0}
 """By cells a household may touch."""
 BREAKDOWN = ("reason_loss", "main_age_band")
-DAY = "assessment_date"
 ROWS_EACH = 2
 """Rows of a household, about."""
 MEMORY_MIB = 8192
@@ -67,22 +66,9 @@ def made_up(rows: int, dataset: Dataset) -> Extract:
 
 def question(bound: int) -> Query:
     """Households by the two columns."""
-    return Query(
-        title="Benchmark of local counts",
-        dataset="case",
-        unit="household",
-        group="",
-        period=Period(column=DAY, start=PUBLISHED_QUARTER.start, end=PUBLISHED_QUARTER.end),
-        epsilon=1,
-        tables=(
-            Table(
-                name="counts",
-                statistic="households",
-                by=tuple(Dimension(column=name) for name in BREAKDOWN),
-                max_cells=bound,
-            ),
-        ),
-    )
+    by = tuple(Dimension(column=name) for name in BREAKDOWN)
+    table = Table(name="counts", statistic="households", by=by, max_cells=bound)
+    return about_households("Benchmark of local counts", table)
 
 
 def plain(connection: duckdb.DuckDBPyConnection) -> int:
@@ -106,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--samples", type=int, default=5)
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     dataset = load_schema().dataset("case")
     with made_up(chosen.rows, dataset) as extract:
@@ -132,9 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     "threads": THREADS,
                 },
             ).row()
-            print(json.dumps(row, indent=2))
-            if chosen.record:
-                record(row)
+            tell(row, kept=chosen.record)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ rebuilt and their masks with every survivor expanded. Beside it, in the same run
 
 import argparse
 import asyncio
-import json
 import os
 import tempfile
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 from benchmarks.bare_round import bare_round_seconds
 from benchmarks.connected_councils import COORDINATOR, Papers, councils_running, make_papers
 from benchmarks.memory import peak_mib
-from benchmarks.targets import AT_MOST, Target, record
+from benchmarks.targets import AT_MOST, Target, add_record_option, tell
 from coordinator.courier import Courier
 from coordinator.grpc_link import GrpcLink
 from coordinator.grpc_server import serving
@@ -137,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--lost", type=int, default=10)
     parser.add_argument("--processes", type=int, default=CORES, help="processes that hold the councils that stay")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     pairs = [_beside_floor(chosen.councils, chosen.lost, chosen.processes) for _ in range(chosen.repeats)]
     cells = pairs[0][0].report.order.plan.cells
@@ -158,9 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "cores": CORES,
         },
     ).row()
-    print(json.dumps(row, indent=2))
-    if chosen.record:
-        record(row)
+    tell(row, kept=chosen.record)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ its time is that of the one that works longest, and its floor is the masks' time
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import statistics
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.bare_round import expand_and_add, expand_and_add_on, node_work, signed
 from benchmarks.stand_ins import StandIns
-from benchmarks.targets import AT_MOST, Target, record
+from benchmarks.targets import AT_MOST, Target, add_record_option, tell
 from benchmarks.watched import watch_coordinator, watch_node
 from coordinator.mask_pool import MaskPool
 from federated.threads import threads
@@ -128,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--coordinator", type=int, nargs=3, default=(310, 100_000, 31), metavar=("COUNCILS", "CELLS", "LOST")
     )
     parser.add_argument("--samples", type=int, default=7)
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     (councils, cells), (most, fewer), (n, m, lost) = chosen.node, chosen.round, chosen.coordinator
     pool = MaskPool(CORES, worthwhile_bytes=0)
@@ -153,9 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, options, measure in measurements:
             measure()  # warm: libraries, processes
             row = row_of(name, f"{options} --samples {chosen.samples}", [measure() for _ in range(chosen.samples)])
-            print(json.dumps(row, indent=2), flush=True)
-            if chosen.record:
-                record(row)
+            tell(row, kept=chosen.record)
     finally:
         pool.close()
 

@@ -3,6 +3,7 @@
 Every figure is a ratio within one run, so that it says the same on a slow machine as on a fast one.
 """
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-__all__ = ["AT_LEAST", "AT_MOST", "PERFORMANCE", "Target", "is_met", "record"]
+__all__ = ["AT_LEAST", "AT_MOST", "PERFORMANCE", "Target", "add_record_option", "is_met", "record", "tell"]
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PERFORMANCE: Final = ROOT / "docs/performance.json"
@@ -69,6 +70,18 @@ def record(row: Mapping[str, object], path: Path = PERFORMANCE) -> None:
     rows = [other for other in kept["targets"] if other["name"] != row["name"]]
     kept["targets"] = sorted([*rows, dict(row)], key=lambda one: str(one["name"]))
     path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def add_record_option(parser: argparse.ArgumentParser) -> None:
+    """Give a benchmark its `--record`."""
+    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+
+
+def tell(row: Mapping[str, object], *, kept: bool) -> None:
+    """Print a row, and keep it where that was asked for."""
+    print(json.dumps(row, indent=2), flush=True)
+    if kept:
+        record(row)
 
 
 def _commit() -> str:

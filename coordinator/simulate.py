@@ -12,25 +12,24 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import yaml
-
 from coordinator.link_connection import Record
 from coordinator.office import Note
 from coordinator.simulation_figures import Integers, SimulatedRound, Simulation, Traffic, exact_vector
-from coordinator.simulation_files import COORDINATOR, CentreFiles, World, open_centre_files, plan_of, terms_of
-from coordinator.simulation_hub import Hub, Lines
-from coordinator.simulation_papers import People, Scenario, signed_agreement
+from coordinator.simulation_files import COORDINATOR, Answer, CentreFiles, World, open_centre_files, plan_of, terms_of
+from coordinator.simulation_hub import Hub, Lines, LossyLink
+from coordinator.simulation_papers import Scenario, signed_agreement
 from council_node.agreements import accept_agreement
 from council_node.node import CouncilNode, resting_node
 from council_node.policy_file import Class2
 from council_node.settings import Settings
 from council_node.setup import NewNode, make_node
 from council_node.station import Station
+from federated.demo.people import People
 from federated.demo.world import choose_councils
 from federated.errors import FileProblem
 from federated.plan import Plan
@@ -41,7 +40,19 @@ from federated.shell import now_utc
 from federated.synthetic import style_of, synthesise, write_extract, write_mapping
 from protocols.identifiers import CouncilId
 
-__all__ = ["Scenario", "Simulation", "build_world", "simulate"]
+__all__ = [
+    "ENGINES_KEPT",
+    "NodeFiles",
+    "OpenNodes",
+    "Scenario",
+    "Simulation",
+    "allow_files",
+    "ask_all",
+    "build_world",
+    "most_memory_mib",
+    "open_station",
+    "simulate",
+]
 
 FILES_PER_COUNCIL: Final = 12
 FILES_BESIDE: Final = 200
@@ -51,6 +62,25 @@ ENGINES_KEPT: Final = 40
 
 Tell = Callable[[str], None]
 NodeLog = Callable[[CouncilId], Note]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFiles:
+    """A council's node as `council-node init` leaves it, and what its people are handed.
+
+    Attributes:
+        settings: Of the node.
+        agreement: The signed agreement.
+        roster: The signed list of councils.
+    """
+
+    settings: Settings = field(repr=False)
+    agreement: Path
+    roster: bytes = field(repr=False)
+
+
+OpenNodes = Callable[[Mapping[CouncilId, NodeFiles]], AbstractContextManager[Mapping[CouncilId, Answer]]]
+"""Opens every council's node for the length of a block; gives those that are in this process."""
 
 
 def _quiet(_event: str, _fields: Mapping[str, str | int]) -> None:
@@ -85,45 +115,56 @@ def simulate(
         world = opened.enter_context(build_world(scenario, place, node_log=node_log))
         setup_s = time.perf_counter() - began
         tell(f"{len(world.councils)} councils are set up after {setup_s:.1f} seconds.")
-        rounds, traffic = asyncio.run(_run(world, record, note, tell))
+        rounds, traffic = asyncio.run(_ask_here(world, record, note, tell))
     return Simulation(
         scenario=scenario,
         councils=world.councils,
         setup_s=setup_s,
         rounds=rounds,
         traffic=traffic,
-        memory_mib=_most_memory_mib(),
+        memory_mib=most_memory_mib(),
     )
 
 
-def _most_memory_mib() -> int:
-    """The most memory this process has had; `getrusage` may tell that of the process it was forked from."""
-    status = Path("/proc/self/status")
+def most_memory_mib(pid: int | None = None) -> int:
+    """The most memory a process has had, this one when None.
+
+    `getrusage` may tell that of the process it was forked from.
+    """
+    status = Path(f"/proc/{pid or 'self'}/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // KIB_PER_MIB
     lines = dict(line.split(":", maxsplit=1) for line in status.read_text(encoding="utf-8").splitlines())
     return int(lines["VmHWM"].split()[0]) // KIB_PER_MIB
 
 
-async def _run(
+async def _ask_here(
     world: World, record: Record, note: Note, tell: Tell
 ) -> tuple[tuple[SimulatedRound, ...], Mapping[CouncilId, Traffic]]:
-    """Ask every question of the scenario in every turn, over the in-process link."""
-    scenario = world.scenario
     lines = Lines(world.nodes, threads=os.cpu_count() or 1, record=record)
-    answered: list[SimulatedRound] = []
     try:
-        async with Hub(world, lines.link, note=note) as hub:
-            for turn in range(scenario.rounds):
-                for question in scenario.questions:
-                    lines.lose(_lost(world, len(answered)))
-                    answered.append(await hub.ask(question))
-                    lines.find_again()
-                    await hub.settle()
-                    tell(f"Turn {turn + 1}: {question.title} – {sum(answered[-1].seconds.values()):.1f} seconds.")
+        return await ask_all(world, lines, note, tell), lines.traffic
     finally:
         await lines.link.close()
-    return tuple(answered), lines.traffic
+
+
+async def ask_all(world: World, lines: LossyLink, note: Note, tell: Tell) -> tuple[SimulatedRound, ...]:
+    """Ask every question of the scenario in every turn.
+
+    Raises:
+        RoundAborted: A round ended without an answer.
+    """
+    scenario = world.scenario
+    answered: list[SimulatedRound] = []
+    async with Hub(world, lines.link, note=note) as hub:
+        for turn in range(scenario.rounds):
+            for question in scenario.questions:
+                lines.lose(_lost(world, len(answered)))
+                answered.append(await hub.ask(question))
+                lines.find_again()
+                await hub.settle()
+                tell(f"Turn {turn + 1}: {question.title} – {sum(answered[-1].seconds.values()):.1f} seconds.")
+    return tuple(answered)
 
 
 def _lost(world: World, number: int) -> tuple[CouncilId, ...]:
@@ -134,18 +175,25 @@ def _lost(world: World, number: int) -> tuple[CouncilId, ...]:
 
 
 @contextmanager
-def build_world(scenario: Scenario, folder: Path, *, node_log: NodeLog = lambda _council: _quiet) -> Iterator[World]:
+def build_world(
+    scenario: Scenario,
+    folder: Path,
+    *,
+    node_log: NodeLog = lambda _council: _quiet,
+    open_nodes: OpenNodes | None = None,
+) -> Iterator[World]:
     """Set a federation up through the steps its people take, and keep it open for the length of the block.
 
     Args:
         scenario: What it is for.
         folder: An empty folder.
         node_log: Gives each council's node where its events go.
+        open_nodes: Opens the nodes elsewhere; in this process when None.
     """
     councils = choose_councils(scenario.councils)
-    _allow_files(len(councils))
+    allow_files(len(councils))
     people = People.make(os.urandom)
-    (folder / "trust.yaml").write_text(yaml.safe_dump(people.trust.model_dump(mode="json")), encoding="utf-8")
+    people.write_trust(folder / "trust.yaml")
     agreement = folder / "agreement.dsse"
     agreement.write_bytes(signed_agreement(scenario, councils, people, today=now_utc().date()))
     made = {council: _make_node(folder, council) for council in councils}
@@ -154,27 +202,37 @@ def build_world(scenario: Scenario, folder: Path, *, node_log: NodeLog = lambda 
         centre = opened.enter_context(
             open_centre_files(folder / "coordinator", people, agreement, keys, clock=now_utc, rng=os.urandom)
         )
-        stations = {
-            council: opened.enter_context(_open_station(item, agreement, centre, node_log(council)))
+        files = {
+            council: NodeFiles(settings=item.settings, agreement=agreement, roster=centre.roster_envelope)
             for council, item in made.items()
         }
+        nodes = opened.enter_context(_open_here(files, node_log) if open_nodes is None else open_nodes(files))
         yield World(
             scenario=scenario,
             folder=folder,
             councils=councils,
             people=people,
             centre_files=centre,
-            nodes={
-                council: CouncilNode(station).answer if place < ENGINES_KEPT else resting_node(station)
-                for place, (council, station) in enumerate(stations.items())
-            },
+            nodes=nodes,
             exact=_write_extracts(scenario, folder, councils, centre),
             clock=now_utc,
             rng=os.urandom,
         )
 
 
-def _allow_files(councils: int) -> None:
+@contextmanager
+def _open_here(files: Mapping[CouncilId, NodeFiles], log: NodeLog) -> Iterator[Mapping[CouncilId, Answer]]:
+    with ExitStack() as opened:
+        stations = {
+            council: opened.enter_context(open_station(of_one, log(council))) for council, of_one in files.items()
+        }
+        yield {
+            council: CouncilNode(station).answer if place < ENGINES_KEPT else resting_node(station)
+            for place, (council, station) in enumerate(stations.items())
+        }
+
+
+def allow_files(councils: int) -> None:
     """Every council's ledger and store are open at once; ask the system for as many files.
 
     Raises:
@@ -218,11 +276,12 @@ def _make_node(folder: Path, council: CouncilId) -> _Made:
     return _Made(settings=settings, public_key=key.public)
 
 
-def _open_station(made: _Made, agreement: Path, centre: CentreFiles, log: Note) -> Station:
-    accept_agreement(agreement, made.settings, confirm=lambda _agreement: True, now=now_utc())
+def open_station(files: NodeFiles, log: Note) -> Station:
+    """Open a council's node as its people do: accept the agreement, start, take the list of councils."""
+    accept_agreement(files.agreement, files.settings, confirm=lambda _agreement: True, now=now_utc())
     with ExitStack() as unless_kept:
-        station = unless_kept.enter_context(Station(made.settings, clock=now_utc, rng=os.urandom, log=log))
-        station.accept_roster(centre.roster_envelope)
+        station = unless_kept.enter_context(Station(files.settings, clock=now_utc, rng=os.urandom, log=log))
+        station.accept_roster(files.roster)
         unless_kept.pop_all()
     return station
 

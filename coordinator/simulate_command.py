@@ -1,8 +1,9 @@
-"""`coordinator simulate`: the whole federation in one process, for planning capacity before councils are asked."""
+"""`coordinator simulate`: the whole federation on one computer, for planning capacity before councils are asked."""
 
 import json
 from collections.abc import Callable
 from datetime import date
+from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +27,13 @@ __all__ = ["simulate"]
 NODE_PARTS = frozenset({"duckdb", "council_node"})
 
 
+class Engine(StrEnum):
+    """Where coordinator and councils run."""
+
+    PROCESS = "process"
+    FLOWER = "flower"
+
+
 def simulate(
     *,
     councils: Annotated[int, typer.Option(help="How many councils; twelve are all of the North East.")] = 12,
@@ -42,6 +50,10 @@ def simulate(
         Profile | None, typer.Option(help="How many councils may collude; standard from ten councils on if left out.")
     ] = None,
     lost: Annotated[int, typer.Option(min=0, help="Councils lost in each round after they have dealt keys.")] = 0,
+    engine: Annotated[
+        Engine,
+        typer.Option(help="All in one process, or spread over several by Flower's simulation engine and Ray."),
+    ] = Engine.PROCESS,
     growth: Annotated[
         bool,
         typer.Option(
@@ -51,7 +63,7 @@ def simulate(
     ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
-    """Run coordinator and councils in one process, with synthetic cases, and say what a question takes.
+    """Run coordinator and councils on this computer, with synthetic cases, and say what a question takes.
 
     Every part is the real one but the network. Needs the council node's packages beside the coordinator's.
 
@@ -59,7 +71,8 @@ def simulate(
     """
     try:
         from coordinator.simulate import Scenario  # noqa: PLC0415 - no other command waits for the node's packages
-        from coordinator.simulate import simulate as run  # noqa: PLC0415 - as above
+        from coordinator.simulate import simulate as in_this_process  # noqa: PLC0415 - as above
+        from coordinator.simulate_flower import simulate_on_flower  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in NODE_PARTS:
             raise
@@ -77,8 +90,9 @@ def simulate(
             output.print(line, markup=False)
 
     if growth:
-        _tell_growth(scenario, tell, as_json=json_)
+        _tell_growth(scenario, engine, tell, as_json=json_)
         return
+    run = simulate_on_flower if engine is Engine.FLOWER else in_this_process
     found = run(scenario, tell=tell)
     if json_:
         output.print_json(json.dumps(found.as_json()))
@@ -86,8 +100,9 @@ def simulate(
         print_simulation(found)
 
 
-def _tell_growth(scenario: "Scenario", tell: Callable[[str], None], *, as_json: bool) -> None:
+def _tell_growth(scenario: "Scenario", engine: Engine, tell: Callable[[str], None], *, as_json: bool) -> None:
     options = ["--seed", str(scenario.seed), "--rounds", str(scenario.rounds), "--lost", str(scenario.lost)]
+    options += ["--engine", engine.value]
     if scenario.profile is not None:
         options += ["--profile", scenario.profile.value]
     growths = measure_growth(scenario.questions[0], scenario.councils, options=options, tell=tell)

@@ -12,9 +12,10 @@ from coordinator.first_files import NewCoordinator, create
 from coordinator.roster import add_agreement, draft_roster, publish_roster
 from coordinator.settings import Settings, StageTimeouts
 from coordinator.simulation_figures import Integers
-from coordinator.simulation_papers import People, Scenario
+from coordinator.simulation_papers import Scenario
 from coordinator.store import Store, open_store
 from federated.agreement import Agreement
+from federated.demo.people import People
 from federated.plan import Plan, Terms, derive_plan
 from federated.planner import choose_mechanism
 from federated.privacy import Mechanism, Totals
@@ -124,7 +125,7 @@ class World:
         councils: Who is asked, by code.
         people: Who signs.
         centre_files: The coordinator.
-        nodes: Each council's node.
+        nodes: Each council's node that is in this process.
         exact: For each question of the scenario, each council's exact figures.
         clock: Gives the time, UTC.
         rng: Gives secure random bytes.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from coordinator.centre import Centre
 from coordinator.council_link import CouncilLink, InProcessLink
@@ -33,7 +33,21 @@ from federated.signing import open_envelope, sign_payload, statement_type
 from protocols.identifiers import CouncilId, Digest, RoundId
 from protocols.wire.link_message import Kind, LinkMessage, fault
 
-__all__ = ["Hub", "Lines"]
+__all__ = ["Hub", "Lines", "LossyLink"]
+
+
+class LossyLink(Protocol):
+    """A simulation's link, which loses councils when told."""
+
+    @property
+    def link(self) -> CouncilLink:
+        """To the councils."""
+
+    def lose(self, councils: Sequence[CouncilId]) -> None:
+        """Have these councils' connections break when they are next asked for their masked input."""
+
+    def find_again(self) -> None:
+        """Connect every council that was lost again."""
 
 
 class Lines:

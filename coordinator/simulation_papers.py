@@ -8,8 +8,8 @@ from typing import Self
 
 from federated.agreement import AGREEMENT_TYPE, NEEDS_APPROVAL
 from federated.demo.papers import SMALL_COHORT, agreement_document, yaml_payload
+from federated.demo.people import People
 from federated.errors import QueryError
-from federated.keys import SigningKey, make_key, public_line
 from federated.privacy import Mechanism, zcdp_epsilon
 from federated.query import Query
 from federated.rationals import rational_text
@@ -17,11 +17,10 @@ from federated.schema import Council, load_schema
 from federated.signing import sign_payload
 from federated.statistics import STATISTICS
 from federated.synthetic import PUBLISHED_QUARTER
-from federated.trust import TrustSettings
-from protocols.identifiers import CouncilId, RandomSource
+from protocols.identifiers import CouncilId
 from protocols.secagg import Profile
 
-__all__ = ["People", "Scenario", "signed_agreement"]
+__all__ = ["Scenario", "signed_agreement"]
 
 DATASET = "case"
 SMALLEST = 4
@@ -99,36 +98,6 @@ def _check_synthetic(question: Query) -> None:
             f"There are synthetic records from {PUBLISHED_QUARTER.start} to {PUBLISHED_QUARTER.end} only, by "
             f"'{PUBLISHED_QUARTER.column}'.",
             remedy="Ask about that period, or a part of it.",
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class People:
-    """The people of a federation, each with a key of their own."""
-
-    signer_a: SigningKey
-    signer_b: SigningKey
-    programme: SigningKey
-    analyst: SigningKey
-    reviewer: SigningKey
-
-    @classmethod
-    def make(cls, rng: RandomSource) -> Self:
-        """Make every key."""
-        return cls(
-            signer_a=make_key(rng),
-            signer_b=make_key(rng),
-            programme=make_key(rng),
-            analyst=make_key(rng),
-            reviewer=make_key(rng),
-        )
-
-    @property
-    def trust(self) -> TrustSettings:
-        """What every party pins."""
-        return TrustSettings(
-            roster_keys=(public_line(self.signer_a.public), public_line(self.signer_b.public)),
-            agreement_keys=(public_line(self.programme.public),),
         )
 
 

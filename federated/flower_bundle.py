@@ -57,14 +57,14 @@ __all__ = ["app"]
 )
 
 
-def write_bundle(folder: Path) -> None:
-    """Write the bundle's files, for `flwr run` to pack.
+def write_bundle(folder: Path, files: Mapping[str, str] = BUNDLE_FILES) -> None:
+    """Write a bundle's files, for `flwr run` to pack.
 
     Raises:
         FileProblem: The folder cannot be written to.
     """
     try:
-        for name, content in BUNDLE_FILES.items():
+        for name, content in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")

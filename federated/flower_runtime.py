@@ -17,6 +17,7 @@ from flwr.app import Context, Message
 from flwr.common.serde import context_from_proto, run_from_proto
 from flwr.proto.runtime_pb2 import (
     AcquireTaskRequest,
+    AcquireTaskResponse,
     PullAppMessagesRequest,
     PullAppMessagesResponse,
     PullTaskInputRequest,
@@ -165,15 +166,12 @@ class Runtime:
         Raises:
             TransportError: The SuperNode cannot be reached or refuses.
         """
-        try:
-            token = self._acquire()
+        with self._acquired() as token:
             if not token:
                 yield None
                 return
             with self._client(RuntimeTokenHttpInterceptor(token)) as client, _heartbeat(client):
                 yield _pulled(client)
-        except httpx.HTTPError as problem:
-            raise _gone(problem) from problem
 
     @contextmanager
     def next_run(self, on_stopped: Callable[[], None]) -> Iterator[Run | None]:
@@ -185,8 +183,7 @@ class Runtime:
         Raises:
             TransportError: The SuperLink cannot be reached or refuses.
         """
-        try:
-            token = self._acquire()
+        with self._acquired() as token:
             if not token:
                 yield None
                 return
@@ -196,6 +193,27 @@ class Runtime:
                 self._grid(token) as grid,
             ):
                 yield _started(client, grid)
+
+    def simulation_token(self, run_id: int) -> str:
+        """What `flwr-simulation` needs to serve a run of the simulation engine; empty while there is nothing to do.
+
+        Work of any other run is taken as well, and nobody does it.
+
+        Raises:
+            TransportError: The SuperLink cannot be reached or refuses.
+        """
+        try:
+            found = self._acquire()
+        except httpx.HTTPError as problem:
+            raise _gone(problem) from problem
+        return found.token if found.HasField("task") and found.task.run_id == run_id else ""
+
+    @contextmanager
+    def _acquired(self) -> Iterator[str]:
+        """The token of the next task, empty if there is none; what fails over HTTP in the block is told as ours."""
+        try:
+            found = self._acquire()
+            yield found.token if found.HasField("task") else ""
         except httpx.HTTPError as problem:
             raise _gone(problem) from problem
 
@@ -209,14 +227,13 @@ class Runtime:
         finally:
             grid.close()
 
-    def _acquire(self) -> str:
+    def _acquire(self) -> AcquireTaskResponse:
         interceptors = []
         if self.secret is not None:
             secret = SuperExecAuthHttpInterceptor(master_secret=self.secret, protected_methods={_ACQUIRE})
             interceptors.append(secret)
         with self._client(*interceptors) as client:
-            found = client.AcquireTask(AcquireTaskRequest(supported_task_types=[str(kind) for kind in TaskType]))
-        return found.token if found.HasField("task") else ""
+            return client.AcquireTask(AcquireTaskRequest(supported_task_types=[str(kind) for kind in TaskType]))
 
     @contextmanager
     def _client(

@@ -17,14 +17,14 @@ from typing import Final
 
 from benchmarks.peers.environment import PEERS, run_program, versions
 from benchmarks.peers.results import Comparison, keep
+from benchmarks.questions import about_households
+from benchmarks.targets import add_record_option
 from coordinator.simulate import Scenario, simulate
 from coordinator.simulation_papers import SMALLEST
 from council_node.ledger_book import LedgerBook
-from federated.demo.papers import GROUP
 from federated.ledger_entries import RoundState
 from federated.privacy import Mechanism
-from federated.query import Dimension, Period, Query, Table, measured
-from federated.synthetic import PUBLISHED_QUARTER
+from federated.query import Dimension, Query, Table, measured
 from protocols.identifiers import CouncilId
 
 SMARTNOISE = PEERS["smartnoise"]
@@ -37,15 +37,7 @@ def questions(epsilon: Fraction) -> dict[str, Query]:
     one = Table(name="reasons", statistic="households", by=(reason,))
     two = Table(name="ages", statistic="households", by=(age,))
     mean = Table(name="children", statistic="mean", measures=(measured("dependent_children_n", 0, 6),))
-    base = Query(
-        title="Benchmark of what a question costs",
-        dataset="case",
-        unit="household",
-        group=GROUP,
-        period=Period(column="assessment_date", start=PUBLISHED_QUARTER.start, end=PUBLISHED_QUARTER.end),
-        epsilon=epsilon,
-        tables=(one,),
-    )
+    base = about_households("Benchmark of what a question costs", one, epsilon=epsilon)
     return {
         "one table of counts": base,
         "two tables of counts": replace(base, tables=(one, two)),
@@ -83,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run it, with these arguments or the command line's."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epsilon", type=Fraction, default=Fraction(1))
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     stated = run_program(
         SMARTNOISE, "smartnoise_counts", ["--epsilon", str(float(chosen.epsilon))], timeout_s=PROGRAM_S

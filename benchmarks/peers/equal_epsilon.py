@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.peers.environment import PEERS, run_program, versions
 from benchmarks.peers.results import Comparison, keep
-from benchmarks.targets import AT_MOST, record
+from benchmarks.targets import AT_MOST, add_record_option, record
 from federated.privacy import laplace_noise, sample_noise_share
 from protocols.identifiers import RandomSource
 from protocols.secagg import CohortRules, Profile, Thresholds
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cells", type=int, default=1_000_000, help="that ours and central OpenDP are judged on")
     parser.add_argument("--epsilon", type=Fraction, default=Fraction(1))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     for councils in chosen.councils:
         for row in compare(councils, chosen):

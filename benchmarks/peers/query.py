@@ -26,7 +26,7 @@ from benchmarks.peers.environment import PEERS, run_program, versions
 from benchmarks.peers.question import Asked, asked, tidy_extracts, true_counts
 from benchmarks.peers.results import Comparison, keep
 from benchmarks.peers.traffic import bytes_of, relay_to
-from benchmarks.targets import AT_LEAST, record
+from benchmarks.targets import AT_LEAST, add_record_option, record
 from federated.demo.world import World, build_world
 from federated.release import Release
 
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--councils", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", nargs="+", choices=("flower", "nvflare"), default=["flower", "nvflare"])
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     put = asked(EPSILON)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:

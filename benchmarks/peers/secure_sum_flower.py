@@ -10,17 +10,17 @@ does at the moment is not in it. `--shares` gives SecAgg+ its sparser graph: few
 
 import argparse
 import json
-import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.peers.environment import PEERS, run_program, versions
 from benchmarks.peers.results import Comparison, keep
-from benchmarks.peers.secure_sum import Spent, our_sum, our_threshold
-from benchmarks.peers.vectors import exact_sum, make_vectors, write_vectors
-from benchmarks.targets import AT_LEAST, record
+from benchmarks.peers.secure_sum import Spent, both_sums, our_threshold
+from benchmarks.peers.vectors import make_vectors
+from benchmarks.targets import AT_LEAST, add_record_option, record
 
 FLOWER = PEERS["flower"]
 TARGET = 30.0
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--lost", type=int, default=10, help="councils that are gone before they send their vector")
     parser.add_argument("--shares", type=int, help="SecAgg+ neighbours, if not everyone")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     for lost in sorted({0, chosen.lost}):
         row = compare(chosen, lost)
@@ -71,17 +71,8 @@ def compare(chosen: argparse.Namespace, lost: int) -> Comparison:
     threshold = our_threshold(chosen.councils)
     shares = chosen.shares or chosen.councils
     theirs_threshold = threshold if chosen.shares is None else -(-shares * threshold // chosen.councils)
-    pairs = []
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        path = write_vectors(Path(name), vectors)
-        for _ in range(chosen.rounds):
-            ours = our_sum(vectors, lost=lost)
-            theirs = flower_sum(Path(name), path, shares=shares, threshold=theirs_threshold, lost=lost)
-            for side, spent in (("ours", ours), ("Flower", theirs)):
-                if spent.total is None or not np.array_equal(spent.total, exact_sum(vectors, lost)):
-                    raise SystemExit(f"{side}: not the sum of the vectors that arrived")
-            pairs.append((ours, theirs))
-            print(f"ours {ours.processor_seconds:.2f} s, Flower {theirs.processor_seconds:.2f} s", flush=True)
+    their_sum = partial(flower_sum, shares=shares, threshold=theirs_threshold, lost=lost)
+    pairs = both_sums(vectors, "Flower", their_sum, rounds=chosen.rounds, lost=lost)
     graph = "" if chosen.shares is None else f", SecAgg+ with {shares} neighbours"
     command = "python -m benchmarks.peers.secure_sum_flower"
     options = f" --councils {chosen.councils} --cells {chosen.cells} --lost {chosen.lost} --rounds {chosen.rounds}"

@@ -10,16 +10,17 @@ MPyC's own author advises against many parties (github.com/lschoe/mpyc/issues/4)
 
 import argparse
 import json
-import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.peers.environment import PEERS, run_program, versions
 from benchmarks.peers.results import Comparison, keep
-from benchmarks.peers.secure_sum import Spent, our_sum
-from benchmarks.peers.vectors import exact_sum, make_vectors, write_vectors
+from benchmarks.peers.secure_sum import Spent, both_sums
+from benchmarks.peers.vectors import make_vectors
+from benchmarks.targets import add_record_option
 
 MPYC = PEERS["mpyc"]
 PROGRAM_S = 900.0
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cells", type=int, default=100_000)
     parser.add_argument("--threshold", type=int, help="MPyC's -T; its default is the largest below half the parties")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--record", action="store_true", help="keep the figures in docs/performance.json")
+    add_record_option(parser)
     chosen = parser.parse_args(arguments)
     if min(chosen.parties) < FEWEST:
         parser.error(f"no round of ours has fewer than {FEWEST} councils")
@@ -57,17 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def compare(parties: int, cells: int, threshold: int | None, rounds: int) -> Comparison:
     """Both, in turn, each sum held against the true one."""
     vectors = make_vectors(parties, cells)
-    pairs = []
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        path = write_vectors(Path(name), vectors)
-        for _ in range(rounds):
-            ours = our_sum(vectors)
-            theirs = mpyc_sum(Path(name), path, parties=parties, threshold=threshold)
-            for side, spent in (("ours", ours), ("MPyC", theirs)):
-                if spent.total is None or not np.array_equal(spent.total, exact_sum(vectors, 0)):
-                    raise SystemExit(f"{side}: not the sum of the vectors")
-            pairs.append((ours, theirs))
-            print(f"ours {ours.processor_seconds:.2f} s, MPyC {theirs.processor_seconds:.2f} s", flush=True)
+    pairs = both_sums(vectors, "MPyC", partial(mpyc_sum, parties=parties, threshold=threshold), rounds=rounds)
     chosen = f", threshold {threshold}" if threshold is not None else ""
     option = f" --threshold {threshold}" if threshold is not None else ""
     command = "python -m benchmarks.peers.secure_sum_mpyc"

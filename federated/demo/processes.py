@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -61,11 +61,13 @@ class Processes:
                 item.process.kill()
                 item.process.wait()
 
-    def start(self, name: str, arguments: Sequence[str]) -> Running:
+    def start(self, name: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Running:
         """Start a process that goes on; its output goes into a log file in the demo's folder."""
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
-            process = subprocess.Popen(arguments, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                arguments, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment
+            )
         self.running[name] = Running(process, log)
         return self.running[name]
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,15 +15,15 @@ import yaml
 from federated.agreement import AGREEMENT_TYPE
 from federated.client import Client
 from federated.demo.papers import SMALL_COHORT, agreement_payload
+from federated.demo.people import People
 from federated.demo.processes import Processes, command, run, wait_for
 from federated.errors import FederatedError
-from federated.keys import SigningKey, fingerprint, make_key, public_line, read_public_key, write_private_key
+from federated.keys import fingerprint, read_public_key, write_private_key
 from federated.roster import ROSTER_TYPE
 from federated.schema import Council, load_schema
 from federated.shell import now_utc
 from federated.signing import add_signature, sign_payload
 from federated.synthetic import Cases, style_of, synthesise, write_extract, write_mapping
-from federated.trust import TrustSettings
 from federated.workspace import Workspace
 from protocols.identifiers import CouncilId
 from protocols.secagg import Profile
@@ -65,27 +65,6 @@ class World:
             yield client
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Keys:
-    """The people of the demo."""
-
-    signer_a: SigningKey
-    signer_b: SigningKey
-    programme: SigningKey
-    analyst: SigningKey
-    reviewer: SigningKey
-
-    @property
-    def trust(self) -> TrustSettings:
-        """What every party pins."""
-        return TrustSettings(
-            roster_keys=(public_line(self.signer_a.public), public_line(self.signer_b.public)),
-            roster_threshold=2,
-            agreement_keys=(public_line(self.programme.public),),
-            agreement_threshold=1,
-        )
-
-
 def choose_councils(count: int) -> dict[CouncilId, Council]:
     """The first `count` councils, those of the North East before all others.
 
@@ -111,14 +90,14 @@ def build_world(folder: Path, *, count: int, epsilon: Fraction, seed: int) -> It
     """
     councils = choose_councils(count)
     profile = Profile.STANDARD if count >= SMALL_COHORT else Profile.CAREFUL
-    keys = _keys(folder)
-    signed = _agreement(folder, councils, profile, epsilon, keys)
+    people = _people(folder)
+    signed = _agreement(folder, councils, profile, epsilon, people)
     cases = [_extract(folder, council, seed) for council in councils]
     with Processes(folder) as processes:
         address = _coordinator(folder, processes, signed)
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             list(pool.map(lambda council: _council(folder, council, address, signed), councils))
-        _roster(folder, councils, keys)
+        _roster(folder, councils, people)
         for council in councils:
             node = folder / "councils" / council / "node" / "node.yaml"
             processes.start(f"councils/{council}/node", [command("council-node"), "run", "--settings", str(node)])
@@ -133,23 +112,22 @@ def build_world(folder: Path, *, count: int, epsilon: Fraction, seed: int) -> It
             councils=councils,
             cases=cases,
             processes=processes,
-            workspace=_workspace(folder, address, keys),
+            workspace=_workspace(folder, address, people),
             profile=profile,
         )
 
 
-def _keys(folder: Path) -> _Keys:
-    made = {name: make_key(os.urandom) for name in ("signer_a", "signer_b", "programme", "analyst", "reviewer")}
+def _people(folder: Path) -> People:
+    people = People.make(os.urandom)
     (folder / "keys").mkdir(parents=True)
-    for name, key in made.items():
-        write_private_key(folder / "keys" / f"{name}.pem", key)
-    keys = _Keys(**made)
-    (folder / "trust.yaml").write_text(yaml.safe_dump(keys.trust.model_dump(mode="json")), encoding="utf-8")
-    return keys
+    for each in fields(people):
+        write_private_key(folder / "keys" / f"{each.name}.pem", getattr(people, each.name))
+    people.write_trust(folder / "trust.yaml")
+    return people
 
 
 def _agreement(
-    folder: Path, councils: Mapping[CouncilId, Council], profile: Profile, epsilon: Fraction, keys: _Keys
+    folder: Path, councils: Mapping[CouncilId, Council], profile: Profile, epsilon: Fraction, people: People
 ) -> Path:
     regions = {council.region for council in councils.values()}
     label = (
@@ -162,12 +140,12 @@ def _agreement(
         label=label,
         profile=profile,
         epsilon=epsilon,
-        analyst=keys.analyst,
-        reviewer=keys.reviewer,
+        analyst=people.analyst,
+        reviewer=people.reviewer,
         today=now_utc().date(),
     )
     path = folder / "agreement.dsse"
-    path.write_bytes(sign_payload(payload, AGREEMENT_TYPE, [keys.programme]))
+    path.write_bytes(sign_payload(payload, AGREEMENT_TYPE, [people.programme]))
     return path
 
 
@@ -224,7 +202,7 @@ def _council(folder: Path, council: CouncilId, address: str, agreement: Path) ->
     )
 
 
-def _roster(folder: Path, councils: Mapping[CouncilId, Council], keys: _Keys) -> None:
+def _roster(folder: Path, councils: Mapping[CouncilId, Council], people: People) -> None:
     """Compare every fingerprint with the council's own, then have the list drafted, signed by two, and published."""
     settings = ["--settings", str(folder / "coordinator" / "coordinator.yaml")]
     listed = json.loads(run([command("coordinator"), "enrol", "list", "--json", *settings]))
@@ -236,18 +214,18 @@ def _roster(folder: Path, councils: Mapping[CouncilId, Council], keys: _Keys) ->
     run([command("coordinator"), "enrol", "accept", *councils, *settings])
     draft = folder / "roster.yaml"
     run([command("coordinator"), "roster", "draft", "--out", str(draft), *settings])
-    once = sign_payload(draft.read_bytes(), ROSTER_TYPE, [keys.signer_a])
-    (folder / "roster.dsse").write_bytes(add_signature(once, keys.signer_b))
+    once = sign_payload(draft.read_bytes(), ROSTER_TYPE, [people.signer_a])
+    (folder / "roster.dsse").write_bytes(add_signature(once, people.signer_b))
     run([command("coordinator"), "roster", "publish", str(folder / "roster.dsse"), *settings])
 
 
-def _workspace(folder: Path, address: str, keys: _Keys) -> Workspace:
+def _workspace(folder: Path, address: str, people: People) -> Workspace:
     shutil.copyfile(folder / "coordinator" / "tls" / "authority.pem", folder / "coordinator-ca.pem")
     document = {
         "workspace": 1,
         "key": "keys/analyst.pem",
         "coordinator": {"id": COORDINATOR, "address": address, "ca_file": "coordinator-ca.pem"},
-        "trust": keys.trust.model_dump(mode="json"),
+        "trust": people.trust.model_dump(mode="json"),
     }
     (folder / "federated.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return Workspace.load(folder / "federated.yaml")

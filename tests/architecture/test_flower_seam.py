@@ -1,6 +1,7 @@
 """Flower's public API everywhere, and what lies behind it in one module alone, as decision 0007 lists it."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -33,3 +34,17 @@ def test_the_decision_lists_all_of_what_the_seam_uses():
     used = {name for module, tree in modules("federated") if module == SEAM for name in of_flower(tree)} - PUBLIC
     assert len(used) > 5
     assert [name for name in sorted(used) if name not in record] == []
+
+
+def test_ray_is_imported_by_the_simulation_alone_and_is_in_no_image():
+    users = {
+        name for name, tree in modules(*PACKAGES) if any(used.partition(".")[0] == "ray" for used in imported(tree))
+    }
+    assert users == {"coordinator/simulate_flower_app.py"}
+    pins = {
+        party: set(re.findall(r"^([a-z0-9-]+)==", (ROOT / f"requirements/{party}.txt").read_text(), flags=re.MULTILINE))
+        for party in ("all", "node", "coordinator")
+    }
+    assert {"ray", "flwr"} <= pins["all"]
+    assert not {"ray", "flwr"} & (pins["node"] | pins["coordinator"])
+    assert len(pins["node"]) > 10 < len(pins["coordinator"])

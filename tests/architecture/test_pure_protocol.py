@@ -40,6 +40,8 @@ SHELLS = (
     "coordinator/flower_commands.py",
     "coordinator/serve.py",
     "coordinator/simulate.py",
+    "coordinator/simulate_flower.py",
+    "coordinator/simulate_flower_app.py",
 )
 """Where the system's clock and entropy come in; everywhere else they are arguments."""
 AMBIENT = frozenset({"datetime.now", "datetime.utcnow", "date.today", "time.time", "os.urandom", "secrets.token_bytes"})

@@ -12,6 +12,7 @@ NOT_AT_START = frozenset(
         "psycopg",
         "python_calamine",
         "rapidfuzz",
+        "ray",
         "scipy",
         "sqlalchemy",
         "starlette",

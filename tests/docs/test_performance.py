@@ -1,10 +1,12 @@
 """docs/performance.json says `met` only where its own samples say so, and the page quotes it as it stands."""
 
+import argparse
 import json
 import statistics
 
 import pytest
 
+from benchmarks import targets
 from benchmarks.performance_page import parts
 from benchmarks.targets import AT_LEAST, AT_MOST, PERFORMANCE, Target, is_met, record
 from tests.docs.pages import page, rows
@@ -73,3 +75,15 @@ def test_a_row_takes_the_place_of_an_earlier_one(tmp_path):
     record(Target(name="a", samples=[1.0], target=3.0, direction=AT_LEAST, command="python").row(), kept)
     found = json.loads(kept.read_text(encoding="utf-8"))["targets"]
     assert [(row["name"], row["ratio"], row["met"]) for row in found] == [("a", 1.0, False), ("b", 2.0, True)]
+
+
+def test_a_row_is_printed_and_kept_only_where_asked(monkeypatch, capsys):
+    kept = []
+    monkeypatch.setattr(targets, "record", kept.append)
+    row = Target(name="a", samples=[1.0], target=3.0, direction=AT_LEAST, command="python").row()
+    for asked in ([], ["--record"]):
+        parser = argparse.ArgumentParser()
+        targets.add_record_option(parser)
+        targets.tell(row, kept=parser.parse_args(asked).record)
+        assert json.loads(capsys.readouterr().out) == row
+        assert kept == [row] * len(asked)

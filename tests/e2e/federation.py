@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from coordinator.first_files import NewCoordinator, create
 from coordinator.roster import add_agreement, own_identity, publish_roster
 from coordinator.settings import load_settings
-from coordinator.simulation_papers import People
 from coordinator.store import open_store
 from council_node.agreements import accept_agreement
 from council_node.ledger import Ledger
@@ -34,6 +33,7 @@ from council_node.setup import NewNode, make_node
 from federated.agreement import AGREEMENT_TYPE, Agreement, parse_agreement
 from federated.client import Client, Trusted
 from federated.demo.papers import agreement_document, manifest_payload, yaml_payload
+from federated.demo.people import People
 from federated.demo.processes import Processes, Running, command, run, wait_for
 from federated.keys import read_public_key, write_private_key
 from federated.ledger_entries import LedgerRound
@@ -266,7 +266,7 @@ def running_federation(
         opening_wait_s: How long a question waits for councils that are away.
     """
     people = People.make(os.urandom)
-    (folder / "trust.yaml").write_text(yaml.safe_dump(people.trust.model_dump(mode="json")), encoding="utf-8")
+    people.write_trust(folder / "trust.yaml")
     agreement = _agreement(folder, councils, people, epsilon, budget)
     home = _coordinator_files(folder, people, opening_wait_s)
     with Processes(folder) as processes:

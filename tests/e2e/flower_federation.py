@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import yaml
-
-from coordinator.simulation_papers import People
 from council_node.flower_service import make_flower_key
 from federated.client import Client
+from federated.demo.people import People
 from federated.demo.processes import Processes, Running, command, run, wait_for
 from federated.flower_bundle import connection_file
 from federated.flower_process import flower_command, quiet_environment
@@ -131,7 +129,7 @@ def flower_world(folder: Path, *, councils: tuple[CouncilId, ...] = FIVE, stock:
         stock: The SuperLink is started as Flower's manual does, and runs the code of any bundle it is given.
     """
     people = People.make(os.urandom)
-    (folder / "trust.yaml").write_text(yaml.safe_dump(people.trust.model_dump(mode="json")), encoding="utf-8")
+    people.write_trust(folder / "trust.yaml")
     agreement = papers._agreement(folder, councils, people, Fraction(1), Fraction(40))
     home = papers._coordinator_files(folder, people, 60)
     with Processes(folder) as processes:

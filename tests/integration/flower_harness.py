@@ -41,6 +41,8 @@ class FakeNode:
     connection: int = 1
     inbox: queue.Queue[tuple[int, Message] | None] = field(default_factory=queue.Queue)
     thread: threading.Thread | None = None
+    node_config: Mapping[str, int] = field(default_factory=dict)
+    run_config: Mapping[str, int] = field(default_factory=dict)
     delivered: list[Message] = field(default_factory=list)
 
     def start(self) -> None:
@@ -49,7 +51,12 @@ class FakeNode:
 
     def _work(self) -> None:
         context = Context(
-            run_id=RUN, node_id=self.node_id, node_config={}, state=RecordDict(), run_config={}, series_id=RUN
+            run_id=RUN,
+            node_id=self.node_id,
+            node_config=dict(self.node_config),
+            state=RecordDict(),
+            run_config=dict(self.run_config),
+            series_id=RUN,
         )
         while (item := self.inbox.get()) is not None:
             connection, message = item
@@ -76,8 +83,8 @@ class FakeGrid(Grid):
         self.reading: Callable[[Message], None] = lambda _reply: None
         self._numbers = itertools.count(1)
 
-    def add(self, app: ClientApp) -> FakeNode:
-        node = FakeNode(node_id=1000 + next(self._numbers), app=app, replies=self.replies)
+    def add(self, app: ClientApp, **configured: Mapping[str, int]) -> FakeNode:
+        node = FakeNode(node_id=1000 + next(self._numbers), app=app, replies=self.replies, **configured)
         self.nodes[node.node_id] = node
         node.start()
         return node
@@ -124,7 +131,7 @@ class FakeGrid(Grid):
         return pulled
 
     def send_and_receive(self, messages, *, timeout=None):
-        raise NotImplementedError
+        raise NotImplementedError("of Flower's interface; our link never calls it, as it would wait for the slowest")
 
 
 class FlowerHarness:

@@ -175,6 +175,20 @@ def test_the_command_prints_one_json_object(capsys, tmp_path):
     assert first["declared_coverage"] >= 0.95
 
 
+def test_the_command_takes_the_engine_that_is_named(monkeypatch, capsys):
+    asked = []
+
+    def on_flower(scenario, *, tell):
+        asked.append(scenario.councils)
+        return simulate(scenario, tell=tell)
+
+    monkeypatch.setattr("coordinator.simulate_flower.simulate_on_flower", on_flower)
+    for engine, expected in (("process", []), ("flower", [5])):
+        run("--councils", "5", "--engine", engine, "--json")
+        assert json.loads(capsys.readouterr().out)["councils"] == 5
+        assert asked == expected
+
+
 def test_the_command_prints_tables(capsys):
     run("--councils", "4")
     out = capsys.readouterr().out

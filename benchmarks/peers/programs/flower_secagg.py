@@ -26,6 +26,7 @@ from flwr.supercore.task_identity import TaskIdentity
 CLIP = float(1 << 21)
 LEVELS = 1 << 22
 """Twice the clipping range: a quantisation step of exactly 1, so whole numbers come through unrounded."""
+UNUSED = "of Flower's interface; its SecAgg+ workflow calls send_and_receive alone"
 STAGES = ("setup", "share_keys", "collect_masked_vectors", "unmask")
 
 
@@ -54,23 +55,23 @@ class MemoryGrid(Grid):
         return Council(self.vectors[context.node_id - 1]).to_client()
 
     def set_run(self, run):
-        raise NotImplementedError
+        raise NotImplementedError(UNUSED)
 
     @property
     def run(self):
         return SimpleNamespace(run_id=1)
 
     def create_message(self, content, message_type, dst_node_id, group_id, ttl=None):
-        raise NotImplementedError
+        raise NotImplementedError(UNUSED)
 
     def get_node_ids(self):
         return list(self.contexts)
 
     def push_messages(self, messages):
-        raise NotImplementedError
+        raise NotImplementedError(UNUSED)
 
     def pull_messages(self, message_ids):
-        raise NotImplementedError
+        raise NotImplementedError(UNUSED)
 
     def reply(self, message, node):
         """What the council's app answers; its failure is an error for the server, as under Flower's own runtime."""
