@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-__all__ = ["AT_LEAST", "AT_MOST", "PERFORMANCE", "Target", "add_record_option", "is_met", "record", "tell"]
+__all__ = ["AT_LEAST", "AT_MOST", "PERFORMANCE", "Target", "add_record_option", "commit", "is_met", "record", "tell"]
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PERFORMANCE: Final = ROOT / "docs/performance.json"
@@ -58,7 +58,7 @@ class Target:
             "direction": self.direction,
             "met": is_met(ratio, self.target, self.direction),
             "command": self.command,
-            "commit": _commit(),
+            "commit": commit(),
             "samples": samples,
             "figures": dict(self.figures),
         }
@@ -84,7 +84,7 @@ def tell(row: Mapping[str, object], *, kept: bool) -> None:
         record(row)
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit checked out, with a mark when tracked files differ from it, other than the figures themselves."""
     commit = _git("rev-parse", "HEAD") or "unknown"
     figures = f":!{PERFORMANCE.relative_to(ROOT)}"

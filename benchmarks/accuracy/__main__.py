@@ -1,0 +1,71 @@
+"""`python -m benchmarks.accuracy --repetitions 200`: every statistic on every source, and docs/accuracy.md."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from benchmarks.accuracy.measure import Accuracy, measure
+from benchmarks.accuracy.page import page
+from benchmarks.accuracy.sources import source
+from benchmarks.accuracy.tables import questions
+from benchmarks.targets import commit
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("published", "fair", "randhie")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print, and with --record write docs/accuracy.json and docs/accuracy.md."""
+    reader = argparse.ArgumentParser(description=__doc__)
+    reader.add_argument("--repetitions", type=int, default=100)
+    reader.add_argument("--councils", type=int, default=100)
+    reader.add_argument("--epsilon", type=Fraction, default=Fraction(1))
+    reader.add_argument("--sources", nargs="+", choices=SOURCES, default=list(SOURCES))
+    reader.add_argument("--statistics", nargs="+", help="Only these tables.")
+    reader.add_argument("--record", action="store_true", help="Write docs/accuracy.json and docs/accuracy.md.")
+    chosen = reader.parse_args(arguments)
+    rows = []
+    for name in chosen.sources:
+        held = source(name)
+        for table, question in questions(held, chosen.epsilon):
+            if chosen.statistics and table not in chosen.statistics:
+                continue
+            found = measure(held, question, councils=chosen.councils, repetitions=chosen.repetitions)
+            rows.append(as_row(table, question.tables[0].statistic, name, held.households, found))
+            print(json.dumps(rows[-1]), flush=True)
+    if chosen.record:
+        command = f"python -m benchmarks.accuracy --repetitions {chosen.repetitions} --councils {chosen.councils}"
+        document = {
+            "command": f"{command} --epsilon {chosen.epsilon}",
+            "commit": commit(),
+            "councils": chosen.councils,
+            "epsilon": str(chosen.epsilon),
+            "repetitions": chosen.repetitions,
+            "rows": rows,
+        }
+        (ROOT / "docs/accuracy.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        (ROOT / "docs/accuracy.md").write_text(page(document), encoding="utf-8")
+
+
+def as_row(table: str, code: str, name: str, households: int, found: Accuracy) -> dict[str, object]:
+    """A row of the table as it is kept."""
+    return {
+        "table": table,
+        "statistic": code,
+        "source": name,
+        "households": households,
+        "mechanism": found.mechanism,
+        "figures": found.figures,
+        "said": round(found.said, 3),
+        "relative_error": round(found.relative, 5),
+        "beside_central": round(found.ratio("ours", "central"), 3),
+        "each_council_beside_ours": round(found.ratio("each council", "ours"), 2),
+        "covered": round(found.covered, 4),
+        "declared": round(found.declared, 4),
+    }
+
+
+if __name__ == "__main__":
+    main()
