@@ -1,6 +1,6 @@
 """Step 1 of 8: the question."""
 
-from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or
+from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or, Unknown
 from federated.query.measures import Days, Measure, Measured, Points, Value, measured
 from federated.query.model import DatePart, Dimension, Level, Period, Query, Table
 from federated.query.yaml_form import load_query, parse_query, question_document, write_query
@@ -24,6 +24,7 @@ __all__ = [
     "Points",
     "Query",
     "Table",
+    "Unknown",
     "Value",
     "load_query",
     "measured",

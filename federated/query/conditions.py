@@ -14,6 +14,7 @@ __all__ = [
     "Named",
     "Not",
     "Or",
+    "Unknown",
     "condition_columns",
     "condition_json",
 ]
@@ -45,6 +46,13 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """Rows whose date or whole number is not known: always true or false. A category has the code ``not_known``."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class And:
     """Rows that meet every condition."""
 
@@ -65,10 +73,10 @@ class Not:
     condition: "Condition"
 
 
-Condition: TypeAlias = Equals | In | Between | And | Or | Not
+Condition: TypeAlias = Equals | In | Between | Unknown | And | Or | Not
 
 
-def condition_json(condition: Condition) -> Json:
+def condition_json(condition: Condition) -> Json:  # noqa: PLR0911 - one for each kind
     """A condition as canonical JSON; the order of alternatives carries no meaning and is sorted away."""
     match condition:
         case Equals(column=column, value=value):
@@ -77,6 +85,8 @@ def condition_json(condition: Condition) -> Json:
             return {"column": column, "in": sorted(set(values))}
         case Between(column=column, low=low, high=high):
             return {"column": column, "between": [low, high]}
+        case Unknown(column=column):
+            return {"column": column, "unknown": True}
         case And(conditions=conditions):
             return {"all": sorted((condition_json(item) for item in conditions), key=canonical_json)}
         case Or(conditions=conditions):
@@ -90,7 +100,7 @@ def condition_columns(condition: Condition | None) -> frozenset[str]:
     match condition:
         case None:
             return frozenset()
-        case Equals(column=column) | In(column=column) | Between(column=column):
+        case Equals(column=column) | In(column=column) | Between(column=column) | Unknown(column=column):
             return frozenset({column})
         case And(conditions=conditions) | Or(conditions=conditions):
             return frozenset().union(*(condition_columns(item) for item in conditions))
