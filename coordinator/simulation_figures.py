@@ -17,7 +17,7 @@ from federated.query.measures import LARGEST_BOUND
 from federated.query.words import measure_words
 from federated.release import CellRecord, Release
 from federated.schema import Council
-from federated.statistics import statistic
+from federated.statistics import Contribution, statistic
 from federated.statistics.offsets import cell_codes
 from federated.synthetic import Cases, true_table
 from protocols.identifiers import CouncilId
@@ -56,6 +56,7 @@ def _table_vector(cases: Cases, question: Query, planned: PlannedTable) -> Integ
             (0,): _truth(cases, question, replace(table, statistic="sum")),
         }
     rule = statistic(table.statistic).contribution(table)
+    _require_plain(rule, table)
     return np.array(
         [
             sum([term.coefficient * int(sums[term.factors].get(cell, 0)) for term in block])
@@ -64,6 +65,16 @@ def _table_vector(cases: Cases, question: Query, planned: PlannedTable) -> Integ
         ],
         dtype=np.int64,
     )
+
+
+def _require_plain(rule: Contribution, table: Table) -> None:
+    """Refuse what the count by hand does not know, rather than hold an answer against a wrong truth."""
+    linear = all(term.factors in ((), (0,)) for block in rule.blocks for term in block)
+    if rule.measures != table.measures or len(rule.measures) > 1 or rule.bands or rule.step != 1 or not linear:
+        raise QueryError(
+            f"A simulation knows no truth beside '{table.statistic}', which table '{table.name}' asks for.",
+            remedy="Simulate counts, sums and means; ask this of council nodes, for example those of `federated demo`.",
+        )
 
 
 def _truth(cases: Cases, question: Query, table: Table) -> dict[Cell, Fraction]:

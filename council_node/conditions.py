@@ -2,7 +2,7 @@
 
 The logic is three-valued: a condition on a value that is not known is neither true nor false, and only rows for which
 the whole condition is true are counted. So `not` never picks up rows with unknown values. Asking for `not_known`
-itself is always answered yes or no.
+itself, or whether a date or number is unknown, is always answered yes or no.
 """
 
 from datetime import date
@@ -11,13 +11,13 @@ from typing import assert_never
 from duckdb import Expression, col, fn, lit
 
 from federated.errors import QueryError
-from federated.query import And, Between, Condition, Equals, In, Not, Or
+from federated.query import And, Between, Condition, Equals, In, Not, Or, Unknown
 from federated.schema import NOT_KNOWN, Column, ColumnType, Dataset
 
 __all__ = ["matches"]
 
 
-def matches(condition: Condition, dataset: Dataset) -> Expression:
+def matches(condition: Condition, dataset: Dataset) -> Expression:  # noqa: PLR0911 - one for each kind
     """True, false or unknown for every canonical row.
 
     Args:
@@ -35,6 +35,8 @@ def matches(condition: Condition, dataset: Dataset) -> Expression:
         case Between(column=name, low=low, high=high):
             column = dataset.column(name)
             return col(name).between(_constant(column, low), _constant(column, high))
+        case Unknown(column=name):
+            return _unknown(dataset.column(name))
         case And(conditions=conditions):
             result = lit(value=True)
             for item in conditions:
@@ -67,6 +69,12 @@ def _in(column: Column, values: tuple[str, ...]) -> Expression:
     if known:
         result |= fn("nullif", col(column.name), unknown).isin(*(lit(position) for position in known))
     return result | (col(column.name) == unknown) if NOT_KNOWN in positions else result
+
+
+def _unknown(column: Column) -> Expression:
+    if column.type not in {ColumnType.DATE, ColumnType.INTEGER}:
+        raise QueryError(f"Column '{column.name}' is a {column.type.value}; it is asked about by its codes.")
+    return col(column.name).is_null()
 
 
 def _constant(column: Column, value: str) -> Expression:

@@ -99,14 +99,20 @@ def compute_local_statistic(
 
 
 def clamped(vector: _Integers, tables: Sequence[TableToCompute]) -> LocalStatistic:
-    """Each cell within its table's clamp: this moves it no further than the truth moved, so sensitivity holds on."""
-    limits = [np.full(planned.layout.cells, planned.clamp, dtype=np.int64) for planned in tables]
-    limit = np.concatenate(limits) if limits else np.zeros(0, dtype=np.int64)
-    return LocalStatistic(vector=np.clip(vector, -limit, limit))
+    """Each cell in its table's steps, to the nearest, and within its clamp.
+
+    A clamped cell moves no further than the truth moved; what rounding can add is in the sensitivity
+    (`federated.statistics.steps`). Only whole councils are rounded: parts of one are added up first.
+    """
+    cells = [planned.layout.cells for planned in tables]
+    steps = [statistic(planned.table.statistic).contribution(planned.table).step for planned in tables]
+    step = np.repeat(np.array(steps, dtype=np.int64), cells)
+    limit = np.repeat(np.array([planned.clamp for planned in tables], dtype=np.int64), cells)
+    return LocalStatistic(vector=np.clip((vector + step // 2) // step, -limit, limit))
 
 
 def exact_vector(extract: Extract, question: Query, tables: Sequence[TableToCompute], *, region: str) -> _Integers:
-    """The figures before their clamp. Those of several parts of the households add up to those of all.
+    """The figures before steps and clamp. Those of several parts of the households add up to those of all.
 
     Args:
         extract: The approved columns of the households of one part, or of all.

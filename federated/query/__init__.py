@@ -1,6 +1,6 @@
 """Step 1 of 8: the question."""
 
-from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or
+from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or, Unknown
 from federated.query.files import load_query
 from federated.query.measures import Days, Measure, Measured, Points, Value, measured
 from federated.query.model import DatePart, Dimension, Level, Period, Query, Table
@@ -25,6 +25,7 @@ __all__ = [
     "Points",
     "Query",
     "Table",
+    "Unknown",
     "Value",
     "load_query",
     "measured",

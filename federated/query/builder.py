@@ -21,7 +21,7 @@ from fractions import Fraction
 from typing import Literal
 
 from federated.errors import QueryError
-from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or
+from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or, Unknown
 from federated.query.measures import Days, Measure, Measured, Points, Value
 from federated.query.model import DatePart, Dimension, Level, Period, Query, Table, parse_epsilon
 from federated.rationals import rational
@@ -76,6 +76,10 @@ class Column:
     def between(self, low: str | int | date, high: str | int | date) -> Having:
         """Rows from one day or whole number to another, both included."""
         return Having(Between(column=self.name, low=str(low), high=str(high)))
+
+    def is_unknown(self) -> Having:
+        """Rows in which the date or whole number is not known."""
+        return Having(Unknown(column=self.name))
 
     def within(self, low: int, high: int) -> Measured:
         """The whole number of the column, within public bounds."""

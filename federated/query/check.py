@@ -9,7 +9,7 @@ from datetime import date
 from typing import Final
 
 from federated.errors import QueryError
-from federated.query.conditions import And, Between, Condition, Equals, In, Not, Or
+from federated.query.conditions import And, Between, Condition, Equals, In, Not, Or, Unknown
 from federated.query.measures import Days, Measure, Points, Value
 from federated.query.model import Dimension, Query, Table
 from federated.schema import Column, Dataset, Schema
@@ -98,15 +98,24 @@ def _check_condition(condition: Condition, dataset: Dataset) -> None:
                 _check_value(dataset.column(name), value)
         case Between(column=name, low=low, high=high):
             column = dataset.column(name)
-            if column.type not in {"date", "integer"}:
-                raise QueryError(f"Column '{name}' is a {column.type}; 'between' needs a date or an integer.")
+            _require_date_or_integer(column, "between")
             _check_value(column, low)
             _check_value(column, high)
+        case Unknown(column=name):
+            _require_date_or_integer(dataset.column(name), "unknown")
         case And(conditions=conditions) | Or(conditions=conditions):
             for item in conditions:
                 _check_condition(item, dataset)
         case Not(condition=inner):
             _check_condition(inner, dataset)
+
+
+def _require_date_or_integer(column: Column, use: str) -> None:
+    if column.type not in {"date", "integer"}:
+        raise QueryError(
+            f"Column '{column.name}' is a {column.type}; '{use}' needs a date or an integer.",
+            remedy="For a category, write 'equals' or 'in' with its codes; one of them is not_known.",
+        )
 
 
 def _check_value(column: Column, value: str) -> None:

@@ -1,5 +1,6 @@
 """Which rows are meant: conditions on columns, as frozen expressions."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ __all__ = [
     "Named",
     "Not",
     "Or",
+    "Unknown",
     "condition_columns",
     "condition_json",
 ]
@@ -45,6 +47,13 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """Rows whose date or whole number is not known: always true or false. A category has the code ``not_known``."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class And:
     """Rows that meet every condition."""
 
@@ -65,11 +74,11 @@ class Not:
     condition: "Condition"
 
 
-Condition: TypeAlias = Equals | In | Between | And | Or | Not
+Condition: TypeAlias = Equals | In | Between | Unknown | And | Or | Not
 
 
 def condition_json(condition: Condition) -> Json:  # noqa: PLR0911 - one for each kind
-    """A condition as canonical JSON; the order of alternatives carries no meaning and is sorted away."""
+    """A condition as canonical JSON: the order of alternatives, and brackets that change nothing, are taken out."""
     match condition:
         case Equals(column=column, value=value):
             return {"column": column, "equals": value}
@@ -77,14 +86,29 @@ def condition_json(condition: Condition) -> Json:  # noqa: PLR0911 - one for eac
             return {"column": column, "in": sorted(set(values))}
         case Between(column=column, low=low, high=high):
             return {"column": column, "between": [low, high]}
-        case And(conditions=(only,)) | Or(conditions=(only,)):
-            return condition_json(only)
-        case And(conditions=conditions):
-            return {"all": sorted((condition_json(item) for item in conditions), key=canonical_json)}
-        case Or(conditions=conditions):
-            return {"any": sorted((condition_json(item) for item in conditions), key=canonical_json)}
+        case Unknown(column=column):
+            return {"column": column, "unknown": True}
+        case And():
+            return _joined("all", condition)
+        case Or():
+            return _joined("any", condition)
         case Not(condition=inner):
             return {"not": condition_json(inner)}
+
+
+def _joined(name: str, condition: And | Or) -> Json:
+    parts: list[Json] = sorted((condition_json(part) for part in _parts(condition)), key=canonical_json)
+    return parts[0] if len(parts) == 1 else {name: parts}
+
+
+def _parts(condition: And | Or) -> Iterator[Condition]:
+    """What is joined, however it was bracketed."""
+    kind = type(condition)
+    for part in condition.conditions:
+        if isinstance(part, And | Or) and (isinstance(part, kind) or len(part.conditions) == 1):
+            yield from _parts(part)
+        else:
+            yield part
 
 
 def condition_columns(condition: Condition | None) -> frozenset[str]:
@@ -92,7 +116,7 @@ def condition_columns(condition: Condition | None) -> frozenset[str]:
     match condition:
         case None:
             return frozenset()
-        case Equals(column=column) | In(column=column) | Between(column=column):
+        case Equals(column=column) | In(column=column) | Between(column=column) | Unknown(column=column):
             return frozenset({column})
         case And(conditions=conditions) | Or(conditions=conditions):
             return frozenset().union(*(condition_columns(item) for item in conditions))

@@ -19,7 +19,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.parser import Parser as SqlParser
 
 from federated.errors import FileProblem
-from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or
+from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or, Unknown
 from federated.query.measures import Days, Measure, Measured, Points, Value
 from federated.query.model import MAX_EDGES, DatePart, Dimension, Level, Period, Query, Table, parse_epsilon
 from federated.query.yaml_form import parse_query, write_query
@@ -420,12 +420,15 @@ def _leaf(node: exp.Expression, source: _Source) -> Condition:
         case exp.In() if node.expressions:
             values = tuple(_value(item, source) for item in node.expressions)
             return In(column=_column(node.this, source), values=values)
+        case exp.Is() if isinstance(node.expression, exp.Null):
+            return Unknown(column=_column(node.this, source))
         case exp.Between():
             low, high = _value(node.args["low"], source), _value(node.args["high"], source)
             return Between(column=_column(node.this, source), low=low, high=high)
         case _:
             raise source.problem(
-                node, "a condition is a column with =, <>, IN or BETWEEN, or such conditions with AND, OR, NOT."
+                node,
+                "a condition is a column with =, <>, IN, BETWEEN or IS NULL, or such, joined by AND, OR and NOT.",
             )
 
 
@@ -532,7 +535,7 @@ def _write_measure(measure: Measure) -> str:
             return " + ".join([str(base), *added])
 
 
-def _write(condition: Condition) -> str:
+def _write(condition: Condition) -> str:  # noqa: PLR0911 - one for each kind
     match condition:
         case Equals(column=column, value=value):
             return f"{column} = {_quoted(value)}"
@@ -540,6 +543,8 @@ def _write(condition: Condition) -> str:
             return f"{column} IN ({', '.join(map(_quoted, values))})"
         case Between(column=column, low=low, high=high):
             return f"{column} BETWEEN {_quoted(low)} AND {_quoted(high)}"
+        case Unknown(column=column):
+            return f"{column} IS NULL"
         case And(conditions=conditions):
             return " AND ".join(map(_nested, conditions))
         case Or(conditions=conditions):

@@ -2,13 +2,13 @@
 
 from typing import assert_never
 
-from federated.query.conditions import And, Between, Condition, Equals, In, Not, Or
+from federated.query.conditions import And, Between, Condition, Equals, In, Not, Or, Unknown
 from federated.query.measures import Days, Measure, Points, Value
 
 __all__ = ["condition_words", "measure_words"]
 
 
-def condition_words(condition: Condition) -> str:
+def condition_words(condition: Condition) -> str:  # noqa: PLR0911 - one for each kind
     """A condition in words, whole: what is approved is what is read here."""
     match condition:
         case Equals(column=column, value=value):
@@ -17,6 +17,8 @@ def condition_words(condition: Condition) -> str:
             return f"{column} is one of {', '.join(values)}"
         case Between(column=column, low=low, high=high):
             return f"{column} is from {low} to {high}"
+        case Unknown(column=column):
+            return f"{column} is not known"
         case And(conditions=conditions):
             return f"({' and '.join(condition_words(item) for item in conditions)})"
         case Or(conditions=conditions):

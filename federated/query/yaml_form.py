@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from federated.errors import QueryError
-from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or
+from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or, Unknown
 from federated.query.measures import Days, Measure, Measured, Points, Value
 from federated.query.model import MAX_EDGES, DatePart, Dimension, Level, Period, Query, Table, parse_epsilon
 from federated.rationals import rational, rational_text
@@ -48,6 +48,7 @@ class _ConditionForm(_Form):
     equals: Code | StrictInt | None = None
     one_of: tuple[Code, ...] | None = Field(default=None, alias="in")
     between: tuple[StrictInt | date, StrictInt | date] | None = None
+    unknown: Literal[True] | None = None
     all: tuple["_ConditionForm", ...] | None = None
     any: tuple["_ConditionForm", ...] | None = None
     negated: "_ConditionForm | None" = Field(default=None, alias="not")
@@ -204,11 +205,12 @@ def _dimension(item: str | _DimensionForm) -> Dimension:
 
 def _condition(form: _ConditionForm) -> Condition:
     combined = {"all": form.all, "any": form.any, "not": form.negated}
-    leaves = {"equals": form.equals, "in": form.one_of, "between": form.between}
+    leaves = {"equals": form.equals, "in": form.one_of, "between": form.between, "unknown": form.unknown}
     given = [name for name, value in (combined | leaves).items() if value is not None]
     if len(given) != 1 or (form.column is None) == (given[0] in leaves):
         raise QueryError(
-            "Each condition is a column with one of 'equals', 'in' or 'between', or one of 'all', 'any' or 'not'.",
+            "Each condition is a column with one of 'equals', 'in', 'between' or 'unknown', or one of 'all', 'any' or "
+            "'not'.",
             remedy="Split a condition that says two things into two under 'all'.",
         )
     if form.column is not None:
@@ -226,6 +228,8 @@ def _leaf(column: str, form: _ConditionForm) -> Condition:
         return Equals(column=column, value=str(form.equals))
     if form.between is not None:
         return Between(column=column, low=str(form.between[0]), high=str(form.between[1]))
+    if form.unknown is not None:
+        return Unknown(column=column)
     return In(column=column, values=tuple(form.one_of or ()))
 
 
@@ -296,7 +300,7 @@ def _write_measure(measured: Measured) -> Json:
             return {"points": added, "base": base, "clip": clip}
 
 
-def _write_condition(condition: Condition) -> dict[str, Json]:
+def _write_condition(condition: Condition) -> dict[str, Json]:  # noqa: PLR0911 - one for each kind
     match condition:
         case Equals(column=column, value=value):
             return {"column": column, "equals": value}
@@ -304,6 +308,8 @@ def _write_condition(condition: Condition) -> dict[str, Json]:
             return {"column": column, "in": list(values)}
         case Between(column=column, low=low, high=high):
             return {"column": column, "between": [_number_or_date(low), _number_or_date(high)]}
+        case Unknown(column=column):
+            return {"column": column, "unknown": True}
         case And(conditions=conditions):
             return {"all": [_write_condition(item) for item in conditions]}
         case Or(conditions=conditions):

@@ -4,7 +4,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from federated.errors import QueryError
-from federated.statistics import bounded_sum, distribution, households, rows, scores
+from federated.statistics import (
+    bounded_sum,
+    covariance,
+    distribution,
+    households,
+    missing,
+    ratio,
+    rows,
+    scores,
+    share,
+    variance,
+    weighted_mean,
+)
 from federated.statistics import mean as household_mean
 from federated.statistics.base import (
     Axis,
@@ -41,6 +53,12 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         "mean": household_mean,
         "distribution": distribution,
         "scores": scores,
+        "variance": variance,
+        "share": share,
+        "missing": missing,
+        "ratio": ratio,
+        "weighted_mean": weighted_mean,
+        "covariance": covariance,
     }
 )
 

@@ -139,6 +139,8 @@ class Contribution:
         blocks: The terms of each block of the layout.
         measures: What is read off the rows; a row where one of them is unknown is left out.
         bands: The layout's last axes, in order; the axes before them are the table's breakdowns.
+        step: A council gives each of its numbers as the nearest multiple of this public step, after adding up; the
+            numbers of the vector count steps (`federated.statistics.steps`).
     """
 
     per: Literal["household", "row"]
@@ -146,10 +148,11 @@ class Contribution:
     blocks: tuple[tuple[Term, ...], ...]
     measures: tuple[Measured, ...] = ()
     bands: tuple[Banding, ...] = ()
+    step: int = 1
 
     def largest(self) -> int:
-        """The most, in absolute value, that one kept item can add to one number: a bound, exact for linear blocks."""
-        return max(max(map(abs, self._range(block))) for block in self.blocks)
+        """The most steps that one kept item can add to one number, either way: a bound, exact for linear blocks."""
+        return max(-(-max(map(abs, self._range(block))) // self.step) for block in self.blocks)
 
     def _range(self, block: tuple[Term, ...]) -> tuple[int, int]:
         lowest = highest = 0

@@ -18,6 +18,7 @@ __all__ = [
     "banded",
     "check_breakdowns",
     "check_takes",
+    "printed",
     "table_layout",
 ]
 
@@ -46,6 +47,11 @@ def banded(layout: Layout, name: str, labels: Sequence[str]) -> Layout:
     """The layout with one more axis inside every cell: bands, numbered from 0."""
     axis = Axis(name=name, codes=tuple(str(number) for number in range(len(labels))), labels=tuple(labels))
     return replace(layout, axes=(*layout.axes, axis))
+
+
+def printed(layout: Layout, *more: tuple[str, Sequence[tuple[str, str]]]) -> Layout:
+    """The layout with several figures printed of each cell: more axes, last, each a name and (code, label) pairs."""
+    return replace(layout, figures=(*layout.axes, *(_axis_of(name, categories) for name, categories in more)))
 
 
 def band_labels(edges: Sequence[int]) -> tuple[str, ...]:

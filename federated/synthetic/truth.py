@@ -24,6 +24,7 @@ from federated.query import (
     Or,
     Period,
     Table,
+    Unknown,
     Value,
 )
 from federated.schema import NOT_KNOWN, ColumnType, Dataset, load_schema
@@ -93,7 +94,7 @@ def with_derived(record: Record) -> dict[str, str]:
     return {**record, **derived}
 
 
-def meets(record: Record, condition: Condition) -> bool | None:
+def meets(record: Record, condition: Condition) -> bool | None:  # noqa: PLR0911 - one for each kind
     """Whether a record meets a condition; `None` where a date or number it needs is unknown."""
     match condition:
         case Equals(column=column, value=value):
@@ -102,6 +103,8 @@ def meets(record: Record, condition: Condition) -> bool | None:
             return record[column] in values
         case Between(column=column, low=low, high=high):
             return _compared(record, column, low, high)
+        case Unknown(column=column):
+            return record[column] == ""
         case And(conditions=conditions):
             return _all_of([meets(record, item) for item in conditions])
         case Or(conditions=conditions):

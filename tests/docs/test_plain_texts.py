@@ -21,7 +21,7 @@ TECHNICAL = frozenset(
 )
 """Names of file forms and of parts of a computer, in texts for those who handle them; the guides explain what matters."""
 OF_SQL = frozenset(
-    "AND AS BETWEEN BY CASE CLAMP COUNT DATE DAYS DISTINCT EDGES ELSE END FROM GROUP IN NAMED NOT OR SELECT SET WHEN WHERE".split()  # noqa: SIM905 - as above
+    "AND AS BETWEEN BY CASE CLAMP COUNT DATE DAYS DISTINCT EDGES ELSE END FROM GROUP IN IS NAMED NOT NULL OR SELECT SET WHEN WHERE".split()  # noqa: SIM905 - as above
 )
 """Words of a question in SQL, quoted to those who wrote one."""
 KNOWN = EVERYDAY | NAMES | TECHNICAL | OF_SQL | acronyms_in_the_glossary()

@@ -19,7 +19,7 @@ from federated.demo.papers import GROUP
 from federated.demo.questions import demo_questions
 from federated.errors import FileProblem, QueryError, RoundAborted
 from federated.privacy import Mechanism
-from federated.query import Dimension, Period, Query, Table, write_query
+from federated.query import Dimension, Named, Period, Query, Table, Unknown, measured, write_query
 from protocols.secagg import Profile
 from tests import evidence
 from tests.canary.federation import run_over_lines
@@ -46,6 +46,20 @@ def without_noise(monkeypatch):
         return np.zeros(spec.cells, dtype=np.int64)
 
     monkeypatch.setattr("council_node.contribution.sample_noise_share", nothing)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        Table(name="t", statistic="variance", measures=(measured("dependent_children_n", 0, 4),)),
+        Table(name="t", statistic="scores", measures=(measured("dependent_children_n", 0, 4),), edges=(2,)),
+        Table(name="t", statistic="share", conditions=(Named(name="a", where=Unknown(column="application_date")),)),
+    ],
+    ids=lambda table: table.statistic,
+)
+def test_where_no_truth_is_known_the_simulation_says_so(table):
+    with pytest.raises(QueryError, match=f"knows no truth beside '{table.statistic}'"):
+        simulate(Scenario(questions=(small(tables=(table,)),), councils=4, seed=1))
 
 
 @pytest.mark.parametrize("mechanism", Mechanism)

@@ -6,8 +6,9 @@ A row is a mapping of column names to a code, a date, a whole number or None, an
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from fractions import Fraction
 from itertools import product
-from math import prod
+from math import floor, prod
 from typing import Any
 
 from federated.query import (
@@ -26,6 +27,7 @@ from federated.query import (
     Points,
     Query,
     Table,
+    Unknown,
     Value,
 )
 from federated.schema import Dataset, load_schema
@@ -55,7 +57,7 @@ def reference_vector(
                 for term in terms:
                     added = term.coefficient * prod(values[factor] for factor in term.factors)
                     cells[block * layout.categories + place] += added
-    return cells
+    return [floor(Fraction(exact, contribution.step) + Fraction(1, 2)) for exact in cells]
 
 
 def by_household(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -175,6 +177,8 @@ def truth(condition: Condition, row: Row, dataset: Dataset) -> bool | None:
         case Between(column=name, low=low, high=high):
             kind = dataset.column(name).type.value
             return None if row[name] is None else typed(low, kind) <= row[name] <= typed(high, kind)
+        case Unknown(column=name):
+            return row[name] is None
         case And(conditions=conditions):
             return combined([truth(item, row, dataset) for item in conditions], decisive=False)
         case Or(conditions=conditions):

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from council_node.local_statistic import LocalStatistic, compute_local_statistic
@@ -24,11 +24,13 @@ from federated.query import (
     In,
     Level,
     Measured,
+    Named,
     Not,
     Or,
     Period,
     Points,
     Table,
+    Unknown,
     Value,
     measured,
 )
@@ -81,6 +83,7 @@ leaf = st.one_of(
     st.sampled_from(DAYS).map(lambda day: Between(column="application_date", low=str(DAYS[1]), high=str(day))),
     st.sampled_from(("1", "6")).map(lambda value: Equals(column="dependent_children_n", value=value)),
     st.just(Equals(column="application_date", value="2025-01-31")),
+    st.sampled_from(("application_date", "dependent_children_n")).map(lambda name: Unknown(column=name)),
 )
 conditions = st.recursive(
     leaf,
@@ -102,14 +105,33 @@ any_measure = st.one_of(
         lambda drawn: Points(base=drawn[0], terms=tuple(drawn[1]))
     ),
 )
+MEASURES = {
+    "households": 0,
+    "rows": 0,
+    "sum": 1,
+    "mean": 1,
+    "distribution": 1,
+    "scores": 1,
+    "variance": 1,
+    "share": 0,
+    "missing": 0,
+    "ratio": 2,
+    "weighted_mean": 2,
+    "covariance": 2,
+}
+"""How many measures each statistic takes."""
 EDGES = ((1,), (0, 2), (-3, 0, 3, 6), (-1, 0, 1, 5, 6, 20))
 
 
 @st.composite
 def tables(draw, name: str):
-    kind = draw(st.sampled_from(("households", "rows", "sum", "mean", "distribution", "scores")))
-    low, high = draw(st.sampled_from(((0, 6), (-1, 3), (1, 2), (-40, 60))))
-    measures = () if kind in {"households", "rows"} else (Measured(measure=draw(any_measure), low=low, high=high),)
+    kind = draw(st.sampled_from(tuple(MEASURES)))
+    bounds = st.sampled_from(((0, 6), (-1, 3), (1, 2), (-40, 60)))
+    measures = tuple(
+        Measured(measure=draw(any_measure), low=low, high=high)
+        for low, high in draw(st.lists(bounds, min_size=MEASURES[kind], max_size=MEASURES[kind]))
+    )
+    named = draw(st.lists(conditions, min_size=1, max_size=2)) if kind in {"share", "missing"} else ()
     return Table(
         name=name,
         statistic=kind,
@@ -118,6 +140,7 @@ def tables(draw, name: str):
         max_cells=draw(st.integers(1, 3)),
         measures=measures,
         edges=draw(st.sampled_from(EDGES)) if kind in {"distribution", "scores"} else (),
+        conditions=tuple(Named(name=f"c{place}", where=where) for place, where in enumerate(named)),
     )
 
 
@@ -133,7 +156,7 @@ class NodeDraws:
         self.connection = duckdb.connect(":memory:", config={"threads": 1})
 
     def __call__(self, household: str, identity: tuple[int, ...]) -> int:
-        kinds = ("UBIGINT", "BIGINT", "BIGINT")[: len(identity)]
+        kinds = ("UBIGINT", *["BIGINT"] * (len(identity) - 1))
         places = ", ".join(f"?::{kind}" for kind in kinds)
         query = f"SELECT hash(hash(?::UHUGEINT, {places}))"
         return self.connection.execute(query, [pseudonym_of(household), *identity]).fetchone()[0]
@@ -161,7 +184,8 @@ def test_node_computes_what_the_reference_computes(draws, rows, asked, region):
 @SMALL
 @given(rows=rows_strategy, table=tables("one"))
 def test_a_household_adds_the_same_whoever_else_is_there(rows, table):
-    # The promise behind every sensitivity: the vector is the sum of what each household adds alone.
+    # The promise behind every sensitivity: the vector is the sum of what each household adds alone, before rounding.
+    assume(statistic(table.statistic).contribution(table).step == 1)
     asked = question(table)
     with TemporaryDirectory() as directory:
         together = node_vectors(Path(directory), rows, asked)[0]
@@ -242,6 +266,8 @@ THREE_HOUSEHOLDS = [
         (Not(condition=Equals(column="main_sex", value="female")), "m"),
         (Not(condition=Between(column="dependent_children_n", low="0", high="1")), "f"),
         (Not(condition=Equals(column="dependent_children_n", value="1")), "f"),
+        (Unknown(column="dependent_children_n"), "u"),
+        (Not(condition=Unknown(column="dependent_children_n")), "fm"),
         (Or(conditions=()), ""),
         (And(conditions=()), "fmu"),
         (In(column="household_type", values=("not_known",)), "u"),
@@ -297,6 +323,20 @@ def test_sums_beyond_any_column_are_clipped_not_wrapped(tmp_path):
     ] * 40
     table = Table(name="t", statistic="sum", measures=(measured("dependent_children_n", 0, 7),))
     assert node_vectors(tmp_path, rows, question(table)) == [[7]]
+
+
+@pytest.mark.parametrize(("values", "steps"), [((), 0), ((30,), 28), ((30,) * 5, 141), ((8,), 2), ((4,), 1)])
+def test_squares_are_counted_in_steps_and_rounded_once_for_the_council(tmp_path, values, steps):
+    # 64 squared is 4,096: steps of 32. One household of 30 adds 900, which is 28.1 steps; five add 140.6, and not 140.
+    table = Table(name="t", statistic="variance", measures=(measured("dependent_children_n", 0, 64),))
+    rows = [
+        {"household": str(place), "assessment_date": QUARTER.start, "dependent_children_n": 2}
+        for place, value in enumerate(values)
+        for _ in range(value // 2)
+    ]
+    rows += [{"household": "none", "assessment_date": QUARTER.start, "dependent_children_n": 0}]
+    [vector] = node_vectors(tmp_path, rows, question(table))
+    assert vector[0] == steps
 
 
 def test_figures_and_references_are_in_no_repr(tmp_path):

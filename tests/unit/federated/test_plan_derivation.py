@@ -46,6 +46,18 @@ def test_a_derived_plan_opens_to_the_same_plan(mechanism):
     assert reopened(plan.encode()).digest == plan.digest
 
 
+@pytest.mark.parametrize("mechanism", Mechanism)
+@pytest.mark.parametrize("high", [365, 1_000_000])
+def test_squares_of_a_wide_range_are_planned_in_steps(mechanism, high):
+    # Without steps noise of this size has no table to be drawn from, and such sums would overflow.
+    table = Table(name="t", statistic="variance", measures=(measured("dependent_children_n", 0, high),))
+    plan = plan_of(replace(given.question(), tables=(table,)), mechanism=mechanism)
+    [planned] = plan.tables
+    assert 128 <= planned.sensitivity.l1 < 256 + 3
+    assert planned.clamp < 2**40
+    assert reopened(plan.encode()) == plan
+
+
 ALTERATIONS = {
     "query_digest": "00" * 32,
     "agreement": {"id": "demo-pilot", "digest": "00" * 32},

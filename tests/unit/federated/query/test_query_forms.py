@@ -21,6 +21,7 @@ from federated.query import (
     Period,
     Query,
     Table,
+    Unknown,
     parse_query,
     write_query,
 )
@@ -46,6 +47,7 @@ where:
     - any:
         - {column: dependent_children_n, between: [1, 3]}
         - {column: application_date, between: [2025-01-01, 2025-02-01]}
+        - {column: application_date, unknown: true}
 tables:
   - {name: age, count: households, by: [main_age_band]}
   - {name: months, count: rows, by: [{column: assessment_date, part: month}], level: region, max_cells: 2}
@@ -76,6 +78,7 @@ def test_yaml_gives_the_expression_that_python_builds():
                 conditions=(
                     Between(column="dependent_children_n", low="1", high="3"),
                     Between(column="application_date", low="2025-01-01", high="2025-02-01"),
+                    Unknown(column="application_date"),
                 )
             ),
         )
@@ -134,6 +137,8 @@ def test_the_digest_ignores_title_and_order_of_alternatives_and_nothing_else():
         ((b"to: 2025-03-31", b"to: 2024-03-31"), "ends on"),
         ((b"level: region", b"level: council"), "level"),
         ((b"equals: not_known}", b"equals: not_known, in: [a]}"), "Each condition"),
+        ((b"unknown: true", b"unknown: false"), "unknown"),
+        ((b"unknown: true", b"unknown: true, equals: 2025-01-01"), "unknown"),
         ((b"{name: age,", b"{name: Age!,"), "name"),
         ((b"{name: months,", b"{name: age,"), "same name"),
         ((b"max_cells: 2", b"max_cells: 0"), "max_cells"),

@@ -25,14 +25,17 @@ from federated.query import (
     Points,
     Query,
     Table,
+    Unknown,
     Value,
     load_query,
     parse_query,
     write_query,
 )
 from federated.query.builder import ask, column, days, points
+from federated.query.conditions import condition_json
 from federated.query.sql_form import parse_sql, write_sql
 from federated.statistics import STATISTICS
+from protocols.encoding import canonical_json
 from protocols.identifiers import Digest
 
 SCHEMA = Digest(bytes(32))
@@ -45,23 +48,23 @@ SELECT region, main_age_band, MONTH(assessment_date), COUNT(DISTINCT household) 
 FROM "case"
 WHERE assessment_date BETWEEN DATE '2025-01-01' AND DATE '2025-03-31'
   AND assessment_outcome IN ('relief_owed', 'prevention_owed')
-  AND (dependent_children_n BETWEEN 1 AND 3 OR NOT main_sex = 'male')
+  AND (dependent_children_n BETWEEN 1 AND 3 OR relief_end IS NULL OR NOT main_sex = 'male')
 GROUP BY region, main_age_band, MONTH(assessment_date);
 SELECT AVG(CLAMP(dependent_children_n, 0, 6)) AS children
 FROM "case"
 WHERE assessment_date BETWEEN DATE '2025-01-01' AND DATE '2025-03-31'
   AND assessment_outcome IN ('relief_owed', 'prevention_owed')
-  AND (dependent_children_n BETWEEN 1 AND 3 OR NOT main_sex = 'male');
+  AND (dependent_children_n BETWEEN 1 AND 3 OR relief_end IS NULL OR NOT main_sex = 'male');
 SELECT DISTRIBUTION(CLAMP(DAYS(relief_start, relief_end, DATE '2025-06-30'), 0, 365), STEPS(7, 56, 7)) AS waits
 FROM "case"
 WHERE assessment_date BETWEEN DATE '2025-01-01' AND DATE '2025-03-31'
   AND assessment_outcome IN ('relief_owed', 'prevention_owed')
-  AND (dependent_children_n BETWEEN 1 AND 3 OR NOT main_sex = 'male');
+  AND (dependent_children_n BETWEEN 1 AND 3 OR relief_end IS NULL OR NOT main_sex = 'male');
 SELECT SCORES(CLAMP(1 + CASE WHEN main_sex = 'male' THEN 2 ELSE 0 END, 0, 9), EDGES(2, 4)) AS risk
 FROM "case"
 WHERE assessment_date BETWEEN DATE '2025-01-01' AND DATE '2025-03-31'
   AND assessment_outcome IN ('relief_owed', 'prevention_owed')
-  AND (dependent_children_n BETWEEN 1 AND 3 OR NOT main_sex = 'male');
+  AND (dependent_children_n BETWEEN 1 AND 3 OR relief_end IS NULL OR NOT main_sex = 'male');
 """
 
 YAML = """\
@@ -77,6 +80,7 @@ where:
     - {column: assessment_outcome, in: [prevention_owed, relief_owed]}
     - any:
         - {column: dependent_children_n, between: [1, 3]}
+        - {column: relief_end, unknown: true}
         - not: {column: main_sex, equals: male}
 tables:
   - name: ages
@@ -99,7 +103,11 @@ BUILT = (
     ask("Households owed a duty", of="case", group="north_east", epsilon="0.5")
     .during("assessment_date", "2025-01-01", date(2025, 3, 31))
     .where(column("assessment_outcome").is_in("relief_owed", "prevention_owed"))
-    .where(column("dependent_children_n").between(1, 3) | ~column("main_sex").equals("male"))
+    .where(
+        column("dependent_children_n").between(1, 3)
+        | column("relief_end").is_unknown()
+        | ~column("main_sex").equals("male")
+    )
     .table(
         "ages", "households", by=["main_age_band", column("assessment_date").by("month")], level="region", max_cells=2
     )
@@ -128,6 +136,7 @@ codes = st.text(st.sampled_from("abcXYZ019 '\";:,-_%()&é£–"), min_size=1, ma
 numbers = st.integers(-500, 500)
 dates = st.dates(date(2018, 1, 1), date(2026, 1, 1))
 leaves = st.one_of(
+    st.builds(Unknown, column=names),
     st.builds(Equals, column=names, value=codes),
     st.builds(In, column=names, values=st.lists(codes, min_size=1, max_size=3).map(tuple)),
     st.tuples(names, numbers, numbers).map(lambda t: Between(column=t[0], low=str(t[1]), high=str(t[2]))),
@@ -216,6 +225,20 @@ FROM = "FROM \"case\" WHERE assessment_date BETWEEN DATE '2025-01-01' AND DATE '
 HEAD = "SET title = 'Five letters'; SET asked = 'g'; SET epsilon = '1';\n"
 
 
+@given(conditions, conditions, conditions)
+def test_brackets_that_change_nothing_make_no_other_question(a, b, c):
+    for kind in (And, Or):
+        written = ((a, b, c), (kind(conditions=(c, b)), a), (kind(conditions=(b,)), kind(conditions=(a, c))))
+        assert len({canonical_json(condition_json(kind(conditions=parts))) for parts in written}) == 1
+
+
+def test_brackets_that_change_something_do():
+    a, b, c = (Equals(column=name, value="x") for name in "abc")
+    assert condition_json(And(conditions=(a, Or(conditions=(b, c))))) != condition_json(
+        Or(conditions=(And(conditions=(a, b)), c))
+    )
+
+
 def test_the_smallest_question():
     found = parse_sql(f"{HEAD}SELECT COUNT(*) AS n {FROM}")
     assert [table.statistic for table in found.tables] == ["rows"]
@@ -242,7 +265,7 @@ def test_the_smallest_question():
         (f"SELECT COUNT(*) AS n {FROM} AND main_sex LIKE 'm%'", "at 'main_sex'", "a condition is"),
         (f"SELECT COUNT(*) AS n {FROM} AND main_sex IN (SELECT a FROM b)", "at 'main_sex'", "a condition is"),
         (f"SELECT COUNT(*) AS n {FROM} AND c.main_sex = 'male'", "at 'c.main_sex'", "a column was expected"),
-        (f"SELECT COUNT(*) AS n {FROM} AND main_sex IS NULL", "at 'main_sex'", "a condition is"),
+        (f"SELECT COUNT(*) AS n {FROM} AND main_sex IS TRUE", "at 'main_sex'", "a condition is"),
         (f"SELECT COUNT(*) AS n {FROM} ORDER BY n", "column 8", "'ORDER' is no part"),
         (f"SELECT COUNT(*) AS n {FROM} LIMIT 5", "column 8", "'LIMIT' is no part"),
         (f"SELECT COUNT(*) AS n {FROM} HAVING COUNT(*) > 1", "column 8", "'HAVING' is no part"),

@@ -17,6 +17,7 @@ from federated.query import (
     Period,
     Points,
     Table,
+    Unknown,
     Value,
     measured,
 )
@@ -97,6 +98,8 @@ def test_another_date_has_whole_bins_and_one_for_the_rest():
 
 
 SEX = Equals(column="main_sex", value="male")
+THREE_CONDITIONS = tuple(Named(name=name, where=SEX) for name in ("a", "b", "c"))
+BELOW_ZERO = (measured("dependent_children_n", 0, 6), measured("dependent_children_n", -1, 6))
 SUM = {"statistic": "sum", "measures": (measured("dependent_children_n", 0, 6),)}
 
 
@@ -111,6 +114,16 @@ SUM = {"statistic": "sum", "measures": (measured("dependent_children_n", 0, 6),)
         ({**SUM, "max_cells": 2}, "one cell only"),
         ({**SUM, "measures": ()}, "takes 1 measures; it has 0"),
         ({**SUM, "statistic": "mean", "measures": SUM["measures"] * 2}, "takes 1 measures; it has 2"),
+        ({**SUM, "statistic": "variance", "measures": ()}, "takes 1 measures; it has 0"),
+        ({**SUM, "statistic": "variance", "max_cells": 2}, "one cell only"),
+        ({"statistic": "share"}, "takes from 1 to 2 conditions; it has 0"),
+        ({"statistic": "share", "conditions": THREE_CONDITIONS}, "takes from 1 to 2 conditions; it has 3"),
+        ({"statistic": "missing"}, "takes from 1 to 64 conditions; it has 0"),
+        ({**SUM, "statistic": "ratio"}, "takes 2 measures; it has 1"),
+        ({"statistic": "ratio", "measures": SUM["measures"] * 2}, "the ratio could be anything"),
+        ({**SUM, "statistic": "weighted_mean"}, "takes 2 measures; it has 1"),
+        ({"statistic": "weighted_mean", "measures": BELOW_ZERO}, "has weights from -1"),
+        ({**SUM, "statistic": "covariance"}, "takes 2 measures; it has 1"),
         ({**SUM, "by": (Dimension(column="main_sex"), Dimension(column="main_sex"))}, "twice"),
         ({"statistic": "rows", "by": (Dimension(column="main_sex"), Dimension(column="main_sex"))}, "twice"),
     ],
@@ -163,6 +176,8 @@ def test_bounds_of_a_measure_rise_and_are_not_too_wide(low, high):
         (Days(start="main_sex", end="application_date"), "needs a date"),
         (Days(start="application_date", end="dependent_children_n"), "needs a date"),
         (Points(base=0, terms=((Equals(column="main_sex", value="nobody"), 1),)), "no code 'nobody'"),
+        (Points(base=0, terms=((Unknown(column="main_sex"), 1),)), "'unknown' needs a date or an integer"),
+        (Points(base=0, terms=((Unknown(column="household_key"), 1),)), "'unknown' needs a date or an integer"),
         (Value(column="nothing"), "no column 'nothing'"),
     ],
 )

@@ -18,6 +18,7 @@ from federated.query import (
     Or,
     Period,
     Table,
+    Unknown,
     measured,
 )
 from federated.schema import load_schema
@@ -126,6 +127,8 @@ def test_other_dates_outside_the_period_or_unknown_are_not_known():
         (Between(column="dependent_children_n", low="3", high="6"), 1),
         (Equals(column="dependent_children_n", value="0"), 1),
         (Between(column="assessment_date", low="2025-02-10", high="2025-02-10"), 1),
+        (Unknown(column="dependent_children_n"), 1),
+        (Not(condition=Unknown(column="dependent_children_n")), 2),
         (
             And(
                 conditions=(
@@ -155,6 +158,7 @@ def test_an_unknown_number_meets_neither_a_condition_nor_its_opposite():
     few = Between(column="dependent_children_n", low="0", high="2")
     other = Equals(column="household_type", value="not_known")
     assert meets(unknown, few) is None
+    assert meets(unknown, Unknown(column="dependent_children_n")) is True
     assert meets(unknown, Not(condition=few)) is None
     assert meets(unknown, And(conditions=(few, other))) is None
     assert meets(unknown, And(conditions=(few, Not(condition=other)))) is False
