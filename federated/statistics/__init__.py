@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from federated.errors import QueryError
-from federated.statistics import bounded_sum, distribution, households, linear, matched, rows, scores
+from federated.statistics import bounded_sum, distribution, households, linear, logistic, matched, poisson, rows, scores
 from federated.statistics import mean as household_mean
 from federated.statistics.base import (
     Axis,
@@ -42,6 +42,8 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         "scores": scores,
         "matched": matched,
         "linear": linear,
+        "logistic": logistic,
+        "poisson": poisson,
     }
 )
 
