@@ -9,7 +9,11 @@ from federated.statistics import (
     covariance,
     distribution,
     households,
+    linear,
+    logistic,
+    matched,
     missing,
+    poisson,
     ratio,
     rows,
     scores,
@@ -59,6 +63,10 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         "ratio": ratio,
         "weighted_mean": weighted_mean,
         "covariance": covariance,
+        "matched": matched,
+        "linear": linear,
+        "logistic": logistic,
+        "poisson": poisson,
     }
 )
 

@@ -9,6 +9,7 @@ from federated.privacy import Mechanism, released_noise
 from federated.query import Table, measured
 from federated.statistics import Axis, Layout, statistic
 from federated.statistics.share_interval import PairLaw, share_intervals
+from tests.unit.federated.statistics.simulated import drawn
 
 LAPLACE, GAUSSIAN = Mechanism.DISCRETE_LAPLACE, Mechanism.DISCRETE_GAUSSIAN
 NOISES = {
@@ -24,12 +25,6 @@ CELLS = 4000
 def cells_layout(blocks):
     codes = tuple(str(number) for number in range(CELLS))
     return Layout(axes=(Axis(name="cell", codes=codes, labels=codes),), blocks=blocks)
-
-
-def drawn(noise, size, seed):
-    first, probabilities = noise.pmf()
-    uniform = np.random.default_rng(seed).random(size) * probabilities.sum()
-    return (first + np.searchsorted(np.cumsum(probabilities), uniform)) / noise.scale
 
 
 def agreement(estimates, truth):
