@@ -6,14 +6,16 @@ from federated.geography import changes_in_words
 from federated.plan import Plan, possible_rounds
 from federated.privacy import zcdp_epsilon
 from federated.rationals import rational_text
+from federated.statistics import statistic
 from federated.statistics.offsets import TARGET_COVERAGE
+from federated.statistics.running_totals import spread
 
 __all__ = ["PlanSummary", "TableSummary", "summarise"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSummary:
-    """One table's expected error, in the units of its totals.
+    """One table's expected error, in the units of its totals; for quantiles, of a running total less half of all.
 
     Attributes:
         name: The table.
@@ -115,12 +117,13 @@ def _table(plan: Plan, index: int, everyone: int, fewest: int) -> TableSummary:
     planned = plan.tables[index]
     all_in = plan.released_noise(index, joined=everyone, contributors=everyone)
     least = plan.released_noise(index, joined=everyone, contributors=fewest)
+    times = spread(statistic(planned.table.statistic).contribution(planned.table), plan.mechanism)
     return TableSummary(
         name=planned.table.name,
         statistic=planned.table.statistic,
         cells=planned.layout.printed_cells,
-        sd_all=all_in.sd,
-        sd_fewest=least.sd,
-        margin_all=float(all_in.half_width(TARGET_COVERAGE)[0]),
-        margin_fewest=float(least.half_width(TARGET_COVERAGE)[0]),
+        sd_all=times * all_in.sd,
+        sd_fewest=times * least.sd,
+        margin_all=times * float(all_in.half_width(TARGET_COVERAGE)[0]),
+        margin_fewest=times * float(least.half_width(TARGET_COVERAGE)[0]),
     )

@@ -13,6 +13,8 @@ from federated.privacy import Mechanism, Totals
 from federated.query import Query
 from federated.roster import Roster
 from federated.schema import Schema
+from federated.statistics import statistic
+from federated.statistics.running_totals import spread
 
 __all__ = ["choose_mechanism", "worst_totals"]
 
@@ -62,8 +64,13 @@ def choose_mechanism(
 
 def _expected_error(plan: Plan) -> float:
     """Sum over all cells of the standard deviation with every council in, in units of the table's sensitivity."""
-    n = len(plan.eligible)
     return sum(
-        planned.layout.cells * plan.released_noise(index, joined=n, contributors=n).sd / planned.sensitivity.l1
+        planned.layout.cells * _sd_of_a_figure(plan, index) / planned.sensitivity.l1
         for index, planned in enumerate(plan.tables)
     )
+
+
+def _sd_of_a_figure(plan: Plan, index: int) -> float:
+    n, table = len(plan.eligible), plan.tables[index].table
+    times = spread(statistic(table.statistic).contribution(table), plan.mechanism)
+    return times * plan.released_noise(index, joined=n, contributors=n).sd
