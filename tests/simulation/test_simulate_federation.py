@@ -14,12 +14,14 @@ import pytest
 from coordinator import simulate as simulation
 from coordinator.cli import app
 from coordinator.simulate import Scenario, build_world, simulate
+from council_node.page import own_figures
 from council_node.sources.databases import Databases
 from federated.demo.papers import GROUP
 from federated.demo.questions import demo_questions
 from federated.errors import FileProblem, QueryError, RoundAborted
 from federated.privacy import Mechanism
 from federated.query import Dimension, Level, Period, Query, Table, measured, write_query
+from federated.schema import load_schema
 from protocols.secagg import Profile
 from tests import evidence
 from tests.canary.federation import run_over_lines
@@ -93,6 +95,11 @@ def test_bands_and_quantiles_come_through_masks_and_losses_too(without_noise, me
     by_hand = [true_quantiles(QUANTILES, counts.tolist()) or [None] * 2 for counts in bands]
     assert printed == [value if value is None else pytest.approx(value) for row in by_hand for value in row]
     assert len(set(printed)) > 4
+    # A council's page counts under the answer's own kind of noise, and undoes what that kind of noise asked for.
+    *_, own = own_figures._planned(found.release, found.plan.question, load_schema().dataset("case"))
+    assert own.mechanism is mechanism
+    shown = own_figures._decoded(found.release, own, sent, "E12000001").values()
+    assert list(shown) == [value if value is None else pytest.approx(value) for row in by_hand for value in row]
 
 
 def test_quantiles_of_a_simulated_federation_hold_the_truth():
