@@ -24,8 +24,9 @@ whose |D(v)| is no more than that noise reaches in 95 of 100 cases holds the tru
 the bands are (Fieller 1954; a test is inverted, and no density has to be estimated). The interval is the smallest that
 holds that set: it can only cover more, and does so by much only where the set has gaps, in cells with few households.
 Under Gaussian noise D is normal. Under Laplace noise what D reaches follows from its fourth cumulant (Cornish and
-Fisher 1938), asked at 95.5% for what that leaves out, and is widened where the noise is so small that it comes in lumps
-of whole households: such intervals hold more often than they declare.
+Fisher 1938). It is widened by half of the largest weight, because the noise is in whole households and D moves in
+steps of its weights (a continuity correction); so such intervals hold a little more often than they declare, and much
+more where the noise is hardly larger than one household. Held against the exact law, none fell short.
 
 The interval is about the noise, not about sampling. The standard error is that of normal noise with as wide an
 interval.
@@ -71,7 +72,7 @@ MOST_PROBABILITIES: Final = 16
 BISECTIONS: Final = 40
 SLACK: Final = 1e-6
 """Households. Running totals this close are equal: what is decoded from exact numbers is exact but for rounding."""
-LAPLACE_COVERAGE: Final = 0.955
+_Z: Final = NormalDist().inv_cdf(0.5 + float(TARGET_COVERAGE) / 2)
 NAMES: Final = {Fraction(1, 4): "lower quartile", Fraction(1, 2): "median", Fraction(3, 4): "upper quartile"}
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -140,13 +141,12 @@ def decode(table: Table, layout: Layout, totals: NDArray[np.float64], noise: Rel
         _quantiles(below, rising, _Reach.of(sums, noise, float(probability)), points)
         for probability in table.probabilities
     ]
-    z = NormalDist().inv_cdf(0.5 + float(TARGET_COVERAGE) / 2)
     codes = cell_codes(layout.printed)
     return tuple(
         CellEstimate(
             codes=codes[cell * len(found) + place],
             estimate=float(values[cell]),
-            standard_error=float((high[cell] - low[cell]) / (2 * z)) if np.isfinite(values[cell]) else float("nan"),
+            standard_error=float((high[cell] - low[cell]) / (2 * _Z)) if np.isfinite(values[cell]) else float("nan"),
             low=float(low[cell]),
             high=float(high[cell]),
             coverage=float(TARGET_COVERAGE) if np.isfinite(values[cell]) else 1.0,
@@ -162,9 +162,8 @@ class _Reach:
     Attributes:
         probability: p.
         sd: Standard deviation of the noise of one number.
-        excess: Excess kurtosis of that noise where it counts, under Laplace noise.
-        lumps: What is added for noise that comes in lumps.
-        z: Normal quantile of the coverage asked for.
+        excess: Excess kurtosis of that noise; 0 where it is near enough to normal.
+        half_step: Half of the largest step in which D moves; 0 where the steps are too fine to matter.
         at_edges: Variance of D at each edge, in units of `sd` squared.
         between: Covariance of D at each edge and the next.
     """
@@ -172,35 +171,31 @@ class _Reach:
     probability: float
     sd: float
     excess: float
-    lumps: float
-    z: float
+    half_step: float
     at_edges: Floats
     between: Floats
 
     @classmethod
     def of(cls, sums: RunningTotals, noise: ReleasedNoise, probability: float) -> Self:
         at_edges, between = sums.noise_squares(probability)
-        coverage, excess, lumps = float(TARGET_COVERAGE), 0.0, 0.0
+        excess, half_step = 0.0, 0.0
         if noise.mechanism is Mechanism.DISCRETE_LAPLACE:
             first, law = noise.pmf()
             values = np.arange(first, first + len(law), dtype=np.float64)
             excess = float(law @ values**4) / float(law @ values**2) ** 2 - 3
-            # The chance that two draws are both zero: next to nothing until lumps are what the noise is made of.
-            lumps = max(probability, 1 - probability) * float(law[-first]) ** 2
-            coverage = LAPLACE_COVERAGE
+            half_step = max(probability, 1 - probability) / 2
         return cls(
             probability=probability,
             sd=noise.sd,
             excess=excess,
-            lumps=lumps,
-            z=NormalDist().inv_cdf(0.5 + coverage / 2),
+            half_step=half_step,
             at_edges=at_edges,
             between=between,
         )
 
     def at(self, band: Places, part: Floats) -> Floats:
         """What |D| stays within, a share `part` into each of these bands."""
-        p, z, bands = self.probability, self.z, len(self.between)
+        p, z, bands = self.probability, _Z, len(self.between)
         squares = (
             (1 - part) ** 2 * self.at_edges[band]
             + 2 * part * (1 - part) * self.between[band]
@@ -209,7 +204,7 @@ class _Reach:
         # Fourth powers of the weights of bands that are sent as they are; where they are not, `excess` is 0.
         fourths = band * (1 - p) ** 4 + (part - p) ** 4 + (bands - 1 - band) * p**4
         longer_tail = (z**3 - 3 * z) / 24 * self.excess * fourths / squares**2
-        reach: Floats = self.sd * (z + longer_tail) * np.sqrt(squares) + self.lumps
+        reach: Floats = self.sd * (z + longer_tail) * np.sqrt(squares) + self.half_step
         return reach
 
 

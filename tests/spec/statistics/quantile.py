@@ -83,19 +83,19 @@ tables:
 The interval is about the noise: it is for what a perfect reading of the councils' records would have given. It is
 not about other households that might have been there instead. It comes from a test. For each point of the grid, the
 noisy number of households below it is held against the asked part of all of them. Points where the difference is no
-more than noise make up the interval. In 95 of 100 answers it holds the quantile. Under Laplace noise it may be more
-often. The noise is of whole households then, and no interval can be cut to exactly 95. It is more often also in cells
-with few households, where the points do not lie side by side, and the interval takes in the gaps between them.
+more than noise make up the interval. In 95 of 100 answers it holds the quantile. It may hold it more often for two
+reasons. Laplace noise is in whole households, so no interval can be cut to exactly 95 of 100. And in cells with few
+households the points do not lie side by side; the interval takes in the gaps between them.
 
 An end of the interval at a bound of `clip` means that the grid gives no limit on that side. Where the noisy number of
 all households is not above zero nothing is said: the interval is the whole range of `clip`, and the coverage is 1.
 
 The standard error is the one that a normal error with as wide an interval would have.""",
     answers=(
-        (("male", "0.5"), 49.9, 49.1839, 50.6233),
-        (("male", "0.9"), 172.9848, 169.5720, 176.3913),
-        (("female", "0.5"), 43.4737, 38.2851, 48.7358),
-        (("female", "0.9"), 136.5, 102.8938, 173.9690),
+        (("male", "0.5"), 49.9, 49.1690, 50.6382),
+        (("male", "0.9"), 172.9848, 169.3830, 176.5796),
+        (("female", "0.5"), 43.4737, 38.1719, 48.8497),
+        (("female", "0.9"), 136.5, 102.1583, 176.0380),
         (("not_known", "0.5"), float("nan"), 0, 365),
     ),
     universes=tuple(

@@ -11,7 +11,7 @@ from federated.errors import QueryError
 from federated.privacy import Mechanism, gaussian_noise, released_noise, zcdp_rho
 from federated.query import Table, measured
 from federated.statistics import Axis, Layout, quantile
-from federated.statistics.running_totals import PREFIX_BITS, sent
+from federated.statistics.running_totals import PREFIX_BITS, running_totals, sent
 from tests.spec.council import QUARTER, case_dataset
 from tests.spec.quantiles_by_hand import true_quantiles
 
@@ -111,6 +111,62 @@ def test_intervals_of_sparse_cells_hold_the_truth_at_least_as_often(bands, house
     found = estimates(table, noise_of(table, mechanism, epsilon), counts, seed=households)
     for cells, truth in zip(found, true_quantiles(table, counts), strict=True):
         assert errors_off(cells, truth) > -4
+
+
+def chance_within(noise, weights, reach):
+    """P(|sum of weighted independent noises| <= reach) by the exact law; `weights` are (fraction, how many of it)."""
+    steps = np.lcm.reduce([weight.denominator for weight, _ in weights])
+    whole = [(int(weight * steps), count) for weight, count in weights]
+    far = 24 * noise.sd * sum(count * weight**2 for weight, count in whole) ** 0.5
+    far += 60 / float(noise.parameter) * max(abs(weight) for weight, _ in whole)
+    length = 1 << int(np.ceil(np.log2(far)))
+    angle, q = 2 * np.pi * np.arange(length) / length, np.exp(-float(noise.parameter))
+    spectrum = np.ones(length)
+    for weight, count in whole:
+        each = (1 - q) ** 2 / (1 - 2 * q * np.cos(weight * angle) + q * q)
+        spectrum *= each ** (count * noise.contributors / noise.honest)
+    distance = np.minimum(np.arange(length), length - np.arange(length))
+    return np.fft.ifft(spectrum).real[distance <= reach * steps + 1e-9].sum()
+
+
+def coverages(bands, epsilon, probability, contributors, change=lambda reach: reach):
+    """Exact coverage of the test at places of the grid: edges, and parts of bands."""
+    noise = released_noise(LAPLACE, epsilon, scale=1, honest=HONEST, contributors=contributors)
+    reach = change(quantile._Reach.of(running_totals(bands, 0), noise, float(probability)))
+    for band in sorted({0, 1, bands // 4, bands // 2, bands - 1}):
+        for part in (Fraction(1, 5), Fraction(1, 2), Fraction(9, 10), Fraction(1)):
+            weights = [
+                (1 - probability, band),
+                (part - probability, 1),
+                (-probability, bands - 1 - band),
+            ]
+            found = reach.at(np.array([band]), np.array([float(part)]))
+            yield chance_within(noise, [item for item in weights if item[1] and item[0]], float(found[0]))
+
+
+EPSILONS = tuple(Fraction(tenths, 10) for tenths in (1, 5, 10, 20, 40))
+
+
+@pytest.mark.parametrize("probability", [Fraction(1, 2), Fraction(9, 10), Fraction(1, 3)])
+@pytest.mark.parametrize("bands", [3, 5, 12, 53])
+def test_under_laplace_noise_the_exact_law_gives_no_less_than_declared(bands, probability):
+    for epsilon in EPSILONS:
+        for contributors in (HONEST, 16):
+            found = list(coverages(bands, epsilon, probability, contributors))
+            assert min(found) >= 0.95
+            # And hardly more, until the noise is of the size of one household.
+            assert np.mean(found) < 0.96 or epsilon > Fraction(1, 10)
+
+
+def test_without_half_a_step_the_exact_law_gives_less():
+    found = list(coverages(5, Fraction(1), Fraction(9, 10), 16, change=lambda reach: replace(reach, half_step=0.0)))
+    assert min(found) < 0.94
+
+
+def test_the_exact_law_is_that_of_one_number():
+    noise = released_noise(LAPLACE, Fraction(1), scale=1, honest=HONEST, contributors=HONEST)
+    q = np.exp(-1)
+    assert chance_within(noise, [(Fraction(1, 3), 1)], 2 / 3) == pytest.approx(1 - 2 * q**3 / (1 + q))
 
 
 @pytest.mark.parametrize("mechanism", Mechanism)
