@@ -18,6 +18,7 @@ from benchmarks.questions import DAY, about_households
 from benchmarks.targets import AT_MOST, Target, add_record_option, tell
 from council_node.local_statistic import exact_vector
 from council_node.sources.extract import HOUSEHOLD, ROWS, Extract, LoadReport, open_database
+from federated.privacy import Mechanism
 from federated.query import Dimension, Query, Table
 from federated.schema import Dataset, load_schema
 from federated.statistics import Layout, statistic
@@ -40,6 +41,7 @@ class Asked:
         self.table = table
         self.layout: Layout = statistic(table.statistic).layout(table, dataset, question.period, ())
         self.clamp = 1 << 40
+        self.mechanism = Mechanism.DISCRETE_LAPLACE
 
 
 def made_up(rows: int, dataset: Dataset) -> Extract:

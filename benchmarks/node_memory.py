@@ -18,6 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
+from federated.privacy import Mechanism
 from federated.query import DatePart, Dimension, Period, Query, Table, measured
 from federated.schema import load_schema
 from federated.statistics import statistic
@@ -86,7 +87,7 @@ def planned_question() -> tuple[Query, list[SimpleNamespace]]:
     dataset = load_schema().dataset("case")
     layouts = (statistic(table.statistic).layout(table, dataset, question.period, ()) for table in question.tables)
     tables = [
-        SimpleNamespace(table=table, layout=layout, clamp=2**40)
+        SimpleNamespace(table=table, layout=layout, clamp=2**40, mechanism=Mechanism.DISCRETE_LAPLACE)
         for table, layout in zip(question.tables, layouts, strict=True)
     ]
     return question, tables

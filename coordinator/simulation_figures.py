@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from math import isnan, sqrt
 from typing import TypeAlias
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordinator.simulation_papers import Scenario
-from federated.errors import QueryError
+from federated.errors import InternalError, QueryError
 from federated.plan import Plan, PlannedTable
 from federated.query import And, Between, Query, Table, Value
 from federated.query.measures import LARGEST_BOUND
@@ -19,10 +20,11 @@ from federated.release import CellRecord, Release
 from federated.schema import Council
 from federated.statistics import Contribution, statistic
 from federated.statistics.offsets import cell_codes
+from federated.statistics.running_totals import sent
 from federated.synthetic import Cases, true_table
 from protocols.identifiers import CouncilId
 
-__all__ = ["HeldCell", "SimulatedRound", "Simulation", "TableNoise", "Traffic", "exact_vector"]
+__all__ = ["HeldCell", "SimulatedRound", "Simulation", "TableNoise", "Traffic", "as_sent", "exact_vector"]
 
 Cell: TypeAlias = tuple[str, ...]
 Integers: TypeAlias = NDArray[np.int64]
@@ -32,7 +34,7 @@ def exact_vector(cases: Cases, question: Query, tables: Sequence[PlannedTable]) 
     """One council's exact figures, counted by hand over its synthetic records and not by its node.
 
     Shapes:
-        `(cells of all tables,)`, as the council's node computes it.
+        `(cells of all tables,)`, as the council's node computes it before :func:`as_sent`.
     """
     return np.concatenate([_table_vector(cases, question, planned) for planned in tables])
 
@@ -57,6 +59,8 @@ def _table_vector(cases: Cases, question: Query, planned: PlannedTable) -> Integ
         }
     rule = statistic(table.statistic).contribution(table)
     _require_plain(rule, table)
+    if rule.bands:
+        sums = {(): _banded(cases, question, table, rule)}
     return np.array(
         [
             sum([term.coefficient * int(sums[term.factors].get(cell, 0)) for term in block])
@@ -70,11 +74,42 @@ def _table_vector(cases: Cases, question: Query, planned: PlannedTable) -> Integ
 def _require_plain(rule: Contribution, table: Table) -> None:
     """Refuse what the count by hand does not know, rather than hold an answer against a wrong truth."""
     linear = all(term.factors in ((), (0,)) for block in rule.blocks for term in block)
-    if rule.measures != table.measures or len(rule.measures) > 1 or rule.bands or rule.step != 1 or not linear:
+    if rule.measures != table.measures or len(rule.measures) > 1 or len(rule.bands) > 1 or rule.step != 1 or not linear:
         raise QueryError(
             f"A simulation knows no truth beside '{table.statistic}', which table '{table.name}' asks for.",
             remedy="Simulate counts, sums and means; ask this of council nodes, for example those of `federated demo`.",
         )
+
+
+def _banded(cases: Cases, question: Query, table: Table, rule: Contribution) -> dict[Cell, Fraction]:
+    """Cells with their band last. A synthetic household has one row, so that its total is that row's value."""
+    (banding,), (measured,) = rule.bands, rule.measures
+    if not isinstance(measured.measure, Value):
+        raise InternalError("Other measures than plain columns were refused before.")
+    # Clipping comes before banding: some edges everybody reaches, some nobody.
+    first = sum(edge <= measured.low for edge in banding.edges)
+    inner = [edge for edge in banding.edges if measured.low < edge <= measured.high]
+    counted = replace(table, statistic="rows" if rule.per == "row" else "households", measures=())
+    found: dict[Cell, Fraction] = {}
+    for band, (low, end) in enumerate(pairwise((-LARGEST_BOUND, *inner, LARGEST_BOUND + 1)), start=first):
+        within = Between(column=measured.measure.column, low=str(low), high=str(end - 1))
+        asked = replace(question, where=within if question.where is None else And(conditions=(question.where, within)))
+        found |= {(*cell, str(band)): count for cell, count in _truth(cases, asked, counted).items()}
+    return found
+
+
+def as_sent(exact: Integers, tables: Sequence[PlannedTable]) -> Integers:
+    """Exact figures as the councils of a plan send them: some weigh them before Gaussian noise is added."""
+    parts = np.split(exact, np.cumsum([planned.layout.cells for planned in tables])[:-1])
+    rules = (
+        statistic(planned.table.statistic).contribution(planned.table).under(planned.mechanism) for planned in tables
+    )
+    return np.concatenate(
+        [
+            sent(part, planned.layout.shape[-1] if rule.bands else 1, rule.prefix_bits)
+            for part, planned, rule in zip(parts, tables, rules, strict=True)
+        ]
+    )
 
 
 def _truth(cases: Cases, question: Query, table: Table) -> dict[Cell, Fraction]:
@@ -123,7 +158,7 @@ class SimulatedRound:
     Attributes:
         plan: Its plan.
         release: The answer.
-        exact: The exact sum over the councils that contributed, as the plan lays it out.
+        exact: The exact sum over the councils that contributed, as the plan lays it out and :func:`as_sent`.
         seconds: By step, in the order they were taken.
     """
 

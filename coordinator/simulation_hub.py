@@ -15,7 +15,7 @@ from coordinator.office import OWNER_SIZE, Note, Office
 from coordinator.progress import Step
 from coordinator.roster import load_membership
 from coordinator.round_stages import STAGES
-from coordinator.simulation_figures import SimulatedRound, Traffic
+from coordinator.simulation_figures import SimulatedRound, Traffic, as_sent
 from coordinator.simulation_files import PATIENCE_S, Answer, World, plan_of, terms_of
 from federated.budget_statement import STATEMENT_KIND, read_statement
 from federated.client import committed
@@ -160,7 +160,7 @@ class Hub:
         return SimulatedRound(
             plan=plan,
             release=release,
-            exact=sum((exact[council] for council in inside), start=0 * exact[inside[0]]),
+            exact=as_sent(sum((exact[council] for council in inside), start=0 * exact[inside[0]]), plan.tables),
             seconds=self._seconds(release, planned - began, answered - planned),
         )
 

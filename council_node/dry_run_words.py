@@ -13,6 +13,8 @@ from council_node.receipts import receipt_text
 from federated.plan import Plan
 from federated.rationals import rational_text
 from federated.schema import load_schema
+from federated.statistics import statistic
+from federated.statistics.running_totals import counted
 from protocols.encoding import sha256
 from protocols.wire.link_message import Kind
 
@@ -135,6 +137,12 @@ def own_figure_lines(plan: Plan, vector: NDArray[np.int64]) -> Iterator[str]:
     offset = 0
     for planned in plan.tables:
         yield f"   {planned.table.name}:"
+        rule = statistic(planned.table.statistic).contribution(planned.table).under(planned.mechanism)
+        if rule.prefix_bits:
+            yield "   (Sent are not these counts but running totals of them, weighted, in steps.)"
+            part = slice(offset, offset + planned.layout.cells)
+            vector = vector.copy()
+            vector[part] = counted(vector[part], planned.layout.shape[-1], rule.prefix_bits)
         for block in planned.layout.blocks:
             for cell in np.ndindex(planned.layout.shape):
                 labels = [axis.labels[place] for axis, place in zip(planned.layout.axes, cell, strict=True)]

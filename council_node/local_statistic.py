@@ -28,9 +28,11 @@ from council_node.measures import edges_reached, measure
 from council_node.selects import Select
 from council_node.sources.extract import HOUSEHOLD, Extract, without_its_words
 from federated.errors import InternalError
+from federated.privacy import Mechanism
 from federated.query import Dimension, Level, Query, Table
 from federated.statistics import Contribution, Layout, statistic
 from federated.statistics.date_bins import MONTHS_IN, bin_number
+from federated.statistics.running_totals import sent
 
 __all__ = ["LocalStatistic", "TableToCompute", "clamped", "compute_local_statistic", "exact_vector"]
 
@@ -59,6 +61,10 @@ class TableToCompute(Protocol):
     @property
     def clamp(self) -> int:
         """Largest absolute value one council may put in one of its cells."""
+
+    @property
+    def mechanism(self) -> Mechanism:
+        """Kind of noise that will be added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,14 +143,15 @@ def _table_vector(rows: Select, extract: Extract, question: Query, planned: Tabl
     mine = _own_block(table, layout, region)
     if mine is None:
         return blocks.reshape(-1)
-    contribution = statistic(table.statistic).contribution(table)
+    contribution = statistic(table.statistic).contribution(table).under(planned.mechanism)
     cell = _cell(table, layout, extract, question).alias(_CELL)
     own = Work(extract=extract, contribution=contribution, cells=(mine.stop - mine.start) // _bands(contribution))
     cells, products = _contributions(rows, own, cell)
     for block, terms in zip(blocks, contribution.blocks, strict=True):
         for term in terms:
             block[mine][cells] += term.coefficient * products[term.factors]
-    return blocks.reshape(-1)
+    # Linear, so the vectors of several parts still add up to that of all.
+    return sent(blocks.reshape(-1), layout.shape[-1] if contribution.bands else 1, contribution.prefix_bits)
 
 
 def _own_block(table: Table, layout: Layout, region: str) -> slice | None:

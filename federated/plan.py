@@ -112,12 +112,14 @@ class PlannedTable:
         layout: Its cells.
         sensitivity: Of its integer vector to one privacy unit.
         clamp: Largest absolute value one council may put in one of its cells.
+        mechanism: Kind of noise, on which it hangs what some statistics send.
     """
 
     table: Table
     layout: Layout
     sensitivity: Sensitivity
     clamp: int
+    mechanism: Mechanism
 
     @property
     def unit(self) -> int:
@@ -274,7 +276,7 @@ def derive_plan(
     rules = agreement.cohort_rules(group)
     honest = _honest(rules)
     regions = regions_shown(group, roster, schema, agreement.min_cohort)
-    tables = tuple(_shape(table, dataset, question, regions) for table in question.tables)
+    tables = tuple(_shape(table, dataset, question, regions, mechanism) for table in question.tables)
     _check_size(tables)
     noise = _noise(question, tables, mechanism, delta=agreement.budget_delta, honest=honest)
     # Met here, not in a round whose charge is spent: a smaller cohort draws larger shares.
@@ -390,7 +392,9 @@ def _least_honest(rules: CohortRules) -> int:
     return min(thresholds.h for thresholds in possible_rounds(rules))
 
 
-def _shape(table: Table, dataset: Dataset, question: Query, regions: Sequence[tuple[str, str]]) -> PlannedTable:
+def _shape(
+    table: Table, dataset: Dataset, question: Query, regions: Sequence[tuple[str, str]], mechanism: Mechanism
+) -> PlannedTable:
     if table.level is Level.REGION and not regions:
         raise QueryError(
             f"Table '{table.name}' asks for regions, but no region has enough of the councils asked.",
@@ -401,12 +405,9 @@ def _shape(table: Table, dataset: Dataset, question: Query, regions: Sequence[tu
         table=table,
         layout=kind.layout(table, dataset, question.period, regions),
         sensitivity=kind.sensitivity(table),
-        clamp=_clamp(table),
+        clamp=ROWS_PER_CELL * kind.contribution(table).under(mechanism).largest(),
+        mechanism=mechanism,
     )
-
-
-def _clamp(table: Table) -> int:
-    return ROWS_PER_CELL * statistic(table.statistic).contribution(table).largest()
 
 
 def _bounds(tables: Sequence[PlannedTable], mechanism: Mechanism) -> tuple[int, ...]:

@@ -12,7 +12,8 @@ from federated.planner import Room
 from federated.presentation import USABLE_MARGIN
 from federated.privacy import zcdp_epsilon
 from federated.rationals import rational_text
-from federated.statistics import TOTALS
+from federated.statistics import TOTALS, statistic
+from federated.statistics.running_totals import spread
 from federated.usable_cells import TableUse, total_margin
 
 __all__ = ["PlanSummary", "TableSummary", "summarise"]
@@ -22,7 +23,7 @@ LOSSES_SHOWN: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSummary:
-    """One table's expected error, in the units of its totals.
+    """One table's expected error, in the units of its totals; for quantiles, of a running total less half of all.
 
     Attributes:
         name: The table.
@@ -195,17 +196,19 @@ def _table(plan: Plan, index: int, losses: tuple[int, ...]) -> TableSummary:
     planned = plan.tables[index]
     everyone, few = len(plan.eligible), _needed(plan)
     laws = [plan.released_noise(index, joined=everyone, contributors=everyone - lost) for lost in losses]
-    margins = tuple(total_margin(law) for law in laws)
+    # Of a running total, where the figures are read off such: the numbers that are sent have another unit.
+    times = spread(statistic(planned.table.statistic).contribution(planned.table), plan.mechanism)
+    margins = tuple(times * total_margin(law) for law in laws)
     return TableSummary(
         name=planned.table.name,
         statistic=planned.table.statistic,
         cells=planned.layout.printed_cells,
         part_of_cost=_part_of_cost(plan, index),
-        sd_all=laws[0].sd,
-        sd_fewest=laws[-1].sd,
+        sd_all=times * laws[0].sd,
+        sd_fewest=times * laws[-1].sd,
         margin_all=margins[0],
         margin_fewest=margins[-1],
         margins_lost=margins,
-        margin_few_joined=total_margin(plan.released_noise(index, joined=few, contributors=few)),
+        margin_few_joined=times * total_margin(plan.released_noise(index, joined=few, contributors=few)),
         is_total=planned.table.statistic in TOTALS,
     )

@@ -15,6 +15,8 @@ from federated.query import Query
 from federated.rationals import decimal_up, rational_text
 from federated.roster import Roster
 from federated.schema import Schema
+from federated.statistics import statistic
+from federated.statistics.running_totals import spread
 from protocols.identifiers import CouncilId
 
 __all__ = ["Planner", "Room", "choose_mechanism", "worst_totals"]
@@ -171,8 +173,11 @@ def choose_mechanism(
 
 def _expected_error(plan: Plan) -> float:
     """Sum over all cells of the standard deviation with every council in, each in the table's own unit."""
-    n = len(plan.eligible)
-    return sum(
-        planned.layout.cells * plan.released_noise(index, joined=n, contributors=n).sd / planned.unit
-        for index, planned in enumerate(plan.tables)
-    )
+    return sum(planned.layout.cells * _sd_of_a_figure(plan, index) for index, planned in enumerate(plan.tables))
+
+
+def _sd_of_a_figure(plan: Plan, index: int) -> float:
+    n, planned = len(plan.eligible), plan.tables[index]
+    rule = statistic(planned.table.statistic).contribution(planned.table).under(plan.mechanism)
+    times = spread(rule, plan.mechanism)
+    return times * plan.released_noise(index, joined=n, contributors=n).sd / (planned.unit >> rule.prefix_bits)

@@ -140,9 +140,12 @@ def _output(papers: _Papers) -> Iterator[str]:
 def _shell(planned: PlannedTable) -> str:
     axes = " × ".join(f"{axis.name} ({len(axis.codes)})" for axis in planned.layout.printed) or "one total"
     table = planned.table
+    counts = "One household counts in at most {} of them."
+    if planned.layout.figures is not None:
+        counts = "They are made of other figures; one household counts in those of at most {} cells of the breakdowns."
     return (
-        f"Table '{table.name}': {table.statistic}, by {axes}: {planned.layout.printed_cells:,} cells. One household "
-        f"counts in at most {table.max_cells} of them."
+        f"Table '{table.name}': {table.statistic}, by {axes}: {planned.layout.printed_cells:,} cells. "
+        f"{counts.format(table.max_cells)}"
     )
 
 

@@ -36,6 +36,7 @@ class _Planned:
     layout: Layout
     clamp: int
     parameter: Fraction
+    mechanism: Mechanism
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,11 @@ def _planned(release: Release, question: Query, dataset: Dataset) -> Iterator[_P
                 remedy="Use the version of this software that answered the question.",
             )
         yield _Planned(
-            table=table, layout=layout, clamp=int(terms["clamp"]), parameter=Fraction(str(terms["parameter"]))
+            table=table,
+            layout=layout,
+            clamp=int(terms["clamp"]),
+            parameter=Fraction(str(terms["parameter"])),
+            mechanism=Mechanism(release.mechanism),
         )
 
 
@@ -134,7 +139,7 @@ def _decoded(release: Release, planned: _Planned, part: Any, region: str) -> dic
     """From the exact whole numbers to the figures of the table, as `federated.release` does it with noisy ones."""
     # Only the estimates are taken: they do not hang on how much noise an answer carries.
     noise = released_noise(
-        Mechanism(release.mechanism),
+        planned.mechanism,
         planned.parameter,
         scale=int(release.plan["scale"]),
         honest=release.honest,

@@ -14,6 +14,7 @@ from federated.statistics import (
     matched,
     missing,
     poisson,
+    quantile,
     ratio,
     rows,
     scores,
@@ -67,6 +68,7 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         "linear": linear,
         "logistic": logistic,
         "poisson": poisson,
+        "quantile": quantile,
     }
 )
 

@@ -5,15 +5,16 @@ never receives code: a `Contribution` is one declarative form that the node's ow
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import prod
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federated.privacy.laws import ReleasedNoise
+from federated.privacy.mechanism import Mechanism
 from federated.query.measures import Measured
 from federated.query.model import Period, Table
 from federated.schema import Dataset
@@ -89,8 +90,9 @@ class Sensitivity:
     """How much one privacy unit can change the table's integer vector.
 
     Attributes:
-        l1: Largest sum of absolute changes.
-        l2_squared: Largest sum of squared changes.
+        l1: Largest sum of absolute changes of what is sent under Laplace noise.
+        l2_squared: Largest sum of squared changes of what is sent under Gaussian noise: the same numbers, unless the
+            contribution has `prefix_bits`.
     """
 
     l1: int
@@ -141,6 +143,8 @@ class Contribution:
         bands: The layout's last axes, in order; the axes before them are the table's breakdowns.
         step: A council gives each of its numbers as the nearest multiple of this public step, after adding up; the
             numbers of the vector count steps (`federated.statistics.steps`).
+        prefix_bits: Where not 0, Gaussian noise is added not to the counts along the last axis but to these put
+            through the square root of adding up, in steps of 2^-bits (`federated.statistics.running_totals`).
     """
 
     per: Literal["household", "row"]
@@ -149,10 +153,16 @@ class Contribution:
     measures: tuple[Measured, ...] = ()
     bands: tuple[Banding, ...] = ()
     step: int = 1
+    prefix_bits: int = 0
+
+    def under(self, mechanism: Mechanism) -> Self:
+        """What a node computes under that noise: under Laplace noise always the plain counts."""
+        return self if mechanism is Mechanism.DISCRETE_GAUSSIAN else replace(self, prefix_bits=0)
 
     def largest(self) -> int:
         """The most steps that one kept item can add to one number, either way: a bound, exact for linear blocks."""
-        return max(-(-max(map(abs, self._range(block))) // self.step) for block in self.blocks)
+        # No entry of the rounded matrix is larger than its first.
+        return max(-(-max(map(abs, self._range(block))) // self.step) for block in self.blocks) << self.prefix_bits
 
     def _range(self, block: tuple[Term, ...]) -> tuple[int, int]:
         lowest = highest = 0

@@ -17,6 +17,7 @@ import numpy as np
 from council_node.local_statistic import compute_local_statistic
 from council_node.mapping import ExtractMapping
 from council_node.sources import Extract, load_extract
+from federated.privacy import Mechanism
 from federated.query import Condition, Period, Query, Table
 from federated.schema import Dataset, load_schema
 from federated.statistics import Layout, statistic
@@ -31,6 +32,7 @@ class Planned:
     table: Table
     layout: Layout
     clamp: int = 10**9
+    mechanism: Mechanism = Mechanism.DISCRETE_LAPLACE
 
 
 def case_dataset() -> Dataset:
@@ -100,9 +102,10 @@ def node_vectors(
     run_key: bytes = RUN_KEY,
     clamp: int = 10**9,
     regions: Sequence[tuple[str, str]] = REGIONS,
+    mechanism: Mechanism = Mechanism.DISCRETE_LAPLACE,
 ) -> list[list[int]]:
     """What the node computes, table by table."""
-    planned = [Planned(table, layout_of(table, asked, regions), clamp) for table in asked.tables]
+    planned = [Planned(table, layout_of(table, asked, regions), clamp, mechanism) for table in asked.tables]
     with extract_of(directory, rows, asked.columns(), run_key=run_key) as extract:
         vector = compute_local_statistic(extract, asked, planned, region=region).vector
     cuts = np.cumsum([item.layout.cells for item in planned])[:-1]

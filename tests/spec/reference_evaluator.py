@@ -11,6 +11,7 @@ from itertools import product
 from math import floor, prod
 from typing import Any
 
+from federated.privacy import Mechanism
 from federated.query import (
     And,
     Between,
@@ -39,9 +40,17 @@ Draw = Callable[[str, tuple[int, ...]], int]
 
 
 def reference_vector(
-    rows: Iterable[Row], question: Query, table: Table, layout: Layout, dataset: Dataset, *, region: str, draw: Draw
+    rows: Iterable[Row],
+    question: Query,
+    table: Table,
+    layout: Layout,
+    dataset: Dataset,
+    *,
+    region: str,
+    draw: Draw,
+    mechanism: Mechanism = Mechanism.DISCRETE_LAPLACE,
 ) -> list[int]:
-    """One council's part of one table, unclamped."""
+    """One council's part of one table, unclamped, as it is sent under that kind of noise."""
     contribution = statistic(table.statistic).contribution(table)
     cells = [0] * layout.cells
     for household, own in by_household(rows).items():
@@ -57,7 +66,22 @@ def reference_vector(
                 for term in terms:
                     added = term.coefficient * prod(values[factor] for factor in term.factors)
                     cells[block * layout.categories + place] += added
+    if contribution.prefix_bits and mechanism is Mechanism.DISCRETE_GAUSSIAN:
+        return through_the_root(cells, layout.shape[-1], contribution.prefix_bits)
     return [floor(Fraction(exact, contribution.step) + Fraction(1, 2)) for exact in cells]
+
+
+def through_the_root(cells: Sequence[int], bands: int, bits: int) -> list[int]:
+    """Each run of bands: every number takes in the bands up to it, weighted by how far back they are."""
+    weights = [Fraction(1)]
+    for back in range(1, bands):
+        weights.append(weights[-1] * Fraction(2 * back - 1, 2 * back))
+    steps = [floor(weight * 2**bits + Fraction(1, 2)) for weight in weights]
+    return [
+        sum(steps[here - band] * cells[start + band] for band in range(here + 1))
+        for start in range(0, len(cells), bands)
+        for here in range(bands)
+    ]
 
 
 def by_household(rows: Iterable[Row]) -> dict[str, list[Row]]:

@@ -23,7 +23,7 @@ from council_node import dry_run as dry_run_module
 from council_node.cli import app
 from council_node.dry_run import dry_run
 from council_node.dry_run_question import find_question
-from council_node.dry_run_words import dry_run_lines
+from council_node.dry_run_words import dry_run_lines, own_figure_lines
 from council_node.ledger import Ledger
 from council_node.mapping import load_mapping
 from council_node.node_store import DocumentKind, NodeStore
@@ -39,16 +39,19 @@ from federated.keys import make_key, read_private_key, trusted_keys
 from federated.manifest import MANIFEST_TYPE
 from federated.plan import PLAN_TYPE, Terms, derive_plan
 from federated.privacy import Budget, Charge, Mechanism
+from federated.query import Dimension, Table, measured
 from federated.roster import ROSTER_TYPE, Coordinator, RosterEntry, parse_roster, roster_payload
 from federated.schema import ColumnType, load_schema
 from federated.shell import now_utc
 from federated.signing import open_statement, sign_payload, unsafe_payload
+from federated.statistics.running_totals import PREFIX_BITS, sent
 from protocols.encoding import canonical_json, sha256
 from protocols.errors import ProtocolError
 from protocols.identifiers import CouncilId, RoundId
 from protocols.secagg import Aggregator, RoundContext
 from protocols.wire.link_message import Kind, LinkMessage
 from tests.unit.council_node.lone_council import COUNCIL, NORTH_EAST, lone_council
+from tests.unit.federated import planning as given
 
 DAY = timedelta(days=1)
 
@@ -250,6 +253,32 @@ def test_own_figures_are_shown_only_when_asked_for(council):
     assert f"{int(found.own.vector[0]):,}" in shown.output
     assert "own" not in json.loads(command(council, str(council.folder / "question.yaml"), "--json").output)
     assert repr(found.own) == "LocalStatistic()"
+
+
+def test_own_figures_of_quantiles_are_the_counts_and_not_what_is_sent():
+    table = Table(
+        name="q",
+        statistic="quantile",
+        by=(Dimension(column="main_sex"),),
+        measures=(measured("dependent_children_n", 0, 5),),
+        edges=(1, 3),
+        probabilities=(Fraction(1, 2),),
+    )
+    plan = derive_plan(
+        given.question(Table(name="all", statistic="households"), table, Table(name="r", statistic="rows")),
+        agreement=given.agreement(),
+        roster=given.roster(),
+        schema=given.SCHEMA,
+        mechanism=Mechanism.DISCRETE_GAUSSIAN,
+        terms=given.terms(),
+    )
+    counts = np.array([4, 0, 7, 1, 0, 0, 3, 2, 2], dtype=np.int64)
+    vector = np.concatenate([[812], sent(counts, 3, PREFIX_BITS), [903]])
+    lines = list(own_figure_lines(plan, vector))
+    shown = [line.rsplit(": ")[1] for line in lines if line.startswith("   - ")]
+    assert shown == [str(number) for number in (812, *counts, 903)]
+    assert sum("weighted" in line for line in lines) == 1
+    assert vector[1] == 4 * 64, "what is to be sent must stay as it is"
 
 
 def test_a_question_the_policy_refuses_leaves_nothing_but_the_refusal(council):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import date
+from fractions import Fraction
 from itertools import chain, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from council_node.local_statistic import LocalStatistic, compute_local_statistic
 from federated.errors import InternalError
+from federated.privacy import Mechanism
 from federated.query import (
     And,
     Between,
@@ -118,6 +120,7 @@ MEASURES = {
     "ratio": 2,
     "weighted_mean": 2,
     "covariance": 2,
+    "quantile": 1,
 }
 """How many measures each statistic takes."""
 EDGES = ((1,), (0, 2), (-3, 0, 3, 6), (-1, 0, 1, 5, 6, 20))
@@ -139,8 +142,9 @@ def tables(draw, name: str):
         level=draw(st.sampled_from(tuple(Level))),
         max_cells=draw(st.integers(1, 3)),
         measures=measures,
-        edges=draw(st.sampled_from(EDGES)) if kind in {"distribution", "scores"} else (),
+        edges=draw(st.sampled_from(EDGES)) if kind in {"distribution", "scores", "quantile"} else (),
         conditions=tuple(Named(name=f"c{place}", where=where) for place, where in enumerate(named)),
+        probabilities=(Fraction(1, 2),) if kind == "quantile" else (),
     )
 
 
@@ -170,26 +174,42 @@ def draws():
 
 
 @SMALL
-@given(rows=rows_strategy, asked=questions(), region=st.sampled_from((REGIONS[0][0], REGIONS[2][0], "E12000009")))
-def test_node_computes_what_the_reference_computes(draws, rows, asked, region):
+@given(
+    rows=rows_strategy,
+    asked=questions(),
+    region=st.sampled_from((REGIONS[0][0], REGIONS[2][0], "E12000009")),
+    mechanism=st.sampled_from(tuple(Mechanism)),
+)
+def test_node_computes_what_the_reference_computes(draws, rows, asked, region, mechanism):
     with TemporaryDirectory() as directory:
-        found = node_vectors(Path(directory), rows, asked, region=region)
+        found = node_vectors(Path(directory), rows, asked, region=region, mechanism=mechanism)
     expected = [
-        reference_vector(rows, asked, table, layout_of(table, asked), case_dataset(), region=region, draw=draws)
+        reference_vector(
+            rows,
+            asked,
+            table,
+            layout_of(table, asked),
+            case_dataset(),
+            region=region,
+            draw=draws,
+            mechanism=mechanism,
+        )
         for table in asked.tables
     ]
     assert found == expected
 
 
 @SMALL
-@given(rows=rows_strategy, table=tables("one"))
-def test_a_household_adds_the_same_whoever_else_is_there(rows, table):
+@given(rows=rows_strategy, table=tables("one"), mechanism=st.sampled_from(tuple(Mechanism)))
+def test_a_household_adds_the_same_whoever_else_is_there(rows, table, mechanism):
     # The promise behind every sensitivity: the vector is the sum of what each household adds alone, before rounding.
     assume(statistic(table.statistic).contribution(table).step == 1)
     asked = question(table)
     with TemporaryDirectory() as directory:
-        together = node_vectors(Path(directory), rows, asked)[0]
-        alone = [node_vectors(Path(directory), own, asked)[0] for own in by_household(rows).values()]
+        together, *alone = (
+            node_vectors(Path(directory), own, asked, mechanism=mechanism)[0]
+            for own in (rows, *by_household(rows).values())
+        )
     assert together == [sum(column) for column in zip(*alone, strict=True)] or (not alone and not any(together))
 
 
@@ -407,6 +427,26 @@ def test_the_nodes_own_vector_moves_by_no_more_than_claimed(tmp_path, kind):
         norms["l1"] = max(norms["l1"], int(np.abs(vector).sum()))
         norms["l2"] = max(norms["l2"], int((vector**2).sum()))
     assert (norms["l1"], norms["l2"]) == (claimed.l1, claimed.l2_squared)
+
+
+@pytest.mark.parametrize("mechanism", Mechanism)
+def test_the_nodes_own_bands_for_quantiles_move_by_no_more_than_claimed(tmp_path, mechanism):
+    table = Table(
+        name="t",
+        statistic="quantile",
+        by=(Dimension(column="main_sex"),),
+        max_cells=2,
+        measures=(measured("dependent_children_n", 0, 4),),
+        edges=(1, 3),
+        probabilities=(Fraction(1, 2),),
+    )
+    claimed = statistic("quantile").sensitivity(table)
+    largest = 0
+    for household in list(neighbours())[::3]:
+        rows = [{"household": "A", **row} for row in household]
+        vector = np.array(node_vectors(tmp_path, rows, question(table), mechanism=mechanism)[0])
+        largest = max(largest, int((np.abs(vector) if mechanism is Mechanism.DISCRETE_LAPLACE else vector**2).sum()))
+    assert largest == (claimed.l1 if mechanism is Mechanism.DISCRETE_LAPLACE else claimed.l2_squared)
 
 
 def test_period_bounds_are_both_included(tmp_path):

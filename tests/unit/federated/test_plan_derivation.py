@@ -179,6 +179,51 @@ def test_the_planner_takes_the_smaller_error():
     assert chosen(one, Totals(epsilon=None, rho=Fraction(1, 100))) is Mechanism.DISCRETE_GAUSSIAN
 
 
+def quantiles(bands, **more):
+    return Table(
+        name="q",
+        statistic="quantile",
+        measures=(measured("dependent_children_n", 0, bands),),
+        edges=tuple(range(1, bands)),
+        probabilities=(Fraction(1, 2),),
+        **more,
+    )
+
+
+def test_bands_for_quantiles_are_sent_plain_or_weighted_by_the_noise():
+    question = given.question(quantiles(64, by=(Dimension(column="main_sex"),), max_cells=2))
+    plain, weighted = plan_of(question), plan_of(question, Mechanism.DISCRETE_GAUSSIAN)
+    assert plain.tables[0].clamp * 64 == weighted.tables[0].clamp == 64_000_000
+    wide = {"agreement": given.agreement(296), "roster": given.roster(296)}
+    assert [plan_of(question, item, **wide).ring.bits for item in Mechanism] == [32, 64]
+    assert plain.sensitivities == (2,)
+    assert weighted.sensitivities[0] > 2 * 64**2
+    # The noise is larger in proportion to what is sent, and so the charge is what was asked.
+    assert weighted.noise.blocks[0].parameter > 64**2
+    assert zcdp_epsilon(weighted.charge.rho, AGREEMENT.budget_delta) <= question.epsilon
+    for plan in (plain, weighted):
+        assert reopened(plan.encode()) == plan
+    as_gaussian = json.loads(plain.encode()) | {"mechanism": "discrete_gaussian"}
+    with pytest.raises(PolicyRefusal):
+        reopened(canonical_json(as_gaussian))
+
+
+def test_the_planner_weighs_running_totals_and_not_the_numbers_sent():
+    def chosen(bands, epsilon=Fraction(1)):
+        question = given.question(quantiles(bands), epsilon=epsilon)
+        return choose_mechanism(
+            question, agreement=AGREEMENT, roster=ROSTER, schema=given.SCHEMA, terms=given.terms(), worst=Totals()
+        )
+
+    few, many = chosen(64), chosen(1025)
+    assert few.mechanism is Mechanism.DISCRETE_LAPLACE
+    assert many.mechanism is Mechanism.DISCRETE_GAUSSIAN
+    assert chosen(1025, Fraction(1, 10)).mechanism is Mechanism.DISCRETE_GAUSSIAN
+    # A reader is told the error of a running total, in households.
+    assert 4 < summarise(few).tables[0].sd_all < 8
+    assert 12 < summarise(many).tables[0].sd_all < 20
+
+
 def test_the_worst_state_is_taken_part_by_part():
     worst = worst_totals(
         [Totals(epsilon=Fraction(1), rho=Fraction(1), draws=5), Totals(epsilon=Fraction(2), rho=Fraction(1, 2))]
