@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from federated.errors import QueryError
-from federated.statistics import bounded_sum, distribution, households, rows, scores, survival
+from federated.statistics import bounded_sum, distribution, households, pathway, rows, scores, survival
 from federated.statistics import mean as household_mean
 from federated.statistics.base import (
     Axis,
@@ -41,6 +41,7 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         "distribution": distribution,
         "scores": scores,
         "survival": survival,
+        "pathway": pathway,
     }
 )
 
