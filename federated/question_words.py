@@ -21,6 +21,7 @@ from federated.query.words import condition_words, measure_words
 from federated.rationals import rational_text
 from federated.red_lines import RedLine, Standing, red_lines
 from federated.schema import Column, Schema
+from federated.statistics import statistic
 
 __all__ = ["Section", "question_sections", "red_line_words"]
 
@@ -141,9 +142,19 @@ def _shell(planned: PlannedTable) -> str:
     axes = " × ".join(f"{axis.name} ({len(axis.codes)})" for axis in planned.layout.printed) or "one total"
     table = planned.table
     return (
-        f"Table '{table.name}': {table.statistic}, by {axes}: {planned.layout.printed_cells:,} cells. One household "
-        f"counts in at most {table.max_cells} of them."
+        f"Table '{table.name}': {table.statistic}, by {axes}: {planned.layout.printed_cells:,} cells. {_at_most(table)}"
     )
+
+
+def _at_most(table: Table) -> str:
+    rule = statistic(table.statistic).contribution(table)
+    if rule.pairs:
+        return (
+            f"At most {rule.max_cells} categories of one household are kept, and it counts once for each pair of them."
+        )
+    if rule.per == "row":
+        return f"At most {rule.max_cells} {'row counts' if rule.max_cells == 1 else 'rows count'} for one household."
+    return f"One household counts in at most {rule.max_cells} of them."
 
 
 def _ingredients(table: Table) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from federated.errors import QueryError
-from federated.statistics import bounded_sum, distribution, households, pathway, rows, scores, survival
+from federated.statistics import bounded_sum, co_occurrence, distribution, households, pathway, rows, scores, survival
 from federated.statistics import mean as household_mean
 from federated.statistics.base import (
     Axis,
@@ -42,6 +42,7 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         "scores": scores,
         "survival": survival,
         "pathway": pathway,
+        "co_occurrence": co_occurrence,
     }
 )
 

@@ -139,6 +139,8 @@ class Contribution:
         blocks: The terms of each block of the layout.
         measures: What is read off the rows; a row where one of them is unknown is left out.
         bands: The layout's last axes, in order; the axes before them are the table's breakdowns.
+        pairs: Whether the items are all unordered pairs of a household's kept cells, each cell with itself among them;
+            only for one breakdown, per household and without measures. The layout's axis lists the pairs.
     """
 
     per: Literal["household", "row"]
@@ -146,6 +148,7 @@ class Contribution:
     blocks: tuple[tuple[Term, ...], ...]
     measures: tuple[Measured, ...] = ()
     bands: tuple[Banding, ...] = ()
+    pairs: bool = False
 
     def largest(self) -> int:
         """The most, in absolute value, that one kept item can add to one number: a bound, exact for linear blocks."""
