@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from math import isnan, sqrt
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ __all__ = ["HeldCell", "SimulatedRound", "Simulation", "TableNoise", "Traffic", 
 Cell: TypeAlias = tuple[str, ...]
 Integers: TypeAlias = NDArray[np.int64]
 
+COUNTED_BY_HAND: Final = ("households", "rows", "sum", "mean")
+"""What `true_table` can count; of any other statistic the truth would come out as zeros."""
+
 
 def exact_vector(cases: Cases, question: Query, tables: Sequence[PlannedTable]) -> Integers:
     """One council's exact figures, counted by hand over its synthetic records and not by its node.
@@ -41,6 +44,12 @@ def exact_vector(cases: Cases, question: Query, tables: Sequence[PlannedTable]) 
 
 def _table_vector(cases: Cases, question: Query, planned: PlannedTable) -> Integers:
     table = planned.table
+    if table.statistic not in COUNTED_BY_HAND:
+        raise QueryError(
+            f"Table '{table.name}' asks for '{table.statistic}'; a simulation knows the truth of counts, sums and "
+            "means only.",
+            remedy="Ask it of council nodes, for example those of `federated demo`.",
+        )
     sums: dict[tuple[int, ...], dict[Cell, Fraction]] = {(): {}}
     if not table.measures:
         sums[()] = _truth(cases, question, table)

@@ -83,7 +83,8 @@ def _read(plan: Plan) -> Iterator[str]:
     for name in sorted(question.columns()):
         column = dataset.column(name)
         yield f"   - {name}: {column.label} (class {column.highest_class}, {CLASSES[column.highest_class]})"
-    yield f"   It counts each {question.unit} once in up to {max(t.table.max_cells for t in plan.tables)} cell(s)."
+    most = max(planned.table.max_cells for planned in plan.tables)
+    yield f"   It keeps up to {most} cell(s) or row(s) of each {question.unit} for a table."
 
 
 def _cost(plan: Plan) -> Iterator[str]:

@@ -8,7 +8,7 @@ or removing one household changes what is counted of no other (`protocol.md` 2.1
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import prod
+from math import isqrt, prod
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -41,6 +41,8 @@ _TOTAL: Final = "!total"
 _KEPT: Final = "!kept"
 _COUNT: Final = "!count"
 _PLACE: Final = "!place"
+_PARTNER: Final = "!partner"
+_OTHER: Final = "!other"
 
 ALL_BITS: Final = 2**64 - 1
 
@@ -144,8 +146,9 @@ def _table_vector(rows: Select, extract: Extract, question: Query, planned: Tabl
     if mine is None:
         return blocks.reshape(-1)
     contribution = statistic(table.statistic).contribution(table).under(planned.mechanism)
-    cell = _cell(table, layout, extract, question).alias(_CELL)
-    own = Work(extract=extract, contribution=contribution, cells=(mine.stop - mine.start) // _bands(contribution))
+    sizes = _breakdown(table, layout, contribution)
+    cell = _cell(table, sizes, extract, question).alias(_CELL)
+    own = Work(extract=extract, contribution=contribution, cells=prod(sizes))
     cells, products = _contributions(rows, own, cell)
     for block, terms in zip(blocks, contribution.blocks, strict=True):
         for term in terms:
@@ -165,13 +168,20 @@ def _own_block(table: Table, layout: Layout, region: str) -> slice | None:
     return slice(codes.index(region) * inner, (codes.index(region) + 1) * inner)
 
 
-def _cell(table: Table, layout: Layout, extract: Extract, question: Query) -> Expression:
-    """Number of a row's cell among those of its region: row-major over the breakdowns."""
-    axes = layout.axes[1:] if table.level is Level.REGION else layout.axes
-    number = lit(0).cast("UBIGINT")
+def _breakdown(table: Table, layout: Layout, contribution: Contribution) -> tuple[int, ...]:
+    """Number of categories of each breakdown."""
+    sizes = layout.shape[1:] if table.level is Level.REGION else layout.shape
     # The bands come after the breakdowns: they are known only when the measures are (`_banded`).
-    for dimension, axis in zip(table.by, axes[: len(table.by)], strict=True):
-        number = number * lit(len(axis.codes)) + _position(dimension, len(axis.codes), extract, question)
+    sizes = sizes[: len(table.by)]
+    # The axis is that of the pairs: k (k + 1) / 2 for k categories.
+    return tuple((isqrt(8 * size + 1) - 1) // 2 for size in sizes) if contribution.pairs else sizes
+
+
+def _cell(table: Table, sizes: Sequence[int], extract: Extract, question: Query) -> Expression:
+    """Number of a row's cell among those of its region: row-major over the breakdowns."""
+    number = lit(0).cast("UBIGINT")
+    for dimension, size in zip(table.by, sizes, strict=True):
+        number = number * lit(size) + _position(dimension, size, extract, question)
     return number
 
 
@@ -198,7 +208,7 @@ class Work:
     Attributes:
         extract: The rows' database and dictionary.
         contribution: The rule.
-        cells: Cells of the breakdowns, without the bands.
+        cells: Cells of the breakdowns, without the bands and not in pairs.
     """
 
     extract: Extract
@@ -211,13 +221,11 @@ class Work:
         return [f"{_TOTAL}{place}" for place in range(len(self.contribution.measures))]
 
 
-def _bands(contribution: Contribution) -> int:
-    return prod(len(banding.edges) + 1 for banding in contribution.bands)
-
-
 def _contributions(rows: Select, work: Work, cell: Expression) -> tuple[_Integers, dict[tuple[int, ...], _Integers]]:
     """Cells that anything falls in, and for each product of measures its sum over the items kept there."""
     contribution, extract = work.contribution, work.extract
+    if contribution.pairs:
+        return _tally(_cell_pairs(rows, cell, work), work)
     if not contribution.measures and contribution.per == "household":
         return _tally(_distinct_cells(rows, cell, contribution.max_cells, work.cells), work)
     if extract.has_case_reference:
@@ -237,14 +245,25 @@ def _contributions(rows: Select, work: Work, cell: Expression) -> tuple[_Integer
 def _distinct_cells(rows: Select, cell: Expression, bound: int, categories: int) -> Select:
     """At most `bound` different cells of each household."""
     if bound > 1:
-        pairs = rows.select(col(HOUSEHOLD), cell).distinct()
-        return _first_of_household(pairs, (col(_CELL),), bound, [])
+        items = rows.select(col(HOUSEHOLD), cell).distinct()
+        return _first_of_household(items, (col(_CELL),), bound, [])
     # One cell each: a draw with the cell's number in its low bits, so that one minimum finds both. This costs hardly
     # more than counting households does, where ranking would cost three times as much.
     low_bits = (1 << max(1, (categories - 1).bit_length())) - 1
     packed = fn("|", fn("&", _draw(col(HOUSEHOLD), col(_CELL)), lit(ALL_BITS - low_bits)), col(_CELL))
     lowest = rows.select(col(HOUSEHOLD), cell).group_by((col(HOUSEHOLD),), fn("min", packed).alias(_KEPT))
     return lowest.select(fn("&", col(_KEPT), lit(low_bits)).alias(_CELL))
+
+
+def _cell_pairs(rows: Select, cell: Expression, work: Work) -> Select:
+    """Every pair, by its number, of the at most `max_cells` different cells of each household; each with itself too."""
+    items = rows.select(col(HOUSEHOLD), cell).distinct()
+    kept = _first_of_household(items, (col(_CELL),), work.contribution.max_cells, [HOUSEHOLD])
+    other = kept.select(col(HOUSEHOLD).alias(_PARTNER), col(_CELL).alias(_OTHER))
+    pairs = kept.select(HOUSEHOLD, _CELL).left_join(other, HOUSEHOLD, _PARTNER).where(col(_CELL) <= col(_OTHER))
+    first, second = col(_CELL).cast("BIGINT"), col(_OTHER).cast("BIGINT")
+    # Row-major over the pairs (first, second) with first <= second.
+    return pairs.select((first * (lit(2 * work.cells - 1) - first) // lit(2) + second).alias(_CELL))
 
 
 def _kept_rows(rows: Select, work: Work) -> Select:
@@ -256,10 +275,10 @@ def _kept_rows(rows: Select, work: Work) -> Select:
     return _first_of_household(numbered, identity, work.contribution.max_cells, work.measures)
 
 
-def _first_of_household(items: Select, identity: tuple[Expression, ...], bound: int, measures: list[str]) -> Select:
-    """The `bound` items of each household that come first by a draw of their own identity."""
+def _first_of_household(items: Select, identity: tuple[Expression, ...], bound: int, others: list[str]) -> Select:
+    """The `bound` items of each household that come first by a draw of their own identity, with other columns."""
     order = [_draw(col(HOUSEHOLD), *identity), *identity]
-    placed = items.select(col(_CELL), *measures, row_number().over(col(HOUSEHOLD), order).alias(_PLACE))
+    placed = items.select(col(_CELL), *others, row_number().over(col(HOUSEHOLD), order).alias(_PLACE))
     return placed.where(col(_PLACE) <= lit(bound))
 
 

@@ -21,6 +21,7 @@ from federated.query.words import condition_words, measure_words
 from federated.rationals import rational_text
 from federated.red_lines import RedLine, Standing, red_lines
 from federated.schema import Column, Schema
+from federated.statistics import statistic
 
 __all__ = ["Section", "question_sections", "red_line_words"]
 
@@ -140,13 +141,26 @@ def _output(papers: _Papers) -> Iterator[str]:
 def _shell(planned: PlannedTable) -> str:
     axes = " × ".join(f"{axis.name} ({len(axis.codes)})" for axis in planned.layout.printed) or "one total"
     table = planned.table
-    counts = "One household counts in at most {} of them."
-    if planned.layout.figures is not None:
-        counts = "They are made of other figures; one household counts in those of at most {} cells of the breakdowns."
     return (
         f"Table '{table.name}': {table.statistic}, by {axes}: {planned.layout.printed_cells:,} cells. "
-        f"{counts.format(table.max_cells)}"
+        f"{_at_most(planned)}"
     )
+
+
+def _at_most(planned: PlannedTable) -> str:
+    rule = statistic(planned.table.statistic).contribution(planned.table)
+    if rule.pairs:
+        return (
+            f"At most {rule.max_cells} categories of one household are kept, and it counts once for each pair of them."
+        )
+    if rule.per == "row":
+        return f"At most {rule.max_cells} {'row counts' if rule.max_cells == 1 else 'rows count'} for one household."
+    if planned.layout.figures is not None:
+        return (
+            "They are made of other figures; one household counts in those of at most "
+            f"{rule.max_cells} cells of the breakdowns."
+        )
+    return f"One household counts in at most {rule.max_cells} of them."
 
 
 def _ingredients(table: Table) -> Iterator[str]:

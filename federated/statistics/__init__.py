@@ -6,6 +6,7 @@ from types import MappingProxyType
 from federated.errors import QueryError
 from federated.statistics import (
     bounded_sum,
+    co_occurrence,
     covariance,
     distribution,
     households,
@@ -13,12 +14,14 @@ from federated.statistics import (
     logistic,
     matched,
     missing,
+    pathway,
     poisson,
     quantile,
     ratio,
     rows,
     scores,
     share,
+    survival,
     variance,
     weighted_mean,
 )
@@ -69,6 +72,9 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         "logistic": logistic,
         "poisson": poisson,
         "quantile": quantile,
+        "survival": survival,
+        "pathway": pathway,
+        "co_occurrence": co_occurrence,
     }
 )
 

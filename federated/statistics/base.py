@@ -145,6 +145,8 @@ class Contribution:
             numbers of the vector count steps (`federated.statistics.steps`).
         prefix_bits: Where not 0, Gaussian noise is added not to the counts along the last axis but to these put
             through the square root of adding up, in steps of 2^-bits (`federated.statistics.running_totals`).
+        pairs: Whether the items are all unordered pairs of a household's kept cells, each cell with itself among them;
+            only for one breakdown, per household and without measures. The layout's axis lists the pairs.
     """
 
     per: Literal["household", "row"]
@@ -158,6 +160,8 @@ class Contribution:
     def under(self, mechanism: Mechanism) -> Self:
         """What a node computes under that noise: under Laplace noise always the plain counts."""
         return self if mechanism is Mechanism.DISCRETE_GAUSSIAN else replace(self, prefix_bits=0)
+
+    pairs: bool = False
 
     def largest(self) -> int:
         """The most steps that one kept item can add to one number, either way: a bound, exact for linear blocks."""

@@ -95,10 +95,20 @@ class PairLaw:
     rest: OneLaw
 
     @classmethod
-    def of(cls, first: int, probabilities: Floats) -> Self:
-        """Prepare a pair of one law, given by its probabilities at first, first + 1, ..."""
-        law = OneLaw.of(first, probabilities)
-        return cls(part=law, rest=law)
+    def of(cls, first: int, probabilities: Floats, *, rest: int = 1) -> Self:
+        """Prepare the law of a pair whose noise is made of draws of one law.
+
+        Args:
+            first: Smallest value of one draw of noise.
+            probabilities: Its probabilities at first, first + 1, ...
+            rest: How many draws are in the noise of C; there is one in that of A.
+        """
+        part = OneLaw.of(first, probabilities)
+        if rest == 1:
+            return cls(part=part, rest=part)
+        length = rest * (len(probabilities) - 1) + 1
+        several = np.fft.irfft(np.fft.rfft(probabilities, 1 << length.bit_length()) ** rest)[:length]
+        return cls(part=part, rest=OneLaw.of(rest * first, np.maximum(several, 0.0)))
 
     def within(self, share: Floats, distance: Floats, *, closed: bool) -> Floats:
         """P(|(1 - p) X - p Y| < distance), or <= distance when `closed`, for every p in `share`.

@@ -32,7 +32,7 @@ DATASETS = {
         "unit": "household",
         "columns": ["assessment_date", "need"],
         "class_2_approved_by": {"need": "A. Officer, data protection officer, 1 December 2025"},
-        "statistics": ["households"],
+        "statistics": ["households", "co_occurrence"],
         "max_cells": 5,
     },
     "ta_placement": {
@@ -159,6 +159,15 @@ def test_needs_by_kind_with_five_cells_a_household(housing):
     reports = [next(iter(seat.station.load_reports.values())) for seat in housing.seats().values()]
     assert all(report.rows_without_case == 5 for report in reports)
     assert all(report.rows_opted_out > 0 for report in reports)
+
+
+def test_needs_that_occur_together(housing):
+    needs = Table(name="needs", statistic="co_occurrence", by=(Dimension(column="need"),), max_cells=5)
+    question = asked("support_need", "assessment_date", needs)
+    exact = dict(zip(layout_of(needs, question).axes[0].codes, check_round(housing, question), strict=True))
+    alone = sum(count for pair, count in exact.items() if len(set(pair.split("+"))) == 1)
+    assert alone > 100
+    assert sum(exact.values()) - alone > 50
 
 
 def test_what_placements_cost(housing):

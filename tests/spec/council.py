@@ -79,7 +79,12 @@ def write_csv(
 
 
 def extract_of(
-    directory: Path, rows: Sequence[Mapping[str, Any]], columns: Iterable[str], *, run_key: bytes = RUN_KEY
+    directory: Path,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Iterable[str],
+    *,
+    run_key: bytes = RUN_KEY,
+    dataset: str = "case",
 ) -> Extract:
     """Rows of the reference evaluator, by way of a CSV file."""
     columns = sorted(columns)
@@ -89,8 +94,8 @@ def extract_of(
         for row in rows
     ]
     write_csv(directory, [*keys, *columns], cells)
-    mapping = mapping_for([*keys, *columns])
-    return load_extract(mapping, case_dataset(), columns, directory=directory, run_key=run_key)
+    mapping = mapping_for([*keys, *columns], dataset=dataset)
+    return load_extract(mapping, load_schema().dataset(dataset), columns, directory=directory, run_key=run_key)
 
 
 def node_vectors(
@@ -106,7 +111,7 @@ def node_vectors(
 ) -> list[list[int]]:
     """What the node computes, table by table."""
     planned = [Planned(table, layout_of(table, asked, regions), clamp, mechanism) for table in asked.tables]
-    with extract_of(directory, rows, asked.columns(), run_key=run_key) as extract:
+    with extract_of(directory, rows, asked.columns(), run_key=run_key, dataset=asked.dataset) as extract:
         vector = compute_local_statistic(extract, asked, planned, region=region).vector
     cuts = np.cumsum([item.layout.cells for item in planned])[:-1]
     return [part.tolist() for part in np.split(vector, cuts)]

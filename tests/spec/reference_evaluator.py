@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
-from itertools import product
+from itertools import combinations_with_replacement, product
 from math import floor, prod
 from typing import Any
 
@@ -55,7 +55,8 @@ def reference_vector(
     cells = [0] * layout.cells
     for household, own in by_household(rows).items():
         counted = [row for row in own if in_period(row, question) and is_true(question.where, row, dataset)]
-        for cell, values in kept_items(household, counted, question=question, table=table, layout=layout, draw=draw):
+        items = kept_items(household, counted, question=question, table=table, layout=layout, draw=draw)
+        for cell, values in in_pairs(items, table, dataset) if contribution.pairs else items:
             bands = [
                 str(sum(values[banding.measure] >= edge for edge in banding.edges)) for banding in contribution.bands
             ]
@@ -110,15 +111,22 @@ def kept_items(household, rows, *, question, table, layout, draw) -> list[tuple[
         for cell, values in items:
             so_far = totals.get(cell, (0,) * len(values))
             totals[cell] = tuple(a + b for a, b in zip(so_far, values, strict=True))
-        identities = {(inner_number(table, layout, cell),): (cell, total) for cell, total in totals.items()}
+        identities = {(number_of(table, layout, cell, dataset),): (cell, total) for cell, total in totals.items()}
     else:
         identities, seen = {}, Counter()
         for cell, values in items:
             seen[cell, values] += 1
-            number = inner_number(table, layout, cell)
+            number = number_of(table, layout, cell, dataset)
             identities[number, *values, seen[cell, values]] = (cell, values)
     chosen = sorted(identities, key=lambda identity: (draw(household, identity), identity))[: contribution.max_cells]
     return [(cell, clipped(values, contribution)) for cell, values in (identities[key] for key in chosen)]
+
+
+def in_pairs(items, table, dataset) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """Every two of a household's kept cells, and each with itself, in the order of the schema."""
+    codes = dataset.column(table.by[0].column).code_list
+    own = sorted((cell[0] for cell, _ in items), key=codes.index)
+    return [((f"{first}+{second}",), ()) for first, second in combinations_with_replacement(own, 2)]
 
 
 def clipped(values, contribution):
@@ -168,6 +176,13 @@ def bin_code(day: date, part: DatePart) -> str:
 def bins(start: date, end: date, part: DatePart) -> list[str]:
     days = (date.fromordinal(number) for number in range(start.toordinal(), end.toordinal() + 1))
     return list(dict.fromkeys(bin_code(day, part) for day in days))
+
+
+def number_of(table: Table, layout: Layout, cell: Sequence[str], dataset: Dataset) -> int:
+    """A cell's number among those of its region; where pairs are counted, among the categories they are made of."""
+    if statistic(table.statistic).contribution(table).pairs:
+        return dataset.column(table.by[0].column).code_list.index(cell[0])
+    return inner_number(table, layout, cell)
 
 
 def inner_number(table: Table, layout: Layout, cell: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ import pytest
 from federated.query.check import check_query
 from federated.schema import load_schema
 from federated.statistics import STATISTICS
-from tests.spec.council import REGIONS, case_dataset, node_vectors
+from tests.spec.council import REGIONS, node_vectors
 from tests.spec.reference_evaluator import reference_vector
 from tests.spec.render import ROOT, SPECIFICATIONS, pages, render
 from tests.spec.specification import Specification
@@ -34,7 +34,7 @@ def test_node_and_reference_give_the_worked_figures(specification: Specification
         specification.asked,
         table,
         layout,
-        case_dataset(),
+        load_schema().dataset(specification.asked.dataset),
         region=REGIONS[0][0],
         draw=lambda household, identity: hash((household, identity)),
         mechanism=specification.mechanism,

@@ -88,6 +88,9 @@ def asked(draw: random.Random, dataset: str) -> Query:
         )
         for kind in kinds
     ]
+    if dataset == "support_need":
+        together = {"statistic": "co_occurrence", "by": (Dimension(column=by),), "max_cells": draw.choice((2, 5))}
+        tables.append(Table(name="together", **together))
     return question(*tables, dataset=dataset, period=Period(column=period, start=QUARTER.start, end=QUARTER.end))
 
 

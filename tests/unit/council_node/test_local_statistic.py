@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import date
 from fractions import Fraction
-from itertools import chain, product
+from itertools import chain, combinations, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -126,9 +126,35 @@ MEASURES = {
 EDGES = ((1,), (0, 2), (-3, 0, 3, 6), (-1, 0, 1, 5, 6, 20))
 
 
+categories = st.sampled_from(("main_sex", "household_type")).map(lambda name: (Dimension(column=name),))
+named_conditions = st.lists(conditions, min_size=2, max_size=4).map(
+    lambda drawn: tuple(Named(name=f"n{place}", where=where) for place, where in enumerate(drawn))
+)
+
+
+@st.composite
+def followed(draw, name: str):
+    """Tables whose measures, pairs and bands the statistic makes itself."""
+    kind = draw(st.sampled_from(("survival", "pathway", "co_occurrence")))
+    edges = draw(st.sampled_from(((1,), (20, 40), (7, 28, 30, 56))))
+    until = Days(start="application_date", end="assessment_date", until=draw(st.sampled_from((DAYS[2], DAYS[-1]))))
+    return Table(
+        name=name,
+        statistic=kind,
+        by=draw(categories if kind == "co_occurrence" else breakdowns),
+        level=draw(st.sampled_from(tuple(Level))),
+        max_cells=draw(st.integers(2, 3) if kind == "co_occurrence" else st.integers(1, 3)),
+        measures=(Measured(measure=until, low=0, high=60),) if kind == "survival" else (),
+        edges=edges if kind == "survival" else (),
+        conditions=() if kind == "co_occurrence" else draw(named_conditions),
+    )
+
+
 @st.composite
 def tables(draw, name: str):
-    kind = draw(st.sampled_from(tuple(MEASURES)))
+    kind = draw(st.sampled_from((*MEASURES, "followed")))
+    if kind == "followed":
+        return draw(followed(name))
     bounds = st.sampled_from(((0, 6), (-1, 3), (1, 2), (-40, 60)))
     measures = tuple(
         Measured(measure=draw(any_measure), low=low, high=high)
@@ -171,6 +197,16 @@ def draws():
     found = NodeDraws()
     yield found
     found.connection.close()
+
+
+@SMALL
+@given(rows=rows_strategy, table=followed("one"), where=st.none() | conditions)
+def test_node_follows_what_the_reference_follows(draws, rows, table, where):
+    asked = question(table, where=where)
+    with TemporaryDirectory() as directory:
+        found = node_vectors(Path(directory), rows, asked)
+    layout = layout_of(table, asked)
+    assert found == [reference_vector(rows, asked, table, layout, case_dataset(), region=REGIONS[0][0], draw=draws)]
 
 
 @SMALL
@@ -263,6 +299,22 @@ def test_only_the_councils_own_region_is_filled(tmp_path):
     assert cells.sum() == 60
     assert cells[1].sum() == 60
     assert not any(node_vectors(tmp_path, rows, question(table), region="E12000009")[0])
+
+
+def test_pairs_are_those_of_the_kept_cells_of_each_household(tmp_path):
+    table = Table(
+        name="t", statistic="co_occurrence", by=(Dimension(column="main_sex"),), max_cells=2, level=Level.REGION
+    )
+    asked = question(table)
+    found = np.array(node_vectors(tmp_path, sixty_households(SEXES[:3]), asked, region=REGIONS[1][0])[0])
+    cells = dict(zip(layout_of(table, asked).axes[1].codes, found.reshape(3, -1)[1], strict=True))
+    assert not found.reshape(3, -1)[[0, 2]].any()
+    # Two of three categories are kept: every household has two pairs with itself and one of both.
+    alone = [cells[f"{code}+{code}"] for code in SEXES[:3]]
+    both = [cells[f"{one}+{two}"] for one, two in combinations(SEXES[:3], 2)]
+    assert (sum(alone), sum(both), sum(cells.values())) == (120, 60, 180)
+    assert min(alone) > 20
+    assert min(both) > 5
 
 
 def test_every_cell_is_clamped_as_planned(tmp_path):
@@ -413,7 +465,7 @@ def neighbours():
         )
 
 
-@pytest.mark.parametrize("kind", ["households", "rows", "sum", "mean"])
+@pytest.mark.parametrize("kind", ["households", "rows", "sum", "mean", "co_occurrence"])
 def test_the_nodes_own_vector_moves_by_no_more_than_claimed(tmp_path, kind):
     measure = {"measures": (measured("dependent_children_n", 0, 4),)} if kind in {"sum", "mean"} else {}
     table = Table(
