@@ -246,9 +246,7 @@ class ProposalRun:
         # The councils first: nobody hears of an answer that is not on its way to those who gave it.
         office.background(self._crew.deliveries.deliver(kept, contributors))
         message = f"The answer is published; {release.contributed} of {len(release.councils)} councils are in it."
-        office.board.publish(
-            self._digest, RunStage.PUBLISHED, message=message, final=True, release_digest=release.digest
-        )
+        office.board.publish(self._digest, RunStage.PUBLISHED, message=message, final=True, release_digest=kept.digest)
 
     # --- moves ---
 

@@ -31,7 +31,7 @@ from coordinator.store import Store, open_store
 from coordinator.tls import ServerCertificate, load_certificate
 from federated.errors import FileProblem
 from federated.schema import load_schema
-from federated.shell import now_utc
+from federated.shell import now_utc, settle_in
 from protocols.identifiers import CouncilId, RandomSource
 
 __all__ = ["CONNECTIONS_FILE", "LinkParts", "json_log", "run_server", "state_folder"]
@@ -116,6 +116,7 @@ def run_server(
                 record=record,
                 link=link,
             )
+            settle_in()
             asyncio.run(server.run(ready_file))
         finally:
             store.close()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from federated.errors import FileProblem
@@ -15,6 +16,8 @@ __all__ = ["Act", "Decision", "Verdict", "read_decision"]
 _VERSION: Final = 2
 _TEXTS: Final = ("title", "rule", "reason", "extract_date", "decided_at", "by", "role", "note", "checks")
 _TEXTS_OF_2: Final = ("forum", "basis", "repeat")
+RECORDS_KEPT: Final = 1024
+"""Decisions read once: each question is compared with every earlier one, and their records never change."""
 
 
 class Verdict(StrEnum):
@@ -141,6 +144,7 @@ class Decision:
         return canonical_json(body)
 
 
+@lru_cache(maxsize=RECORDS_KEPT)
 def read_decision(content: bytes) -> Decision:
     """Read a stored decision.
 

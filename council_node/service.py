@@ -20,7 +20,7 @@ from council_node.settings import Settings, read_settings
 from council_node.station import Station
 from federated.errors import FederatedError
 from federated.keys import fingerprint, read_private_key
-from federated.shell import now_utc
+from federated.shell import now_utc, settle_in
 from protocols.identifiers import CouncilId
 
 __all__ = ["enrol_node", "link_settings", "open_station", "run_node"]
@@ -48,6 +48,7 @@ def link_settings(settings: Settings) -> LinkSettings:
 def run_node(path: Path) -> None:
     """Connect and answer until told to stop (SIGTERM or Ctrl-C)."""
     with open_station(path) as station:
+        settle_in()
         asyncio.run(_serve(station))
 
 

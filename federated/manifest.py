@@ -5,6 +5,7 @@ Run by the analyst's client before asking, and by every node before deciding.
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from federated.agreement import Agreement
@@ -30,8 +31,11 @@ __all__ = [
 ]
 
 MANIFEST_TYPE: Final = "application/vnd.federated.manifest+yaml"
+MANIFESTS_KEPT: Final = 32
+"""Manifests read once: a question's is looked at when it is proposed, and again for its receipt."""
 
 
+@lru_cache(maxsize=MANIFESTS_KEPT)
 def parse_manifest(payload: bytes, *, source: str = "manifest") -> Manifest:
     """Read the content of a manifest, signatures aside.
 

@@ -19,6 +19,12 @@ def parse_time(text: str) -> datetime:
         QueryError: Another form.
     """
     try:
+        found = datetime.fromisoformat(text)  # takes other forms too, but ours in a tenth of the time
+        if found.isoformat() == f"{text[:-1]}+00:00":
+            return found
+    except (TypeError, ValueError):
+        pass  # the slower reading below has the last word
+    try:
         return datetime.strptime(text, FORM).replace(tzinfo=UTC)
     except (TypeError, ValueError) as error:
         raise QueryError("A time must be written as 2026-01-31T09:00:00Z.") from error

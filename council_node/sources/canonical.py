@@ -10,7 +10,7 @@ from datetime import date
 from enum import Enum
 from typing import Final, assert_never
 
-from duckdb import Expression, coalesce, col, fn, lit, when
+from duckdb import DuckDBPyConnection, Expression, coalesce, col, fn, lit, when
 
 from council_node.mapping import ColumnMapping, DateOrder
 from federated.schema import NOT_KNOWN, Column, ColumnType, Dataset
@@ -22,6 +22,8 @@ __all__ = [
     "known_wordings",
     "objects",
     "pseudonym",
+    "run_key",
+    "set_run_key",
     "text_of",
     "understood",
 ]
@@ -42,6 +44,7 @@ CENTURY: Final = 2000
 """Years written with two digits are of this century: case records begin in 2018."""
 _ANCIENT: Final = r"(^|\D)00\d\d(\D|$)"
 """A year of the first century, written in full."""
+_RUN_KEY: Final = "run_key"
 ENGINE_WORDS: Final = date(1900, 1, 1)
 """The day that the engine reads in words."""
 _YES_NO: Final = {"y": "yes", "true": "yes", "t": "yes", "1": "yes", "n": "no", "false": "no", "f": "no", "0": "no"}
@@ -124,7 +127,17 @@ def agreeing(column: Column, mapped: ColumnMapping, dataset: Dataset) -> tuple[s
     return tuple(wording for wording, code in understood(column, mapped, dataset).items() if code != "yes")
 
 
-def pseudonym(run_key: bytes, *references: tuple[ReferenceKind, Expression]) -> Expression:
+def set_run_key(connection: DuckDBPyConnection, key: bytes) -> None:
+    """Give a connection its run's key: it stands in no statement, and goes with the connection."""
+    connection.execute(f"SET VARIABLE {_RUN_KEY} = ?", [key.hex()])
+
+
+def run_key() -> Expression:
+    """The run's key, as hexadecimal digits."""
+    return fn("getvariable", lit(_RUN_KEY))
+
+
+def pseudonym(*references: tuple[ReferenceKind, Expression]) -> Expression:
     """A run-local pseudonym of the first reference that is not null: 128 bits of SHA-256 under the run's key.
 
     The reference itself is not kept. The pseudonym depends on nothing but the key and the reference, so that what is
@@ -132,7 +145,7 @@ def pseudonym(run_key: bytes, *references: tuple[ReferenceKind, Expression]) -> 
     secret key it says nothing about the reference, and two of 2^23 households share one with probability below 2^-80.
     The kind is part of what is hashed: a case and a household of the same number are two things.
     """
-    tagged = [fn("||", lit(f"{run_key.hex()}{kind.value}:"), text) for kind, text in references]
+    tagged = [fn("||", fn("||", run_key(), lit(f"{kind.value}:")), text) for kind, text in references]
     digest = fn("sha256", coalesce(*tagged))
     return fn("||", lit("0x"), fn("left", digest, lit(32))).cast("UHUGEINT")
 

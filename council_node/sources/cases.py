@@ -47,26 +47,23 @@ _NAMED: Final = "!household that the row names"
 _OBJECTOR: Final = "!household that objects"
 
 
-def keep_cases(
-    connection: DuckDBPyConnection, linked: Linked, batches: Iterable[Select], run_key: bytes, part: Part
-) -> None:
+def keep_cases(connection: DuckDBPyConnection, linked: Linked, batches: Iterable[Select], part: Part) -> None:
     """Read the case table: one row for each case and household of it, and the households that object.
 
     Args:
         connection: The database.
         linked: The extract with its case table.
         batches: Rows of the case table.
-        run_key: Of this run.
         part: Households to keep; the cases among which a row of that part may look for its own are kept as well, and
             whoever objects: a row of any part may name such a household.
     """
     layout = linked.cases
     if layout is None:
         return
-    link = [case_link(layout, run_key).alias(_LINK)] if linked.by_case else []
+    link = [case_link(layout).alias(_LINK)] if linked.by_case else []
     own = [HOUSEHOLD, OBJECTS, *(_LINK for _ in link)]
     for number, batch in enumerate(batches):
-        named = texts_of(batch, layout).select(*map(col, layout.texts), *references(layout, run_key), *link)
+        named = texts_of(batch, layout).select(*map(col, layout.texts), *references(layout), *link)
         rows = with_values(in_part(named, layout, part, also=_LINK if link else None, whatever=OBJECTS), layout, own)
         rows = rows.select(*map(col, (*own, *layout.columns)))
         (rows.append if number else rows.store)(connection, _STAGED)
@@ -80,27 +77,27 @@ def keep_cases(
     connection.execute(f"DROP TABLE {col(_STAGED)}")
 
 
-def linked_rows(texts: Select, linked: Linked, run_key: bytes) -> Select:
+def linked_rows(texts: Select, linked: Linked) -> Select:
     """Rows beside the case they name: its household as theirs, and what is copied from it.
 
     A row that names no case belongs to the household it names itself.
     """
     layout, cases = linked.rows, linked.cases
     if cases is None or not linked.by_case:
-        return texts.select(*map(col, layout.texts), *references(layout, run_key))
-    link = case_link(layout, run_key).alias(_LINK)
+        return texts.select(*map(col, layout.texts), *references(layout))
+    link = case_link(layout).alias(_LINK)
     table = from_table(_CASES, (_CASE, _CASE_HOUSEHOLD, *(_COPIED + name for name in cases.columns)))
     joined = texts.select(*map(col, layout.texts), link).left_join(table, _LINK, _CASE)
-    named = when(col(_CASE_HOUSEHOLD).is_null()).then(named_household(layout, run_key)).end()
+    named = when(col(_CASE_HOUSEHOLD).is_null()).then(named_household(layout)).end()
     joined = joined.select(*map(col, joined.columns), named.alias(_NAMED))
     objectors = from_table(OBJECTORS, (HOUSEHOLD,)).select(col(HOUSEHOLD).alias(_OBJECTOR))
     return joined.left_join(objectors, _NAMED, _OBJECTOR).select(
         *map(col, layout.texts),
-        coalesce(col(_CASE_HOUSEHOLD), own_household(layout, run_key, case_first=True)).alias(HOUSEHOLD),
+        coalesce(col(_CASE_HOUSEHOLD), own_household(layout, case_first=True)).alias(HOUSEHOLD),
         _names_nobody(layout).alias(NO_KEY),
         col(_CASE_HOUSEHOLD).is_null().alias(NO_CASE),
         col(_OBJECTOR).is_not_null().alias(NAMES_OBJECTOR),
-        *marks(layout, run_key),
+        *marks(layout),
         *(_copied(name, cases.dataset).alias(name) for name in cases.columns),
     )
 

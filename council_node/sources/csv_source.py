@@ -99,11 +99,10 @@ class CsvRows:
 
 def _forget_rejected(connection: duckdb.DuckDBPyConnection) -> int:
     """How many lines of a part the database left out; the lines themselves are forgotten."""
-    counts = from_table("reject_errors", ("line",)).group_by((), col("line").n_unique().alias("lines"))
-    [[lines]] = counts.run(connection).fetchall()
+    lines = set(from_table("reject_errors", ("line",)).run(connection).fetchall())
     connection.execute("DROP TABLE reject_errors")
     connection.execute("DROP TABLE reject_scans")
-    return int(lines)
+    return len(lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

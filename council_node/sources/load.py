@@ -15,7 +15,7 @@ from duckdb import col, count_all
 
 from council_node.mapping import ExtractMapping
 from council_node.selects import Select, from_table
-from council_node.sources.canonical import agreeing
+from council_node.sources.canonical import agreeing, set_run_key
 from council_node.sources.canonical_rows import OUTSIDE, UNREAD, texts_of, with_values
 from council_node.sources.cases import NAMES_OBJECTOR, NO_CASE, OBJECTORS, keep_cases, linked_rows
 from council_node.sources.databases import Databases
@@ -122,10 +122,11 @@ def _load(
             optimise=size > SMALL_BYTES,
         )
         unless_kept.callback(connection.close)
+        set_run_key(connection, run_key)
         if cases is not None:
-            keep_cases(connection, linked, cases.batches(connection), run_key, part)
+            keep_cases(connection, linked, cases.batches(connection), part)
             cases.unreadable(connection)
-        _fill(connection, linked, rows.batches(connection), run_key, part)
+        _fill(connection, linked, rows.batches(connection), part)
         unreadable = rows.unreadable(connection)
         dropped = _drop_objecting(connection, linked)
         report = _report(connection, linked, rows.encoding, unreadable=unreadable, dropped=dropped)
@@ -157,13 +158,11 @@ def _wanted(layout: Layout, period: Period | None) -> Wanted:
     return replace(wanted, period=within)
 
 
-def _fill(
-    connection: duckdb.DuckDBPyConnection, linked: Linked, batches: Iterable[Select], run_key: bytes, part: Part
-) -> None:
+def _fill(connection: duckdb.DuckDBPyConnection, linked: Linked, batches: Iterable[Select], part: Part) -> None:
     """Make the table of rows, batch by batch."""
     layout = linked.rows
     for number, batch in enumerate(batches):
-        named = in_part(linked_rows(texts_of(batch, layout), linked, run_key), layout, part)
+        named = in_part(linked_rows(texts_of(batch, layout), linked), layout, part)
         rows = with_values(named, layout, (name for name in named.columns if name not in layout.texts))
         (rows.append if number else rows.store)(connection, ROWS)
 

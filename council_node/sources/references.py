@@ -5,7 +5,7 @@ from typing import Final
 from duckdb import Expression, coalesce, col, fn, lit, when
 
 from council_node.selects import Select
-from council_node.sources.canonical import ReferenceKind, objects, pseudonym
+from council_node.sources.canonical import ReferenceKind, objects, pseudonym, run_key
 from council_node.sources.extract import CASE_REFERENCE, HOUSEHOLD, Part
 from council_node.sources.layout import CASE_KEY, OPTED_OUT, Layout
 
@@ -17,50 +17,49 @@ NO_KEY: Final = "!no key"
 _BETWEEN_TEXTS: Final = "\x1f"
 
 
-def references(layout: Layout, run_key: bytes) -> list[Expression]:
+def references(layout: Layout) -> list[Expression]:
     """Pseudonyms of household and case, whether the row names its household, and whether that household objects."""
     unit = _texts(layout, layout.dataset.unit_column)
     return [
-        own_household(layout, run_key).alias(HOUSEHOLD),
+        own_household(layout).alias(HOUSEHOLD),
         coalesce(*(text.is_null() for text in unit), lit(value=True)).alias(NO_KEY),
-        *marks(layout, run_key),
+        *marks(layout),
     ]
 
 
-def marks(layout: Layout, run_key: bytes) -> list[Expression]:
+def marks(layout: Layout) -> list[Expression]:
     """Whether the row's household objects, and the pseudonym of its case where there is one."""
     # Only ever compared between rows that agree in everything else, so a short hash is enough.
     case = [
-        fn("hash", coalesce(fn("||", lit(run_key.hex()), text), _own())).alias(CASE_REFERENCE)
+        fn("hash", coalesce(fn("||", run_key(), text), _own())).alias(CASE_REFERENCE)
         for text in _texts(layout, CASE_KEY)
     ]
     return [_objecting(layout).alias(OBJECTS), *case]
 
 
-def own_household(layout: Layout, run_key: bytes, *, case_first: bool = False) -> Expression:
+def own_household(layout: Layout, *, case_first: bool = False) -> Expression:
     """The household that a row names itself, else its case, else nothing but itself.
 
     Args:
         layout: Where the references stand.
-        run_key: Of this run.
         case_first: Take the case before the household: for rows whose case was looked for and not found.
     """
     unit = [(ReferenceKind.UNIT, text) for text in _texts(layout, layout.dataset.unit_column)]
     case = [(ReferenceKind.CASE, text) for text in _texts(layout, CASE_KEY)]
     ordered = (*case, *unit) if case_first else (*unit, *case)
-    return pseudonym(run_key, *ordered, (ReferenceKind.OWN, _own()))
+    return pseudonym(*ordered, (ReferenceKind.OWN, _own()))
 
 
-def named_household(layout: Layout, run_key: bytes) -> Expression:
+def named_household(layout: Layout) -> Expression:
     """Pseudonym of the household that the row names; null where it names none."""
     unit = _texts(layout, layout.dataset.unit_column)
-    return pseudonym(run_key, *((ReferenceKind.UNIT, text) for text in (*unit, lit(None).cast("VARCHAR"))))
+    return pseudonym(*((ReferenceKind.UNIT, text) for text in (*unit, lit(None).cast("VARCHAR"))))
 
 
-def case_link(layout: Layout, run_key: bytes) -> Expression:
+def case_link(layout: Layout) -> Expression:
     """Pseudonym of the row's case, by which two tables are joined; null where the row names none."""
     [case] = _texts(layout, CASE_KEY)
-    return pseudonym(run_key, (ReferenceKind.CASE, case))
+    return pseudonym((ReferenceKind.CASE, case))
 
 
 def in_part(

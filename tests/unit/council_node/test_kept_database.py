@@ -5,6 +5,7 @@ import gc
 import duckdb
 import pytest
 
+from council_node import selects
 from council_node.sources import load as load_module
 from council_node.sources import load_extract
 from council_node.sources.databases import Databases
@@ -22,13 +23,13 @@ def databases():
     kept.close()
 
 
-def load(directory, databases, **limits):
+def load(directory, databases, *, run_key=RUN_KEY, **limits):
     return load_extract(
         mapping_for(HEADINGS),
         case_dataset(),
         COLUMNS,
         directory=directory,
-        run_key=RUN_KEY,
+        run_key=run_key,
         databases=databases,
         **limits,
     )
@@ -51,6 +52,29 @@ def test_nothing_of_a_question_is_left_for_the_next(tmp_path, databases):
     with lend(databases, path) as after:
         assert after.execute("SELECT count(*) FROM duckdb_tables() WHERE NOT internal").fetchone() == (0,)
         assert after.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchone() == before
+
+
+def test_a_run_leaves_its_key_in_no_statement_and_no_connection(tmp_path, databases):
+    write_csv(tmp_path, HEADINGS, [("H1", "Male")])
+    keys = (RUN_KEY, bytes(range(16)))
+    with load(tmp_path, databases) as extract:
+        assert extract.connection.execute("SELECT getvariable('run_key')").fetchone() == (RUN_KEY.hex(),)
+    kept = set(selects._parsed)
+    with load(tmp_path, databases, run_key=keys[1]) as extract:
+        assert extract.connection.execute("SELECT getvariable('run_key')").fetchone() == (keys[1].hex(),)
+    assert kept
+    assert set(selects._parsed) == kept, "another run's statements are the same"
+    assert not any(key.hex() in text for key in keys for text in kept)
+    with lend(databases, tmp_path / "extract.csv") as after:
+        assert after.execute("SELECT getvariable('run_key')").fetchone() == (None,)
+
+
+def test_statements_are_kept_up_to_a_number(databases, tmp_path):
+    with lend(databases, tmp_path / "extract.csv") as connection:
+        for number in range(selects.STATEMENTS_KEPT + 3):
+            found = selects.Select("(SELECT 1)", ("x",), items=(f"{number} AS x",)).run(connection)
+            assert found.fetchall() == [(number,)]
+    assert len(selects._parsed) == selects.STATEMENTS_KEPT
 
 
 def test_rows_are_read_again_at_every_question(tmp_path, databases):
