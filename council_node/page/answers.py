@@ -162,14 +162,18 @@ def _title(table: TableRecord, question: Query, schema: Schema) -> str:
 
 
 def _axis(name: str, question: Query, schema: Schema) -> str:
-    """A breakdown in words: its label in the schema; a date's is its column's, with the length of its steps."""
+    """A breakdown in words: its label in the schema; a date's is its column's, with the length of its steps.
+
+    The second side of a square of pairs is ``with_`` its column.
+    """
     columns = schema.dataset(question.dataset).columns
     if name in columns:
         return _lowered(columns[name].label)
     column, _, part = name.rpartition("_")
     if column in columns:
         return f"{part} of {_lowered(columns[column].label)}"
-    return name
+    beside = name.removeprefix("with_")
+    return f"with {_lowered(columns[beside].label)}" if beside in columns else name
 
 
 def _lowered(label: str) -> str:
