@@ -46,6 +46,16 @@ def test_reach_of_a_sum_against_direct_convolution(name):
         assert probability[figure <= 1.05 * found].sum() > 0.951
 
 
+@pytest.mark.parametrize("epsilon", [Fraction(1), Fraction(3)])
+def test_reach_of_the_coarsest_noise_is_never_too_short(epsilon):
+    noise = released_noise(LAPLACE, epsilon, scale=1, honest=8, contributors=8)
+    first, probabilities = noise.pmf()
+    x = first + np.arange(len(probabilities))
+    for (a, b), found in zip(WEIGHTS, NoiseSums.of(noise).reach(np.array(WEIGHTS), 0.95), strict=True):
+        inside = np.abs(a * x[:, None] + b * x[None, :]) <= found
+        assert (probabilities[:, None] * probabilities[None, :])[inside].sum() >= 0.95
+
+
 def test_reach_of_three_laplace_numbers_is_less_than_of_one_and_more_than_normal():
     sums = NoiseSums.of(released_noise(LAPLACE, Fraction(1, 100), scale=1, honest=8, contributors=8))
     weights = np.array([[1.0, 0, 0], [1, 1, 0], [1, 1, 1], [0, 0, 0]])
