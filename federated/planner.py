@@ -178,6 +178,7 @@ def _expected_error(plan: Plan) -> float:
 
 def _sd_of_a_figure(plan: Plan, index: int) -> float:
     n, planned = len(plan.eligible), plan.tables[index]
-    rule = statistic(planned.table.statistic).contribution(planned.table).under(plan.mechanism)
+    rule = statistic(planned.table.statistic).contribution(planned.table)
     times = spread(rule, plan.mechanism)
-    return times * plan.released_noise(index, joined=n, contributors=n).sd / (planned.unit >> rule.prefix_bits)
+    one = planned.unit >> rule.under(plan.mechanism).prefix_bits
+    return times * plan.released_noise(index, joined=n, contributors=n).sd / one

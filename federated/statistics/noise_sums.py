@@ -7,8 +7,10 @@ w_i X_i. One Laplace number needs 2.12 standard deviations for 95%, many togethe
 coverage.
 
 Two things are smoothed. Noise on a grid is taken as spread evenly between its grid points, so that the sum has a
-density; where the noise spans a few grid points only, an interval may cover a little more or less than it says. And
-where councils round (`federated.statistics.steps`), what each of them rounds off is taken as evenly spread, too.
+density: at a standard deviation of five points that moves the coverage by at most one in 100. Where the noise spans
+fewer points, half a point is added for each number, as much as it can have been spread: intervals then hold the truth
+more often than they say. And where councils round (`federated.statistics.steps`), what each of them rounds off is taken
+as evenly spread, too.
 """
 
 from dataclasses import dataclass, field
@@ -32,6 +34,8 @@ START: Final = 1.9
 """Below 1.96: laws of noise are no flatter than the normal one, up to their grid."""
 NEWTON_STEPS: Final = 6
 CELLS_AT_ONCE: Final = 256
+COARSE: Final = 5.0
+"""Grid points for each standard deviation below which half a point is added."""
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -92,7 +96,14 @@ class NoiseSums:
             self._quantiles(directions[start : start + CELLS_AT_ONCE], coverage)
             for start in range(0, len(directions), CELLS_AT_ONCE)
         ]
-        return spread * np.concatenate(found) if found else spread
+        reach = spread * np.concatenate(found) if found else spread
+        return reach + self._half_points(weights)
+
+    def _half_points(self, weights: Floats) -> Floats:
+        if self.sd * self.scale >= COARSE:
+            return np.zeros(len(weights))
+        longest: Floats = np.abs(weights).sum(axis=1) / (2 * self.scale)
+        return longest
 
     def _quantiles(self, directions: Floats, coverage: float) -> Floats:
         """Newton's method from below: the distribution of |sum| bends downwards, so that no step goes too far."""

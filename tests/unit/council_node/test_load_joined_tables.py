@@ -12,7 +12,7 @@ from council_node.sources.extract import Part
 from council_node.sources.layout import CaseTable
 from council_node.sources.load import load_extract
 from federated.errors import FileProblem
-from federated.query import DatePart, Dimension, Period, Query, Table, measured
+from federated.query import DatePart, Days, Dimension, Measured, Period, Query, Table, measured
 from federated.schema import load_schema
 from federated.statistics import statistic
 from tests.spec.council import QUARTER, REGIONS, RUN_KEY, layout_of, mapping_for, question
@@ -77,14 +77,14 @@ def asked(draw: random.Random, dataset: str) -> Query:
         "rough_sleeping": ("month", "new", None),
     }[dataset]
     breakdowns = ((), (Dimension(column=by),), (Dimension(column=by), Dimension(column=period, part=DatePart.MONTH)))
-    kinds = ("households", "rows", *(("sum", "mean") if measure else ()))
+    kinds = ("households", "rows", *(("sum", "mean", "variance") if measure else ()))
     tables = [
         Table(
             name=kind,
             statistic=kind,
             by=draw.choice(breakdowns),
             max_cells=draw.choice((1, 2, 5)),
-            **({"measures": (measured(measure, 0, 50),)} if kind in {"sum", "mean"} else {}),
+            **({"measures": (measured(measure, 0, 50),)} if kind in {"sum", "mean", "variance"} else {}),
         )
         for kind in kinds
     ]
@@ -126,6 +126,46 @@ def test_parts_of_the_households_add_up_to_all_of_them(tmp_path, dataset, seed):
         again = count(tmp_path, tables, query, parts=parts)
         assert again.statistic.vector.tolist() == whole.statistic.vector.tolist()
         assert again.report == whole.report
+
+
+@pytest.mark.parametrize("parts", [1, 2, 8])
+def test_cost_of_a_night_over_the_nights_of_every_placement(tmp_path, parts):
+    """Question 11: what a night costs, by type, over all nights; a placement without a cost or an end is left out."""
+    spells = (
+        ("C1", "hostel", "2025-01-01", "2025-01-31", "40"),
+        ("C1", "hostel", "2025-02-01", "2025-02-11", "55"),
+        ("C2", "hostel", "2025-01-01", "2025-12-31", "999"),
+        ("C3", "hostel", "2025-01-01", "2025-01-11", ""),
+        ("C3", "nightly_paid", "2025-03-01", "", "70"),
+        ("C4", "nightly_paid", "2025-03-01", "2025-03-01", "70"),
+    )
+    tables = Tables(
+        dataset="ta_placement",
+        headings=("case_key", "ta_type", "start", "end", "nightly_cost_gbp"),
+        cases=tuple((f"C{n}", f"H{n}", "", "") for n in range(1, 5)),
+        rows=spells,
+    )
+    table = Table(
+        name="cost",
+        statistic="weighted_mean",
+        by=(Dimension(column="ta_type"),),
+        max_cells=3,
+        measures=(
+            measured("nightly_cost_gbp", 0, 200),
+            Measured(measure=Days(start="start", end="end"), low=0, high=92),
+        ),
+    )
+    period = Period(column="start", start=QUARTER.start, end=QUARTER.end)
+    vector = count(
+        tmp_path, tables, question(table, dataset="ta_placement", period=period), parts=parts
+    ).statistic.vector
+    codes = load_schema().dataset("ta_placement").column("ta_type").code_list
+    step = 3 * 200 * 92 // 128
+    # The placement of a year counts for 92 nights, and its cost of 999 for the 200 that a night may cost here.
+    above, below = 30 * 40 + 10 * 55 + 92 * 200, 30 * 160 + 10 * 145
+    found = vector.reshape(2, len(codes))[:, codes.index("hostel")]
+    assert found.tolist() == [round(above / step), round(below / step)]
+    assert vector.sum() == found.sum()
 
 
 def test_a_row_that_names_nobody_is_in_one_part_only(tmp_path):

@@ -12,7 +12,23 @@ import pytest
 from council_node.local_statistic import compute_local_statistic
 from council_node.mapping import ExtractMapping
 from council_node.sources import load_extract
-from federated.query import And, Between, Condition, DatePart, Dimension, Equals, Level, Not, Query, Table, measured
+from federated.query import (
+    And,
+    Between,
+    Condition,
+    DatePart,
+    Dimension,
+    Equals,
+    Level,
+    Measured,
+    Named,
+    Not,
+    Points,
+    Query,
+    Table,
+    Unknown,
+    measured,
+)
 from federated.statistics import statistic
 from tests.spec.council import REGIONS, RUN_KEY, Planned, case_dataset, layout_of, mapping_for, question
 
@@ -73,6 +89,25 @@ NUMBERS = [
     "1_0",
 ]
 MEASURE = {"measures": (measured("dependent_children_n", -2, 4),)}
+EACH_ROW = Measured(measure=Points(base=1, terms=()), low=1, high=3)
+NAMED = (
+    Named(name="female", where=Equals(column="main_sex", value="female")),
+    Named(name="undated", where=Unknown(column="application_date")),
+)
+LISTS = {
+    "households": {},
+    "rows": {},
+    "sum": MEASURE,
+    "mean": MEASURE,
+    # Bounds so wide that the four are counted in steps.
+    "variance": {"measures": (measured("dependent_children_n", 0, 27),)},
+    "covariance": {"measures": (measured("dependent_children_n", -9, 30), EACH_ROW)},
+    "ratio": {"measures": (measured("dependent_children_n", -2, 200), EACH_ROW)},
+    "weighted_mean": {"measures": (measured("dependent_children_n", -99, 99), EACH_ROW)},
+    "share": {"conditions": NAMED},
+    "missing": {"conditions": NAMED},
+}
+"""What a table of each statistic lists."""
 
 
 def lines_of(draw: random.Random, household: str, number: int) -> list[bytes]:
@@ -113,7 +148,6 @@ def asked(draw: random.Random) -> Query:
         (Dimension(column="main_sex"), Dimension(column="application_date", part=DatePart.MONTH)),
         (Dimension(column="assessment_date", part=DatePart.QUARTER), Dimension(column="main_sex")),
     )
-    kinds = ("households", "rows", "sum", "mean")
     tables = [
         Table(
             name=kind,
@@ -121,9 +155,9 @@ def asked(draw: random.Random) -> Query:
             by=draw.choice(by),
             max_cells=draw.choice((1, 2, 3)),
             level=draw.choice((Level.ALL, Level.REGION)),
-            **(MEASURE if kind in {"sum", "mean"} else {}),
+            **lists,
         )
-        for kind in kinds
+        for kind, lists in LISTS.items()
     ]
     return question(*tables, where=condition(draw))
 
@@ -143,6 +177,14 @@ def check_neighbours(raw: bytes, neighbour: bytes, query: Query) -> None:
         difference = one - other
         assert np.abs(difference).sum() <= claimed.l1, table
         assert (difference**2).sum() <= claimed.l2_squared, table
+
+
+def test_wide_bounds_are_counted_in_steps():
+    steps = {
+        kind: statistic(kind).contribution(Table(name="t", statistic=kind, **lists)).step
+        for kind, lists in LISTS.items()
+    }
+    assert {kind for kind, step in steps.items() if step > 1} == {"variance", "covariance", "ratio", "weighted_mean"}
 
 
 @pytest.mark.parametrize("seed", [*range(50), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(50, 500))])

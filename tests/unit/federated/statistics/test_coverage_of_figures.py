@@ -281,3 +281,24 @@ def test_relations_of_few_households(epsilon, mechanism, items):
     correlation = np.divide(covariance, spread, out=np.zeros(CELLS), where=spread > 0)
     for estimates, truth in zip(found.T, (covariance, correlation), strict=True):
         assert keeps_its_word(estimates, truth)
+
+
+@pytest.mark.parametrize("epsilon", [Fraction(1), Fraction(3)])
+@pytest.mark.parametrize("code", ["variance", "covariance"])
+def test_marks_of_0_and_1_under_the_coarsest_noise_are_held_at_least_as_often_as_declared(code, epsilon):
+    # The noise spans one grid point or two, so half a point is added for each number: conservative, as documented.
+    rng = np.random.default_rng(24)
+    x = marks(rng, 0.3, 250)
+    y = np.where(marks(rng, 0.5, 250), x, marks(rng, 0.4, 250))
+    one = code == "variance"
+    table = (
+        Table(name="t", statistic=code, measures=(measured("dependent_children_n", 0, 1),))
+        if one
+        else two_measures(code, (0, 1), (0, 1))
+    )
+    found = decoded(table, x[None] if one else np.stack([x, y]), epsilon, LAPLACE, seed=25)
+    covariance = (x * y).mean(axis=1) - x.mean(axis=1) * y.mean(axis=1)
+    truths = (x.mean(axis=1), x.var(axis=1)) if one else (covariance, covariance / (x.std(axis=1) * y.std(axis=1)))
+    for estimates, truth in zip(found.T, truths, strict=False):
+        assert said(estimates) > 0.99
+        assert errors_off(estimates, truth) > -4

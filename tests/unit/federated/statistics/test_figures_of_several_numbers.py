@@ -46,6 +46,16 @@ def test_reach_of_a_sum_against_direct_convolution(name):
         assert probability[figure <= 1.05 * found].sum() > 0.951
 
 
+@pytest.mark.parametrize("epsilon", [Fraction(1), Fraction(3)])
+def test_reach_of_the_coarsest_noise_is_never_too_short(epsilon):
+    noise = released_noise(LAPLACE, epsilon, scale=1, honest=8, contributors=8)
+    first, probabilities = noise.pmf()
+    x = first + np.arange(len(probabilities))
+    for (a, b), found in zip(WEIGHTS, NoiseSums.of(noise).reach(np.array(WEIGHTS), 0.95), strict=True):
+        inside = np.abs(a * x[:, None] + b * x[None, :]) <= found
+        assert (probabilities[:, None] * probabilities[None, :])[inside].sum() >= 0.95
+
+
 def test_reach_of_three_laplace_numbers_is_less_than_of_one_and_more_than_normal():
     sums = NoiseSums.of(released_noise(LAPLACE, Fraction(1, 100), scale=1, honest=8, contributors=8))
     weights = np.array([[1.0, 0, 0], [1, 1, 0], [1, 1, 1], [0, 0, 0]])
@@ -129,3 +139,49 @@ def test_products_of_distances_are_multiplied_out():
     for x, y in product(range(-3, 6), range(2, 10)):
         found = sum(term.coefficient * np.prod([(x, y)[place] for place in term.factors], dtype=int) for term in terms)
         assert found == 3 * (x + 3) * (9 - y) * (5 - x)
+
+
+def weights_for_a_variance(basis, mean, variance):
+    """How (v - mean)^2 - variance is made of a basis of quadratics, given by their values at 0, 1/2 and 1."""
+    places = np.array([0.0, 0.5, 1.0])
+    return np.linalg.solve(basis, (places - mean) ** 2 - variance)
+
+
+def worst_error(basis, l1):
+    """The largest error of a variance for Laplace noise, over all that can be, in units of range squared."""
+    means = np.linspace(0, 1, 21)
+    cases = [(mean, part * mean * (1 - mean)) for mean in means for part in (0, 0.25, 0.5, 1)]
+    return l1 * max(np.linalg.norm(weights_for_a_variance(basis, *case)) for case in cases)
+
+
+def test_no_three_numbers_give_a_variance_with_a_smaller_worst_error():
+    squares = np.array([[0, 0, 1], [1 / 4, 1 / 2, 1 / 4], [1, 0, 0]])
+    assert worst_error(squares, 1.0) == pytest.approx(1.0)
+
+    def moments(count, total):
+        middle = np.array([-1.0, 0.0, 1.0])
+        return worst_error(np.stack([np.full(3, count), total * middle, middle**2], axis=1), count + total + 1)
+
+    # A count, a sum and a sum of squares, as weighted best (`federated.statistics.variance`).
+    best = min(moments(count, total) for count in np.linspace(0.3, 3, 28) for total in np.linspace(0.3, 3, 28))
+    assert best == pytest.approx(1.7, abs=0.02)
+
+
+@pytest.mark.parametrize(("weight", "worst"), [(0.5, 3.06), (1.0, 2.60), (2.0, 3.00)])
+def test_worst_error_of_a_variance_beside_a_covariance(weight, worst):
+    # Of one measure: each of its ends is two of the four parts of a square; its spread v (1 - v), weighted, is a fifth.
+    means = np.linspace(0, 1, 21)
+    norms = []
+    for mean, part in product(means, (0, 0.25, 0.5, 1)):
+        variance = part * mean * (1 - mean)
+        upper, lower = (1 - mean) ** 2 - variance, mean**2 - variance
+        norms.append(np.sqrt(2 * upper**2 + 2 * lower**2 + 1 / weight**2))
+    l1 = 1 + 2 * weight / 4
+    assert l1 * max(norms) == pytest.approx(worst, abs=0.01)
+
+
+def test_sums_turned_by_45_degrees_carry_less_laplace_noise_for_every_ratio():
+    # With both parts scaled to 1 both forms have an l1 distance of 2; figures are a - r b (`federated.statistics.ratio`).
+    for ratio in np.linspace(0, 3, 13):
+        plain, turned = np.array([1, -ratio]), np.array([(1 - ratio) / 2, (1 + ratio) / 2])
+        assert np.linalg.norm(turned) == pytest.approx(np.linalg.norm(plain) / np.sqrt(2))
