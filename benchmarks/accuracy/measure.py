@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.noises import WAYS, Noises, noises
 from benchmarks.accuracy.sources import Source
+from council_node.page.own_figures import NEXT_TO_NONE
 from federated.query import Query
 from federated.statistics import CellEstimate, statistic
 
@@ -56,8 +57,9 @@ def measure(source: Source, question: Query, *, councils: int, repetitions: int)
     (table,) = question.tables
     kind, layout = statistic(table.statistic), source.layout(question)
     used = noises(kind.sensitivity(table), layout.cells, epsilon=Fraction(question.epsilon), councils=councils)
-    exact = source.exact(question).astype(np.float64)
-    truth = _estimates(kind.decode(table, layout, exact, used.law("ours")))
+    exact = source.exact(question, used.spec.mechanism).astype(np.float64)
+    bare = source.exact(question, NEXT_TO_NONE.mechanism).astype(np.float64)
+    truth = _estimates(kind.decode(table, layout, bare, NEXT_TO_NONE))
     found: dict[str, NDArray[np.float64]] = {}
     held, declared = [], []
     for way in WAYS:

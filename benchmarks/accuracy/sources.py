@@ -19,9 +19,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from council_node.local_statistic import exact_vector
+from council_node.local_statistic import clamped, exact_vector
 from council_node.sources.extract import HOUSEHOLD, ROWS, Extract, LoadReport
-from federated.query import Period, Query
+from federated.privacy import Mechanism
+from federated.query import Period, Query, Table
 from federated.schema import NOT_KNOWN, Code, Column, ColumnType, Dataset, load_schema
 from federated.statistics import Layout, statistic
 from federated.synthetic import PUBLISHED_QUARTER, synthesise
@@ -53,17 +54,18 @@ class Source:
         table = question.tables[0]
         return statistic(table.statistic).layout(table, self.extract.dataset, question.period, ())
 
-    def exact(self, question: Query) -> NDArray[np.int64]:
+    def exact(self, question: Query, mechanism: Mechanism) -> NDArray[np.int64]:
         """The first table without noise, counted by the node's own step over all records at once."""
-        planned = _Planned(table=question.tables[0], layout=self.layout(question), clamp=2**62)
-        return exact_vector(self.extract, question, [planned], region="")
+        planned = _Planned(table=question.tables[0], layout=self.layout(question), clamp=2**62, mechanism=mechanism)
+        return clamped(exact_vector(self.extract, question, [planned], region=""), [planned]).vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Planned:
-    table: object
+    table: Table
     layout: Layout
     clamp: int
+    mechanism: Mechanism
 
 
 @lru_cache(maxsize=3)

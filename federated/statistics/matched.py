@@ -212,6 +212,9 @@ def _matched(codes: tuple[str, ...], matched: Pooled, crude: Pooled, size: Noise
             (bottom_moves, bottom_moves + 0 * top_moves),
         )
     )
+    # Where matching costs little the gradients all but cancel, and the noise squared, whose law is skew, is left:
+    # its variance is at most twice `excess`. Three times that keeps the interval rather too wide than too narrow.
+    c0 += 6 * float(matched.excess[2, 2])
     spread = float(np.sqrt(c0 + c1 * value + c2 * value**2))
     interval = ratio_interval(top, bottom, (c0, c1, c2), reach(spread**2) / spread)
     if interval is None or interval[0] > 1 or interval[1] < 0:

@@ -7,7 +7,7 @@ of the sums of u_i u_j well conditioned, and give every sum the same range, so t
 Every pair i <= j is summed once, with one exception: the square of a measure of two values is the same number for every
 row, U^2, and follows from the sum of L^2.
 
-Why pairs off the diagonal have no weight of 99/70 (about the square root of 2), as `protocol.md` 3 first had it. That
+Why pairs off the diagonal have no weight of 99/70 (about the square root of 2), which `protocol.md` 3 proposes. That
 weight is right for rows bounded in length: it makes the squared l2 norm of the pairs exactly the squared length,
 squared. Rows here are bounded in each coordinate, in a box, whose corners are the worst case. With q coordinates the
 noise of a sum off the diagonal is larger by sqrt(1 + 1/q) without the weight, and that of a square smaller by about

@@ -70,8 +70,10 @@ def noise_size(noise: ReleasedNoise) -> NoiseSize:
     """Variance and excess kurtosis of the noise in one total, in units of the question."""
     first, probabilities = noise.pmf()
     values = first + np.arange(len(probabilities), dtype=np.float64)
-    second = float(probabilities @ values**2)
-    return NoiseSize(variance=noise.sd**2, excess_kurtosis=max(0.0, float(probabilities @ values**4) / second**2 - 3.0))
+    second, fourth = float(probabilities @ values**2), float(probabilities @ values**4)
+    # Of a law that is next to none, all but the zero is rounded off.
+    excess = max(0.0, fourth / second**2 - 3.0) if second > 0 else 0.0
+    return NoiseSize(variance=noise.sd**2, excess_kurtosis=excess)
 
 
 def reach(variance: float, fourth: float = 0.0) -> float:

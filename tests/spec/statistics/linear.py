@@ -39,8 +39,9 @@ place.
     bound="""\
 Let U be the largest size of each scaled measure. A row at a corner of the bounds adds U·U′ to the sum of every pair:
 l1 = κ·Σ U·U′ and squared l2 = κ²·Σ (U·U′)², where κ is `max_cells`. Narrow bounds help much: the noise grows with the
-square of the width. Bounds wider than about 60 can ask for more noise than can be drawn, and the plan says so; then use
-a coarser measure.""",
+square of the width. Wide bounds ask for more noise than can be drawn, and the plan says so. With ε = 1 and three
+measures, the widest is about 45 for a group of five councils, 60 for twelve and 130 for all of England; with more
+measures or a smaller ε it is less. Then use a coarser measure.""",
     rows=(
         case("A", "female", 2, "2025-01-21"),
         case("B", "male", 0, "2025-02-10"),

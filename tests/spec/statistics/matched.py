@@ -98,7 +98,7 @@ tables:
         (("crude_difference",), -0.0707, -0.0748, -0.0667),
         (("exposed",), 1135, 1128, 1142),
         (("unexposed",), 5830, 5823, 5837),
-        (("matched",), 0.9762, 0.9741, 0.9783),
+        (("matched",), 0.9762, 0.9736, 0.9788),
         (("balance_main_sex_male",), -0.4151, -0.4217, -0.4085),
         (("balance_main_sex_female",), 0.4240, 0.4161, 0.4320),
     ),
@@ -109,7 +109,7 @@ other households of the same kind. To say whether a programme goes with fewer re
 rows are independent and that the difference (or the ratio) is the same in all strata.
 
 `matched` is the share of the comparison's size that is left after matching. Near 1, the exposed are spread over the
-strata as the others are; near 0, most of them have nobody to be compared with. The `balance_` figures say, category by
+strata as the others are; near 0, most of them have nobody to be compared with. Its interval is rather too wide. The `balance_` figures say, category by
 category, how far the two groups stood apart before matching, in standard deviations. Above 0.1 is often called
 unbalanced.
 

@@ -76,8 +76,8 @@ coverage 1 (1,000,000,000 stands for no limit). If the first category is left ou
 reference. Nothing at all is said where the noise is large beside what the table tells.
 
 Coverage is checked by simulation at three budgets, with even, skewed and sparse cells. Near the limit of a category up
-to 2.5 in 100 fewer intervals hold the truth than declared, because the noise that lifts it over the limit also moves its
-coefficient.""",
+to 4 in 100 fewer intervals hold the truth than declared, because the noise that lifts it over the limit also moves its
+coefficient. Over all answers never fewer than 95 in 100 do.""",
     universes=tuple(
         Universe(
             table=Table(

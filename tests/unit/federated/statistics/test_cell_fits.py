@@ -158,7 +158,8 @@ def test_intervals_for_the_noise_hold_the_exact_fit_as_often_as_declared(world, 
     totals = WORLDS[world].draw(code, 5)
     found = released(code, totals, noise, 11)
     for figure, truth in exact_for(code, totals, found).items():
-        assert agrees(found[figure], truth, over=0.01, under=0.025), (figure, holds(found[figure], truth))
+        # Fewer only near the limit of a category, as the page says.
+        assert agrees(found[figure], truth, over=0.01, under=0.04), (figure, holds(found[figure], truth))
     number = totals.sum() * (1 if code == "logistic" else 1 / WIDTH)
     assert agrees(found["households"], [number] * TIMES, over=0.02)
 
@@ -174,6 +175,20 @@ def test_intervals_for_noise_and_chance_hold_the_model(world, code, noise):
         # Categories are all spoken of here, so that the reference is the model's.
         assert all(cell.coverage < 1 for cell in cells)
         assert agrees(cells, [truth[figure]] * TIMES, over=0.01), (figure, holds(cells, [truth[figure]] * TIMES))
+
+
+@pytest.mark.parametrize("code", TABLES)
+@pytest.mark.parametrize("size", [6, 7, 8, 9, 11, 15])
+def test_near_the_limit_of_a_category_coverage_is_what_is_documented(size, code):
+    noise = noises(code)[1]
+    place = World((3, 4), 1, base=-1.0, slopes=0.4)
+    place.number[:] = 240 * noise.sd / (1 if code == "logistic" else WIDTH)
+    outcome = 1 / (1 + np.exp(1.0)) if code == "logistic" else np.exp(-1.0)
+    place.number[2] = round(size * noise.sd * 2 / outcome / 4)
+    totals = place.draw(code, 5)
+    found = released(code, totals, noise, 21)
+    truth = exact_for(code, totals, found)["first_2"]
+    assert agrees(found["first_2"], truth, over=0.015, under=0.04), holds(found["first_2"], truth)
 
 
 @pytest.mark.parametrize("code", TABLES)
