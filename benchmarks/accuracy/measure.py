@@ -56,6 +56,7 @@ def measure(source: Source, question: Query, *, councils: int, repetitions: int)
     """Answer the question's one table, so often, in every way."""
     (table,) = question.tables
     kind, layout = statistic(table.statistic), source.layout(question)
+    kind.check(table, source.extract.dataset)
     used = noises(kind.sensitivity(table), layout.cells, epsilon=Fraction(question.epsilon), councils=councils)
     exact = source.exact(question, used.spec.mechanism).astype(np.float64)
     bare = source.exact(question, NEXT_TO_NONE.mechanism).astype(np.float64)

@@ -151,7 +151,7 @@ def make_consistent(release: Release, schema: Schema, *, same_margins: bool = Fa
     left = variances - variances**2 * _diagonal(constraints, inverse)
     errors = np.sqrt(np.clip(left, 0.0, variances))
     exact = np.repeat([float(law.half_width(TARGET_COVERAGE)[0]) for law in laws], sizes)
-    kurtosis = max(_excess_kurtosis(law) for law in laws)
+    kurtosis = max(law.excess_kurtosis for law in laws)
     reach = np.where(_untouched(constraints), exact, _half_widths(errors, np.sqrt(variances), kurtosis))
     disagreement = float(gap @ inverse @ gap)
     return Consistent(
@@ -260,13 +260,6 @@ def _diagonal(constraints: sparse.csr_matrix, inverse: Floats) -> Floats:
 def _untouched(constraints: sparse.csr_matrix) -> NDArray[np.bool_]:
     seen = np.diff(sparse.csc_matrix(constraints).indptr)
     return np.asarray(seen == 0, dtype=np.bool_)
-
-
-def _excess_kurtosis(law: ReleasedNoise) -> float:
-    offset, probabilities = law.pmf()
-    steps = np.arange(offset, -offset + 1, dtype=np.float64)
-    second = float(steps**2 @ probabilities)
-    return max(0.0, float(steps**4 @ probabilities) / second**2 - 3)
 
 
 def _half_widths(errors: Floats, released: Floats, kurtosis: float) -> Floats:

@@ -63,6 +63,11 @@ class ReleasedNoise:
         """
         return _pmf(self)
 
+    @property
+    def excess_kurtosis(self) -> float:
+        """Fourth moment over the squared variance, less 3: about 3 for one Laplace draw, 0 for Gaussian noise."""
+        return _excess_kurtosis(self)
+
     def half_width(self, coverage: Fraction) -> tuple[Fraction, float]:
         """The narrowest interval around an estimate that holds the true total often enough.
 
@@ -130,6 +135,15 @@ def released_noise(
     return ReleasedNoise(
         mechanism=mechanism, parameter=parameter, scale=scale, honest=honest, contributors=contributors
     )
+
+
+@lru_cache(maxsize=8)
+def _excess_kurtosis(noise: ReleasedNoise) -> float:
+    first, probabilities = noise.pmf()
+    squares = (first + np.arange(len(probabilities), dtype=np.float64)) ** 2
+    variance = float(probabilities @ squares)
+    # Of a law that is next to none, all but the zero is rounded off; and rounding leaves a little below 3.
+    return max(0.0, float(probabilities @ squares**2) / variance**2 - 3) if variance > 0 else 0.0
 
 
 @lru_cache(maxsize=8)

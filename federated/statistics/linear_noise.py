@@ -60,7 +60,7 @@ def reach_of(weights: Floats, noise: ReleasedNoise) -> Reach:
     sd = noise.sd * np.sqrt(power)
     largest = np.sqrt(squares.max(axis=-1))
     even = np.where(power > 0, power, 1.0)
-    excess = _excess_kurtosis(noise) * (squares**2).sum(axis=-1) / even**2
+    excess = noise.excess_kurtosis * (squares**2).sum(axis=-1) / even**2
     point = _POINT + (_POINT**3 - 3 * _POINT) * excess / 24
     half_step = largest / noise.scale / 2
     return Reach(sd=sd, half_width=point * sd + _grid_shown(weights, largest, noise) * half_step)
@@ -79,14 +79,6 @@ def _grid_shown(weights: Floats, largest: Floats, noise: ReleasedNoise) -> Float
         each = np.interp(cycles * faster % 1, places, heights)
         shown = np.maximum(shown, np.prod(np.abs(each), axis=-1))
     return shown
-
-
-@lru_cache(maxsize=8)
-def _excess_kurtosis(noise: ReleasedNoise) -> float:
-    first, probabilities = noise.pmf()
-    squares = (first + np.arange(len(probabilities), dtype=np.float64)) ** 2
-    variance = float(probabilities @ squares)
-    return float(probabilities @ squares**2) / variance**2 - 3
 
 
 @lru_cache(maxsize=8)

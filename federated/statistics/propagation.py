@@ -14,7 +14,6 @@ Every total carries an independent draw of one symmetric law. Three facts are us
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from statistics import NormalDist
 from typing import Final, TypeAlias
 
@@ -65,15 +64,9 @@ class NoiseSize:
     excess_kurtosis: float
 
 
-@lru_cache(maxsize=8)
 def noise_size(noise: ReleasedNoise) -> NoiseSize:
     """Variance and excess kurtosis of the noise in one total, in units of the question."""
-    first, probabilities = noise.pmf()
-    values = first + np.arange(len(probabilities), dtype=np.float64)
-    second, fourth = float(probabilities @ values**2), float(probabilities @ values**4)
-    # Of a law that is next to none, all but the zero is rounded off.
-    excess = max(0.0, fourth / second**2 - 3.0) if second > 0 else 0.0
-    return NoiseSize(variance=noise.sd**2, excess_kurtosis=excess)
+    return NoiseSize(variance=noise.sd**2, excess_kurtosis=noise.excess_kurtosis)
 
 
 def reach(variance: float, fourth: float = 0.0) -> float:

@@ -180,9 +180,7 @@ class _Reach:
         at_edges, between = sums.noise_squares(probability)
         excess, half_step = 0.0, 0.0
         if noise.mechanism is Mechanism.DISCRETE_LAPLACE:
-            first, law = noise.pmf()
-            values = np.arange(first, first + len(law), dtype=np.float64)
-            excess = float(law @ values**4) / float(law @ values**2) ** 2 - 3
+            excess = noise.excess_kurtosis
             half_step = max(probability, 1 - probability) / 2
         return cls(
             probability=probability,
