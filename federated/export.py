@@ -129,7 +129,7 @@ def table_metadata(release: Release, table: TableRecord) -> dict[str, object]:
 
 
 def chart(release: Release, table: TableRecord) -> str:
-    """A dot and its interval for each cell, as SVG; always shown beside the table, never instead of it."""
+    """A dot and its interval for each cell with an estimate, as SVG; always beside the table, never instead of it."""
     import altair as alt  # noqa: PLC0415 - a second to import, and only the analyst draws
     import vl_convert  # noqa: PLC0415 - as above
 
@@ -141,6 +141,8 @@ def chart(release: Release, table: TableRecord) -> str:
             "high": cell.high,
         }
         for cell in table.cells
+        # Where nothing is said the interval is the widest possible: drawn, it would set the scale of all others.
+        if cell.estimate is not None
     ]
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=400))

@@ -195,7 +195,7 @@ def _risks(region: tuple[str, ...], names: Sequence[str], found: Ratio, widest: 
         if interval is None or interval[0] > high or interval[1] < low:
             yield unsaid((*region, name), widest)
         else:
-            yield said((*region, name), found.estimate, error, (max(low, interval[0]), min(high, interval[1])))
+            yield said((*region, name), *_within(found.estimate, interval, widest, error))
 
 
 def _matched(codes: tuple[str, ...], matched: Pooled, crude: Pooled, size: NoiseSize) -> CellEstimate:
@@ -219,7 +219,13 @@ def _matched(codes: tuple[str, ...], matched: Pooled, crude: Pooled, size: Noise
     interval = ratio_interval(top, bottom, (c0, c1, c2), reach(spread**2) / spread)
     if interval is None or interval[0] > 1 or interval[1] < 0:
         return unsaid(codes, _SHARE)
-    return said(codes, value, spread / bottom, (max(0.0, interval[0]), min(1.0, interval[1])))
+    return said(codes, *_within(value, interval, _SHARE, spread / bottom))
+
+
+def _within(value: float, interval: Interval, widest: Interval, error: float) -> tuple[float, float, Interval]:
+    """Estimate, error and interval, held within what the figure can be at all."""
+    low, high = widest
+    return min(max(low, value), high), error, (max(low, interval[0]), min(high, interval[1]))
 
 
 def _balance_codes(axes: tuple[Axis, ...]) -> Iterator[str]:

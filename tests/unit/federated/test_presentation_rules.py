@@ -48,3 +48,21 @@ def test_negative_estimates_stay_in_the_file():
     (row,) = csv.DictReader(io.StringIO(table_csv(release, table)))
     assert row["estimate"] == "-3"
     assert row["presented"] == CONFIDENTIAL
+
+
+def test_a_chart_keeps_its_scale_where_nothing_is_said():
+    from federated.export import chart
+    from federated.release import AxisRecord, Release, TableRecord
+
+    axis = AxisRecord(name="figure", codes=("a", "b"), labels=("First", "Second"))
+    cells = (
+        CellRecord(codes=("a",), estimate=0.5, standard_error=0.1, low=0.3, high=0.7, coverage=0.95),
+        CellRecord(codes=("b",), estimate=None, standard_error=None, low=-1e9, high=1e9, coverage=1.0),
+    )
+    release = Release.model_construct(title="R", level_label="England", note="N")
+    table = TableRecord.model_construct(name="t", title="T", axes=(axis,), cells=cells)
+    picture = chart(release, table)
+    assert "First" in picture
+    assert "0.7" in picture
+    assert "1,000,000,000" not in picture
+    assert "<svg" in chart(release, TableRecord.model_construct(name="t", title="T", axes=(axis,), cells=cells[1:]))

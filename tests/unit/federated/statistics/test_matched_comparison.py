@@ -144,6 +144,7 @@ def test_large_dense_tables_are_said_everywhere_and_narrowly():
     for figure in ("risk_difference", "risk_ratio", "crude_difference", "matched", "balance_first_0"):
         assert all(cell.coverage < 1 for cell in found[figure])
         assert np.mean([cell.high - cell.low for cell in found[figure]]) < 0.12
+        assert all(cell.low <= cell.estimate <= cell.high for cell in found[figure])
 
 
 @pytest.mark.parametrize("factor", [0.7, 1.8])
