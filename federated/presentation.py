@@ -19,6 +19,7 @@ __all__ = [
     "SMALLEST_SHOWN",
     "UNRELIABLE",
     "USABLE_MARGIN",
+    "fraction_text",
     "margin",
     "presented",
 ]
@@ -32,6 +33,7 @@ SHORTHAND = {
     NOT_AVAILABLE: "Not available: too few households to say anything.",
 }
 SMALLEST_SHOWN = 10
+SMALLEST_DECIMAL: Final = 0.1
 USABLE_MARGIN: Final = Fraction(1, 5)
 """A figure is usable when its margin of error is at most this part of it."""
 ROUND_TO = {Level.ALL: 10, Level.REGION: 10}
@@ -54,6 +56,11 @@ def margin(cell: Interval) -> float:
     return (cell.high - cell.low) / 2
 
 
+def fraction_text(value: float) -> str:
+    """A figure that is not a whole number: two decimals, or two digits where these would not show it."""
+    return f"{value:.2f}" if value == 0 or abs(value) >= SMALLEST_DECIMAL else f"{value:.2g}"
+
+
 def presented(cell: CellRecord, *, statistic: str, level: str, national: bool) -> str:
     """The figure as printed in a publication.
 
@@ -68,7 +75,7 @@ def presented(cell: CellRecord, *, statistic: str, level: str, national: bool) -
     mark = f" {UNRELIABLE}" if margin(cell) > USABLE_MARGIN * abs(cell.estimate) else ""
     figures = statistic_of(statistic).figures
     if figures is Figures.FRACTION:
-        return f"{cell.estimate:.2f}{mark}"
+        return f"{fraction_text(cell.estimate)}{mark}"
     if figures is Figures.COUNT and cell.estimate < SMALLEST_SHOWN:
         return CONFIDENTIAL
     base = ROUND_TO[Level(level)] if national or level == Level.REGION else 5

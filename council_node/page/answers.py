@@ -7,7 +7,7 @@ from council_node.node_store import DocumentKind
 from council_node.page.desk import Asked, Desk, Pages, part_of
 from council_node.page.own_figures import OwnFigures, count_own, question_of
 from federated.errors import FileProblem
-from federated.presentation import SHORTHAND, presented
+from federated.presentation import SHORTHAND, fraction_text, presented
 from federated.query import Query
 from federated.release import CellRecord, Release, TableRecord, open_release
 from federated.schema import Schema
@@ -141,8 +141,8 @@ def _row(release: Release, table: TableRecord, cell: CellRecord, own: str | None
         estimate=presented(
             cell, statistic=table.statistic, level=table.level, national=release.level_label == "England"
         ),
-        low=f"{max(0.0, cell.low):,.0f}" if whole else f"{cell.low:.2f}",
-        high=f"{max(0.0, cell.high):,.0f}" if whole else f"{cell.high:.2f}",
+        low=f"{max(0.0, cell.low):,.0f}" if whole else fraction_text(cell.low),
+        high=f"{max(0.0, cell.high):,.0f}" if whole else fraction_text(cell.high),
         own=own,
     )
 
@@ -150,7 +150,7 @@ def _row(release: Release, table: TableRecord, cell: CellRecord, own: str | None
 def _figure(exact: float | None, table: TableRecord) -> str:
     if exact is None:
         return "nobody"
-    return f"{exact:.2f}" if statistic(table.statistic).figures is Figures.FRACTION else f"{exact:,.0f}"
+    return fraction_text(exact) if statistic(table.statistic).figures is Figures.FRACTION else f"{exact:,.0f}"
 
 
 def _title(table: TableRecord, question: Query, schema: Schema) -> str:
