@@ -21,6 +21,7 @@ from federated.query.words import condition_words, measure_words
 from federated.rationals import rational_text
 from federated.red_lines import RedLine, Standing, red_lines
 from federated.schema import Column, Schema
+from federated.statistics import statistic
 
 __all__ = ["Section", "question_sections", "red_line_words"]
 
@@ -153,6 +154,9 @@ def _ingredients(table: Table) -> Iterator[str]:
         yield f"In table '{table.name}', '{named.name}' means: {condition_words(named.where)}."
     if table.edges:
         yield f"Table '{table.name}' cuts what it measures at {', '.join(map(str, table.edges))}."
+    step = statistic(table.statistic).contribution(table).step
+    if step > 1:
+        yield f"Table '{table.name}' counts in steps of {step:,}. Each council rounds once, after adding up."
 
 
 def _recipients(manifest: Manifest) -> Iterator[str]:
