@@ -170,6 +170,9 @@ def _ingredients(table: Table) -> Iterator[str]:
         yield f"In table '{table.name}', '{named.name}' means: {condition_words(named.where)}."
     if table.edges:
         yield f"Table '{table.name}' cuts what it measures at {', '.join(map(str, table.edges))}."
+    step = statistic(table.statistic).contribution(table).step
+    if step > 1:
+        yield f"Table '{table.name}' counts in steps of {step:,}. Each council rounds once, after adding up."
 
 
 def _recipients(manifest: Manifest) -> Iterator[str]:

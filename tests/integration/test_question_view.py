@@ -15,7 +15,7 @@ from council_node.question_pack import write_pack
 from council_node.question_view import find_question, view_question, waiting_first
 from council_node.settings import read_settings
 from federated.errors import FileProblem
-from federated.query import Equals, Not
+from federated.query import Equals, Measured, Not, Points, Table
 from protocols.wire.link_message import Kind
 from tests.integration.federation_world import CANARY, ME, NOW, Rehearsal, World
 
@@ -59,6 +59,20 @@ def test_the_benefit_stands_first_and_every_field_is_named_with_its_class(world)
         assert any(line.startswith(f"{column} (") and "personal" in line for line in fields.lines)
     assert any("not (household_type is single_adult_other)" in line for line in fields.lines)
     assert CANARY not in text_of(view)
+
+
+def test_it_says_what_is_measured_and_in_which_steps(world):
+    points = Points(base=0, terms=((Equals(column="assessment_outcome", value="relief_owed"), 60),))
+    wide = Measured(measure=points, low=0, high=64)
+    asked = world.question(tables=(Table(name="spread", statistic="variance", measures=(wide,)),))
+    seat = world.seat()
+    seat.policy(automatic=False)
+    proposal = world.propose(asked)
+    # The agreement does not list this statistic; what is refused is told all the same.
+    assert seat.propose(proposal).body["decision"] == "refused"
+    said = text_of(view_of(world, proposal))
+    assert "Table 'spread' reads points: 0; 60 where assessment_outcome is relief_owed, held between 0 and 64." in said
+    assert "Table 'spread' counts in steps of 32. Each council rounds once, after adding up." in said
 
 
 def test_it_says_what_the_question_costs_and_what_remains(world):
