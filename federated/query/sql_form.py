@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, Final
 
 from sqlglot import exp, parse
@@ -34,6 +35,8 @@ REGION: Final = "region"
 PARTS: Final = {part.value for part in DatePart}
 COUNTED: Final = {"household", "person"}
 REMEDY: Final = "docs/guides/analyst.md shows how a question is written in SQL."
+FEW: Final = 4
+"""So many edges are listed; more that lie evenly are written as steps."""
 MOST_CHARACTERS: Final = 200_000
 
 
@@ -517,11 +520,18 @@ def _write_figure(table: Table, query: Query) -> str:
         return "COUNT(*)"
     parts = [f"CLAMP({_write_measure(item.measure)}, {item.low}, {item.high})" for item in table.measures]
     if table.edges:
-        parts.append(f"EDGES({', '.join(map(str, table.edges))})")
+        parts.append(_write_edges(table.edges))
     parts += [f"NAMED({_quoted(item.name)}, {_write(item.where)})" for item in table.conditions]
     if table.probabilities:
         parts.append(f"PROBABILITIES({', '.join(_quoted(rational_text(item)) for item in table.probabilities)})")
     return f"{ {'mean': 'AVG'}.get(table.statistic, table.statistic.upper()) }({', '.join(parts)})"
+
+
+def _write_edges(edges: tuple[int, ...]) -> str:
+    steps = {high - low for low, high in pairwise(edges)}
+    if len(edges) > FEW and len(steps) == 1:
+        return f"STEPS({edges[0]}, {edges[-1]}, {steps.pop()})"
+    return f"EDGES({', '.join(map(str, edges))})"
 
 
 def _write_measure(measure: Measure) -> str:

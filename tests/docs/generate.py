@@ -30,7 +30,7 @@ from federated.model_docs import render
 from federated.schema import Column, Dataset, load_schema
 from federated.workspace import Workspace
 from protocols.secagg.transitions import AGGREGATOR, PARTICIPANT
-from tests.docs import briefings, refusals
+from tests.docs import briefings, refusals, twelve_questions
 from tests.spec import consistent_page
 from tests.spec.analyses import pages as analysis_pages
 from tests.spec.render import pages as statistic_pages
@@ -58,6 +58,7 @@ def pages() -> dict[str, str]:
     made |= statistic_pages()
     made |= consistent_page.pages()
     made |= analysis_pages()
+    made |= twelve_questions.pages()
     made |= briefings.pages()
     architecture = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     made["docs/architecture.md"] = with_parts(architecture, architecture_parts())

@@ -159,7 +159,12 @@ measures = st.one_of(
 measured = st.tuples(measures, numbers, st.integers(1, 400)).map(
     lambda t: Measured(measure=t[0], low=t[1], high=t[1] + t[2])
 )
-rising = st.lists(numbers, unique=True, max_size=6).map(lambda found: tuple(sorted(found)))
+rising = st.one_of(
+    st.lists(numbers, unique=True, max_size=6).map(lambda found: tuple(sorted(found))),
+    st.tuples(numbers, st.integers(1, 30), st.integers(1, 9)).map(
+        lambda t: tuple(range(t[0], t[0] + t[1] * t[2], t[2]))
+    ),
+)
 by = st.lists(st.builds(Dimension, column=names, part=st.none() | st.sampled_from(DatePart)), max_size=3)
 
 
