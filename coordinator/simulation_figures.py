@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from math import isnan, sqrt
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,6 @@ __all__ = ["HeldCell", "SimulatedRound", "Simulation", "TableNoise", "Traffic", 
 Cell: TypeAlias = tuple[str, ...]
 Integers: TypeAlias = NDArray[np.int64]
 
-COUNTED_BY_HAND: Final = ("households", "rows", "sum", "mean")
-"""What `true_table` can count; of any other statistic the truth would come out as zeros."""
-
 
 def exact_vector(cases: Cases, question: Query, tables: Sequence[PlannedTable]) -> Integers:
     """One council's exact figures, counted by hand over its synthetic records and not by its node.
@@ -44,12 +41,8 @@ def exact_vector(cases: Cases, question: Query, tables: Sequence[PlannedTable]) 
 
 def _table_vector(cases: Cases, question: Query, planned: PlannedTable) -> Integers:
     table = planned.table
-    if table.statistic not in COUNTED_BY_HAND:
-        raise QueryError(
-            f"Table '{table.name}' asks for '{table.statistic}'; a simulation knows the truth of counts, sums and "
-            "means only.",
-            remedy="Ask it of council nodes, for example those of `federated demo`.",
-        )
+    rule = statistic(table.statistic).contribution(table)
+    _require_plain(rule, table)
     sums: dict[tuple[int, ...], dict[Cell, Fraction]] = {(): {}}
     if not table.measures:
         sums[()] = _truth(cases, question, table)
@@ -66,8 +59,6 @@ def _table_vector(cases: Cases, question: Query, planned: PlannedTable) -> Integ
             (): _truth(cases, asked, replace(table, statistic="households", measures=())),
             (0,): _truth(cases, question, replace(table, statistic="sum")),
         }
-    rule = statistic(table.statistic).contribution(table)
-    _require_plain(rule, table)
     if rule.bands:
         sums = {(): _banded(cases, question, table, rule)}
     return np.array(
@@ -83,7 +74,8 @@ def _table_vector(cases: Cases, question: Query, planned: PlannedTable) -> Integ
 def _require_plain(rule: Contribution, table: Table) -> None:
     """Refuse what the count by hand does not know, rather than hold an answer against a wrong truth."""
     linear = all(term.factors in ((), (0,)) for block in rule.blocks for term in block)
-    if rule.measures != table.measures or len(rule.measures) > 1 or len(rule.bands) > 1 or rule.step != 1 or not linear:
+    several = len(rule.measures) > 1 or len(rule.bands) > 1 or rule.pairs
+    if rule.measures != table.measures or several or rule.step != 1 or not linear:
         raise QueryError(
             f"A simulation knows no truth beside '{table.statistic}', which table '{table.name}' asks for.",
             remedy="Simulate counts, sums and means; ask this of council nodes, for example those of `federated demo`.",

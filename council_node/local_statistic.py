@@ -46,7 +46,11 @@ _OTHER: Final = "!other"
 
 ALL_BITS: Final = 2**64 - 1
 
-_Integers = NDArray[np.int64]
+LONGEST_IN_64_BITS: Final = 2**63 // 10**9
+"""A billion contributions of this size fit: more rows than any node reads."""
+
+_Integers = NDArray[Any]
+"""Whole numbers: of 64 bits, or of any length where a statistic's products need it."""
 
 
 class TableToCompute(Protocol):
@@ -116,7 +120,8 @@ def clamped(vector: _Integers, tables: Sequence[TableToCompute]) -> LocalStatist
     steps = [statistic(planned.table.statistic).contribution(planned.table).step for planned in tables]
     step = np.repeat(np.array(steps, dtype=np.int64), cells)
     limit = np.repeat(np.array([planned.clamp for planned in tables], dtype=np.int64), cells)
-    return LocalStatistic(vector=np.clip((vector + step // 2) // step, -limit, limit))
+    held = np.minimum(np.maximum((vector + step // 2) // step, -limit), limit)
+    return LocalStatistic(vector=held.astype(np.int64))
 
 
 def exact_vector(extract: Extract, question: Query, tables: Sequence[TableToCompute], *, region: str) -> _Integers:
@@ -141,11 +146,11 @@ def exact_vector(extract: Extract, question: Query, tables: Sequence[TableToComp
 
 def _table_vector(rows: Select, extract: Extract, question: Query, planned: TableToCompute, region: str) -> _Integers:
     table, layout = planned.table, planned.layout
-    blocks = np.zeros((len(layout.blocks), layout.categories), dtype=np.int64)
+    contribution = statistic(table.statistic).contribution(table).under(planned.mechanism)
+    blocks: _Integers = np.zeros((len(layout.blocks), layout.categories), dtype=_kind(contribution))
     mine = _own_block(table, layout, region)
     if mine is None:
         return blocks.reshape(-1)
-    contribution = statistic(table.statistic).contribution(table).under(planned.mechanism)
     sizes = _breakdown(table, layout, contribution)
     cell = _cell(table, sizes, extract, question).alias(_CELL)
     own = Work(extract=extract, contribution=contribution, cells=prod(sizes))
@@ -155,6 +160,21 @@ def _table_vector(rows: Select, extract: Extract, question: Query, planned: Tabl
             block[mine][cells] += term.coefficient * products[term.factors]
     # Linear, so the vectors of several parts still add up to that of all.
     return sent(blocks.reshape(-1), layout.shape[-1] if contribution.bands else 1, contribution.prefix_bits)
+
+
+def _kind(contribution: Contribution) -> type:
+    """Whole numbers of any length where the sums of a few million rows could pass those of 64 bits, before their steps.
+
+    A sum that wrapped round would move by far more than its sensitivity, and one that is refused would tell that there
+    are so many rows.
+    """
+    reach = [max(abs(item.low), abs(item.high)) for item in contribution.measures]
+    longest = max(
+        abs(term.coefficient) * prod(reach[factor] for factor in term.factors)
+        for block in contribution.blocks
+        for term in block
+    )
+    return np.int64 if longest <= LONGEST_IN_64_BITS else object
 
 
 def _own_block(table: Table, layout: Layout, region: str) -> slice | None:
@@ -299,8 +319,13 @@ def _tally(kept: Select, work: Work) -> tuple[_Integers, dict[tuple[int, ...], _
     sums = [_sum_of(factors, work).alias(f"{_COUNT}{place}") for place, factors in enumerate(products)]
     columns: dict[str, Any] = kept.group_by((col(_CELL),), *sums).run(work.extract.connection).fetchnumpy()
     cells = np.asarray(columns[_CELL], dtype=np.int64)
-    found = (np.asarray(columns[f"{_COUNT}{place}"], dtype=np.int64) for place in range(len(products)))
+    found = (_whole(columns[f"{_COUNT}{place}"], contribution) for place in range(len(products)))
     return cells, dict(zip(products, found, strict=True))
+
+
+def _whole(column: Any, contribution: Contribution) -> _Integers:
+    kind = _kind(contribution)
+    return np.asarray([int(value) for value in column] if kind is object else column, dtype=kind)
 
 
 def _sum_of(factors: tuple[int, ...], work: Work) -> Expression:
@@ -309,7 +334,8 @@ def _sum_of(factors: tuple[int, ...], work: Work) -> Expression:
     product = col(work.measures[factors[0]])
     for factor in factors[1:]:
         product = product * col(work.measures[factor])
-    return fn("sum", product).cast("BIGINT")
+    # A sum of 64-bit numbers has 128 bits; what need not fit is fetched as digits.
+    return fn("sum", product).cast("BIGINT" if _kind(work.contribution) is np.int64 else "VARCHAR")
 
 
 def _banded(kept: Select, work: Work) -> Select:

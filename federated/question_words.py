@@ -143,19 +143,19 @@ def _shell(planned: PlannedTable) -> str:
     table = planned.table
     return (
         f"Table '{table.name}': {table.statistic}, by {axes}: {planned.layout.printed_cells:,} cells. "
-        f"{_at_most(planned)}"
+        f"{_at_most(table, made_of_others=planned.layout.figures is not None)}"
     )
 
 
-def _at_most(planned: PlannedTable) -> str:
-    rule = statistic(planned.table.statistic).contribution(planned.table)
+def _at_most(table: Table, *, made_of_others: bool = False) -> str:
+    rule = statistic(table.statistic).contribution(table)
     if rule.pairs:
         return (
             f"At most {rule.max_cells} categories of one household are kept, and it counts once for each pair of them."
         )
     if rule.per == "row":
         return f"At most {rule.max_cells} {'row counts' if rule.max_cells == 1 else 'rows count'} for one household."
-    if planned.layout.figures is not None:
+    if made_of_others:
         return (
             "They are made of other figures; one household counts in those of at most "
             f"{rule.max_cells} cells of the breakdowns."
@@ -168,6 +168,9 @@ def _ingredients(table: Table) -> Iterator[str]:
         yield f"Table '{table.name}' reads {measure_words(item.measure)}, held between {item.low} and {item.high}."
     for named in table.conditions:
         yield f"In table '{table.name}', '{named.name}' means: {condition_words(named.where)}."
+    if table.probabilities:
+        asked = ", ".join(rational_text(item) for item in table.probabilities)
+        yield f"Table '{table.name}' asks for the quantiles {asked}: the value that so many of all lie below."
     if table.edges:
         yield f"Table '{table.name}' cuts what it measures at {', '.join(map(str, table.edges))}."
     step = statistic(table.statistic).contribution(table).step

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -59,12 +60,17 @@ def as_row(table: str, code: str, name: str, households: int, found: Accuracy) -
         "mechanism": found.mechanism,
         "figures": found.figures,
         "said": round(found.said, 3),
-        "relative_error": round(found.relative, 5),
-        "beside_central": round(found.ratio("ours", "central"), 3),
-        "each_council_beside_ours": round(found.ratio("each council", "ours"), 2),
+        "relative_error": _rounded(found.relative, 5),
+        "beside_central": _rounded(found.ratio("ours", "central"), 3),
+        "each_council_beside_ours": _rounded(found.ratio("each council", "ours"), 2),
         "covered": round(found.covered, 4),
         "declared": round(found.declared, 4),
     }
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    """JSON knows no value that is not a number."""
+    return None if math.isnan(value) else round(value, digits)
 
 
 if __name__ == "__main__":

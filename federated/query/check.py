@@ -17,6 +17,7 @@ from federated.statistics import statistic
 
 __all__ = ["check_query"]
 
+MOST_PARTS: Final = 400
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 """A whole number as every node reads it: one that a node could not read would fail only after its charge."""
 
@@ -89,6 +90,26 @@ def _check_dimension(dimension: Dimension, dataset: Dataset) -> None:
 
 
 def _check_condition(condition: Condition, dataset: Dataset) -> None:
+    # A node writes a condition as one expression: one too long would fail there, after the charge.
+    if _parts(condition) > MOST_PARTS:
+        raise QueryError(
+            f"A condition has more than {MOST_PARTS} parts.",
+            remedy="Use 'in' with several codes, or ask a simpler question.",
+        )
+    _check_parts(condition, dataset)
+
+
+def _parts(condition: Condition) -> int:
+    match condition:
+        case And(conditions=conditions) | Or(conditions=conditions):
+            return 1 + sum(map(_parts, conditions))
+        case Not(condition=inner):
+            return 1 + _parts(inner)
+        case _:
+            return 1
+
+
+def _check_parts(condition: Condition, dataset: Dataset) -> None:
     match condition:
         case Equals(column=name, value=value):
             _check_value(dataset.column(name), value)
@@ -105,9 +126,9 @@ def _check_condition(condition: Condition, dataset: Dataset) -> None:
             _require_date_or_integer(dataset.column(name), "unknown")
         case And(conditions=conditions) | Or(conditions=conditions):
             for item in conditions:
-                _check_condition(item, dataset)
+                _check_parts(item, dataset)
         case Not(condition=inner):
-            _check_condition(inner, dataset)
+            _check_parts(inner, dataset)
 
 
 def _require_date_or_integer(column: Column, use: str) -> None:

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from federated.errors import QueryError
 from federated.query.conditions import Condition, Named, condition_columns, condition_json
-from federated.query.measures import Measured
+from federated.query.measures import LARGEST_BOUND, Measured
 from federated.rationals import rational, rational_text
 from protocols.encoding import Json, canonical_json, digest
 from protocols.identifiers import Digest
@@ -101,6 +101,10 @@ class Table:
             given = len(getattr(self, name))
             if given > limit:
                 raise QueryError(f"Table '{self.name}' has {given} {name}; at most {limit} are allowed.")
+        # What a node measures lies within the largest bound; an edge far beyond could overflow its arithmetic, and only
+        # where a row is measured at all: a bit of the data without noise.
+        if any(abs(edge) > LARGEST_BOUND + 1 for edge in self.edges):
+            raise QueryError(f"Table '{self.name}' has an edge beyond {LARGEST_BOUND + 1:,} of zero.")
         if any(low >= high for low, high in pairwise(self.edges)):
             raise QueryError(f"Table '{self.name}' has edges that do not rise.", remedy="Write each once, in order.")
         names = [item.name for item in self.conditions]

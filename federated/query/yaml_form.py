@@ -46,7 +46,7 @@ class _DimensionForm(_Form):
 class _ConditionForm(_Form):
     column: StrictStr | None = None
     equals: Code | StrictInt | None = None
-    one_of: tuple[Code, ...] | None = Field(default=None, alias="in")
+    one_of: Annotated[tuple[Code, ...], Field(min_length=1)] | None = Field(default=None, alias="in")
     between: tuple[StrictInt | date, StrictInt | date] | None = None
     unknown: Literal[True] | None = None
     all: tuple["_ConditionForm", ...] | None = None

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from council_node.local_statistic import LocalStatistic, compute_local_statistic
+from council_node.local_statistic import LocalStatistic, clamped, compute_local_statistic
 from federated.errors import InternalError
 from federated.privacy import Mechanism
 from federated.query import (
@@ -508,3 +508,37 @@ def test_period_bounds_are_both_included(tmp_path):
     assert node_vectors(tmp_path, rows, question(Table(name="t", statistic="households"))) == [[4]]
     single = Period(column="assessment_date", start=DAYS[2], end=DAYS[2])
     assert node_vectors(tmp_path, rows, question(Table(name="t", statistic="households"), period=single)) == [[1]]
+
+
+WIDE = Measured(measure=Points(base=10**6, terms=()), low=-(10**6), high=10**6)
+
+
+def test_sums_past_64_bits_are_held_within_the_clamp_and_do_not_wrap():
+    # One more household than 2^63 holds of (2 * 10^6)^2: a sum that wraps would move by twice the clamp.
+    table = Table(name="t", statistic="variance", measures=(WIDE,))
+    planned = Planned(table, layout_of(table, question(table)), clamp=10**6 * 128)
+    before, after = (
+        clamped(np.array([households * 4 * 10**12, 0, 0], dtype=object), [planned]).vector
+        for households in (2_305_843, 2_305_844)
+    )
+    claimed = statistic("variance").sensitivity(table)
+    assert np.abs(after - before).sum() <= claimed.l1
+    assert before.dtype == after.dtype == np.int64
+    assert before[0] == planned.clamp
+
+
+@pytest.mark.parametrize("kind", ["variance", "covariance"])
+def test_the_widest_bounds_are_counted_exactly(tmp_path, kind):
+    narrow = Measured(measure=Value(column="dependent_children_n"), low=31_000, high=31_001)
+    measures = (WIDE,) if kind == "variance" else (narrow, WIDE)
+    rows = [
+        {"household": f"H{n}", "assessment_date": QUARTER.start, "dependent_children_n": 3, "main_sex": "male"}
+        for n in range(40)
+    ]
+    table = Table(name="t", statistic=kind, measures=measures)
+    asked = question(table)
+    expected = reference_vector(
+        rows, asked, table, layout_of(table, asked), case_dataset(), region=REGIONS[0][0], draw=lambda *_: 0
+    )
+    assert node_vectors(tmp_path, rows, asked, clamp=10**18) == [expected]
+    assert any(expected)

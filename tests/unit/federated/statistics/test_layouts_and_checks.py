@@ -7,6 +7,7 @@ import pytest
 
 from federated.errors import QueryError
 from federated.query import (
+    And,
     DatePart,
     Days,
     Dimension,
@@ -14,6 +15,7 @@ from federated.query import (
     Level,
     Measured,
     Named,
+    Or,
     Period,
     Points,
     Table,
@@ -152,6 +154,8 @@ def test_an_unknown_statistic_is_answered_with_the_known_ones():
     [
         ({"edges": (1, 1)}, "do not rise"),
         ({"edges": tuple(range(1025))}, "at most 1024"),
+        ({"edges": (0, 1_000_002)}, "beyond 1,000,001"),
+        ({"edges": (-(2**63) + 1, 0)}, "beyond 1,000,001"),
         ({"probabilities": (Fraction(1, 2), Fraction(1, 4))}, "do not rise"),
         ({"probabilities": (Fraction(1),)}, "do not rise"),
         ({"conditions": (Named(name="a", where=SEX),) * 2}, "two conditions of one name"),
@@ -206,3 +210,12 @@ def test_every_column_that_a_table_reads_is_known():
     )
     assert table.columns() == {"main_sex", "relief_start", "relief_end", "main_age_band", "household_type"}
     assert table.columns() <= question(table).columns()
+
+
+@pytest.mark.parametrize("kind", [And, Or])
+def test_a_condition_too_long_to_be_written_is_refused_before_the_charge(kind):
+    asked = question(Table(name="t", statistic="households"), where=kind(conditions=(SEX,) * 399))
+    check_query(asked, load_schema())
+    longer = question(Table(name="t", statistic="households"), where=kind(conditions=(kind(conditions=(SEX,) * 399),)))
+    with pytest.raises(QueryError, match="more than 400 parts"):
+        check_query(longer, load_schema())
