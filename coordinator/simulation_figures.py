@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from math import isnan, sqrt
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,10 +71,14 @@ def _table_vector(cases: Cases, question: Query, planned: PlannedTable) -> Integ
     )
 
 
+FITTED: Final = frozenset({"poisson"})
+"""Counted like a mean; but what is fitted allows for noise that exact totals do not have."""
+
+
 def _require_plain(rule: Contribution, table: Table) -> None:
     """Refuse what the count by hand does not know, rather than hold an answer against a wrong truth."""
     linear = all(term.factors in ((), (0,)) for block in rule.blocks for term in block)
-    several = len(rule.measures) > 1 or len(rule.bands) > 1 or rule.pairs
+    several = len(rule.measures) > 1 or len(rule.bands) > 1 or rule.pairs or table.statistic in FITTED
     if rule.measures != table.measures or several or rule.step != 1 or not linear:
         raise QueryError(
             f"A simulation knows no truth beside '{table.statistic}', which table '{table.name}' asks for.",

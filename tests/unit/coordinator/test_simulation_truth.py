@@ -2,13 +2,16 @@
 
 import pytest
 
-from coordinator.simulation_figures import COUNTED_BY_HAND, exact_vector
+from coordinator.simulation_figures import exact_vector
 from federated.errors import QueryError
 from federated.statistics import STATISTICS
 from federated.synthetic import synthesise
 from protocols.identifiers import CouncilId
 from tests.spec.council import Planned, layout_of, question
 from tests.spec.statistics import specifications
+
+COUNTED_BY_HAND = frozenset({"households", "rows", "sum", "mean", "distribution", "quantile"})
+"""Bands too, where what is banded is a plain column; the worked scores are points, which nobody counts by hand."""
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def test_a_statistic_that_is_not_counted_by_hand_is_refused(cases, specification
     if specification.code in COUNTED_BY_HAND:
         assert exact_vector(cases, asked, planned).sum() > 0
     else:
-        with pytest.raises(QueryError, match="counts, sums and means"):
+        with pytest.raises(QueryError, match=r"knows no truth|plain columns only"):
             exact_vector(cases, asked, planned)
 
 
