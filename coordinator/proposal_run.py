@@ -243,10 +243,11 @@ class ProposalRun:
             stages=stage_rows(report),
             owed_to=contributors,
         )
-        # The councils first: nobody hears of an answer that is not on its way to those who gave it.
-        office.background(self._crew.deliveries.deliver(kept, contributors))
+        # Both at one moment (requirement R12): what is owed to the councils is in the store already, so nobody hears of
+        # an answer that is not on its way to those who gave it. Copies to many councils would hold up one sentence.
         message = f"The answer is published; {release.contributed} of {len(release.councils)} councils are in it."
         office.board.publish(self._digest, RunStage.PUBLISHED, message=message, final=True, release_digest=kept.digest)
+        office.background(self._crew.deliveries.deliver(kept, contributors))
 
     # --- moves ---
 

@@ -6,7 +6,8 @@ Several programs may have the store open, so that `council-node approve` works w
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -148,8 +149,18 @@ class NodeStore:
         """Close."""
         self.close()
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All documents put in this block or none of them; they are on the disk when the block has ended, not before.
+
+        Raises:
+            FileProblem: The disk is full, the file read-only, and the like; nothing was stored.
+        """
+        with plain_errors(self._path, NAME), transaction(self._connection):
+            yield
+
     def put(self, kind: DocumentKind, name: str, body: bytes, now: datetime, *, after: int | None = None) -> Document:
-        """Store a document; it is on the disk when this returns, and the latest of its name.
+        """Store a document; outside `together` it is on the disk when this returns. It is the latest of its name.
 
         Args:
             kind: What it is.
@@ -162,9 +173,12 @@ class NodeStore:
             StoreConflict: There is a later revision than `after`.
             FileProblem: The disk is full, the file read-only, and the like; nothing was stored.
         """
-        with plain_errors(self._path, NAME), transaction(self._connection):
+        with plain_errors(self._path, NAME), self._writing():
             revision = self._insert(kind, name, body, now, after)
         return Document(kind=kind, name=name, revision=revision, saved_at=parse_time(time_text(now)), body=body)
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._connection.in_transaction else transaction(self._connection)
 
     def _insert(self, kind: DocumentKind, name: str, body: bytes, now: datetime, after: int | None) -> int:
         (last,) = self._connection.execute(

@@ -88,10 +88,12 @@ class Proposals:
         except FederatedError as problem:
             # Nothing is kept of what nobody trusted has signed: it could fill the disk.
             return _decision(digest, self._unkept_refusal(digest, problem, now))
-        # One that can never be asked again may have been deleted (requirement R24), and is not kept anew.
-        if now <= opened.plan.terms.not_after:
-            self._keep(digest, request.payload, opened.manifest, now)
-        return _decision(digest, self._consider(opened, now).envelope)
+        with station.store.together():
+            # One that can never be asked again may have been deleted (requirement R24), and is not kept anew.
+            if now <= opened.plan.terms.not_after:
+                self._keep(digest, request.payload, opened.manifest, now)
+            decision = self._consider(opened, now)
+        return _decision(digest, decision.envelope)
 
     def approved(self, digest: Digest, now: datetime, *, besides: RoundId | None = None) -> Plan:
         """The plan of a proposal that may run now: every check is made again before a round.

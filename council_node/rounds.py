@@ -269,8 +269,10 @@ class Rounds:
         known = answer_of(station.store, sid)
         if not known:
             active = self._active.get(sid)
-            keep_receipt(station, release, request.payload, active, station.now())
-            self._dispose(sid, active)
+            with station.store.together():
+                keep_receipt(station, release, request.payload, active, station.now())
+                self._dispose(sid, active)
+            station.log("deletion_recorded", {"sid": sid.hex()})
         elif known != sha256(request.payload).hex():
             raise PolicyRefusal("release", "This council has had another answer of that round.")
         body: dict[str, Json] = {
@@ -304,9 +306,11 @@ class Rounds:
         if active is not None:
             active.session.end()  # first: the secrets must go even if the ledger cannot be written
         station.give_back(sid, reason)
-        if active is not None:
-            keep_receipt_without_answer(station, sid, active, reason, station.now())
-        self._dispose(sid, active)
+        with station.store.together():
+            if active is not None:
+                keep_receipt_without_answer(station, sid, active, reason, station.now())
+            self._dispose(sid, active)
+        station.log("deletion_recorded", {"sid": sid.hex()})
 
     def _dispose(self, sid: RoundId, active: ActiveRound | None) -> None:
         """Let go of a round that is over, and keep the signed record of that (R24)."""
@@ -315,7 +319,6 @@ class Rounds:
             session.end()
         self._forget(sid)
         keep_deletion_record(self._station, sid, session, self._station.now())
-        self._station.log("deletion_recorded", {"sid": sid.hex()})
 
     def _forget(self, sid: RoundId) -> None:
         self._active.pop(sid, None)

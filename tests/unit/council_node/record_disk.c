@@ -1,11 +1,12 @@
 /* Loaded into a process (LD_PRELOAD) to record, in order, everything it asks of the disk below one folder, and to
    fail from the FAIL_AT-th request on as a full disk does. One record: "op offset length name\n" and the data.
 
-   W write, S sync of a file, D sync of the folder, U unlink, T truncate. */
+   C create, W write, S sync of a file, D sync of the folder, U unlink, T truncate. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,3 +102,25 @@ int unlink(const char *path) {
   if (name) put('U', 0, 0, name, NULL);
   return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
 }
+
+static int recorded_open(const char *path, int flags, mode_t mode) {
+  const char *name = flags & O_CREAT ? name_of(path) : NULL;
+  int fresh = name && syscall(SYS_faccessat, AT_FDCWD, path, F_OK) != 0;
+  int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+  if (fresh && fd >= 0) put('C', 0, 0, name, NULL);
+  return fd;
+}
+
+static mode_t mode_of(int flags, va_list rest) { return flags & O_CREAT ? (mode_t)va_arg(rest, int) : 0; }
+
+#define OPENING(symbol)                        \
+  int symbol(const char *path, int flags, ...) { \
+    va_list rest;                              \
+    va_start(rest, flags);                     \
+    mode_t mode = mode_of(flags, rest);        \
+    va_end(rest);                              \
+    return recorded_open(path, flags, mode);   \
+  }
+
+OPENING(open)
+OPENING(open64)

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from council_node.node_store import KEPT, Document, DocumentKind, NodeStore
+from council_node.node_store import KEPT, Document, DocumentKind, NodeStore, StoreConflict
 from federated.errors import FileProblem, InternalError
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -119,5 +119,26 @@ def test_a_full_disk_stores_nothing_and_says_so(store):
 
 def test_the_store_is_private_and_durable(path, store):
     assert path.stat().st_mode & 0o077 == 0
-    assert store._connection.execute("PRAGMA synchronous").fetchone() == (3,)
-    assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("truncate",)
+
+
+def test_documents_put_together_are_all_stored_or_none(path, store):
+    def put_three():
+        with store.together():
+            store.put(RELEASE, "aa", b"one", NOW)
+            store.put(DocumentKind.RECEIPT, "aa", b"two", NOW)
+            store.put(DocumentKind.RECEIPT, "aa", b"three", NOW, after=7)
+
+    with pytest.raises(StoreConflict):
+        put_three()
+    assert store.latest(RELEASE, "aa") is None
+    assert store.latest(DocumentKind.RECEIPT, "aa") is None
+    with store.together():
+        store.put(RELEASE, "aa", b"one", NOW)
+        store.put(DocumentKind.RECEIPT, "aa", b"two", NOW)
+        with NodeStore.open(path) as other:
+            assert other.latest(RELEASE, "aa") is None
+    with NodeStore.open(path) as other:
+        assert other.latest(RELEASE, "aa").body == b"one"
+        assert other.latest(DocumentKind.RECEIPT, "aa").body == b"two"
