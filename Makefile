@@ -88,7 +88,7 @@ vectors: setup ## Regenerate the known-answer vectors
 docs: setup ## Regenerate the generated pages
 	$(BIN)/python -m tests.docs.generate
 
-bench: setup ## Run the benchmarks
+bench: setup ## Run the benchmarks, and the peers beside them (some hours)
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove the environment and caches

@@ -1,6 +1,9 @@
-"""`make bench`: every benchmark in turn; figures are ratios within one run, kept in docs/performance.json."""
+"""`make bench`: every benchmark in turn, then beside the peers; ratios within one run, in docs/performance.json."""
+
+import sys
 
 from benchmarks import concurrent_queries, end_to_end, exact_noise, growth, local_counts, real_connections, secure_sum
+from benchmarks.peers import __main__ as peers
 
 if __name__ == "__main__":
     end_to_end.main(["--councils", "50", "--rounds", "5", "--record"])
@@ -10,3 +13,4 @@ if __name__ == "__main__":
     exact_noise.main(["--record"])
     local_counts.main(["--record"])
     growth.main(["--record"])
+    sys.exit(peers.main(["run"]))

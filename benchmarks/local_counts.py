@@ -44,19 +44,24 @@ class Asked:
         self.mechanism = Mechanism.DISCRETE_LAPLACE
 
 
-def made_up(rows: int, dataset: Dataset) -> Extract:
-    """Rows as a node holds them after reading an extract: each household's in cells of its own choice."""
-    connection = open_database(threads=THREADS, memory_limit_mib=MEMORY_MIB, readable=())
+def made_up_rows(rows: int, dataset: Dataset) -> str:
+    """The statement that makes up rows: each household's in cells of its own choice."""
     places = ", ".join(
         f"(hash(i, {number}) % {len(dataset.column(name).codes)})::USMALLINT AS {name}"
         for number, name in enumerate(BREAKDOWN)
     )
     days = (PUBLISHED_QUARTER.end - PUBLISHED_QUARTER.start).days + 1
-    connection.execute(
-        f"CREATE TEMP TABLE {ROWS} AS SELECT md5_number((hash(i, 9) % {rows // ROWS_EACH})::VARCHAR)::UHUGEINT "
+    return (
+        f"SELECT md5_number((hash(i, 9) % {rows // ROWS_EACH})::VARCHAR)::UHUGEINT "
         f"AS {col(HOUSEHOLD)}, {places}, DATE '{PUBLISHED_QUARTER.start}' + (i % {days})::INTEGER AS {DAY} "
         f"FROM range({rows}) made(i)"
     )
+
+
+def made_up(rows: int, dataset: Dataset) -> Extract:
+    """Rows as a node holds them after reading an extract."""
+    connection = open_database(threads=THREADS, memory_limit_mib=MEMORY_MIB, readable=())
+    connection.execute(f"CREATE TEMP TABLE {ROWS} AS {made_up_rows(rows, dataset)}")
     return Extract(
         dataset=dataset,
         columns=frozenset((*BREAKDOWN, DAY)),

@@ -5,7 +5,15 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from benchmarks.peers import charged, dropouts, equal_epsilon, query, secure_sum_flower, secure_sum_mpyc
+from benchmarks.peers import (
+    charged,
+    dropouts,
+    equal_epsilon,
+    local_counts,
+    query,
+    secure_sum_flower,
+    secure_sum_mpyc,
+)
 from benchmarks.peers.environment import PEERS, PeerFailure, interpreter, setup, versions
 
 COMPARISONS: Final = (
@@ -17,6 +25,7 @@ COMPARISONS: Final = (
     (equal_epsilon, ()),
     (dropouts, ()),
     (charged, ()),
+    (local_counts, ()),
 )
 
 

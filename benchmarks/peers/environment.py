@@ -81,6 +81,11 @@ PEERS: Final[Mapping[str, Peer]] = {
             packages=("opendp", "numpy"),
             documentation="https://docs.opendp.org/en/stable/api/user-guide/measurements/additive-noise-mechanisms.html",
         ),
+        Peer(
+            name="polars",
+            packages=("polars",),
+            documentation="https://docs.pola.rs/user-guide/expressions/aggregation/",
+        ),
     )
 }
 

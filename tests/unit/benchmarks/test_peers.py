@@ -16,12 +16,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks.local_counts import made_up, plain
 from benchmarks.peers import __main__ as front
 from benchmarks.peers import (
     charged,
     dropouts,
     environment,
     equal_epsilon,
+    local_counts,
     query,
     question,
     secure_sum_flower,
@@ -34,6 +36,7 @@ from benchmarks.peers.secure_sum import Spent, our_sum, our_threshold
 from benchmarks.peers.vectors import exact_sum, make_vectors, write_vectors
 from benchmarks.targets import AT_LEAST
 from federated.demo.world import choose_councils
+from federated.schema import load_schema
 from federated.synthetic import synthesise
 from protocols.secagg import BelowThreshold
 from protocols.secagg.messages import Stage
@@ -249,6 +252,22 @@ def test_errors_are_compared_by_peer(monkeypatch, capsys):
     shown = capsys.readouterr().out
     medians = [float(found) for found in re.findall(r'"theirs": \{\s+"median": ([0-9.]+)', shown)]
     assert medians == [1.0, 10.0, 20.0]
+
+
+def test_local_counts_are_compared_when_both_counted_the_same_rows(monkeypatch, capsys):
+    answer = {"seconds": [2.0, 4.0], "total": 0, "threads": 2}
+    monkeypatch.setattr(local_counts, "run_program", lambda *_, **__: answer)
+    monkeypatch.setattr(local_counts, "versions", lambda peer: {"polars": "1"})
+    with pytest.raises(SystemExit, match="not the count of these rows"):
+        local_counts.main(["--rows", "1000", "--samples", "2"])
+    monkeypatch.setattr(local_counts, "run_program", lambda *_, **__: answer | {"total": plain_count(1000)})
+    local_counts.main(["--rows", "1000", "--samples", "2"])
+    assert '"median": 3.0' in capsys.readouterr().out
+
+
+def plain_count(rows):
+    with made_up(rows, load_schema().dataset("case")) as extract:
+        return plain(extract.connection)
 
 
 def test_a_ledger_is_charged_what_was_asked_whatever_the_number_of_tables():
