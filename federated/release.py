@@ -98,6 +98,11 @@ class TableRecord(_Record):
     scale: int
     planned_sd: float
 
+    @property
+    def may_be_negative(self) -> bool:
+        """Whether any clip bound lies below 0, so that a figure below 0 is not noise alone."""
+        return any(measure.clip[0] < 0 for measure in self.measures)
+
 
 class CouncilRecord(_Record):
     """What became of one council asked.

@@ -158,7 +158,7 @@ def _offset_cells(
 
 
 def _ratios(before: NoisyTable, after: NoisyTable) -> tuple[DerivedCell, ...]:
-    if any(measure.clip[0] < 0 for measure in after.table.measures):
+    if after.table.may_be_negative:
         raise QueryError(
             f"The sums of the table '{after.table.name}' may be below zero, so they have no ratio.",
             remedy="Look at their difference.",

@@ -25,7 +25,7 @@ from federated.errors import FederatedError, FileProblem, QueryError
 from federated.privacy import Mechanism, ReleasedNoise, released_noise
 from federated.release import Release
 from federated.schema import Schema
-from federated.statistics.offsets import TARGET_COVERAGE
+from federated.statistics.offsets import NORMAL_POINT, TARGET_COVERAGE, longer_tail
 from protocols.errors import LocalProtocolError
 
 __all__ = ["Consistent", "ConsistentTable", "make_consistent", "without_negatives"]
@@ -35,7 +35,6 @@ MOST_AGREEMENTS: Final = 4000
 SUSPICIOUS: Final = 1e-4
 """Tables that disagree by more than noise would once in 10,000 releases are not made to agree without a warning."""
 
-_NORMAL: Final = float(stats.norm.ppf(0.5 + float(TARGET_COVERAGE) / 2))
 _BLOCK: Final = 2048
 
 Floats = NDArray[np.float64]
@@ -271,4 +270,4 @@ def _half_widths(errors: Floats, released: Floats, kurtosis: float) -> Floats:
     """
     own = (errors / released) ** 2
     left = kurtosis * (own**2 + (1 - own) ** 2)
-    return errors * (_NORMAL + left * (_NORMAL**3 - 3 * _NORMAL) / 24)
+    return errors * (NORMAL_POINT + longer_tail(left))

@@ -26,7 +26,7 @@ METHOD: Final = (
 def printed_figures(table: ConsistentTable, *, non_negative: bool) -> Floats:
     """The adjusted figures for printing: as they are, or none below zero with the total (of each region) kept."""
     record = table.placed.record
-    if not non_negative or any(measure.clip[0] < 0 for measure in record.measures):
+    if not non_negative or record.may_be_negative:
         return table.estimates
     cells = np.arange(len(table.estimates), dtype=np.intp)
     groups: list[NDArray[np.intp]] = (

@@ -38,7 +38,7 @@ def share(source: NoisyTable, along: Sequence[str] = ()) -> DerivedTable:
     Raises:
         QueryError: No such axis, an axis with one category, or sums that may be negative.
     """
-    if any(measure.clip[0] < 0 for measure in source.table.measures):
+    if source.table.may_be_negative:
         raise QueryError(
             f"The sums of the table '{source.table.name}' may be below zero, so they have no shares.",
             remedy="Choose a table of counts, or one whose lower bound is 0.",

@@ -12,7 +12,7 @@ from federated.errors import QueryError
 from federated.query.conditions import Condition, condition_columns, condition_json
 from protocols.encoding import Json
 
-__all__ = ["Days", "Measure", "Measured", "Points", "Value", "measured", "measured_columns"]
+__all__ = ["Days", "Measure", "Measured", "Points", "Value", "marked", "measured", "measured_columns"]
 
 LARGEST_BOUND = 1_000_000
 """Largest clip bound, so that a sum over all councils fits a 64-bit word with room for its noise."""
@@ -111,6 +111,11 @@ class Measured:
 def measured(column: str, low: int, high: int) -> Measured:
     """A whole-number column within bounds."""
     return Measured(measure=Value(column=column), low=low, high=high)
+
+
+def marked(condition: Condition, *, base: int = 0, points: int = 1) -> Measured:
+    """1 for a row that is known to meet the condition and 0 for any other; with base 1 and points -1 the other way."""
+    return Measured(measure=Points(base=base, terms=((condition, points),)), low=0, high=1)
 
 
 def _measure_json(measure: Measure) -> Json:

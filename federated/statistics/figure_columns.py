@@ -52,17 +52,22 @@ class FigureColumn:
         )
 
     @classmethod
-    def of_share(cls, part: Floats, rest: Floats, noise: ReleasedNoise) -> Self:
-        """A share, part / (part + rest), of two noisy numbers, with its exact interval (`share_interval`)."""
-        first, probabilities = noise.pmf()
-        found = share_intervals(
-            PairLaw.of(first, probabilities), part * noise.scale, rest * noise.scale, coverage=float(TARGET_COVERAGE)
-        )
+    def of_share(cls, part: Floats, rest: Floats, noise: ReleasedNoise, *, others: int = 1) -> Self:
+        """A share, part / (part + rest), of noisy numbers, with its exact interval (`share_interval`).
+
+        Args:
+            part: One noisy number.
+            rest: The sum of `others` more.
+            noise: The law of the noise in each.
+            others: How many numbers are in the rest.
+        """
+        law = PairLaw.of(*noise.pmf(), rest=others)
+        found = share_intervals(law, part * noise.scale, rest * noise.scale, coverage=float(TARGET_COVERAGE))
         both = np.where(part + rest > 0, part + rest, np.nan)
         share = np.clip(part / both, 0, 1)
         return cls(
             estimate=share,
-            standard_error=noise.sd * np.sqrt((1 - share) ** 2 + share**2) / both,
+            standard_error=noise.sd * np.sqrt((1 - share) ** 2 + others * share**2) / both,
             low=found.low,
             high=found.high,
             coverage=found.coverage,

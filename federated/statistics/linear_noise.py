@@ -11,20 +11,18 @@ points more than declared then hold the truth.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import NormalDist
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federated.privacy.laws import ReleasedNoise
-from federated.statistics.offsets import TARGET_COVERAGE
+from federated.statistics.offsets import NORMAL_POINT, longer_tail
 
 __all__ = ["Reach", "reach_of"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
-_POINT: Final = NormalDist().inv_cdf((1 + float(TARGET_COVERAGE)) / 2)
 _FREQUENCIES: Final = (1.0, 1.02, 1.05, 1.1, 1.15, 1.2)
 _POINTS: Final = 1024
 
@@ -61,9 +59,9 @@ def reach_of(weights: Floats, noise: ReleasedNoise) -> Reach:
     largest = np.sqrt(squares.max(axis=-1))
     even = np.where(power > 0, power, 1.0)
     excess = noise.excess_kurtosis * (squares**2).sum(axis=-1) / even**2
-    point = _POINT + (_POINT**3 - 3 * _POINT) * excess / 24
     half_step = largest / noise.scale / 2
-    return Reach(sd=sd, half_width=point * sd + _grid_shown(weights, largest, noise) * half_step)
+    smooth = (NORMAL_POINT + longer_tail(excess)) * sd
+    return Reach(sd=sd, half_width=smooth + _grid_shown(weights, largest, noise) * half_step)
 
 
 def _grid_shown(weights: Floats, largest: Floats, noise: ReleasedNoise) -> Floats:

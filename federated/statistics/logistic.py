@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.privacy.laws import ReleasedNoise
-from federated.query.measures import Measured, Points
+from federated.query.measures import marked
 from federated.query.model import Period, Table
 from federated.schema import Dataset
 from federated.statistics.base import CellEstimate, Contribution, Figures, Layout, Sensitivity, Term
@@ -59,7 +59,7 @@ def contribution(table: Table) -> Contribution:
     (outcome,) = table.conditions
     return Contribution(
         per="household",
-        measures=(Measured(measure=Points(base=0, terms=((outcome.where, 1),)), low=0, high=1),),
+        measures=(marked(outcome.where),),
         max_cells=table.max_cells,
         blocks=((Term(coefficient=1, factors=(0,)),), (Term(coefficient=1), Term(coefficient=-1, factors=(0,)))),
     )

@@ -28,8 +28,7 @@ from numpy.typing import NDArray
 
 from federated.errors import QueryError
 from federated.privacy.laws import ReleasedNoise
-from federated.query.conditions import Named
-from federated.query.measures import Measured, Points
+from federated.query.measures import marked
 from federated.query.model import MAX_DIMENSIONS, Level, Period, Table
 from federated.schema import Dataset
 from federated.statistics.base import Axis, Banding, CellEstimate, Contribution, Figures, Layout, Sensitivity, Term
@@ -116,15 +115,11 @@ def contribution(table: Table) -> Contribution:
     """1 in the stratum's count of rows of this exposure and outcome, for each of at most `max_cells` rows."""
     return Contribution(
         per="row",
-        measures=tuple(_mark(condition) for condition in table.conditions),
+        measures=tuple(marked(condition.where) for condition in table.conditions),
         max_cells=table.max_cells,
         bands=(Banding(measure=0, edges=_MARK), Banding(measure=1, edges=_MARK)),
         blocks=((Term(coefficient=1),),),
     )
-
-
-def _mark(condition: Named) -> Measured:
-    return Measured(measure=Points(base=0, terms=((condition.where, 1),)), low=0, high=1)
 
 
 def sensitivity(table: Table) -> Sensitivity:

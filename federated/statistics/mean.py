@@ -26,8 +26,7 @@ from federated.privacy.laws import ReleasedNoise
 from federated.query.model import Period, Table
 from federated.schema import Dataset
 from federated.statistics.base import CellEstimate, Contribution, Figures, Layout, Sensitivity, Term
-from federated.statistics.offsets import TARGET_COVERAGE, cell_codes
-from federated.statistics.share_interval import PairLaw, share_intervals
+from federated.statistics.figure_columns import FigureColumn, estimates_of
 from federated.statistics.tables import check_breakdowns, check_takes, table_layout
 
 code: Final = "mean"
@@ -80,33 +79,7 @@ def decode(table: Table, layout: Layout, totals: NDArray[np.float64], noise: Rel
     """
     low, high = _bounds(table)
     above, below = totals.reshape(2, layout.categories)
-    first, probabilities = noise.pmf()
-    found = share_intervals(
-        PairLaw.of(first, probabilities), above * noise.scale, below * noise.scale, coverage=float(TARGET_COVERAGE)
-    )
-    share, error = _shares(above, below, noise.sd)
-    columns = zip(cell_codes(layout.axes), share, error, found.low, found.high, found.coverage, strict=True)
-    reach = high - low
-    return tuple(
-        CellEstimate(
-            codes=codes,
-            estimate=low + reach * float(value),
-            standard_error=reach * float(spread),
-            low=low + reach * float(bottom),
-            high=low + reach * float(top),
-            coverage=float(covers),
-        )
-        for codes, value, spread, bottom, top, covers in columns
-    )
-
-
-def _shares(
-    above: NDArray[np.float64], below: NDArray[np.float64], sd: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A / (A + C) within [0, 1] and its first-order standard error; not a number where A + C is not positive."""
-    both = np.where(above + below > 0, above + below, np.nan)
-    share = np.clip(above / both, 0, 1)
-    return share, sd * np.sqrt((1 - share) ** 2 + share**2) / both
+    return estimates_of(layout, (FigureColumn.of_share(above, below, noise).scaled(high - low, low),))
 
 
 def _bounds(table: Table) -> tuple[int, int]:

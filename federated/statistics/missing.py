@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.privacy.laws import ReleasedNoise
+from federated.query.measures import marked
 from federated.query.model import MAX_CONDITIONS, Period, Table
 from federated.query.words import condition_words
 from federated.schema import Dataset
 from federated.statistics.base import CellEstimate, Contribution, Figures, Layout, Sensitivity, Term
 from federated.statistics.figure_columns import FigureColumn, estimates_of
-from federated.statistics.share import mark
 from federated.statistics.tables import check_breakdowns, check_takes, printed, table_layout
 
 code: Final = "missing"
@@ -53,7 +53,7 @@ def contribution(table: Table) -> Contribution:
     """For each of at most `max_cells` rows of a household and each field, (1, 0) or (0, 1)."""
     return Contribution(
         per="row",
-        measures=tuple(mark(item.where) for item in table.conditions),
+        measures=tuple(marked(item.where) for item in table.conditions),
         max_cells=table.max_cells,
         blocks=tuple(
             block

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
+from statistics import NormalDist
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +12,21 @@ from numpy.typing import NDArray
 from federated.privacy.laws import ReleasedNoise
 from federated.statistics.base import TARGET_COVERAGE_PERCENT, Axis, CellEstimate, Layout
 
-__all__ = ["TARGET_COVERAGE", "cell_codes", "offset_estimates"]
+__all__ = ["NORMAL_POINT", "TARGET_COVERAGE", "cell_codes", "longer_tail", "offset_estimates"]
 
 TARGET_COVERAGE = Fraction(TARGET_COVERAGE_PERCENT, 100)
+NORMAL_POINT: Final = NormalDist().inv_cdf((1 + float(TARGET_COVERAGE)) / 2)
+"""Standard deviations that a normal figure stays within with the probability that every interval asks for."""
+_Number = TypeVar("_Number", float, NDArray[np.float64])
+_FOURTH_CUMULANT: Final = (NORMAL_POINT**3 - 3 * NORMAL_POINT) / 24
+
+
+def longer_tail(excess_kurtosis: _Number) -> _Number:
+    """Standard deviations that a figure of a heavier tail goes beyond the normal point.
+
+    The Cornish-Fisher term of the fourth cumulant (Cornish and Fisher 1938; Abramowitz and Stegun 26.2.49).
+    """
+    return _FOURTH_CUMULANT * excess_kurtosis
 
 
 def cell_codes(axes: Sequence[Axis]) -> list[tuple[str, ...]]:

@@ -29,13 +29,11 @@ from numpy.typing import NDArray
 
 from federated.errors import QueryError
 from federated.privacy.laws import ReleasedNoise
-from federated.query.conditions import Condition
-from federated.query.measures import Measured, Points
+from federated.query.measures import marked
 from federated.query.model import Period, Table
 from federated.schema import Dataset
 from federated.statistics.base import Axis, CellEstimate, Contribution, Figures, Layout, Sensitivity, Term
-from federated.statistics.offsets import TARGET_COVERAGE, cell_codes, offset_estimates
-from federated.statistics.share_interval import PairLaw, share_intervals
+from federated.statistics.figure_columns import FigureColumn, estimates_of
 from federated.statistics.tables import check_breakdowns, check_takes, table_layout
 
 code: Final = "pathway"
@@ -75,7 +73,7 @@ def contribution(table: Table) -> Contribution:
     moves = ((i, *(last + k for k in range(i + 1, j)), *((j,) if j < last else ())) for i, j in _places(last))
     return Contribution(
         per="row",
-        measures=(*(_mark(stage, 0, 1) for stage in stages), *(_mark(stage, 1, -1) for stage in stages)),
+        measures=(*(marked(stage) for stage in stages), *(marked(stage, base=1, points=-1) for stage in stages)),
         max_cells=table.max_cells,
         blocks=tuple((Term(coefficient=1, factors=factors),) for factors in moves),
     )
@@ -95,24 +93,14 @@ def decode(table: Table, layout: Layout, totals: Floats, noise: ReleasedNoise) -
     """
     last = len(table.conditions)
     numbers = totals.reshape(len(layout.blocks), layout.categories)
-    columns: list[Sequence[CellEstimate]] = []
-    by_cell = replace(layout, figures=None)
+    columns: list[FigureColumn] = []
     places = list(_places(last))
     for (stage, _), own in zip(places, numbers, strict=True):
-        columns.append(offset_estimates(by_cell, own, noise))
+        columns.append(FigureColumn.of_number(own, noise))
         if stage < last - 1:
             everyone = np.sum([row for (other, _), row in zip(places, numbers, strict=True) if other == stage], axis=0)
-            columns.append(_shares(by_cell, own, everyone, noise, others=last - stage - 1))
-    names = layout.printed[-1].codes
-    return tuple(
-        replace(cell, codes=(*cell.codes, name))
-        for cells in zip(*columns, strict=True)
-        for name, cell in zip(names, cells, strict=True)
-    )
-
-
-def _mark(stage: Condition, base: int, points: int) -> Measured:
-    return Measured(measure=Points(base=base, terms=((stage, points),)), low=0, high=1)
+            columns.append(FigureColumn.of_share(own, everyone - own, noise, others=last - stage - 1))
+    return estimates_of(layout, columns)
 
 
 def _places(stages: int) -> Iterator[tuple[int, int]]:
@@ -133,27 +121,3 @@ def _figures(table: Table) -> Iterator[tuple[str, str]]:
         # All who reach the last stage have no later one.
         if start != last:
             yield f"{start}_to_{end}_share", f"{words}: share"
-
-
-def _shares(
-    layout: Layout, part: Floats, everyone: Floats, noise: ReleasedNoise, *, others: int
-) -> tuple[CellEstimate, ...]:
-    """Shares of a number in the sum of itself and so many others, with the interval of the noise's exact law."""
-    law = PairLaw.of(*noise.pmf(), rest=others)
-    steps, rest = part * noise.scale, (everyone - part) * noise.scale
-    found = share_intervals(law, steps, rest, coverage=float(TARGET_COVERAGE))
-    positive = np.where(everyone > 0, everyone, np.nan)
-    share = np.clip(part / positive, 0, 1)
-    error = noise.sd * np.sqrt((1 - share) ** 2 + others * share**2) / positive
-    columns = zip(cell_codes(layout.axes), share, error, found.low, found.high, found.coverage, strict=True)
-    return tuple(
-        CellEstimate(
-            codes=codes,
-            estimate=float(value),
-            standard_error=float(spread),
-            low=float(low),
-            high=float(high),
-            coverage=float(covers),
-        )
-        for codes, value, spread, low, high, covers in columns
-    )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from federated.privacy.laws import ReleasedNoise
 from federated.statistics.base import CellEstimate
-from federated.statistics.offsets import TARGET_COVERAGE
+from federated.statistics.offsets import NORMAL_POINT, TARGET_COVERAGE, longer_tail
 
 __all__ = [
     "ANY",
@@ -43,9 +43,6 @@ ANY: Final = 1e9
 
 CLEAR: Final = 2
 """A denominator must exceed this many times what its noise alone reaches, or nothing is said of the ratio."""
-
-_Z: Final = NormalDist().inv_cdf((1 + float(TARGET_COVERAGE)) / 2)
-_CORNISH_FISHER: Final = (_Z**3 - 3 * _Z) / 24
 
 Floats: TypeAlias = NDArray[np.float64]
 Interval: TypeAlias = tuple[float, float]
@@ -78,7 +75,7 @@ def reach(variance: float, fourth: float = 0.0) -> float:
     """
     if variance <= 0:
         return 0.0
-    return float((_Z + _CORNISH_FISHER * fourth / variance**2) * np.sqrt(variance))
+    return float((NORMAL_POINT + longer_tail(fourth / variance**2)) * np.sqrt(variance))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +145,7 @@ def added(codes: tuple[str, ...], value: float, parts: int, noise: ReleasedNoise
     grid = 1 / noise.scale
     # An interval that ends on the grid covers half a step more on either side of the continuous law.
     half = max(0.0, float(np.ceil((far - grid / 2) / grid)) * grid)
-    coverage = 2 * NormalDist().cdf(_Z * (half + grid / 2) / far) - 1
+    coverage = 2 * NormalDist().cdf(NORMAL_POINT * (half + grid / 2) / far) - 1
     return CellEstimate(
         codes=codes,
         estimate=value,

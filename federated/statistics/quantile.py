@@ -36,7 +36,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
-from statistics import NormalDist
 from typing import Final, Self, TypeAlias
 
 import numpy as np
@@ -58,7 +57,7 @@ from federated.statistics.base import (
     Sensitivity,
     Term,
 )
-from federated.statistics.offsets import TARGET_COVERAGE, cell_codes
+from federated.statistics.offsets import NORMAL_POINT, TARGET_COVERAGE, cell_codes, longer_tail
 from federated.statistics.running_totals import PREFIX_BITS, RunningTotals, column_norm_squared, running_totals
 from federated.statistics.tables import band_labels, banded, check_breakdowns, check_takes, table_layout
 
@@ -72,7 +71,6 @@ MOST_PROBABILITIES: Final = 16
 BISECTIONS: Final = 40
 SLACK: Final = 1e-6
 """Households. Running totals this close are equal: what is decoded from exact numbers is exact but for rounding."""
-_Z: Final = NormalDist().inv_cdf(0.5 + float(TARGET_COVERAGE) / 2)
 NAMES: Final = {Fraction(1, 4): "lower quartile", Fraction(1, 2): "median", Fraction(3, 4): "upper quartile"}
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -146,7 +144,9 @@ def decode(table: Table, layout: Layout, totals: NDArray[np.float64], noise: Rel
         CellEstimate(
             codes=codes[cell * len(found) + place],
             estimate=float(values[cell]),
-            standard_error=float((high[cell] - low[cell]) / (2 * _Z)) if np.isfinite(values[cell]) else float("nan"),
+            standard_error=float((high[cell] - low[cell]) / (2 * NORMAL_POINT))
+            if np.isfinite(values[cell])
+            else float("nan"),
             low=float(low[cell]),
             high=float(high[cell]),
             coverage=float(TARGET_COVERAGE) if np.isfinite(values[cell]) else 1.0,
@@ -193,7 +193,7 @@ class _Reach:
 
     def at(self, band: Places, part: Floats) -> Floats:
         """What |D| stays within, a share `part` into each of these bands."""
-        p, z, bands = self.probability, _Z, len(self.between)
+        p, bands = self.probability, len(self.between)
         squares = (
             (1 - part) ** 2 * self.at_edges[band]
             + 2 * part * (1 - part) * self.between[band]
@@ -201,8 +201,8 @@ class _Reach:
         )
         # Fourth powers of the weights of bands that are sent as they are; where they are not, `excess` is 0.
         fourths = band * (1 - p) ** 4 + (part - p) ** 4 + (bands - 1 - band) * p**4
-        longer_tail = (z**3 - 3 * z) / 24 * self.excess * fourths / squares**2
-        reach: Floats = self.sd * (z + longer_tail) * np.sqrt(squares) + self.half_step
+        tail = longer_tail(self.excess * fourths / squares**2)
+        reach: Floats = self.sd * (NORMAL_POINT + tail) * np.sqrt(squares) + self.half_step
         return reach
 
 

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.privacy.laws import ReleasedNoise
-from federated.query.conditions import And, Condition
-from federated.query.measures import Measured, Points
+from federated.query.conditions import And
+from federated.query.measures import marked
 from federated.query.model import Period, Table
 from federated.schema import Dataset
 from federated.statistics.base import CellEstimate, Contribution, Figures, Layout, Sensitivity, Term
@@ -53,18 +53,13 @@ def contribution(table: Table) -> Contribution:
     both = And(conditions=(table.conditions[0].where, *whole))
     return Contribution(
         per="row",
-        measures=(mark(both), mark(And(conditions=whole))),
+        measures=(marked(both), marked(And(conditions=whole))),
         max_cells=table.max_cells,
         blocks=(
             (Term(coefficient=1, factors=(0,)),),
             (Term(coefficient=-1, factors=(0,)), Term(coefficient=1, factors=(1,))),
         ),
     )
-
-
-def mark(condition: Condition) -> Measured:
-    """1 for a row that is known to meet the condition, and 0 for any other."""
-    return Measured(measure=Points(base=0, terms=((condition, 1),)), low=0, high=1)
 
 
 def sensitivity(table: Table) -> Sensitivity:
