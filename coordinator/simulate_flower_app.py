@@ -32,6 +32,7 @@ from coordinator.simulate import (
     build_world,
     most_memory_mib,
     open_station,
+    with_people,
 )
 from coordinator.simulate_flower import OUTCOME, PROGRESS, SCENARIO
 from coordinator.simulation_figures import SimulatedRound, Traffic
@@ -83,9 +84,8 @@ class Host:
         for place, (number, files) in enumerate(councils.items()):
             station = self._opened.enter_context(open_station(files, _quiet))
             node = flower_node_of(station, _quiet)
-            if place >= engines_kept:
-                node = replace(node, answer=resting_node(station))
-            self._apps[number] = client_app(node)
+            answer = resting_node(station) if place >= engines_kept else node.answer
+            self._apps[number] = client_app(replace(node, answer=with_people(station, answer)))
 
     def reply(self, number: int, message: Message, context: Context) -> Message:
         """Answer one message to a council, as its executor would."""
