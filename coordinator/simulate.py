@@ -24,12 +24,12 @@ from coordinator.simulation_files import COORDINATOR, Answer, CentreFiles, World
 from coordinator.simulation_hub import Hub, Lines, LossyLink
 from coordinator.simulation_papers import Scenario, signed_agreement
 from council_node.agreements import accept_agreement
-from council_node.decisions import Decisions, Verdict, red_lines_to_answer
 from council_node.node import CouncilNode, resting_node
 from council_node.policy_file import Class2
 from council_node.settings import Settings
 from council_node.setup import NewNode, make_node
 from council_node.station import Station
+from council_node.willing_people import unsafe_with_willing_people
 from federated.demo.people import People
 from federated.demo.world import choose_councils
 from federated.errors import FileProblem
@@ -39,8 +39,7 @@ from federated.query import Query
 from federated.schema import Council
 from federated.shell import now_utc
 from federated.synthetic import style_of, synthesise, write_extract, write_mapping
-from protocols.identifiers import CouncilId, Digest
-from protocols.wire.link_message import Kind, LinkMessage
+from protocols.identifiers import CouncilId
 
 __all__ = [
     "ENGINES_KEPT",
@@ -54,7 +53,6 @@ __all__ = [
     "most_memory_mib",
     "open_station",
     "simulate",
-    "with_people",
 ]
 
 FILES_PER_COUNCIL: Final = 12
@@ -230,45 +228,11 @@ def _open_here(files: Mapping[CouncilId, NodeFiles], log: NodeLog) -> Iterator[M
             council: opened.enter_context(open_station(of_one, log(council))) for council, of_one in files.items()
         }
         yield {
-            council: with_people(
-                station, CouncilNode(station).answer if place < ENGINES_KEPT else resting_node(station)
+            council: unsafe_with_willing_people(
+                station, CouncilNode(station).answer if place < ENGINES_KEPT else resting_node(station), now_utc
             )
             for place, (council, station) in enumerate(stations.items())
         }
-
-
-def with_people(station: Station, node: Answer) -> Answer:
-    """A node with the council's people beside it, who approve at once what no policy approves by itself.
-
-    Args:
-        station: The node's files.
-        node: How it answers.
-    """
-
-    def answer(request: bytes) -> bytes:
-        reply = node(request)
-        asked = LinkMessage.decode(request)
-        if asked.kind is Kind.PROPOSAL and _approve_waiting(station, Digest(asked.reference)):
-            return node(request)
-        return reply
-
-    return answer
-
-
-def _approve_waiting(station: Station, plan_digest: Digest) -> bool:
-    decisions = Decisions(station.store, station.council, station.key)
-    latest = decisions.latest(plan_digest)
-    if latest is None or latest.verdict is not Verdict.PENDING:
-        return False
-    decisions.approve(
-        plan_digest,
-        by="A simulated person",
-        role="simulation",
-        reason="",
-        answers=dict.fromkeys(red_lines_to_answer(latest), True),
-        now=now_utc(),
-    )
-    return True
 
 
 def allow_files(councils: int) -> None:
