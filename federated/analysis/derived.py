@@ -82,7 +82,7 @@ class DerivedTable:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     releases: tuple[str, ...]
-    caveat: str = ""
+    caveat: str
 
     def finding(self, name: str) -> float:
         """The value of a finding.

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from federated import crossings
+from federated.analysis.consistent import make_consistent
+from federated.analysis.consistent_files import write_consistent
 from federated.analysis.share import share
 from federated.analysis.source import noisy_table
 from federated.crossings import BASE_FACTOR, caveat_of, crossed, crossed_tables, in_words
@@ -259,6 +261,16 @@ def test_it_travels_with_what_is_worked_out_from_the_release(release):
     assert CAVEAT in made.as_json()["notes"]
     plain = share(noisy_table(release, "plain"), ())
     assert "Caution" not in plain.as_csv() + json.dumps(plain.as_json())
+
+
+def test_it_travels_with_tables_that_were_made_to_add_up(tmp_path):
+    made = plan_for(given.question(SEX_BY_AGE, by("main_sex", name="plain")), NORTH)
+    found = release_of(made, noise_of(made, np.random.default_rng(6))[0] + 100 * made.scale)
+    consistent = make_consistent(found, SCHEMA, same_margins=True)
+    write_consistent(consistent, found, tmp_path, non_negative=False, same_margins=True)
+    assert CAVEAT in (tmp_path / "who-consistent.csv").read_text(encoding="utf-8")
+    assert "Caution" not in (tmp_path / "plain-consistent.csv").read_text(encoding="utf-8")
+    assert f"who: {CAVEAT}" in json.loads((tmp_path / "consistent.json").read_bytes())["notes"]
 
 
 def test_a_release_from_which_it_was_taken_is_found_out(release):
