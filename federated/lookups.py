@@ -242,7 +242,7 @@ def _carried(lookup: Lookup, council: CouncilId, on: date, history: CodeHistory)
     if not stood:
         raise FileProblem(
             f"{lookup.file}: whether {council} was a council's code on {lookup.vintage} already is not known here.",
-            remedy="Use a lookup of the year after, or add the day with its source to the code history.",
+            remedy="Use a lookup of the year after, or give the day with its source, with --history.",
         )
     if stood != {council}:
         raise FileProblem(
@@ -254,7 +254,7 @@ def _carried(lookup: Lookup, council: CouncilId, on: date, history: CodeHistory)
         raise FileProblem(
             f"{lookup.file}: what {council} was on {on} is not known here: a council changed, and no source held here "
             "prints the other codes or the day.",
-            remedy="Use a lookup of a later day, or add the change with its source to the code history.",
+            remedy="Use a lookup of a later day, or give the change with its source, with --history.",
         )
     return found
 
@@ -266,7 +266,7 @@ def _check_whole(lookup: Lookup, group: str, council: CouncilId, history: CodeHi
         raise FileProblem(
             f"{lookup.file}: {council} came in place of councils whose codes are not held here, so it is not known "
             f"whether all of them were in '{lookup.names[group]}'.",
-            remedy="Use a lookup of a later day, or add the change with its source to the code history.",
+            remedy="Use a lookup of a later day, or give the change with its source, with --history.",
         )
     strangers = sorted(before - lookup.members[group])
     if strangers:
@@ -284,7 +284,7 @@ def _check_registered(lookup: Lookup, councils: frozenset[CouncilId], on: date, 
         raise FileProblem(
             f"{lookup.file}: {len(unknown)} code(s) are of no council that can be asked on {on}: "
             f"{', '.join(unknown[:MOST_NAMED])}. What came in their place is not known here.",
-            remedy="Use a lookup of a later day, or add the change with its source to the code history.",
+            remedy="Use a lookup of a later day, or give the change with its source, with --history.",
         )
 
 

@@ -1,5 +1,6 @@
 """`federated agreement groups`: groups of councils made from a public lookup, or an agreement's held against one."""
 
+import csv
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from federated.errors import ExitStatus, FileProblem, QueryError
 from federated.geography import load_code_history
 from federated.lookups import CarriedGroup, Columns, carry, read_lookup
 from federated.schema import load_schema
+from federated.schema.code_history import CodeHistory, parse_code_history
 from federated.shell import now_utc, output
 from protocols.secagg import CohortRuleBroken, CohortRules, Profile
 
@@ -43,6 +45,9 @@ def groups(
     on: Annotated[
         str | None, typer.Option("--on", help="Day whose codes the councils are enrolled under; today when left out.")
     ] = None,
+    history: Annotated[
+        Path | None, typer.Option("--history", help="Changes of codes of your own, with their source, as CSV.")
+    ] = None,
     min_cohort: Annotated[int, typer.Option("--min-cohort", min=4, help="Fewest councils, as in the agreement.")] = 10,
     min_honest: Annotated[int, typer.Option("--min-honest", min=2, help="Fewest honest ones, as in it.")] = 3,
 ) -> None:
@@ -60,7 +65,7 @@ def groups(
         source=source,
     )
     day = _day(on, "--on") or now_utc().date()
-    carried = carry(read, day, schema=load_schema(), history=load_code_history())
+    carried = carry(read, day, schema=load_schema(), history=_history(history))
     for item in carried:
         if item.changed:
             output.print(f"{item.label}: {', '.join(item.changed)} have other codes on {day}.", markup=False)
@@ -71,6 +76,17 @@ def groups(
     else:
         content = content_of(read_file(check, "agreement"), AGREEMENT_TYPE)
         _compare(carried, parse_agreement(content, source=str(check)))
+
+
+def _history(path: Path | None) -> CodeHistory:
+    known = load_code_history()
+    if path is None:
+        return known
+    try:
+        text = read_file(path, "file of changes").decode("utf-8-sig")
+        return known.extended(parse_code_history(text, file=str(path), sources=None))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FileProblem(f"{path} is not a CSV file in UTF-8.", remedy="Save it as one.") from error
 
 
 def _day(text: str | None, option: str) -> date | None:

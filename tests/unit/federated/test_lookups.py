@@ -255,6 +255,32 @@ def test_the_command_writes_nothing_where_no_group_can_be_asked(tmp_path):
     assert Counter(len(item["councils"]) for item in yaml.safe_load(written.read_bytes())["groups"]) == {5: 1}
 
 
+def test_changes_of_the_users_own_complete_a_merger_that_is_held_without_its_old_codes(tmp_path):
+    changes = tmp_path / "changes.csv"
+    head = "successor,name,predecessor,change,since,source,licence"
+    made = [f"{SOMERSET},Merged,E0700000{number},merger,2023-04-01,A published list,OGL" for number in (1, 2)]
+    changes.write_text("\n".join([head, *made]), encoding="utf-8")
+    large = sorted(code for code in SCHEMA.councils if SCHEMA.councils[code].region == "E12000001")
+    old = [*rows(large, "E12", "North"), *rows(["E07000001", "E07000002"], "E12", "North")]
+    own = ["--vintage", "2018-04-01", "--history", str(changes), "--out", str(tmp_path / "groups.yaml")]
+    assert isinstance(command(tmp_path, *old, options=own[:2]).exception, FileProblem)
+    result = command(tmp_path, *old, options=own)
+    assert result.exit_code == 0, result.output
+    (group,) = yaml.safe_load((tmp_path / "groups.yaml").read_bytes())["groups"]
+    assert group["councils"] == sorted([*large, SOMERSET])
+    part = command(tmp_path, *old[:-1], options=own)
+    assert "E07000002 was not in 'North'" in str(part.exception)
+    for wrong, said in ((made[0].replace("A published list", ""), "line 2"), (f"{made[0]}\n{made[0]}", "twice")):
+        changes.write_text(f"{head}\n{wrong}", encoding="utf-8")
+        assert said in str(command(tmp_path, *old, options=own).exception)
+    # A change that is held here already, given again, is no contradiction; another successor of it is.
+    known = "E08000038,Barnsley,E08000016,recode,2025-04-01,A published list,OGL"
+    for line, ended in ((known, type(None)), (known.replace("E08000038", "E08000017"), FileProblem)):
+        changes.write_text(f"{head}\n{line}", encoding="utf-8")
+        options = ["--vintage", "2018-04-01", "--history", str(changes)]
+        assert isinstance(command(tmp_path, *rows(large, "E12", "North"), options=options).exception, ended)
+
+
 @pytest.mark.parametrize("option", ["--vintage", "--on"])
 def test_an_option_that_is_no_day_is_refused(tmp_path, option):
     assert "not a day" in str(command(tmp_path, *rows(TEES), options=[option, "2025"]).exception)
