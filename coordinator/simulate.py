@@ -29,6 +29,7 @@ from council_node.policy_file import Class2
 from council_node.settings import Settings
 from council_node.setup import NewNode, make_node
 from council_node.station import Station
+from council_node.willing_people import unsafe_with_willing_people
 from federated.demo.people import People
 from federated.demo.world import choose_councils
 from federated.errors import FileProblem
@@ -227,7 +228,9 @@ def _open_here(files: Mapping[CouncilId, NodeFiles], log: NodeLog) -> Iterator[M
             council: opened.enter_context(open_station(of_one, log(council))) for council, of_one in files.items()
         }
         yield {
-            council: CouncilNode(station).answer if place < ENGINES_KEPT else resting_node(station)
+            council: unsafe_with_willing_people(
+                station, CouncilNode(station).answer if place < ENGINES_KEPT else resting_node(station), now_utc
+            )
             for place, (council, station) in enumerate(stations.items())
         }
 

@@ -40,8 +40,10 @@ from coordinator.simulation_papers import Scenario
 from council_node.flower_app import NOT_ANSWERED, client_app
 from council_node.flower_service import flower_node_of
 from council_node.node import resting_node
+from council_node.willing_people import unsafe_with_willing_people
 from federated.errors import FederatedError, InternalError
 from federated.flower_record import unwrapped
+from federated.shell import now_utc
 from protocols.identifiers import CouncilId
 from protocols.wire.link_message import Kind, LinkMessage
 from protocols.wire.relayed import RelayedKind, RelayedRequest
@@ -83,9 +85,8 @@ class Host:
         for place, (number, files) in enumerate(councils.items()):
             station = self._opened.enter_context(open_station(files, _quiet))
             node = flower_node_of(station, _quiet)
-            if place >= engines_kept:
-                node = replace(node, answer=resting_node(station))
-            self._apps[number] = client_app(node)
+            answer = resting_node(station) if place >= engines_kept else node.answer
+            self._apps[number] = client_app(replace(node, answer=unsafe_with_willing_people(station, answer, now_utc)))
 
     def reply(self, number: int, message: Message, context: Context) -> Message:
         """Answer one message to a council, as its executor would."""

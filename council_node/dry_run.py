@@ -35,6 +35,7 @@ from council_node.practice_round import PracticeRound
 from council_node.receipt_form import Receipt, open_receipt
 from council_node.settings import Settings
 from council_node.station import Station
+from council_node.willing_people import unsafe_with_willing_people
 from federated.errors import PolicyRefusal, RoundAborted
 from federated.manifest import MANIFEST_TYPE
 from federated.plan import PLAN_TYPE, Plan, possible_rounds
@@ -274,7 +275,7 @@ class _Rehearsal:
             data = {plan.question.dataset: self._partner_data(council, rng)}
             settings = partner_settings(self.settings, self.papers, council, name, data)
             station = opened.enter_context(Station(settings, clock=clock, rng=rng, log=lambda _event, _fields: None))
-            found[council] = resting_node(station)
+            found[council] = unsafe_with_willing_people(station, resting_node(station), clock)
         return found
 
     def _partner_data(self, council: CouncilId, rng: RandomSource) -> Path:

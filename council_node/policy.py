@@ -11,9 +11,10 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Final, TypeAlias
 
-from council_node.policy_file import Class2, Policy
+from council_node.policy_file import Class2, Crossed, Policy
 from federated.agreement import NEEDS_APPROVAL, Agreement
 from federated.clauses import MEANINGS
+from federated.crossings import BASE_FACTOR, crossed_tables, in_words
 from federated.errors import CohortTooSmall, PolicyRefusal
 from federated.manifest import Manifest, check_columns, check_manifest
 from federated.plan import Plan
@@ -46,6 +47,7 @@ class Facts:
         classes: Sensitivity class of each column read; one that is not here counts as class 2.
         statistics: Statistics asked for.
         levels: Geographies that its tables are broken down to.
+        crossed: Tables that cross protected characteristics, and which, as this node finds it in the question itself.
         red_lines: The seven, as far as they can be computed.
         max_cells: Most cells that one household may count in, over the tables.
         cells: Length of the vector.
@@ -71,6 +73,7 @@ class Facts:
     classes: Mapping[str, int]
     statistics: frozenset[str]
     levels: frozenset[Level]
+    crossed: Mapping[str, tuple[str, ...]]
     red_lines: tuple[RedLine, ...]
     max_cells: int
     cells: int
@@ -126,6 +129,7 @@ def facts_of(
         classes={name: dataset.columns[name].highest_class for name in columns},
         statistics=frozenset(table.statistic for table in question.tables),
         levels=frozenset(table.level for table in question.tables),
+        crossed=crossed_tables(question, dataset),
         red_lines=red_lines(question, manifest, agreement=agreement, dataset=dataset)
         if question.dataset in agreement.datasets
         else (),
@@ -194,6 +198,7 @@ def check_cohort(facts: Facts, agreement: Agreement, policy: Policy, _now: datet
         agreement.cohort_rules(group).thresholds(len(group.councils))
     except CohortRuleBroken as error:
         raise CohortTooSmall(f"The group '{group.name}' is too small: {error}.", rule=error.rule) from error
+    _check_crossed_base(facts, agreement)
     if policy.min_cohort is not None and len(group.councils) < policy.min_cohort:
         raise _own(f"answers only with {policy.min_cohort} or more councils; the group has {len(group.councils)}")
     if policy.groups is not None and facts.group not in policy.groups:
@@ -201,6 +206,22 @@ def check_cohort(facts: Facts, agreement: Agreement, policy: Policy, _now: datet
     for level in sorted(facts.levels):
         if policy.levels is not None and level not in policy.levels:
             raise _own(f"does not answer at the level '{level.value}'")
+
+
+def _check_crossed_base(facts: Facts, agreement: Agreement) -> None:
+    needed = agreement.min_cohort * BASE_FACTOR
+    if facts.crossed and len(facts.eligible) < needed:
+        raise CohortTooSmall(
+            f"A table that singles out groups by {_characteristics(facts)} needs {needed} councils asked together; the "
+            f"group '{facts.group}' has {len(facts.eligible)}.",
+            remedy="Ask a larger group.",
+            rule="crossed_base",
+        )
+
+
+def _characteristics(facts: Facts) -> str:
+    """Everything that the crossed tables cross, in words."""
+    return in_words(tuple(sorted(frozenset[str]().union(*facts.crossed.values()))))
 
 
 def check_purpose(facts: Facts, agreement: Agreement, policy: Policy, _now: datetime) -> None:
@@ -239,6 +260,8 @@ def check_read(facts: Facts, agreement: Agreement, policy: Policy, _now: datetim
     for column in sorted(facts.columns & set(policy.refuse_columns)):
         raise _own(f"does not let the column '{column}' be read")
     _check_by_class(facts, policy)
+    if facts.crossed and policy.crossed_characteristics is Crossed.REFUSE:
+        raise _own(f"does not answer tables that single out groups by {_characteristics(facts)}")
     for statistic in sorted(facts.statistics & set(policy.refuse_statistics)):
         raise _own(f"does not answer the statistic '{statistic}'")
     if policy.max_cells is not None and facts.cells > policy.max_cells:
@@ -345,7 +368,7 @@ def review(facts: Facts, agreement: Agreement, policy: Policy, now: datetime) ->
 
     Raises:
         PolicyRefusal: The first check that fails, by its rule.
-        CohortTooSmall: `min_cohort` or `min_honest`.
+        CohortTooSmall: `min_cohort`, `min_honest` or `crossed_base`.
     """
     for check in CHECKS:
         check(facts, agreement, policy, now)
@@ -364,6 +387,9 @@ def _persons_reasons(facts: Facts, policy: Policy) -> Iterator[str]:
         yield f"it costs more than the epsilon {dearest} that is answered without a person"
     if facts.class_2 and policy.class_2 is Class2.PERSON:
         yield f"it reads the most sensitive kind of data: {', '.join(sorted(facts.class_2))}"
+    # Whatever the policy says: nobody agrees beforehand to a description of a community (requirement R52).
+    for name, characteristics in facts.crossed.items():
+        yield f"its table '{name}' singles out groups by {in_words(characteristics)}, which only a person may approve"
     if facts.manifest.funding_use == "declared":
         yield "its answer is meant to inform a funding decision"
     if policy.automatic:

@@ -32,7 +32,16 @@ from federated.manifest import RED_LINES
 from federated.query import Level
 from federated.yaml_document import read_form
 
-__all__ = ["Class2", "Policy", "RedLineAnswers", "policy_template", "read_policy", "set_paused", "write_policy"]
+__all__ = [
+    "Class2",
+    "Crossed",
+    "Policy",
+    "RedLineAnswers",
+    "policy_template",
+    "read_policy",
+    "set_paused",
+    "write_policy",
+]
 
 _REMEDY: Final = "docs/reference/policy.md explains every setting."
 
@@ -46,6 +55,15 @@ class Class2(StrEnum):
     """Never answers them."""
     AS_AGREED = "as_agreed"
     """Treats them like any other question."""
+
+
+class Crossed(StrEnum):
+    """What this council does with tables that cross protected characteristics; nothing makes them automatic."""
+
+    PERSON = "person"
+    """Always asks a person, also when approval is automatic, and anew for each repeat."""
+    REFUSE = "refuse"
+    """Never answers them."""
 
 
 class Cap(Form):
@@ -153,6 +171,12 @@ class Policy(Form):
         description="Special category, criminal-offence or immigration columns that an agreement allows: `person` "
         "always asks a person, `refuse` never answers, `as_agreed` treats them like the others.",
     )
+    crossed_characteristics: Crossed = Field(
+        default=Crossed.PERSON,
+        description="Tables that cross protected characteristics, such as ethnicity by age: `person` always asks a "
+        "person, also with `automatic: yes` and for each repeat; `refuse` never answers. No setting answers them "
+        "without a person.",
+    )
     class_2_max_epsilon_per_query: RationalText | None = Field(
         default=None, description="The most epsilon that a question on such columns may cost here, in quotes."
     )
@@ -254,6 +278,8 @@ automatic: {automatic}
 
 # Special category, criminal-offence or immigration columns (class 2): person, refuse or as_agreed.
 class_2: {class_2}
+# Tables that cross protected characteristics, such as ethnicity by age: person or refuse.
+# crossed_characteristics: refuse
 # Lower limits for questions on them. Quote the numbers.
 # class_2_max_epsilon_per_query: '0.5'
 # class_2_cap:

@@ -235,7 +235,8 @@ class Proposals:
                 *reasons,
                 f"people here refused the same question, or took it back, on {refused.decided_at[:10]}",
             )
-        if reasons and policy.standing_approval_days is not None and facts.manifest.funding_use != "declared":
+        decided_anew = facts.manifest.funding_use == "declared" or bool(facts.crossed)
+        if reasons and policy.standing_approval_days is not None and not decided_anew:
             earlier = said.covering(days=policy.standing_approval_days, now=now)
             if earlier is not None:
                 reasons, answers = (), dict(earlier.answers)

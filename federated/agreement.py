@@ -191,12 +191,12 @@ class Agreement(Form):
         """Raw public keys of the reviewers by key id."""
         return trusted_keys(*(parse_public(person.public_key) for person in self.reviewers))
 
-    def cohort_rules(self, group: Group) -> CohortRules:
-        """The cohort rules of one of the groups."""
+    def cohort_rules(self, group: Group, *, bases: int = 1) -> CohortRules:
+        """The cohort rules of one of the groups, for a question that needs so many times the fewest councils."""
         return CohortRules(
             profile=group.profile,
             eligible_count=len(group.councils),
-            min_cohort=self.min_cohort,
+            min_cohort=self.min_cohort * bases,
             min_honest=self.min_honest,
         )
 

@@ -43,6 +43,11 @@ class Group(Form):
         description="`careful` holds if up to one council in three colludes with the coordinator; `standard` if one in "
         "twenty does, with less noise. A group of fewer than ten councils is `careful`."
     )
+    made_from: Line | None = Field(
+        default=None,
+        description="The public lookup it was made from, with its day, as `federated agreement groups` writes it; or "
+        "nothing, for councils that came together by themselves.",
+    )
     councils: Annotated[tuple[CouncilCode, ...], Field(min_length=1, max_length=500), AfterValidator(no_repeats)] = (
         Field(description="GSS codes of the councils, each once; the order does not matter.")
     )

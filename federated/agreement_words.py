@@ -76,6 +76,7 @@ def _group(agreement: Agreement, name: str) -> str:
         f"Group '{group.name}' ({group.label}): {len(group.councils)} councils, of which at least "
         f"{agreement.min_cohort} must answer. The promise holds as long as no more than {rules.max_colluders} of them "
         "work together with the coordinator against the others."
+        + (f" Made from a lookup: {group.made_from}." if group.made_from else "")
     )
 
 

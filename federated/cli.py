@@ -2,7 +2,18 @@
 
 import typer
 
-from federated.commands import analyse, baseline, demo, files, keys, manifest_review, planning, questions, review
+from federated.commands import (
+    analyse,
+    baseline,
+    demo,
+    files,
+    groups,
+    keys,
+    manifest_review,
+    planning,
+    questions,
+    review,
+)
 from federated.shell import main_of, new_app
 
 __all__ = ["app", "main"]
@@ -12,6 +23,7 @@ app: typer.Typer = new_app(
 )
 app.add_typer(keys.app, name="keys")
 app.add_typer(files.roster, name="roster")
+groups.register(files.agreement)
 app.add_typer(files.agreement, name="agreement")
 manifest_review.register(files.manifest)
 app.add_typer(files.manifest, name="manifest")

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from textwrap import wrap
 
 from federated.errors import FileProblem
 from federated.presentation import SHORTHAND, presented
@@ -14,6 +15,8 @@ __all__ = ["BOM_FREE_UTF8", "chart", "export_release", "table_csv", "table_metad
 
 BOM_FREE_UTF8 = "utf-8"
 MAX_CHART_CELLS = 80
+CAVEAT_WIDTH = 90
+"""Characters of a caveat on one line of a chart."""
 FIGURES = ("estimate", "standard_error", "low", "high", "coverage", "presented")
 
 
@@ -50,11 +53,11 @@ def _write(release: Release, folder: Path) -> Iterator[Path]:
 
 
 def table_csv(release: Release, table: TableRecord) -> str:
-    """One table as tidy CSV (UTF-8): codes and labels, estimate, error, interval, figure as printed."""
+    """One table as tidy CSV (UTF-8): codes and labels, estimate, error, interval, figure as printed, and any caveat."""
     rows = (
         (cell.codes, [release.period, release.level_label, *_figures(release, table, cell)]) for cell in table.cells
     )
-    return tidy_csv(table.axes, FIGURES, rows, before=("period", "geography"))
+    return tidy_csv(table.axes, FIGURES, rows, before=("period", "geography"), caveat=table.caveat)
 
 
 def tidy_csv(
@@ -63,22 +66,25 @@ def tidy_csv(
     rows: Iterable[tuple[Sequence[str], Sequence[str]]],
     *,
     before: Sequence[str] = (),
+    caveat: str = "",
 ) -> str:
-    """Cells as tidy CSV: what is the same in all, code and label along each axis, then the figures.
+    """Cells as tidy CSV: what is the same in all, code and label along each axis, the figures, then any caveat.
 
     Args:
         axes: Breakdowns.
         figures: Names of the figures.
         rows: For each cell its codes, and its texts: those of `before`, then those of `figures`.
         before: Names of the columns before the axes.
+        caveat: What must be said of the table: the last column of every row, as a file is copied without its metadata.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     heads = [name for axis in axes for name in (axis.name, f"{axis.name}_label")]
-    writer.writerow([*before, *heads, *figures])
+    said = [caveat] if caveat else []
+    writer.writerow([*before, *heads, *figures, *(["caveat"] if said else [])])
     for codes, texts in rows:
         keys = [text for pair in zip(codes, labels_of(axes, codes), strict=True) for text in pair]
-        writer.writerow([*texts[: len(before)], *keys, *texts[len(before) :]])
+        writer.writerow([*texts[: len(before)], *keys, *texts[len(before) :], *said])
     return buffer.getvalue()
 
 
@@ -89,7 +95,7 @@ def _figures(release: Release, table: TableRecord, cell: CellRecord) -> list[str
 
 def _presented(release: Release, table: TableRecord, cell: CellRecord) -> str:
     national = release.level_label == "England"
-    return presented(cell, statistic=table.statistic, level=table.level, national=national)
+    return presented(cell, statistic=table.statistic, level=table.level, national=national, caveat=table.caveat)
 
 
 def table_metadata(release: Release, table: TableRecord) -> dict[str, object]:
@@ -102,11 +108,13 @@ def table_metadata(release: Release, table: TableRecord) -> dict[str, object]:
         columns.append({"name": axis.name, "titles": f"{axis.name}, code", "datatype": "string"})
         columns.append({"name": f"{axis.name}_label", "titles": f"{axis.name}, label", "datatype": "string"})
     columns += [{"name": name, "datatype": "string" if name == "presented" else "number"} for name in FIGURES]
+    if table.caveat:
+        columns.append({"name": "caveat", "titles": "What must be said of this table", "datatype": "string"})
     return {
         "@context": "http://www.w3.org/ns/csvw",
         "url": f"{table.name}.csv",
         "dc:title": f"{release.title} – {table.name}",
-        "dc:description": release.note,
+        "dc:description": f"{release.note} {table.caveat}".strip(),
         "tableSchema": {"columns": columns},
         "notes": {
             "query_digest": release.query_digest,
@@ -151,5 +159,7 @@ def chart(release: Release, table: TableRecord) -> str:
         x=alt.X("low:Q", title=f"{table.title}, with 95% interval"), x2="high:Q"
     )
     dot = base.mark_circle(color="#0b0c0c", size=60, opacity=1).encode(x="estimate:Q")
-    picture = (interval + dot).properties(width=480, title=[release.title, f"{release.level_label}. {release.note}"])
+    said = wrap(table.caveat, CAVEAT_WIDTH)
+    title = [release.title, f"{release.level_label}. {release.note}", *said]
+    picture = (interval + dot).properties(width=480, title=title)
     return vl_convert.vegalite_to_svg(picture.to_json())

@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from federated.agreement import Agreement, Group
+from federated.crossings import BASE_FACTOR, crossed, crossed_tables, in_words
 from federated.errors import CohortTooSmall, PolicyRefusal, QueryError
 from federated.privacy import (
     FILTER_SHARE_OF_DELTA,
@@ -113,6 +114,7 @@ class PlannedTable:
         sensitivity: Of its integer vector to one privacy unit.
         clamp: Largest absolute value one council may put in one of its cells.
         mechanism: Kind of noise, on which it hangs what some statistics send.
+        crosses: Protected characteristics that it crosses (`federated.crossings`); none for most tables.
     """
 
     table: Table
@@ -120,6 +122,7 @@ class PlannedTable:
     sensitivity: Sensitivity
     clamp: int
     mechanism: Mechanism
+    crosses: tuple[str, ...] = ()
 
     @property
     def unit(self) -> int:
@@ -127,8 +130,8 @@ class PlannedTable:
         return self.clamp // ROWS_PER_CELL
 
     def canonical(self, parameter: Fraction) -> Json:
-        """The table's derived figures as canonical JSON, with the parameter of its noise."""
-        return {
+        """The table's derived figures as canonical JSON, with the parameter of its noise and any crossing."""
+        figures: dict[str, Json] = {
             "name": self.table.name,
             "cells": self.layout.cells,
             "l1": self.sensitivity.l1,
@@ -136,6 +139,7 @@ class PlannedTable:
             "clamp": self.clamp,
             "parameter": rational_text(parameter),
         }
+        return {**figures, "crosses": list(self.crosses)} if self.crosses else figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,10 +277,14 @@ def derive_plan(
     """
     dataset = check_query(question, schema)
     group = _group(question, agreement, roster)
-    rules = agreement.cohort_rules(group)
+    crossing = crossed_tables(question, dataset)
+    rules = _rules(agreement, group, crossing)
     honest = _honest(rules)
-    regions = regions_shown(group, roster, schema, agreement.min_cohort)
-    tables = tuple(_shape(table, dataset, question, regions, mechanism) for table in question.tables)
+    floors = [agreement.min_cohort * (BASE_FACTOR if table.name in crossing else 1) for table in question.tables]
+    tables = tuple(
+        _shape(table, dataset, question, regions_shown(group, roster, schema, floor), mechanism)
+        for table, floor in zip(question.tables, floors, strict=True)
+    )
     _check_size(tables)
     noise = _noise(question, tables, mechanism, delta=agreement.budget_delta, honest=honest)
     # Met here, not in a round whose charge is spent: a smaller cohort draws larger shares.
@@ -365,6 +373,39 @@ def _group(question: Query, agreement: Agreement, roster: Roster) -> Group:
     return group
 
 
+def _rules(agreement: Agreement, group: Group, crossing: Mapping[str, tuple[str, ...]]) -> CohortRules:
+    """The cohort rules of the round, which is one for all tables: where one of them crosses, twice the councils."""
+    if not crossing:
+        return agreement.cohort_rules(group)
+    needed = agreement.min_cohort * BASE_FACTOR
+    if len(group.councils) < needed:
+        name, characteristics = next(iter(crossing.items()))
+        # A group chosen small enough for one community would be a profile of it (requirement R52).
+        raise CohortTooSmall(
+            f"The table '{name}' singles out groups by {in_words(characteristics)}, for which {needed} councils must "
+            f"be asked together; the group '{group.name}' has {len(group.councils)}.",
+            remedy="Ask a larger group, or leave all but one of these characteristics out of each table and filter.",
+            rule="crossed_base",
+        )
+    _check_differences(agreement, group, needed)
+    return agreement.cohort_rules(group, bases=BASE_FACTOR)
+
+
+def _check_differences(agreement: Agreement, group: Group, needed: int) -> None:
+    """Two nested groups give the councils between them by subtraction: a small group, freely chosen."""
+    asked = set(group.councils)
+    for other in agreement.groups:
+        members = set(other.councils)
+        between = len(asked ^ members)
+        if (asked < members or members < asked) and between < needed:
+            raise CohortTooSmall(
+                f"The groups '{group.name}' and '{other.name}' differ by {between} council(s), which two answers would "
+                f"single out; for a table that crosses protected characteristics they must differ by {needed}.",
+                remedy="Ask a group that has no such neighbour in the agreement.",
+                rule="crossed_base",
+            )
+
+
 def _honest(rules: CohortRules) -> int:
     """H with every eligible council present."""
     try:
@@ -407,6 +448,7 @@ def _shape(
         sensitivity=kind.sensitivity(table),
         clamp=ROWS_PER_CELL * kind.contribution(table).under(mechanism).largest(),
         mechanism=mechanism,
+        crosses=crossed(table, question.where, dataset),
     )
 
 

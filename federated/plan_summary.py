@@ -6,6 +6,7 @@ from fractions import Fraction
 from math import isfinite
 from typing import Final
 
+from federated.crossings import BASE_FACTOR, caveat_of
 from federated.geography import changes_in_words
 from federated.plan import Plan, possible_rounds
 from federated.planner import Room
@@ -58,8 +59,9 @@ class PlanSummary:
 
     Attributes:
         headline: What is asked, in one line.
-        lines: Cost and councils, and then `code_changes`.
+        lines: Cost and councils, and then `code_changes` and `caveats`.
         code_changes: Councils of the group that merged or got a new code inside the period asked about.
+        caveats: What must be said of each table that crosses protected characteristics, and what it takes.
         losses: Numbers of councils lost in the round that the margins are given for, from none to the most allowed.
         tables: Expected errors.
         plan: The plan itself.
@@ -71,6 +73,7 @@ class PlanSummary:
     headline: str
     lines: tuple[str, ...]
     code_changes: tuple[str, ...]
+    caveats: tuple[str, ...]
     losses: tuple[int, ...]
     tables: tuple[TableSummary, ...]
     plan: Plan
@@ -93,6 +96,7 @@ class PlanSummary:
             "plan_digest": self.plan.digest.hex(),
             "query_digest": self.plan.query_digest.hex(),
             "code_changes": list(self.code_changes),
+            "caveats": list(self.caveats),
             "tables": [
                 {
                     "name": row.name,
@@ -153,6 +157,7 @@ def summarise(
     )
     period = plan.question.period
     changes = tuple(changes_in_words(plan.eligible, period.start, period.end))
+    caveats = tuple(_caveats(plan))
     losses = _spread(thresholds.may_be_lost)
     return PlanSummary(
         headline=f"{plan.question.title}: {plan.cells:,} cells, {law} noise.",
@@ -162,8 +167,10 @@ def summarise(
             councils,
             f"Assumed: at most {thresholds.c} of them collude with the coordinator.",
             *changes,
+            *caveats,
         ),
         code_changes=changes,
+        caveats=caveats,
         losses=losses,
         tables=tuple(_table(plan, index, losses) for index in range(len(plan.tables))),
         plan=plan,
@@ -171,6 +178,15 @@ def summarise(
         within=within,
         room=room,
     )
+
+
+def _caveats(plan: Plan) -> Iterable[str]:
+    for planned in plan.tables:
+        if planned.crosses:
+            yield (
+                f"{planned.table.name}: {caveat_of(planned.crosses)} A person at each council must approve it, and it "
+                f"needs {BASE_FACTOR} times the councils of other tables: {plan.rules.min_cohort}."
+            )
 
 
 def _needed(plan: Plan) -> int:

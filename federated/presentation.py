@@ -7,6 +7,7 @@ release (`docs/privacy-promise.md`). The unrounded estimate stays in the analyst
 from fractions import Fraction
 from typing import Final, Protocol
 
+from federated.crossings import BASE_FACTOR
 from federated.query import Level
 from federated.release import CellRecord
 from federated.statistics import Figures
@@ -28,7 +29,7 @@ CONFIDENTIAL = "[c]"
 UNRELIABLE = "[u]"
 NOT_AVAILABLE = "[x]"
 SHORTHAND = {
-    CONFIDENTIAL: "Estimate under 10, not shown.",
+    CONFIDENTIAL: "Estimate under 10, or under 20 where protected characteristics are crossed: not shown.",
     UNRELIABLE: "Margin of error above 20% of the estimate: use with care.",
     NOT_AVAILABLE: "Not available: too few households to say anything.",
 }
@@ -61,7 +62,7 @@ def fraction_text(value: float) -> str:
     return f"{value:.2f}" if value == 0 or abs(value) >= SMALLEST_DECIMAL else f"{value:.2g}"
 
 
-def presented(cell: CellRecord, *, statistic: str, level: str, national: bool) -> str:
+def presented(cell: CellRecord, *, statistic: str, level: str, national: bool, caveat: str = "") -> str:
     """The figure as printed in a publication.
 
     Args:
@@ -69,6 +70,7 @@ def presented(cell: CellRecord, *, statistic: str, level: str, national: bool) -
         statistic: Code of the statistic; only counts have a smallest figure shown.
         level: Geography of the table.
         national: Whether the group asked is all of England; smaller groups are rounded to 5.
+        caveat: The table's own; where it has one, counts are shown from twice the ordinary smallest figure.
     """
     if cell.estimate is None:
         return NOT_AVAILABLE
@@ -76,7 +78,7 @@ def presented(cell: CellRecord, *, statistic: str, level: str, national: bool) -
     figures = statistic_of(statistic).figures
     if figures is Figures.FRACTION:
         return f"{fraction_text(cell.estimate)}{mark}"
-    if figures is Figures.COUNT and cell.estimate < SMALLEST_SHOWN:
+    if figures is Figures.COUNT and cell.estimate < SMALLEST_SHOWN * (BASE_FACTOR if caveat else 1):
         return CONFIDENTIAL
     base = ROUND_TO[Level(level)] if national or level == Level.REGION else 5
     return f"{max(0, round(cell.estimate / base) * base):,}{mark}"

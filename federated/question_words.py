@@ -11,6 +11,7 @@ from fractions import Fraction
 from federated.agreement import NEEDS_APPROVAL, Agreement
 from federated.attacker_words import attacker_words, hand_check, shown_up
 from federated.clauses import MEANINGS
+from federated.crossings import caveat_of
 from federated.manifest import Manifest, lint
 from federated.plain_english import as_sentence
 from federated.plan import Plan, PlannedTable
@@ -133,6 +134,8 @@ def _output(papers: _Papers) -> Iterator[str]:
     for planned in papers.plan.tables:
         yield _shell(planned)
         yield from _ingredients(planned.table)
+        if planned.crosses:
+            yield f"Of table '{planned.table.name}' it is said wherever it is shown: {caveat_of(planned.crosses)}"
     for table in papers.manifest.output:
         yield f"As the manifest puts it: {table.title}. Rows: {table.rows}. Columns: {table.columns}. {table.level}."
     yield "Figures are totals over all councils that answer, with noise and a margin of error; no council has its own."

@@ -12,9 +12,10 @@ from typing import Final, TypeAlias
 
 from federated.agreement import NEEDS_APPROVAL, Agreement
 from federated.clauses import MEANINGS, PROHIBITED_USES, BodyType, ProhibitedUse
+from federated.crossings import AT_LEAST_A_REGION, crossed_tables, in_words
 from federated.manifest import RED_LINES, Manifest
 from federated.plain_english import says_nothing
-from federated.query import Level, Query
+from federated.query import Query
 from federated.schema import Dataset
 
 __all__ = ["SAFETY_CODES", "RedLine", "Standing", "asked", "crossed", "red_lines"]
@@ -32,8 +33,6 @@ SAFETY_CODES: Final = frozenset(
     }
 )
 """Codes that could lead an abuser to somebody if they stood beside a small place."""
-AT_LEAST_A_REGION: Final = frozenset({Level.ALL, Level.REGION})
-"""Geographies that such codes may be counted by; a new, smaller one is not on the list until somebody adds it."""
 MANY_SENSITIVE: Final = 2
 """From so many class 2 columns in one table on, people are told so: it describes communities, not needs."""
 
@@ -227,6 +226,8 @@ def _doubts_of_amount(case: _Case, unread: list[str]) -> Iterable[str]:
         together = [name for name in case.class_2 if name in table.columns()]
         if len(together) >= MANY_SENSITIVE:
             yield f"The table '{table.name}' crosses several of these: {', '.join(together)}."
+    for name, characteristics in crossed_tables(case.question, case.dataset).items():
+        yield f"The table '{name}' singles out groups by {in_words(characteristics)}."
     if unread:
         yield f"The manifest lists columns that this question does not read: {', '.join(unread)}."
 

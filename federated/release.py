@@ -13,8 +13,16 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
+from federated.crossings import caveat_of
 from federated.errors import FileProblem
 from federated.plan import Plan, PlannedTable
 from federated.privacy import ReleasedNoise
@@ -84,6 +92,7 @@ class TableRecord(_Record):
         axes: Of the table as printed.
         totals: Noisy whole-number totals as they came out of secure aggregation, in steps of 1/scale.
         planned_sd: Standard deviation of the noise in `totals / scale`.
+        caveat: What must be said wherever the table is shown; empty unless it crosses protected characteristics.
     """
 
     name: str
@@ -97,6 +106,13 @@ class TableRecord(_Record):
     totals: tuple[int, ...]
     scale: int
     planned_sd: float
+    caveat: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_an_empty_caveat(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave an empty caveat out: a release made before there were caveats keeps its bytes and its digest."""
+        fields: dict[str, Any] = whole(self)
+        return fields if self.caveat else {name: value for name, value in fields.items() if name != "caveat"}
 
     @property
     def may_be_negative(self) -> bool:
@@ -328,6 +344,7 @@ def _table(plan: Plan, planned: PlannedTable, totals: NDArray[np.int64], noise: 
         totals=tuple(int(total) for total in totals),
         scale=plan.scale,
         planned_sd=noise.sd,
+        caveat=caveat_of(planned.crosses),
     )
 
 

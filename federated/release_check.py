@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from federated.agreement import Agreement
+from federated.crossings import caveat_of
 from federated.errors import FederatedError, SignatureProblem
 from federated.plan import Plan, open_plan
 from federated.release import Release, make_tables
@@ -42,6 +43,7 @@ def check_release(
     if sha256(content).hex() != release.plan_digest:
         raise SignatureProblem("The plan printed in the release is not the one its digest names.")
     yield "The plan has the stated digest."
+    _check_caveats(release)
     yield _check_statements(release, roster)
     agreement = agreements.get(release.agreement_id)
     if agreement is None or roster.digest.hex() != release.plan["roster"]["digest"]:
@@ -53,6 +55,13 @@ def check_release(
         raise SignatureProblem(f"The plan does not follow from its question: {error}") from error
     yield "The plan's sensitivity, noise and cost follow from its question."
     yield _check_tables(release, plan)
+
+
+def _check_caveats(release: Release) -> None:
+    """Also where the tables are not made again: whoever takes a caveat away would take it from an old release."""
+    crosses = [tuple(planned.get("crosses", ())) for planned in release.plan["tables"]]
+    if [caveat_of(item) for item in crosses] != [table.caveat for table in release.tables]:
+        raise SignatureProblem("A table does not carry the caveat that its plan asks for.")
 
 
 def _check_statements(release: Release, roster: Roster) -> str:

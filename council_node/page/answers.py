@@ -48,6 +48,7 @@ class TableShown:
     name: str
     title: str
     by: str
+    caveat: str
     rows: tuple[Row, ...]
     pages: Pages
 
@@ -127,6 +128,7 @@ def _table(
     return TableShown(
         name=table.name,
         title=_title(table, question, schema),
+        caveat=table.caveat,
         by=" and ".join(_axis(axis.name, question, schema) for axis in table.axes) or "All",
         rows=tuple(rows),
         pages=pages,
@@ -139,7 +141,11 @@ def _row(release: Release, table: TableRecord, cell: CellRecord, own: str | None
     return Row(
         label=", ".join(labels) or "All",
         estimate=presented(
-            cell, statistic=table.statistic, level=table.level, national=release.level_label == "England"
+            cell,
+            statistic=table.statistic,
+            level=table.level,
+            national=release.level_label == "England",
+            caveat=table.caveat,
         ),
         low=f"{max(0.0, cell.low):,.0f}" if whole else fraction_text(cell.low),
         high=f"{max(0.0, cell.high):,.0f}" if whole else fraction_text(cell.high),

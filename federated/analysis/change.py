@@ -63,6 +63,7 @@ def change(
         ),
     }
     return DerivedTable(
+        caveat=after.table.caveat,
         name=f"{after.table.name}_{measure}",
         title=f"{after.release.title} – {after.table.name}, {measure} between two periods",
         unit="as the table" if measure == "difference" else "times the earlier figure",
@@ -114,6 +115,7 @@ def difference_in_differences(
     axes = tuple(item for number, item in enumerate(compared_axes(before, after)) if number != place)
     cells = _offset_cells(codes_along(axes), values.ravel(), law)
     return DerivedTable(
+        caveat=after.table.caveat,
         name=f"{after.table.name}_difference_in_differences",
         title=f"{after.release.title} – {after.table.name}, change of {one} less change of {other}",
         unit="as the table",

@@ -48,16 +48,19 @@ def consistent_csv(table: ConsistentTable, *, non_negative: bool) -> str:
     record = table.placed.record
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*(name for axis in record.axes for name in (axis.name, f"{axis.name}_label")), *FIGURES])
+    said = [record.caveat] if record.caveat else []
+    heads = [name for axis in record.axes for name in (axis.name, f"{axis.name}_label")]
+    writer.writerow([*heads, *FIGURES, *(["caveat"] if said else [])])
     for cell, row in zip(record.cells, cell_rows(table, non_negative=non_negative), strict=True):
         named = zip(cell.codes, labels_of(record.axes, cell.codes), strict=True)
         keys = [text for code_and_label in named for text in code_and_label]
-        writer.writerow([*keys, *(f"{value:.6g}" for value in row)])
+        writer.writerow([*keys, *(f"{value:.6g}" for value in row), *said])
     return buffer.getvalue()
 
 
 def notes(consistent: Consistent, release: Release, *, same_margins: bool) -> Iterator[str]:
     """What a reader must know of the adjusted tables."""
+    yield from (f"{table.name}: {table.caveat}" for table in release.tables if table.caveat)
     yield (
         f"{consistent.agreements} sums were made to agree. Before, they disagreed by {consistent.disagreement:.1f}; "
         f"noise alone gives about {consistent.agreements} (p = {consistent.p_value:.2g})."

@@ -70,6 +70,7 @@ class DerivedTable:
         findings: Single figures over the table.
         notes: What a reader must know: who is missing, what was allowed, which words may be used.
         releases: Digests of the releases it was made from, hexadecimal.
+        caveat: Of the released table it was made from, the first of the notes too; empty for most.
     """
 
     name: str
@@ -81,6 +82,7 @@ class DerivedTable:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     releases: tuple[str, ...]
+    caveat: str
 
     def finding(self, name: str) -> float:
         """The value of a finding.
@@ -114,7 +116,7 @@ class DerivedTable:
     def as_csv(self) -> str:
         """The cells as tidy CSV: codes and labels, estimate, error, interval; an open end is an empty cell."""
         rows = ((cell.codes, [_text(getattr(cell, name)) for name in FIGURES]) for cell in self.cells)
-        return tidy_csv(self.axes, FIGURES, rows)
+        return tidy_csv(self.axes, FIGURES, rows, caveat=self.caveat)
 
 
 def codes_along(axes: Sequence[AxisRecord]) -> tuple[tuple[str, ...], ...]:

@@ -50,6 +50,7 @@ def rate(source: NoisyTable, denominators: PublicFigures, schema: Schema, *, per
         )
     )
     return DerivedTable(
+        caveat=source.table.caveat,
         name=f"{source.table.name}_rate",
         title=f"{source.release.title} – {source.table.name}, rate",
         unit=f"for each {per:,} {denominators.what} ({denominators.source})",

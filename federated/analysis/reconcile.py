@@ -59,6 +59,7 @@ def reconcile(source: NoisyTable, official: Official, *, seed: int = SEED, draws
     by_place = dict(zip(judged, gaps.tolist(), strict=True))
     cells = tuple(_cell(cell, by_place.get(place), law.sd, reach, coverage) for place, cell in enumerate(codes))
     return DerivedTable(
+        caveat=source.table.caveat,
         name=f"{source.table.name}_reconciled",
         title=f"{source.release.title} – {source.table.name}, against published figures",
         unit="as the table, above or below what was published",

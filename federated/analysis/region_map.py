@@ -155,6 +155,7 @@ def _counts(source: NoisyTable) -> DerivedTable:
         for cell in source.table.cells
     )
     return DerivedTable(
+        caveat=source.table.caveat,
         name=source.table.name,
         title=source.release.title,
         unit="as the table",

@@ -55,6 +55,7 @@ def share(source: NoisyTable, along: Sequence[str] = ()) -> DerivedTable:
     part, rest = source.steps.ravel(), (whole - source.steps).ravel()
     cells = _cells(source, part, rest, source.law.of_cells(categories - 1))
     return DerivedTable(
+        caveat=source.table.caveat,
         name=f"{source.table.name}_share",
         title=f"{source.release.title} – {source.table.name}, shares along {', '.join(names)}",
         unit="per cent",

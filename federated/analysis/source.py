@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.analysis.noise_law import NoiseLaw
+from federated.crossings import caveat_of
 from federated.errors import FederatedError, FileProblem, QueryError
 from federated.privacy import Mechanism, released_noise
 from federated.query import Query, parse_query
@@ -76,11 +77,12 @@ class NoisyTable:
         return self.steps.sum(axis=tuple(places)), self.law.of_cells(cells), kept
 
     def coverage_notes(self) -> tuple[str, ...]:
-        """Who is in the figures, who is not, and how fresh they are."""
+        """What must be said of the table, who is in the figures, who is not, and how fresh they are."""
         councils = self.release.councils
         missing = [f"{record.name} ({record.outcome})" for record in councils if record.outcome != "contributed"]
         said = f"{len(self.contributed)} of {len(councils)} councils are in the figures"
-        notes = [f"{said}; missing: {', '.join(missing)}." if missing else f"{said}."]
+        notes = [self.table.caveat] if self.table.caveat else []
+        notes.append(f"{said}; missing: {', '.join(missing)}." if missing else f"{said}.")
         if self.release.data_cut_off:
             notes.append(f"Data cut-off: {self.release.data_cut_off}.")
         return tuple(notes)
@@ -122,6 +124,8 @@ def noisy_table(release: Release, name: str | None) -> NoisyTable:
         raise FileProblem(NOT_ITS_PLAN.format(table.name), remedy=FETCH_AGAIN) from error
     made_of_it = (
         planned["name"] == table.name
+        # A release from which somebody took the caveat is not what its plan makes.
+        and table.caveat == caveat_of(tuple(planned.get("crosses", ())))
         and table.scale == noise.scale
         and len(release.tables) == len(question.tables)
         and sum(record.outcome == "contributed" for record in release.councils) == release.contributed

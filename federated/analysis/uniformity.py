@@ -123,6 +123,7 @@ def uniformity(
     statistic = float(_statistic(pattern.totals, pattern.expected))
     power = _power(pattern, null, rng)
     return DerivedTable(
+        caveat=source.table.caveat,
         name=f"{source.table.name}_uniformity",
         title=f"{source.release.title} – {source.table.name}, pattern along {', '.join(names)}",
         unit="as the table, above or below what was expected",

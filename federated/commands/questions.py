@@ -177,6 +177,8 @@ def print_release(release: Release) -> None:
     if release.data_cut_off:
         output.print(f"Data cut-off: {release.data_cut_off}.")
     for table in release.tables:
+        if table.caveat:
+            output.print(table.caveat, markup=False)
         output.print(cells_grid(table.name, table.axes, table.cells))
 
 

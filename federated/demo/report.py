@@ -49,6 +49,8 @@ def _print_answer(result: DemoResult, answer: Answer, output: Console) -> None:
     )
     for table in release.tables:
         if table.name in answer.question.published or table.statistic in {"sum", "mean"}:
+            if table.caveat:
+                output.print(table.caveat, markup=False)
             output.print(_grid(result, answer, table))
     output.print(f"{answer.covered} of {answer.cells} intervals of this answer hold the synthetic truth.")
 

@@ -112,6 +112,24 @@ class CodeHistory:
             linked |= steps
         return other in linked
 
+    def extended(self, more: "CodeHistory") -> "CodeHistory":
+        """This history with somebody's own changes; a merger that is here without old codes gives way to one with them.
+
+        Raises:
+            FileProblem: The two contradict each other.
+        """
+        given = {change.successor for change in more.changes}
+        pairs = {(change.successor, change.predecessor) for change in more.changes}
+        kept = (
+            change
+            for change in self.changes
+            if (change.successor, change.predecessor) not in pairs
+            and not (change.predecessor is None and change.successor in given)
+        )
+        joined = CodeHistory(changes=tuple(sorted((*kept, *more.changes), key=_place)))
+        _check(joined, "the code history with the changes added")
+        return joined
+
     def inside(self, codes: Collection[str], start: date, end: date) -> tuple[CodeChange, ...]:
         """The changes of these authorities that fall, or may fall, inside a period of data.
 
@@ -137,36 +155,43 @@ def load_code_history() -> CodeHistory:
     return parse_code_history(resource_text("code_history.csv"))
 
 
-def parse_code_history(text: str) -> CodeHistory:
+def parse_code_history(text: str, *, file: str = _NAME, sources: Collection[str] | None = _SOURCES) -> CodeHistory:
     """Read the file.
 
     Args:
         text: CSV with the columns `successor, name, predecessor, change, since, source, licence`; `since` is a day
             or a year.
+        file: Its name, for messages.
+        sources: What `source` may be; any text when None, for a file of the user's own.
 
     Raises:
         FileProblem: Names the line at fault.
     """
     reader = csv.DictReader(text.splitlines(), strict=True)
     if reader.fieldnames != _FIELDS:
-        raise FileProblem(f"{_NAME} must have the columns {', '.join(_FIELDS)}.")
+        raise FileProblem(f"{file} must have the columns {', '.join(_FIELDS)}.")
     changes: list[CodeChange] = []
     for row in reader:
         try:
-            changes.append(_change(row))
-        except ValueError as error:
+            changes.append(_change(row, sources))
+        except (ValueError, TypeError) as error:
             raise FileProblem(
-                f"{_NAME} line {reader.line_num}: two codes, a day or a year, a known source and its licence "
+                f"{file} line {reader.line_num}: two codes, a day or a year, a known source and its licence "
                 "were expected.",
                 remedy="Mend the line.",
             ) from error
-    history = CodeHistory(changes=tuple(sorted(changes, key=lambda c: (c.successor, c.predecessor or ""))))
-    _check(history)
+    history = CodeHistory(changes=tuple(sorted(changes, key=_place)))
+    _check(history, file)
     return history
 
 
-def _change(row: Mapping[str, str]) -> CodeChange:
-    if row["source"] not in _SOURCES or not row["licence"] or not row["name"]:
+def _place(change: CodeChange) -> tuple[str, str]:
+    return change.successor, change.predecessor or ""
+
+
+def _change(row: Mapping[str, str], sources: Collection[str] | None) -> CodeChange:
+    known = bool(row["source"]) if sources is None else row["source"] in sources
+    if not known or not row["licence"] or not row["name"]:
         raise ValueError
     earliest, latest = _days(row["since"])
     kind = ChangeKind(row["change"])
@@ -198,14 +223,14 @@ def _days(text: str) -> tuple[date, date]:
     return day, day
 
 
-def _check(history: CodeHistory) -> None:
+def _check(history: CodeHistory, file: str) -> None:
     """Refuse a change given twice, two recodes of one code, and a code that comes back as its own predecessor."""
     pairs = [(change.successor, change.predecessor) for change in history.changes]
     recoded: dict[str | None, int] = defaultdict(int)
     for change in history.changes:
         recoded[change.predecessor] += change.kind is ChangeKind.RECODE
     if len(set(pairs)) < len(pairs) or any(count > 1 for count in recoded.values()):
-        raise FileProblem(f"{_NAME} has a change twice.", remedy="Keep one line for each.")
+        raise FileProblem(f"{file} has a change twice.", remedy="Keep one line for each.")
     for change in history.changes:
         seen, waiting = set[str](), [change.successor]
         while waiting:
@@ -213,5 +238,5 @@ def _check(history: CodeHistory) -> None:
             seen.add(code)
             before = history.predecessors(code)
             if change.successor in before:
-                raise FileProblem(f"{_NAME} has {change.successor} before itself.", remedy="Mend the line.")
+                raise FileProblem(f"{file} has {change.successor} before itself.", remedy="Mend the line.")
             waiting += [found for found in before if found not in seen]

@@ -13,6 +13,19 @@ from federated.schema.model import NOT_KNOWN
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$", strict=True)]
 Label = Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=160, strict=True)]
+Characteristic = Literal[
+    "age",
+    "disability_or_health",
+    "ethnicity",
+    "gender_identity",
+    "nationality",
+    "pregnancy",
+    "religion",
+    "sex",
+    "sexual_orientation",
+]
+"""Protected characteristics as the dictionaries mark them. The law counts nationality as race; here it stands apart, as
+it and an ethnic group together single out a community."""
 SensitivityClass = Annotated[int, Field(ge=0, le=2, strict=True)]
 
 
@@ -55,6 +68,7 @@ class ColumnForm(_Form):
     note: str = ""
     derived_from: Name | None = None
     copied_from: Name | None = None
+    protected: tuple[Characteristic, ...] = ()
 
     @model_validator(mode="after")
     def _agrees_with_its_type(self) -> Self:

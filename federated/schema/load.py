@@ -96,6 +96,7 @@ def _column(form: ColumnForm, lists: Mapping[str, tuple[CodeForm, ...]], dataset
         note=form.note,
         derived_from=form.derived_from,
         copied_from=form.copied_from,
+        characteristics=frozenset(form.protected),
     )
 
 
@@ -127,6 +128,7 @@ def _derive(column: Column, columns: Mapping[str, Column], dataset: str) -> Colu
         note=column.note,
         derived_from=column.derived_from,
         derivation=MappingProxyType(derivation),
+        characteristics=column.characteristics,
     )
 
 

@@ -73,6 +73,8 @@ class Column:
         derivation: For a derived column, its own code for each code of `derived_from`.
         copied_from: Data set whose column of the same name the node joins to the row where the council's extract has
             none of its own; not part of the schema's digest, as it changes nothing of what is asked.
+        characteristics: Protected characteristics that the column tells of (`protected` in the file); not part of the
+            schema's digest, as they change nothing of what is asked, only what a council asks for before it answers.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Column:
     derived_from: str | None = None
     derivation: Mapping[str, str] = field(default_factory=dict, hash=False)
     copied_from: str | None = field(default=None, compare=False)
+    characteristics: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def code_list(self) -> tuple[str, ...]:

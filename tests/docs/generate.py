@@ -24,6 +24,7 @@ from council_node.policy_file import Policy
 from council_node.settings import Settings as NodeSettings
 from federated.agreement import Agreement
 from federated.cli import app as federated_app
+from federated.crossings import in_words
 from federated.errors import InternalError
 from federated.manifest import Manifest
 from federated.model_docs import render
@@ -168,13 +169,15 @@ def data_page() -> str:
         "",
         "Every data set, its columns, and the codes of each column. An agreement lists those that may be read.",
         "Class 0 is ordinary, 1 personal, 2 special category, criminal-offence or immigration data. A column marked 1–2",
-        "holds codes of class 2 and needs a named approval as well. This page is made by `make docs`.",
+        "holds codes of class 2 and needs a named approval as well. A column with a protected characteristic beside it",
+        "takes more where it is crossed with another: see the [analyst's guide](../guides/analyst.md). This page is made",
+        "by `make docs`.",
     ]
     for dataset in schema.datasets.values():
         lines += ["", f"## {dataset.title}", "", f"Data set `{dataset.name}`; the unit is one {dataset.unit}.", ""]
-        lines += ["| Column | What it is | Kind | Class |", "|---|---|---|---|"]
+        lines += ["| Column | What it is | Kind | Class | Protected characteristic |", "|---|---|---|---|---|"]
         lines += [
-            f"| `{column.name}` | {column.label} | {_kind(column)} | {_class(column)} |"
+            f"| `{column.name}` | {column.label} | {_kind(column)} | {_class(column)} | {_characteristics(column)} |"
             for column in dataset.columns.values()
         ]
         lines += [line for column in dataset.columns.values() for line in _codes(dataset, column)]
@@ -191,6 +194,10 @@ def _kind(column: Column) -> str:
 def _class(column: Column) -> str:
     low, high = column.sensitivity_class, column.highest_class
     return str(low) if low == high else f"{low}–{high}"
+
+
+def _characteristics(column: Column) -> str:
+    return in_words(tuple(sorted(column.characteristics))) if column.characteristics else ""
 
 
 def _codes(dataset: Dataset, column: Column) -> Iterator[str]:

@@ -109,6 +109,10 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
     "The number of councils": {
         "smallest_round": ("Fewer than four councils: no setting allows that.", "Ask a larger group."),
         "min_cohort": ("Fewer councils than the agreement asks for.", "Ask a larger group, or wait for more councils."),
+        "crossed_base": (
+            "A table crosses protected characteristics, and too few councils are asked together for that.",
+            "Ask a larger group, or leave all but one characteristic out of the table and the filter.",
+        ),
         "min_honest": ("Too few honest councils would be sure to add noise.", "Ask a larger group."),
         "quorum": ("So few councils that the sum could be taken apart.", "Wait for more councils."),
         "eligible": ("More councils joined than were asked.", "Report it: the coordinator is at fault."),

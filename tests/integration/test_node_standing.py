@@ -11,6 +11,7 @@ from council_node.decisions import Decisions, red_lines_to_answer
 from federated.errors import QueryError
 from federated.query import Equals, Period
 from federated.roster import ROSTER_TYPE, parse_roster, roster_payload
+from federated.schema import load_schema
 from federated.signing import sign_payload
 from protocols.wire.link_message import Kind
 from tests.integration.federation_world import COUNCILS, ME, NOW, SIGNER_A, SIGNER_B, Rehearsal, World, round_of
@@ -202,6 +203,38 @@ def by_a_person(world, **policy):
     answers = dict.fromkeys(red_lines_to_answer(decisions.latest(first.plan.digest)), True)
     decisions.approve(first.plan.digest, answers=answers, now=world.now, **PERSON)
     return seat, decisions, first, answers
+
+
+EIGHT = tuple(sorted(council.id for council in load_schema().councils.values() if council.region == "E12000001"))[:8]
+
+
+def test_a_crossing_of_protected_characteristics_waits_for_a_person_each_time(tmp_path):
+    """Whatever the policy says, and whatever people approved before (requirement R52)."""
+    with World(tmp_path, councils=EIGHT, agreement={"min_cohort": 4}) as world:
+        seat = world.seat()
+        path = seat.folder / "mapping.yaml"
+        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
+        mapping["columns"]["main_age_band"] = {
+            "from": "household_type"
+        }  # every code is unknown there, and no case read
+        path.write_text(yaml.safe_dump(mapping), encoding="utf-8")
+        seat.policy(automatic=True, class_2="as_agreed", standing_approval_days=60)
+        manifest = world.make_manifest(columns=("household_type", "main_age_band"))
+
+        def crossing(*columns, **changes):
+            return world.propose(world.question(*columns, **changes), manifest=manifest)
+
+        assert seat.propose(crossing("household_type")).body["decision"] == "approved"
+        first = crossing("household_type", "main_age_band")
+        said = seat.propose(first)
+        assert said.body["decision"] == "pending", said.words
+        assert "singles out groups by age and sex, which only a person may approve" in said.words
+        assert seat.invite(first.plan).rule == "not_approved"
+        decisions = Decisions(seat.station.store, ME, seat.key)
+        answers = dict.fromkeys(red_lines_to_answer(decisions.latest(first.plan.digest)), True)
+        decisions.approve(first.plan.digest, answers=answers, now=world.now, **PERSON)
+        assert seat.propose(first).body["decision"] == "approved"
+        assert seat.propose(crossing("household_type", "main_age_band", period=APRIL)).body["decision"] == "pending"
 
 
 def test_no_approval_covers_a_repeat_once_people_took_a_repeat_back(world):

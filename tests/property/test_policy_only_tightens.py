@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from council_node.ledger import Ledger
 from council_node.policy import class_2_columns, review
-from council_node.policy_file import ByClass, Cap, Class2, ClassRules, Policy, RedLineAnswers
+from council_node.policy_file import ByClass, Cap, Class2, ClassRules, Crossed, Policy, RedLineAnswers
 from federated.clauses import BodyType, ProhibitedUse, PurposeCategory
 from federated.errors import BudgetExceeded, PolicyRefusal
 from federated.manifest import RED_LINES
@@ -51,6 +51,7 @@ SETTINGS = {
     "red_lines": WRITTEN,
     "approvals_needed": some({"data protection officer", "information asset owner"}),
     "class_2": st.sampled_from(Class2),
+    "crossed_characteristics": st.sampled_from(Crossed),
     "class_2_max_epsilon_per_query": maybe(st.sampled_from(EPSILONS)),
     "class_2_cap": maybe(CAPS),
     "max_epsilon_per_query": maybe(st.sampled_from(EPSILONS)),

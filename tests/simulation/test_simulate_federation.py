@@ -77,6 +77,21 @@ def test_but_for_the_noise_every_total_is_the_exact_sum_of_those_who_contributed
         assert item.exact.sum() > 0
 
 
+def test_a_crossing_of_protected_characteristics_is_approved_by_the_people_who_are_simulated(monkeypatch):
+    """Without them it would wait for good: no policy of a node approves it."""
+    crossing = Table(
+        name="who",
+        statistic="households",
+        by=(Dimension(column="main_sex"), Dimension(column="main_age_band")),
+    )
+    scenario = Scenario(questions=(small(tables=(crossing,)),), councils=8, seed=8)
+    monkeypatch.setattr("federated.plan.BASE_FACTOR", 1)
+    monkeypatch.setattr("council_node.policy.BASE_FACTOR", 1)
+    (item,) = simulate(scenario).rounds
+    assert item.release.contributed == 8
+    assert item.release.tables[0].caveat
+
+
 CHILDREN = {"measures": (measured("dependent_children_n", 0, 6),), "by": (Dimension(column="main_sex"),)}
 QUANTILES = Table(
     name="quantiles",

@@ -426,6 +426,25 @@ def test_a_large_group_is_rehearsed_with_a_few(tmp_path):
     assert "In a round of all 60 councils" in "\n".join(dry_run_lines(found))
 
 
+@pytest.mark.parametrize("practice", [False, True])
+def test_a_crossing_of_protected_characteristics_is_rehearsed_as_if_people_said_yes(tmp_path, practice):
+    """The decision that would be sent waits for a person; the practice councils have people of their own."""
+    council = lone_council(tmp_path, councils=tuple(sorted(load_schema().councils))[:24], automatic=True)
+    crossing = yaml.safe_load((council.folder / "question.yaml").read_text(encoding="utf-8"))
+    crossing["tables"] = [{"name": "who", "count": "households", "by": ["household_type", "main_age_band"]}]
+    (council.folder / "crossing.yaml").write_text(yaml.safe_dump(crossing), encoding="utf-8")
+    found = rehearse(council, practice=practice, question="crossing.yaml")
+    assert (found.refusal, found.decision.verdict.value, found.councils) == (None, "pending", 20)
+    assert "singles out groups by age and sex" in found.decision.reason
+
+
+def test_only_what_plays_councils_has_people_who_always_say_yes():
+    root = Path(__file__).parents[3]
+    parts = (root / name for name in ("council_node", "coordinator", "federated", "protocols"))
+    users = {path.name for part in parts for path in part.rglob("*.py") if "willing_people" in path.read_text("utf-8")}
+    assert users == {"willing_people.py", "dry_run.py", "simulate.py", "simulate_flower_app.py"}
+
+
 @pytest.mark.parametrize("name", load_schema().datasets)
 def test_an_empty_extract_of_every_data_set_can_be_read(tmp_path, name):
     dataset = load_schema().dataset(name)

@@ -6,7 +6,7 @@ import pytest
 
 from council_node import policy as policy_module
 from council_node.policy import CHECKS, persons_reasons, review
-from council_node.policy_file import ByClass, Cap, Class2, ClassRules, Policy, RedLineAnswers
+from council_node.policy_file import ByClass, Cap, Class2, ClassRules, Crossed, Policy, RedLineAnswers
 from federated.clauses import BodyType, ProhibitedUse, PurposeCategory
 from federated.errors import CohortTooSmall, ExitStatus, PolicyRefusal
 from federated.query import Level
@@ -272,6 +272,34 @@ def test_a_person_decides_unless_the_council_says_otherwise():
         facts(manifest=declared, class_2=frozenset()), policy(automatic=True, red_lines=WRITTEN)
     )
     assert "funding" in reason
+
+
+SINGLED_OUT = {"who": ("age", "sex")}
+MOST_WILLING = {"automatic": True, "class_2": Class2.AS_AGREED, "red_lines": WRITTEN}
+
+
+def test_no_policy_approves_a_crossing_of_protected_characteristics_by_itself():
+    assert persons_reasons(facts(), policy(**MOST_WILLING)) == ()
+    (reason,) = persons_reasons(facts(crossed=SINGLED_OUT), policy(**MOST_WILLING))
+    assert reason == "its table 'who' singles out groups by age and sex, which only a person may approve"
+    with pytest.raises(ValueError, match="crossed_characteristics"):
+        policy(crossed_characteristics="as_agreed")
+
+
+def test_a_council_may_never_answer_crossings(monkeypatch):
+    large = {"crossed": SINGLED_OUT}
+    monkeypatch.setattr(policy_module, "BASE_FACTOR", 1)
+    review(facts(**large), AGREEMENT, POLICY, NOW)
+    never = policy(crossed_characteristics=Crossed.REFUSE)
+    refused("council_policy", said="single out groups by age and sex", facts_=facts(**large), policy_=never)
+    review(facts(), AGREEMENT, never, NOW)
+
+
+def test_a_node_itself_holds_a_crossing_to_twice_the_councils(monkeypatch):
+    found = refused("crossed_base", said="needs 10 councils", facts_=facts(crossed=SINGLED_OUT))
+    assert isinstance(found, CohortTooSmall)
+    monkeypatch.setattr(policy_module, "_check_crossed_base", lambda *_: None)
+    review(facts(crossed=SINGLED_OUT), AGREEMENT, POLICY, NOW)
 
 
 @pytest.mark.parametrize("missing", ["lawful", "convincing_purpose", "no_threat_to_safety", "proportionate"])
