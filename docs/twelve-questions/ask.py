@@ -88,7 +88,9 @@ class Answer:
 
 def ask(client: Client, trusted: Trusted, name: str, query: Query, tell: Tell) -> Answer:
     """Ask one question. Its margins are known, and told, before anything is spent."""
-    manifest = manifest_payload(name.replace("_", "-"), query, today=now_utc().date())
+    manifest = manifest_payload(
+        name.replace("_", "-"), query, today=now_utc().date(), question=f"{query.title}: {_period(query)}?"
+    )
     plan = client.plan(query, agreement=None, manifest=manifest, trusted=trusted)
     for table in summarise(plan).tables:
         of = "figure" if table.is_total else "count behind a figure"
@@ -97,6 +99,10 @@ def ask(client: Client, trusted: Trusted, name: str, query: Query, tell: Tell) -
     if not steps[-1].release_digest:
         raise RoundAborted(f"'{query.title}' got no answer: {steps[-1].message}")
     return Answer(name=name, plan=plan, release=client.release(release_digest=steps[-1].release_digest))
+
+
+def _period(query: Query) -> str:
+    return " to ".join(f"{day.day} {day:%B %Y}" for day in (query.period.start, query.period.end))
 
 
 def in_order(client: Client, trusted: Trusted, asked: Mapping[str, Query]) -> dict[str, Query]:

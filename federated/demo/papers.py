@@ -134,8 +134,8 @@ def _person(name: str, organisation: str, key: SigningKey) -> dict[str, str]:
     return {"name": name, "organisation": organisation, "public_key": public_line(key.public)}
 
 
-def manifest_payload(name: str, query: Query, *, today: date) -> bytes:
-    """The manifest of one question, as bytes."""
+def manifest_payload(name: str, query: Query, *, today: date, question: str | None = None) -> bytes:
+    """The manifest of one question, as bytes; `question` is what it asks in words, where that is not the demo's."""
     fields = [
         {
             "dataset": query.dataset,
@@ -155,4 +155,6 @@ def manifest_payload(name: str, query: Query, *, today: date) -> bytes:
         "return_by": (today + timedelta(days=15)).isoformat(),
         "expires_on": (today + timedelta(days=30)).isoformat(),
     }
+    if question is not None:
+        document["question"] = question
     return yaml_payload(document)

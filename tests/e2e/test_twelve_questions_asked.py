@@ -14,6 +14,7 @@ COUNCILS = 5
 LEAST_COVERED = 0.88
 """Each interval is made to hold its truth 95 times in 100 or more. Over 150 draws of these releases' noise the share of
 a run was 0.962 with a standard deviation of 0.009, and 0.927 at the least: the bound is eight of those below."""
+COUNTS = ("q01", "q02", "q02_first", "q02_last")
 MANY = 50
 """Figures from which on half of a question's intervals must hold: those of a small table go together."""
 
@@ -70,15 +71,18 @@ def test_the_intervals_hold_the_truth(asked):
 
 
 def test_an_altered_truth_is_noticed(script, asked):
-    """Planted: a third of the rows of every table is missing from what the answers are held against."""
+    """Planted: a third of the cases is missing from what the answers are held against. Shares hardly move; counts do."""
     altered = [Recorded(cases=_without_a_third(item.cases), others=item.others) for item in asked.recorded]
     covered = {
-        name: script.coverage(answer, true_figures(altered, answer.plan, answer.release))
-        for name, answer in asked.answers.items()
-        if answer.plan.question.dataset == "case"
+        name: script.coverage(asked.answers[name], true_figures(altered, *_of(asked.answers[name]))) for name in COUNTS
     }
-    assert of_all({name: asked.covered[name] for name in covered}) >= LEAST_COVERED
-    assert of_all(covered) < LEAST_COVERED - 0.1
+    assert of_all({name: asked.covered[name] for name in COUNTS}) >= LEAST_COVERED
+    # Cells of nobody still hold, and are nearly half of all.
+    assert of_all(covered) < LEAST_COVERED - 0.15
+
+
+def _of(answer):
+    return answer.plan, answer.release
 
 
 def _without_a_third(cases):
