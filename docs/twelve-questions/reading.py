@@ -20,7 +20,7 @@ from federated.analysis.reconcile import reconcile
 from federated.analysis.share import share
 from federated.analysis.source import TARGET_COVERAGE
 from federated.analysis.uniformity import SIGNIFICANT, uniformity
-from federated.errors import QueryError
+from federated.errors import FederatedError
 from federated.presentation import USABLE_MARGIN, margin
 from federated.release import CellRecord, Release, labels_of
 from federated.schema import NOT_KNOWN, load_schema
@@ -331,7 +331,7 @@ def eighth(releases: Releases) -> Reading:
             *_figures(release, "days", lambda _codes: True),
             *_figures(release, "over_six_weeks", lambda _codes: True),
         ),
-        sentences=tuple(said),
+        sentences=tuple(said or ("Of the stays the release says nothing, for they are lost in the noise.",)),
         analyses=(long,),
     )
 
@@ -430,7 +430,7 @@ def twelfth(releases: Releases, published: bytes) -> Reading:
     totals: NoisyTable = noisy_table(release, "totals")
     try:
         held = reconcile(totals, read_official(published, totals, name="the published totals"))
-    except QueryError as error:
+    except FederatedError as error:
         return Reading(figures=_figures(release, "complete", lambda _: True), sentences=(*said, str(error)))
     said += [item.sentence for item in held.findings if item.name in {"cells_outside", "total_gap"}]
     return Reading(
