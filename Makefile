@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup setup-web setup-system demo test test-long check fix lock images proto vectors docs bench clean
+.PHONY: help setup setup-web setup-system demo questions test test-long check fix lock images proto vectors docs bench clean
 
 help: ## Show what can be run
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ setup: .stamps/setup ## Make .venv with everything, and the three commands in .v
 
 demo: setup ## Run a whole federation on this machine
 	$(BIN)/federated demo
+
+questions: setup ## Ask twelve questions of a department of a whole federation on this machine
+	$(BIN)/python docs/twelve-questions/ask.py
 
 STYLES := federated/pages/static/govuk-frontend.css
 

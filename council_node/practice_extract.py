@@ -8,7 +8,7 @@ import yaml
 
 from federated.query import Period
 from federated.schema import Dataset
-from federated.synthetic import style_of, synthesise, write_extract, write_mapping
+from federated.synthetic import style_of, synthesise, with_journeys, write_extract, write_mapping
 from federated.synthetic.styles import DATASET
 from protocols.identifiers import CouncilId, RandomSource
 
@@ -37,8 +37,9 @@ def write_practice_extract(folder: Path, council: CouncilId, period: Period, rng
     seed = int.from_bytes(rng(SEED_BYTES), "big")
     mapping = folder / f"{council}-mapping.yaml"
     extract = f"{council}.csv"
-    write_extract(synthesise(council, seed, period=period), folder / extract, seed=seed)
-    write_mapping(mapping, style_of(council), file=extract)
+    cases = with_journeys(synthesise(council, seed, period=period), seed)
+    write_extract(cases, folder / extract, seed=seed)
+    write_mapping(mapping, style_of(council), file=extract, columns=cases.columns)
     return mapping
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -19,16 +19,19 @@ from federated.demo.people import People
 from federated.demo.processes import Processes, command, run, wait_for
 from federated.errors import FederatedError
 from federated.keys import fingerprint, read_public_key, write_private_key
+from federated.query import Query
 from federated.roster import ROSTER_TYPE
 from federated.schema import Council, load_schema
 from federated.shell import now_utc
 from federated.signing import add_signature, sign_payload
-from federated.synthetic import Cases, style_of, synthesise, write_extract, write_mapping
+from federated.synthetic import Cases, style_of, synthesise, with_journeys, write_extract, write_mapping
+from federated.synthetic.exact import Recorded
+from federated.synthetic.styles import DATASET, canonical_style
 from federated.workspace import Workspace
 from protocols.identifiers import CouncilId
 from protocols.secagg import Profile
 
-__all__ = ["World", "build_world", "choose_councils"]
+__all__ = ["Records", "World", "build_world", "choose_councils", "demo_records"]
 
 COORDINATOR = "demo-hub"
 NORTH_EAST = "E12000001"
@@ -36,6 +39,14 @@ SMALLEST = 4
 START_S = 60.0
 AT_ONCE = 3
 """Commands run side by side while the federation is set up."""
+
+Records = Callable[[CouncilId, int], Sequence[Cases]]
+"""From a council and a seed to its tables, cases first."""
+
+
+def demo_records(council: CouncilId, seed: int) -> tuple[Cases, ...]:
+    """What a council of the demo holds: cases alone, with their journeys."""
+    return (with_journeys(synthesise(council, seed), seed),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +56,7 @@ class World:
     Attributes:
         folder: Everything it wrote.
         councils: Who is asked, by code.
-        cases: What each council's extract holds: the synthetic truth.
+        recorded: What each council's extracts hold: the synthetic truth.
         processes: What runs.
         workspace: The analyst's.
         profile: Of the group that is asked.
@@ -53,10 +64,15 @@ class World:
 
     folder: Path
     councils: Mapping[CouncilId, Council]
-    cases: Sequence[Cases]
+    recorded: Sequence[Recorded]
     processes: Processes
     workspace: Workspace
     profile: Profile
+
+    @property
+    def cases(self) -> tuple[Cases, ...]:
+        """The case table of each council."""
+        return tuple(item.cases for item in self.recorded)
 
     @contextmanager
     def client(self) -> Iterator[Client]:
@@ -79,7 +95,15 @@ def choose_councils(count: int) -> dict[CouncilId, Council]:
 
 
 @contextmanager
-def build_world(folder: Path, *, count: int, epsilon: Fraction, seed: int) -> Iterator[World]:
+def build_world(
+    folder: Path,
+    *,
+    count: int,
+    epsilon: Fraction,
+    seed: int,
+    records: Records = demo_records,
+    questions: Sequence[Query] = (),
+) -> Iterator[World]:
     """Set a federation up and keep it running for the length of the block.
 
     Args:
@@ -87,16 +111,18 @@ def build_world(folder: Path, *, count: int, epsilon: Fraction, seed: int) -> It
         count: Councils asked.
         epsilon: Cost of each question.
         seed: Fixes the synthetic cases. Masks and noise always come from the system's entropy.
+        records: Makes what a council holds.
+        questions: What the agreement allows; the demo's own questions when there are none.
     """
     councils = choose_councils(count)
     profile = Profile.STANDARD if count >= SMALL_COHORT else Profile.CAREFUL
     people = _people(folder)
-    signed = _agreement(folder, councils, profile, epsilon, people)
-    cases = [_extract(folder, council, seed) for council in councils]
+    signed = _agreement(folder, councils, profile, people, epsilon=epsilon, questions=questions)
+    recorded = [_extracts(folder, records(council, seed), seed) for council in councils]
     with Processes(folder) as processes:
         address = _coordinator(folder, processes, signed)
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            list(pool.map(lambda council: _council(folder, council, address, signed), councils))
+            list(pool.map(lambda item: _council(folder, item, address, signed), recorded))
         _roster(folder, councils, people)
         for council in councils:
             node = folder / "councils" / council / "node" / "node.yaml"
@@ -110,7 +136,7 @@ def build_world(folder: Path, *, count: int, epsilon: Fraction, seed: int) -> It
         yield World(
             folder=folder,
             councils=councils,
-            cases=cases,
+            recorded=recorded,
             processes=processes,
             workspace=_workspace(folder, address, people),
             profile=profile,
@@ -127,7 +153,13 @@ def _people(folder: Path) -> People:
 
 
 def _agreement(
-    folder: Path, councils: Mapping[CouncilId, Council], profile: Profile, epsilon: Fraction, people: People
+    folder: Path,
+    councils: Mapping[CouncilId, Council],
+    profile: Profile,
+    people: People,
+    *,
+    epsilon: Fraction,
+    questions: Sequence[Query],
 ) -> Path:
     regions = {council.region for council in councils.values()}
     label = (
@@ -143,6 +175,7 @@ def _agreement(
         analyst=people.analyst,
         reviewer=people.reviewer,
         today=now_utc().date(),
+        questions=questions,
     )
     path = folder / "agreement.dsse"
     path.write_bytes(sign_payload(payload, AGREEMENT_TYPE, [people.programme]))
@@ -154,11 +187,24 @@ def _is_north_east(councils: Mapping[CouncilId, Council]) -> bool:
     return set(councils) == everyone
 
 
-def _extract(folder: Path, council: CouncilId, seed: int) -> Cases:
-    place = folder / "councils" / council
+def _extracts(folder: Path, tables: Sequence[Cases], seed: int) -> Recorded:
+    """Write every table with its mapping: cases as the council's own system has them, the others as the schema has."""
+    cases, *others = tables
+    place = folder / "councils" / cases.council
     place.mkdir(parents=True)
-    write_mapping(place / "mapping.yaml", style_of(council), file="extract.csv")
-    return write_extract(synthesise(council, seed), place / "extract.csv", seed=seed)
+    held = {}
+    for table in tables:
+        path = place / _file(table, "extract.csv")
+        style = style_of(table.council) if table is cases else canonical_style(table.dataset)
+        write_mapping(
+            place / _file(table, "mapping.yaml"), style, file=path.name, columns=table.columns, dataset=table.dataset
+        )
+        held[table.dataset] = write_extract(table, path, seed=seed, style=style)
+    return Recorded(cases=held[cases.dataset], others={table.dataset: held[table.dataset] for table in others})
+
+
+def _file(table: Cases, name: str) -> str:
+    return name if table.dataset == DATASET else f"{table.dataset}-{name}"
 
 
 def _coordinator(folder: Path, processes: Processes, agreement: Path) -> str:
@@ -187,7 +233,8 @@ def _coordinator(folder: Path, processes: Processes, agreement: Path) -> str:
     return ready.read_text(encoding="ascii").strip()
 
 
-def _council(folder: Path, council: CouncilId, address: str, agreement: Path) -> None:
+def _council(folder: Path, recorded: Recorded, address: str, agreement: Path) -> None:
+    council = recorded.cases.council
     place = folder / "councils" / council
     run(
         [
@@ -200,6 +247,15 @@ def _council(folder: Path, council: CouncilId, address: str, agreement: Path) ->
             *("--agreement", str(agreement), "--automatic", "--class-2", "as_agreed", "--enrol"),
         ]
     )
+    if recorded.others:
+        _add_tables(place / "node" / "node.yaml", recorded.others.values(), place)
+
+
+def _add_tables(settings: Path, tables: Iterable[Cases], place: Path) -> None:
+    """Name the mappings of the other tables in a node's settings, as its council would by hand."""
+    document = yaml.safe_load(settings.read_text(encoding="utf-8"))
+    document["data"] |= {table.dataset: str((place / _file(table, "mapping.yaml")).resolve()) for table in tables}
+    settings.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 
 def _roster(folder: Path, councils: Mapping[CouncilId, Council], people: People) -> None:

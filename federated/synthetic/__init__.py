@@ -6,6 +6,8 @@ records alone.
 
 from federated.synthetic.cases import Cases, synthesise
 from federated.synthetic.extract import TIDY, Mess, write_extract
+from federated.synthetic.journeys import cases_of_a_year, with_journeys
+from federated.synthetic.other_tables import events, placements, support_needs
 from federated.synthetic.published import (
     ATTRIBUTION,
     PUBLISHED_QUARTER,
@@ -24,13 +26,18 @@ __all__ = [
     "TIDY",
     "Cases",
     "Mess",
+    "cases_of_a_year",
+    "events",
+    "placements",
     "published",
     "published_columns",
     "published_marginal",
     "style_of",
     "styles",
+    "support_needs",
     "synthesise",
     "true_table",
+    "with_journeys",
     "write_extract",
     "write_mapping",
 ]

@@ -70,7 +70,7 @@ _PULL_SPREAD: Final = 8.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cases:
-    """Records of one council in canonical form, column by column.
+    """Records of one council in canonical form, column by column; of cases, unless another table is named.
 
     Attributes:
         council: The council.
@@ -78,6 +78,7 @@ class Cases:
         columns: Every column as text: codes, ISO dates, whole numbers; empty where a date or number is unknown.
         imputed: Columns whose counts came from the region, wholly or partly, because the council's figures are
             missing or suppressed.
+        dataset: The table.
 
     Shapes:
         All columns have the same length, one entry for each row.
@@ -87,6 +88,7 @@ class Cases:
     period: Period
     columns: Mapping[str, Texts] = field(repr=False)
     imputed: tuple[str, ...]
+    dataset: str = "case"
 
     def __len__(self) -> int:
         """Number of rows."""

@@ -14,21 +14,22 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.schema import NOT_KNOWN, Column, ColumnType, load_schema
+from federated.schema import NOT_KNOWN, Column, ColumnType, Dataset, load_schema
 from federated.synthetic.cases import Cases, narrow
-from federated.synthetic.styles import DATASET, Style, style_of
+from federated.synthetic.styles import DATASET, Style, canonical_style, style_of
 from protocols.identifiers import CouncilId
 
 ObjectColumns: TypeAlias = dict[str, NDArray[np.object_]]
 """Texts column by column, of any length, while the file is being made."""
 
+OPTED_OUT: Final = "opted_out"
 _STREAM: Final = 1
 """Keeps the extract's draws apart from those of the cases with the same seed."""
 _CANARY_EVERY: Final = 5
 _UNREADABLE_DATES: Final = ("", "not yet", "31/02/2025")
 _OUTSIDE_THE_LIST: Final = ("see notes", "zz", "??", "#N/A", "legacy code 99")
-_FAULTLESS: Final = frozenset({"opted_out"})
-"""Categories without faults: an objection that cannot be read is not made up here."""
+_FAULTLESS: Final = frozenset({OPTED_OUT, "application_date"})
+"""Columns without faults: an objection that cannot be read is not made up here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,8 @@ class Mess:
     Attributes:
         blank: Share of cells of categories and numbers left blank.
         outside_list: Share of cells of categories with a text that is in no closed list.
-        unreadable_date: Share of rows without a readable date of assessment: no question can count them.
+        unreadable_date: Share of dates that cannot be read, those of application apart; a case without a readable
+            date of assessment is in no period.
         duplicated: Share of rows that stand in the file a second time.
         opted_out: Share of households that object.
         respelled: Share of cells with stray blanks or another case; it changes no meaning.
@@ -71,7 +73,7 @@ def write_extract(
         cases: The records.
         path: Where to write it.
         seed: 0 or more; the same seed gives the same file.
-        style: The case system; the council's own when none.
+        style: The case system; for cases the council's own when none, for other tables the schema's names and codes.
         mess: How untidy the file is; the usual untidiness when none.
         canary: A text planted in columns that are never read and in references, to search for elsewhere.
 
@@ -79,16 +81,19 @@ def write_extract(
         The records as the file holds them, in its order: with blanks and texts outside the lists as `not_known`,
         objections, duplicates and planted references. This is the truth that a release is held against.
     """
-    style = style or style_of(cases.council)
+    if style is None:
+        style = style_of(cases.council) if cases.dataset == DATASET else canonical_style(cases.dataset)
     mess = mess or Mess()
-    rng = np.random.default_rng([seed, int(cases.council[1:]), _STREAM])
+    rng = np.random.default_rng([seed, int(cases.council[1:]), _STREAM, *_of_table(cases.dataset)])
     columns = {name: column.astype(object) for name, column in cases.columns.items()}
     if canary is not None:
         _plant(columns, canary)
-    written = {name: np.full(len(cases), None, dtype=object) for name in style.headings}
-    _spoil(columns, written, mess, rng)
-    _object(columns, mess, rng)
-    _spell(columns, written, style, mess.respelled, rng)
+    written = {name: np.full(len(cases), None, dtype=object) for name in style.headings_of(cases.columns)}
+    dataset = load_schema().dataset(cases.dataset)
+    _spoil(columns, written, dataset, mess, rng)
+    if OPTED_OUT in columns:
+        _object(columns, mess, rng)
+    _spell(columns, written, style, mess, rng, dataset=dataset)
     private = _never_read(cases.council, len(cases), canary, rng)
     order = _order(len(cases), mess.duplicated, rng)
     _write_csv(path, style, written, private, order)
@@ -105,16 +110,24 @@ def _plant(columns: ObjectColumns, canary: str) -> None:
         columns[name] = np.array(planted, dtype=object)
 
 
-def _spoil(columns: ObjectColumns, written: ObjectColumns, mess: Mess, rng: np.random.Generator) -> None:
+def _of_table(dataset: str) -> list[int]:
+    """What sets a table's draws apart from those of the cases."""
+    names = list(load_schema().datasets)
+    return [names.index(dataset)] if dataset != DATASET else []
+
+
+def _spoil(
+    columns: ObjectColumns, written: ObjectColumns, dataset: Dataset, mess: Mess, rng: np.random.Generator
+) -> None:
     """Blank cells, texts outside the lists and unreadable dates, in the file and in what is known from it."""
     for name in written:
-        column = load_schema().dataset(DATASET).column(name)
+        column = dataset.column(name)
         size = len(columns[name])
         if column.type is ColumnType.CATEGORY and name not in _FAULTLESS:
             faults = [(mess.blank, ("",)), (mess.outside_list, _OUTSIDE_THE_LIST)]
         elif column.type is ColumnType.INTEGER:
             faults = [(mess.blank, ("",))]
-        elif name == "assessment_date":
+        elif column.type is ColumnType.DATE and name not in _FAULTLESS:
             faults = [(mess.unreadable_date, _UNREADABLE_DATES)]
         else:
             faults = []
@@ -132,19 +145,25 @@ def _object(columns: ObjectColumns, mess: Mess, rng: np.random.Generator) -> Non
     """Let some households object; the objection stands in every row of theirs."""
     households, of_row = np.unique(columns["household_key"].astype(np.str_), return_inverse=True)
     objecting = rng.random(len(households)) < mess.opted_out
-    columns["opted_out"] = np.where(objecting[of_row], "yes", "no").astype(object)
+    columns[OPTED_OUT] = np.where(objecting[of_row], "yes", "no").astype(object)
 
 
 def _spell(
-    columns: ObjectColumns, written: ObjectColumns, style: Style, respelled: float, rng: np.random.Generator
+    columns: ObjectColumns,
+    written: ObjectColumns,
+    style: Style,
+    mess: Mess,
+    rng: np.random.Generator,
+    *,
+    dataset: Dataset,
 ) -> None:
     """Write every cell that holds no fault yet, some with stray blanks or in another case."""
     for name, cells in written.items():
-        column = load_schema().dataset(DATASET).column(name)
+        column = dataset.column(name)
         intact = np.array([cell is None for cell in cells.tolist()], dtype=bool)
         cells[intact] = _spelled(columns[name], column, style, rng)[intact]
         if column.type is ColumnType.CATEGORY:
-            for row in _chosen(rng, len(cells), respelled).tolist():
+            for row in _chosen(rng, len(cells), mess.respelled).tolist():
                 cells[row] = _respelled(cells[row], int(rng.integers(4)))
 
 
@@ -203,8 +222,9 @@ def _order(size: int, duplicated: float, rng: np.random.Generator) -> NDArray[np
 def _write_csv(
     path: Path, style: Style, written: ObjectColumns, private: ObjectColumns, order: NDArray[np.intp]
 ) -> None:
-    headed = {style.headings[name]: cells for name, cells in written.items()}
-    headed |= {style.never_read[kind]: texts for kind, texts in private.items()}
+    headings_of = style.headings_of(written)
+    headed = {headings_of[name]: cells for name, cells in written.items()}
+    headed |= {style.never_read[kind]: texts for kind, texts in private.items() if kind in style.never_read}
     # Identifying columns stand among the others, as they do in a real export.
     headings = sorted(headed, key=lambda heading: (len(heading), heading))
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -141,6 +141,17 @@ def published(table: str, council: CouncilId, measure: str) -> int | None:
     return cells[council]
 
 
+def england_total(table: str, measure: str) -> int:
+    """A published figure added up over all councils that have one.
+
+    Raises:
+        QueryError: There is no such table or measure.
+    """
+    if measure not in measures(table):
+        raise QueryError(f"Published table {table} has no measure '{measure}'.")
+    return sum(figure or 0 for figure in _figures()[table][measure].values())
+
+
 def returned(table: str, council: CouncilId) -> bool:
     """Whether the council's return for the table was there at all."""
     return any(published(table, council, measure) is not None for measure in measures(table))

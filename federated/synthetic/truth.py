@@ -61,7 +61,7 @@ def true_table(
             value = _value(record, table)
             if value is None:
                 continue
-            cell = _cell(record, table, period, load_schema().councils[cases.council].region)
+            cell = cell_of(record, table, period, load_schema().councils[cases.council].region)
             totals[cell][f"{cases.council}/{record['household_key']}"] += value
             rows[cell] += 1
     return {cell: _answer(table, by_household, rows[cell]) for cell, by_household in totals.items()}
@@ -94,30 +94,38 @@ def with_derived(record: Record) -> dict[str, str]:
     return {**record, **derived}
 
 
-def meets(record: Record, condition: Condition) -> bool | None:  # noqa: PLR0911 - one for each kind
-    """Whether a record meets a condition; `None` where a date or number it needs is unknown."""
+def meets(  # noqa: PLR0911 - one for each kind
+    record: Record, condition: Condition, dataset: Dataset | None = None
+) -> bool | None:
+    """Whether a record meets a condition; `None` where a date or number it needs is unknown.
+
+    Args:
+        record: The record, by column.
+        condition: The condition.
+        dataset: Its table; that of cases when none.
+    """
     match condition:
         case Equals(column=column, value=value):
-            return _compared(record, column, value, value)
+            return _compared(record, column, value, value, dataset)
         case In(column=column, values=values):
             return record[column] in values
         case Between(column=column, low=low, high=high):
-            return _compared(record, column, low, high)
+            return _compared(record, column, low, high, dataset)
         case Unknown(column=column):
             return record[column] == ""
         case And(conditions=conditions):
-            return _all_of([meets(record, item) for item in conditions])
+            return _all_of([meets(record, item, dataset) for item in conditions])
         case Or(conditions=conditions):
-            return _opposite(_all_of([_opposite(meets(record, item)) for item in conditions]))
+            return _opposite(_all_of([_opposite(meets(record, item, dataset)) for item in conditions]))
         case Not(condition=inner):
-            return _opposite(meets(record, inner))
+            return _opposite(meets(record, inner, dataset))
 
 
-def _compared(record: Record, column: str, low: str, high: str) -> bool | None:
+def _compared(record: Record, column: str, low: str, high: str, dataset: Dataset | None) -> bool | None:
     text = record[column]
     if text == "":
         return None
-    if _dataset().column(column).type is ColumnType.INTEGER:
+    if (dataset or _dataset()).column(column).type is ColumnType.INTEGER:
         return int(low) <= int(text) <= int(high)
     return low <= text <= high
 
@@ -146,7 +154,8 @@ def _column(table: Table) -> str:
     return measured.measure.column
 
 
-def _cell(record: Record, table: Table, period: Period, region: str) -> Cell:
+def cell_of(record: Record, table: Table, period: Period, region: str) -> Cell:
+    """Where a record falls, the region first where the table has regions."""
     place = (region,) if table.level is Level.REGION else ()
     return (*place, *(_category(record[dimension.column], dimension, period) for dimension in table.by))
 
