@@ -222,6 +222,8 @@ def commands_page() -> str:
 def leaves(command: click.Command, path: Sequence[str]) -> Iterator[tuple[str, click.Command]]:
     """The commands under a command, each with what is typed for it."""
     if isinstance(command, click.Group):
+        if command.invoke_without_command:
+            yield " ".join(path), command
         for name, inner in command.commands.items():
             yield from leaves(inner, (*path, name))
     else:
