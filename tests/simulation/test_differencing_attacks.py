@@ -18,6 +18,7 @@ from federated.demo.world import choose_councils
 from federated.errors import QueryError
 from federated.privacy import Mechanism, Totals, released_noise
 from federated.synthetic import true_table
+from tests import evidence
 
 TRIALS = 200
 COUNCILS = 6
@@ -55,6 +56,19 @@ def test_every_attack_succeeds_where_small_counts_are_hidden_and_stays_under_the
     assert printed["threshold_only"]["success"] >= 0.9
     assert printed["ours"]["success"] <= printed["ours"]["bound"] + FOUR_ERRORS
     assert printed["ours"]["attack"] in NAMED
+
+
+@pytest.mark.long
+def test_attacks_at_full_size():
+    found = simulate_attacks(trials=MOST_TRIALS, seed=SEED)
+    assert all(item.success <= item.bound + 4 * found.standard_error for item in found.outcomes)
+    evidence.record(
+        "differencing",
+        found.as_json(),
+        test="tests/simulation/test_differencing_attacks.py",
+        n=MOST_TRIALS,
+        seed=SEED,
+    )
 
 
 def test_under_gaussian_noise_rho_bounds_the_guesses():
