@@ -156,7 +156,7 @@ async def _ask_until_refused(world: World, questions: Mapping[View, Query], crow
 def _over_budget(
     error: RoundAborted, answers: Sequence[SimulatedRound], spent: Mapping[CouncilId, Totals], world: World
 ) -> str:
-    """Why a question was refused, where the ledgers had to refuse it.
+    """What the coordinator and the first council said to a question, where the ledgers had to refuse it.
 
     Raises:
         RoundAborted: The budget was not the reason.
@@ -167,8 +167,8 @@ def _over_budget(
     budget = Budget(epsilon=agreement.budget_epsilon, delta=agreement.budget_delta)
     try:
         check_budget(worst_totals(list(spent.values())), answers[-1].plan.charge, budget)
-    except BudgetExceeded as refused:
-        return str(refused)
+    except BudgetExceeded:
+        return str(error)
     raise error
 
 

@@ -26,7 +26,7 @@ class Outcome:
         mechanism: Of the answers' noise.
         answers: Fresh answers got before the ledgers refused.
         free_answers: Times that the identical question got the stored answer, at no cost.
-        refusal: What the ledgers said to the question after the last answer; empty if they never refused.
+        refusal: What was said to the question after the last answer; empty if nothing was ever refused.
         seconds: It took.
     """
 

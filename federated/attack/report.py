@@ -20,7 +20,7 @@ def print_attacks(found: Mapping[str, Any], output: Console) -> None:
     chance = 100 * 2 * found["standard_error"]
     output.print(
         "Share of right guesses at whether a household is in the records; 50% is a coin. With "
-        f"{found['trials']:,} trials, chance alone moves a share by up to {chance:.1f} points."
+        f"{found['trials']:,} trials, chance alone seldom moves a share by more than {chance:.1f} points."
     )
     for attack in found["attacks"]:
         output.print(f"\n{attack['title']}", style="bold")
@@ -58,7 +58,7 @@ def _sentences(attack: Mapping[str, Any]) -> Iterator[str]:
     yield f"  It got {answers}, for which the household's council charged {cost}."
     if ours["stored_answers_at_no_cost"]:
         yield f"  The identical question got the stored answer {ours['stored_answers_at_no_cost']} times, at no cost."
-    yield f"  Then the ledgers refused: {ours['refused']}" if ours["refused"] else "  The ledgers never refused."
+    yield f"  Then it was refused. {ours['refused']}" if ours["refused"] else "  The ledgers never refused."
 
 
 def _what_is_real(found: Mapping[str, Any]) -> Iterator[str]:
