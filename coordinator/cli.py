@@ -19,6 +19,7 @@ from coordinator.proposal_states import WAITING, ProposalEvent, ProposalState, n
 from coordinator.roster import add_agreement, draft_roster, load_membership, publish_roster
 from coordinator.serve import run_server
 from coordinator.settings import DEFAULT_FILE, Settings, load_settings
+from coordinator.simulate_attacks_command import simulate_attacks
 from coordinator.simulate_command import simulate
 from coordinator.status import Status, read_status
 from coordinator.store import EnrolmentRow, Store, open_store
@@ -41,6 +42,7 @@ app.add_typer(roster, name="roster")
 app.add_typer(agreement, name="agreement")
 app.add_typer(flower, name="flower")
 app.command("simulate")(simulate)
+app.command("simulate-attacks")(simulate_attacks)
 
 SettingsFile = Annotated[Path, typer.Option("--settings", "-s", help="The settings file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

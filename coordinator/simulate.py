@@ -38,7 +38,7 @@ from federated.privacy import Totals
 from federated.query import Query
 from federated.schema import Council
 from federated.shell import now_utc
-from federated.synthetic import style_of, synthesise, write_extract, write_mapping
+from federated.synthetic import TIDY, Cases, style_of, synthesise, write_extract, write_mapping
 from protocols.identifiers import CouncilId
 
 __all__ = [
@@ -182,6 +182,7 @@ def build_world(
     *,
     node_log: NodeLog = lambda _council: _quiet,
     open_nodes: OpenNodes | None = None,
+    cases: Mapping[CouncilId, Cases] | None = None,
 ) -> Iterator[World]:
     """Set a federation up through the steps its people take, and keep it open for the length of the block.
 
@@ -190,6 +191,7 @@ def build_world(
         folder: An empty folder.
         node_log: Gives each council's node where its events go.
         open_nodes: Opens the nodes elsewhere; in this process when None.
+        cases: Each council's records, kept without faults; synthetic ones with the usual faults when None.
     """
     councils = choose_councils(scenario.councils)
     allow_files(len(councils))
@@ -215,7 +217,7 @@ def build_world(
             people=people,
             centre_files=centre,
             nodes=nodes,
-            exact=_write_extracts(scenario, folder, councils, centre),
+            exact=_write_extracts(scenario, folder, councils, centre, cases),
             clock=now_utc,
             rng=os.urandom,
         )
@@ -290,14 +292,24 @@ def open_station(files: NodeFiles, log: Note) -> Station:
 
 
 def _write_extracts(
-    scenario: Scenario, folder: Path, councils: Mapping[CouncilId, Council], centre: CentreFiles
+    scenario: Scenario,
+    folder: Path,
+    councils: Mapping[CouncilId, Council],
+    centre: CentreFiles,
+    given: Mapping[CouncilId, Cases] | None,
 ) -> dict[Query, dict[CouncilId, Integers]]:
     """Write each council's extract and count it by hand; the records themselves are not kept in memory."""
     plans = {question: _any_plan(question, scenario, centre) for question in scenario.questions}
     exact: dict[Query, dict[CouncilId, Integers]] = {question: {} for question in plans}
     for council in councils:
         path = folder / "councils" / council / "extract.csv"
-        cases = write_extract(synthesise(council, scenario.seed), path, seed=scenario.seed, canary=scenario.marker)
+        cases = write_extract(
+            synthesise(council, scenario.seed) if given is None else given[council],
+            path,
+            seed=scenario.seed,
+            mess=None if given is None else TIDY,
+            canary=scenario.marker,
+        )
         for question, plan in plans.items():
             exact[question][council] = exact_vector(cases, question, plan.tables)
     return exact

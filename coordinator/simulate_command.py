@@ -1,7 +1,8 @@
 """`coordinator simulate`: the whole federation on one computer, for planning capacity before councils are asked."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from coordinator.simulation_figures import Simulation
     from coordinator.simulation_papers import Scenario
 
-__all__ = ["simulate"]
+__all__ = ["needs_node", "simulate"]
 
 NODE_PARTS = frozenset({"duckdb", "council_node"})
 
@@ -69,17 +70,10 @@ def simulate(
 
     Example: coordinator simulate --councils 296 --question question.yaml
     """
-    try:
+    with needs_node():
         from coordinator.simulate import Scenario  # noqa: PLC0415 - no other command waits for the node's packages
         from coordinator.simulate import simulate as in_this_process  # noqa: PLC0415 - as above
         from coordinator.simulate_flower import simulate_on_flower  # noqa: PLC0415 - as above
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in NODE_PARTS:
-            raise
-        raise FileProblem(
-            f"The package '{error.name}' of the council node is not installed.",
-            remedy="Install council-federation with its extras node and coordinator.",
-        ) from error
     asked = default_question() if question is None else load_query(question)
     scenario = Scenario(questions=(asked,), councils=councils, seed=seed, rounds=rounds, profile=profile, lost=lost)
     if epsilon is not None:
@@ -98,6 +92,24 @@ def simulate(
         output.print_json(json.dumps(found.as_json()))
     else:
         print_simulation(found)
+
+
+@contextmanager
+def needs_node() -> Iterator[None]:
+    """Say what to install where the packages of the council node are missing.
+
+    Raises:
+        FileProblem: They are.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in NODE_PARTS:
+            raise
+        raise FileProblem(
+            f"The package '{error.name}' of the council node is not installed.",
+            remedy="Install council-federation with its extras node and coordinator.",
+        ) from error
 
 
 def _tell_growth(scenario: "Scenario", engine: Engine, tell: Callable[[str], None], *, as_json: bool) -> None:

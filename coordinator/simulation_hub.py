@@ -127,11 +127,12 @@ class Hub:
         """Stop it."""
         await self._centre.stop()
 
-    async def ask(self, question: Query) -> SimulatedRound:
-        """Plan a question, have it answered afresh, and hold the answer against the truth.
+    async def ask(self, question: Query, *, refresh: bool = True) -> SimulatedRound:
+        """Plan a question, have it answered, and hold the answer against the truth.
 
         Args:
             question: One of the scenario's.
+            refresh: Whether it is answered afresh, at its cost, though the identical question has an answer in store.
 
         Raises:
             RoundAborted: There was no answer; says why.
@@ -145,7 +146,7 @@ class Hub:
         digest = await self._centre.desk.submit(
             sign_payload(plan.encode(), PLAN_TYPE, analyst),
             sign_payload(manifest, MANIFEST_TYPE, analyst),
-            refresh=True,
+            refresh=refresh,
         )
         last = await self._follow(digest)
         answered = time.perf_counter()
@@ -180,17 +181,21 @@ class Hub:
         )
 
     async def _worst(self) -> Totals:
-        """The worst ledger state of the councils, from their signed statements."""
+        """The worst ledger state of the councils."""
+        return worst_totals(list((await self.spent()).values()))
+
+    async def spent(self) -> dict[CouncilId, Totals]:
+        """What each council has spent and reserved this year, from the signed statement of its own ledger."""
         made = self._world.centre_files
         envelopes = await self._centre.budgets.statements(tuple(self._world.councils))
         period = str(self._world.clock().year)
-        found = []
+        found = {}
         for council, envelope in envelopes.items():
             keys = trusted_keys(made.roster.councils[council].public_key)
             opened = open_envelope(envelope, statement_type(STATEMENT_KIND), keys)
             statement = read_statement(opened.payload, council=council)
-            found.append(committed(statement, made.agreement.id, period))
-        return worst_totals(found)
+            found[council] = committed(statement, made.agreement.id, period)
+        return found
 
     async def _follow(self, digest: Digest) -> Step:
         """The last step of a run; when it is a failure, with the first reason a council gave."""

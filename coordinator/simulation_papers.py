@@ -39,6 +39,8 @@ class Scenario:
         mechanism: Of the noise; the planner chooses when None.
         lost: Councils lost in each round when they are asked for their masked input.
         marker: A text planted in columns that no question reads, to be looked for elsewhere; none when None.
+        budget: What one household may lose in the year; enough for every round when None.
+        smaller_group: A second group that may be asked, of all councils but the last; none when None.
     """
 
     questions: tuple[Query, ...]
@@ -49,13 +51,15 @@ class Scenario:
     mechanism: Mechanism | None = None
     lost: int = 0
     marker: str | None = None
+    budget: Fraction | None = None
+    smaller_group: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated."""
         if not self.questions or self.rounds < 1 or self.lost < 0:
             raise QueryError("A simulation needs a question and at least one round, and cannot lose fewer than none.")
-        if len({question.group for question in self.questions}) > 1:
-            raise QueryError("The questions of one simulation are all put to one group.")
+        if len({question.group for question in self.questions} - {self.smaller_group}) != 1:
+            raise QueryError("The questions of one simulation are all put to one group, or to the smaller one in it.")
         known = len(load_schema().councils)
         if not SMALLEST <= self.councils <= known:
             raise QueryError(f"A simulation has {SMALLEST} to {known} councils, not {self.councils}.")
@@ -64,8 +68,8 @@ class Scenario:
 
     @property
     def group(self) -> str:
-        """The group asked."""
-        return self.questions[0].group
+        """The group asked; where there are two, the one of all councils."""
+        return next(question.group for question in self.questions if question.group != self.smaller_group)
 
     @property
     def profile_in_force(self) -> Profile:
@@ -115,7 +119,14 @@ def signed_agreement(
         today=today,
     )
     document["groups"][0]["name"] = scenario.group
-    document["budget"]["epsilon"] = rational_text(_budget(scenario, Fraction(document["budget"]["delta"])))
+    if scenario.smaller_group is not None:
+        [group] = document["groups"]
+        smaller = {"name": scenario.smaller_group, "label": f"{len(councils) - 1} simulated councils"}
+        document["groups"] = [group, group | smaller | {"councils": group["councils"][:-1]}]
+    budget = scenario.budget
+    if budget is None:
+        budget = _budget(scenario, Fraction(document["budget"]["delta"]))
+    document["budget"]["epsilon"] = rational_text(budget)
     document["datasets"] = {DATASET: _allowed(scenario, document["datasets"][DATASET]["class_2_approved_by"])}
     return sign_payload(yaml_payload(document), AGREEMENT_TYPE, [people.programme])
 

@@ -1,4 +1,4 @@
-"""`federated demo`: a whole federation on this machine, from nothing to answers."""
+"""`federated demo`: a whole federation on this machine, from nothing to answers; and what differencing learns."""
 
 import json
 import tempfile
@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from federated.attack.report import print_attacks
+from federated.demo.processes import command, run
 from federated.errors import FileProblem
 from federated.query.model import parse_epsilon
 from federated.shell import now_utc, output
@@ -17,7 +19,12 @@ from federated.shell import now_utc, output
 __all__ = ["register"]
 
 
-def demo(
+demo = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+
+
+@demo.callback()
+def run_demo(
+    context: typer.Context,
     councils: Annotated[
         int, typer.Option("--councils", help="How many councils; twelve are all of the North East.")
     ] = 12,
@@ -31,6 +38,8 @@ def demo(
 
     Example: federated demo --councils 12 --keep demo-output
     """
+    if context.invoked_subcommand is not None:
+        return
     # Imported here: the demo needs drawing and numbers that no other command waits for.
     from federated.demo.report import print_result  # noqa: PLC0415
     from federated.demo.run import run_questions, write_report  # noqa: PLC0415
@@ -63,6 +72,33 @@ def demo(
             output.print(f"Done in {time.perf_counter() - begun:.0f} seconds. {where}", markup=False)
 
 
+@demo.command()
+def attack(
+    trials: Annotated[int, typer.Option("--trials", help="Planted households for each attack, 20 to 2,000.")] = 1000,
+    councils: Annotated[
+        int, typer.Option("--councils", help="How many councils in each federation; at least five.")
+    ] = 12,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Fixes the records and who is in them; never the noise.")
+    ] = 1,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Try to learn by differencing whether a household is in the records: where small counts are hidden, and here.
+
+    Example: federated demo attack --trials 500
+    """
+    if not as_json:
+        output.print("Mounting five attacks, each on a federation of its own. This takes about half a minute …")
+    numbers = {"--trials": trials, "--councils": councils, "--seed": seed}
+    options = [text for name, number in numbers.items() for text in (name, str(number))]
+    found = json.loads(run([command("coordinator"), "simulate-attacks", "--json", *options]))
+    if as_json:
+        output.print_json(json.dumps(found))
+    else:
+        print_attacks(found, output)
+
+
 @contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
     if keep is None:
@@ -77,4 +113,4 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 def register(app: typer.Typer) -> None:
     """Add this command to `federated`."""
-    app.command()(demo)
+    app.add_typer(demo, name="demo")

@@ -31,7 +31,7 @@ from federated.model_docs import render
 from federated.schema import Column, Dataset, load_schema
 from federated.workspace import Workspace
 from protocols.secagg.transitions import AGGREGATOR, PARTICIPANT
-from tests.docs import briefings, refusals, twelve_questions
+from tests.docs import audit_page, briefings, refusals, twelve_questions
 from tests.spec import consistent_page
 from tests.spec.analyses import pages as analysis_pages
 from tests.spec.render import pages as statistic_pages
@@ -65,6 +65,8 @@ def pages() -> dict[str, str]:
     made["docs/architecture.md"] = with_parts(architecture, architecture_parts())
     performance = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
     made["docs/performance.md"] = with_parts(performance, performance_page.parts())
+    audit = (ROOT / "docs/audit.md").read_text(encoding="utf-8")
+    made["docs/audit.md"] = with_parts(audit, audit_page.parts())
     return made
 
 
@@ -229,6 +231,8 @@ def commands_page() -> str:
 def leaves(command: click.Command, path: Sequence[str]) -> Iterator[tuple[str, click.Command]]:
     """The commands under a command, each with what is typed for it."""
     if isinstance(command, click.Group):
+        if command.invoke_without_command:
+            yield " ".join(path), command
         for name, inner in command.commands.items():
             yield from leaves(inner, (*path, name))
     else:

@@ -86,6 +86,8 @@ def check_command(line: str) -> None:
     context = command.make_context(program, [arguments.pop(0)], resilient_parsing=True)
     names = [shlex.split(line)[1]]
     while isinstance(command, click.Group):
+        if command.invoke_without_command and (not arguments or arguments[0].startswith("-")):
+            break
         name = names.pop(0) if names else arguments.pop(0)
         inner = command.get_command(context, name)
         assert inner is not None, f"there is no '{name}' in {context.command_path}"

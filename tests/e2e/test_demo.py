@@ -3,7 +3,9 @@
 import json
 import subprocess
 
+from federated.attack.report import print_attacks
 from federated.demo.processes import command
+from federated.shell import PlainConsole
 
 
 def test_the_demo_prints_one_object_and_leaves_its_files(tmp_path):
@@ -53,6 +55,26 @@ def test_the_demo_prints_one_object_and_leaves_its_files(tmp_path):
         assert list(answer.glob("*.csv"))
         assert list(answer.glob("*.svg"))
     assert json.loads((kept / "demo.json").read_text(encoding="utf-8"))["councils"] == found["councils"]
+
+
+def test_demo_attack_prints_one_object_or_a_table():
+    run = [command("federated"), "demo", "attack", "--trials", "40", "--councils", "5"]
+    done = subprocess.run([*run, "--json"], capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["threshold_only"]["success"] >= 0.9
+    assert found["ours"]["success"] <= found["ours"]["bound"] + 4 * found["standard_error"]
+    assert len(found["attacks"]) == 5
+    printed = PlainConsole(width=160)
+    with printed.capture() as shown:
+        print_attacks(found, printed)
+    for attack in found["attacks"]:
+        assert attack["title"] in shown.get()
+        assert f"{100 * attack['ours']['bound']:.1f}%" in shown.get()
+        assert attack["ours"]["refused"] in shown.get()
+    done = subprocess.run([*run, "--trials", "3"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "20 to 2000 trials" in done.stderr
 
 
 def test_the_demo_refuses_what_it_cannot_do_in_one_sentence(tmp_path):

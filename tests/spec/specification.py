@@ -1,10 +1,10 @@
 """A statistic's specification: a table of rows, a question, what must come out. It is test and manual page in one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
-from itertools import product
+from itertools import combinations_with_replacement, product
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,12 @@ class Universe:
     kinds: tuple[Mapping[str, Any], ...]
     most_rows: int
     tight: tuple[bool, bool] = (True, True)
+
+    def households(self) -> Iterator[list[dict[str, Any]]]:
+        """The rows of each household, all of them of household "A"."""
+        for size in range(1, self.most_rows + 1):
+            for rows in combinations_with_replacement(self.kinds, size):
+                yield [{"household": "A", **row} for row in rows]
 
 
 @dataclass(frozen=True, kw_only=True)
