@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -38,12 +39,16 @@ from federated.shell import now_utc
 from federated.synthetic import Cases, cases_of_a_year, events, placements, published_marginal, support_needs
 from federated.synthetic.exact import Recorded, held, true_figures
 from protocols.identifiers import CouncilId
+from protocols.wire import analyst_pb2 as pb
 
 Tell = Callable[[str], None]
 LATER = {"q02_first": (date(2025, 1, 1), date(2025, 3, 31)), "q02_last": (date(2025, 10, 1), date(2025, 12, 31))}
 """Question 2 again, for two quarters, so that a change between two releases can be shown."""
 FIGURES_SHOWN = 12
 FIGURES_DRAWN = 60
+PEOPLE_AT_ONCE = 2
+FEWEST = 8
+"""Question 7 crosses protected characteristics, which needs twice the smallest cohort there can be."""
 
 
 # What is asked
@@ -86,7 +91,7 @@ class Answer:
     release: Release
 
 
-def ask(client: Client, trusted: Trusted, name: str, query: Query, tell: Tell) -> Answer:
+def ask(world: World, client: Client, trusted: Trusted, name: str, query: Query, *, tell: Tell) -> Answer:
     """Ask one question. Its margins are known, and told, before anything is spent."""
     manifest = manifest_payload(
         name.replace("_", "-"), query, today=now_utc().date(), question=f"{query.title}: {_period(query)}?"
@@ -95,7 +100,15 @@ def ask(client: Client, trusted: Trusted, name: str, query: Query, tell: Tell) -
     for table in summarise(plan).tables:
         of = "figure" if table.is_total else "count behind a figure"
         tell(f"  Before asking: each {of} of '{table.name}' will be within about ± {table.margin_all:,.0f}.")
-    steps = list(client.submit(plan, manifest))
+    steps, deciding = [], set[str]()
+    with ThreadPoolExecutor(max_workers=PEOPLE_AT_ONCE) as people:
+        for step in client.submit(plan, manifest):
+            steps.append(step)
+            if step.council_state == pb.COUNCIL_STATE_PENDING and step.council_id not in deciding:
+                deciding.add(step.council_id)
+                people.submit(world.approve, CouncilId(step.council_id), plan.digest)
+    if deciding:
+        tell(f"  No policy may approve this one: a person at each of {len(deciding)} councils did.")
     if not steps[-1].release_digest:
         raise RoundAborted(f"'{query.title}' got no answer: {steps[-1].message}")
     return Answer(name=name, plan=plan, release=client.release(release_digest=steps[-1].release_digest))
@@ -175,6 +188,8 @@ def tell_reading(answer: Answer, reading: Reading, truths: Truths, tell: Tell) -
         tell(f"    … and {len(reading.figures) - FIGURES_SHOWN} more in the files")
     for sentence in reading.sentences:
         tell(f"  → {sentence}")
+    for caveat in dict.fromkeys(table.caveat for table in answer.release.tables if table.caveat):
+        tell(f"  ! {caveat}")
 
 
 def _number(value: float | None) -> str:
@@ -248,7 +263,7 @@ def _answers(
         trusted = client.trusted()
         for name, query in in_order(client, trusted, asked).items():
             tell(f"{name}: {query.title}")
-            answer = answers[name] = ask(client, trusted, name, query, tell)
+            answer = answers[name] = ask(world, client, trusted, name, query, tell=tell)
             truths[name] = true_figures(world.recorded, answer.plan, answer.release)
             covered[name] = coverage(answer, truths[name])
             export_release(answer.release, world.folder / "answers" / name)
@@ -280,6 +295,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="fixes the made-up records; noise is never fixed")
     parser.add_argument("--keep", type=Path, help="keep all files in this new folder")
     options = parser.parse_args(arguments)
+    if options.councils < FEWEST:
+        parser.error(f"--councils must be {FEWEST} or more: question 7 needs that many")
     begun = time.perf_counter()
     try:
         with _folder(options.keep) as folder:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import yaml
 
+from federated.crossings import BASE_FACTOR, crossed_tables
 from federated.keys import SigningKey, public_line
 from federated.privacy import FILTER_SHARE_OF_DELTA, zcdp_epsilon
 from federated.query import Query
@@ -119,13 +120,16 @@ def agreement_payload(
 ) -> bytes:
     """The agreement's bytes, to be signed; see `agreement_document`.
 
-    Where `questions` are given the agreement allows these, each once a year, and nothing else.
+    Where `questions` are given the agreement allows these, each once a year, and nothing else. A table that crosses
+    protected characteristics needs twice the smallest cohort, so that is set to half of those here, less one.
     """
     document = agreement_document(
         councils, label=label, profile=profile, epsilon=epsilon, analyst=analyst, reviewer=reviewer, today=today
     )
     if questions:
         document["datasets"] = datasets_of(questions)
+        if any(crossed_tables(question, load_schema().dataset(question.dataset)) for question in questions):
+            document["min_cohort"] = min(document["min_cohort"], max(4, len(councils) // BASE_FACTOR - 1))
         document["budget"] |= {"epsilon": str(_room_for(questions, epsilon, Fraction(document["budget"]["delta"])))}
     return yaml_payload(document)
 

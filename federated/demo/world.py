@@ -19,6 +19,7 @@ from federated.demo.people import People
 from federated.demo.processes import Processes, command, run, wait_for
 from federated.errors import FederatedError
 from federated.keys import fingerprint, read_public_key, write_private_key
+from federated.manifest import RED_LINES
 from federated.query import Query
 from federated.roster import ROSTER_TYPE
 from federated.schema import Council, load_schema
@@ -28,7 +29,7 @@ from federated.synthetic import Cases, style_of, synthesise, with_journeys, writ
 from federated.synthetic.exact import Recorded
 from federated.synthetic.styles import DATASET, canonical_style
 from federated.workspace import Workspace
-from protocols.identifiers import CouncilId
+from protocols.identifiers import CouncilId, Digest
 from protocols.secagg import Profile
 
 __all__ = ["Records", "World", "build_world", "choose_councils", "demo_records"]
@@ -37,6 +38,8 @@ COORDINATOR = "demo-hub"
 NORTH_EAST = "E12000001"
 SMALLEST = 4
 START_S = 60.0
+ASK_AGAIN_S = 2
+"""Councils whose people are still deciding are asked again this often."""
 AT_ONCE = 3
 """Commands run side by side while the federation is set up."""
 
@@ -79,6 +82,13 @@ class World:
         """The analyst's connection."""
         with Client(self.workspace, clock=now_utc, rng=os.urandom) as client:
             yield client
+
+    def approve(self, council: CouncilId, plan: Digest) -> None:
+        """What a person at a council types where no policy may say yes: every red line answered, then approval."""
+        answers = [part for name, _ in RED_LINES for part in ("--answer", f"{name}=yes")]
+        settings = ["--settings", str(self.folder / "councils" / council / "node" / "node.yaml")]
+        who = ["--by", "A person of the demo", "--role", "data protection officer"]
+        run([command("council-node"), "approve", plan.hex(), *who, *answers, *settings])
 
 
 def choose_councils(count: int) -> dict[CouncilId, Council]:
@@ -225,7 +235,10 @@ def _coordinator(folder: Path, processes: Processes, agreement: Path) -> str:
         "0",
     ]
     run([command("coordinator"), "init", "--folder", str(home), *names, *trusted])
-    settings = ["--settings", str(home / "coordinator.yaml")]
+    written = home / "coordinator.yaml"
+    document = yaml.safe_load(written.read_text(encoding="utf-8")) | {"proposals": {"ask_again": ASK_AGAIN_S}}
+    written.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    settings = ["--settings", str(written)]
     run([command("coordinator"), "agreement", "add", str(agreement), *settings])
     ready = home / "ready"
     processes.start("coordinator-serve", [command("coordinator"), "serve", *settings, "--ready-file", str(ready)])

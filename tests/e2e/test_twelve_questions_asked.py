@@ -1,4 +1,4 @@
-"""The twelve questions asked of live council nodes by docs/twelve-questions/ask.py: five councils, careful profile."""
+"""The twelve questions asked of live council nodes by docs/twelve-questions/ask.py: eight councils, careful profile."""
 
 import sys
 from dataclasses import replace
@@ -10,11 +10,13 @@ import pytest
 from federated.synthetic.exact import Recorded, true_figures
 from tests.docs.twelve_questions import FOLDER
 
-COUNCILS = 5
+COUNCILS = 8
 LEAST_COVERED = 0.88
 """Each interval is made to hold its truth 95 times in 100 or more. Over 150 draws of these releases' noise the share of
 a run was 0.962 with a standard deviation of 0.009, and 0.927 at the least: the bound is eight of those below."""
 COUNTS = ("q01", "q02", "q02_first", "q02_last")
+CURVE = "q03"
+"""Figures of a curve share their noise: in one run many of them may miss together."""
 MANY = 50
 """Figures from which on half of a question's intervals must hold: those of a small table go together."""
 
@@ -64,10 +66,18 @@ def test_margins_are_told_before_anything_is_spent(script, lines):
 
 
 def test_the_intervals_hold_the_truth(asked):
-    assert of_all(asked.covered) >= LEAST_COVERED
-    for name, (held, figures) in asked.covered.items():
-        assert figures > 0, name
+    assert all(figures > 0 for _, figures in asked.covered.values())
+    apart = {name: covered for name, covered in asked.covered.items() if name != CURVE}
+    assert of_all(apart) >= LEAST_COVERED
+    for name, (held, figures) in apart.items():
         assert held >= figures / 2 or figures < MANY, name
+
+
+def test_the_question_that_no_policy_may_approve_was_approved_by_people_and_carries_its_caveat(asked, lines):
+    [table] = asked.answers["q07"].release.tables
+    assert table.caveat.startswith("Caution: ")
+    assert f"  ! {table.caveat}" in lines
+    assert f"  No policy may approve this one: a person at each of {COUNCILS} councils did." in lines
 
 
 def test_an_altered_truth_is_noticed(script, asked):
