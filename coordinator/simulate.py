@@ -37,7 +37,7 @@ from federated.privacy import Totals
 from federated.query import Query
 from federated.schema import Council
 from federated.shell import now_utc
-from federated.synthetic import style_of, synthesise, write_extract, write_mapping
+from federated.synthetic import Cases, style_of, synthesise, write_extract, write_mapping
 from protocols.identifiers import CouncilId
 
 __all__ = [
@@ -207,6 +207,7 @@ def build_world(
             for council, item in made.items()
         }
         nodes = opened.enter_context(_open_here(files, node_log) if open_nodes is None else open_nodes(files))
+        exact, cases = _write_extracts(scenario, folder, councils, centre)
         yield World(
             scenario=scenario,
             folder=folder,
@@ -214,7 +215,8 @@ def build_world(
             people=people,
             centre_files=centre,
             nodes=nodes,
-            exact=_write_extracts(scenario, folder, councils, centre),
+            exact=exact,
+            cases=cases,
             clock=now_utc,
             rng=os.urandom,
         )
@@ -288,16 +290,24 @@ def open_station(files: NodeFiles, log: Note) -> Station:
 
 def _write_extracts(
     scenario: Scenario, folder: Path, councils: Mapping[CouncilId, Council], centre: CentreFiles
-) -> dict[Query, dict[CouncilId, Integers]]:
-    """Write each council's extract and count it by hand; the records themselves are not kept in memory."""
+) -> tuple[dict[Query, dict[CouncilId, Integers]], dict[CouncilId, Cases]]:
+    """Write each council's extract and count it by hand.
+
+    The records themselves are kept in memory only for questions of several rounds, which are counted where no one can
+    know beforehand.
+    """
     plans = {question: _any_plan(question, scenario, centre) for question in scenario.questions}
     exact: dict[Query, dict[CouncilId, Integers]] = {question: {} for question in plans}
+    again = any(question.rounds > 1 for question in plans)
+    kept: dict[CouncilId, Cases] = {}
     for council in councils:
         path = folder / "councils" / council / "extract.csv"
         cases = write_extract(synthesise(council, scenario.seed), path, seed=scenario.seed, canary=scenario.marker)
         for question, plan in plans.items():
-            exact[question][council] = exact_vector(cases, question, plan.tables)
-    return exact
+            exact[question][council] = exact_vector(cases, question, plan.tables_at(plan.first_iteration()))
+        if again:
+            kept[council] = cases
+    return exact, kept
 
 
 def _any_plan(question: Query, scenario: Scenario, centre: CentreFiles) -> Plan:

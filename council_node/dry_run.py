@@ -36,6 +36,7 @@ from council_node.receipt_form import Receipt, open_receipt
 from council_node.settings import Settings
 from council_node.station import Station
 from federated.errors import PolicyRefusal, RoundAborted
+from federated.iteration import Iteration
 from federated.manifest import MANIFEST_TYPE
 from federated.plan import PLAN_TYPE, Plan, possible_rounds
 from federated.release import CouncilRecord, Release, make_release
@@ -176,8 +177,8 @@ class _Watched(Station):
 
     own: LocalStatistic | None = None
 
-    def compute(self, plan: Plan) -> LocalStatistic:
-        self.own = super().compute(plan)
+    def compute(self, plan: Plan, iteration: Iteration | None = None) -> LocalStatistic:
+        self.own = super().compute(plan, iteration)
         return self.own
 
 
