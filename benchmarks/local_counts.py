@@ -42,6 +42,7 @@ class Asked:
         self.layout: Layout = statistic(table.statistic).layout(table, dataset, question.period, ())
         self.clamp = 1 << 40
         self.mechanism = Mechanism.DISCRETE_LAPLACE
+        self.coefficients: tuple[int, ...] = ()
 
 
 def made_up_rows(rows: int, dataset: Dataset) -> str:

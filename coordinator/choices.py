@@ -134,11 +134,15 @@ def to_ask(
     )
 
 
-def after_round(*, charged: bool, attempt: int, attempts: int, now: datetime, return_by: datetime) -> AfterRound:
+def after_round(
+    *, charged: bool, attempt: int, attempts: int, now: datetime, return_by: datetime, counted: int = 0, rounds: int = 1
+) -> AfterRound:
     """What follows a round without a release.
 
     A round that ended before any masked input was asked for cost nobody anything, and is tried again under a new
-    session id. After that point every council that answered is charged, so trying again is not ours to decide.
+    session id. After that point every council that answered is charged, so trying again is not ours to decide. But
+    where rounds of the same plan are counted already, giving up would lose what they cost: then it is tried again
+    while the plan allows enough rounds.
 
     Args:
         charged: Some council may have been charged.
@@ -146,7 +150,9 @@ def after_round(*, charged: bool, attempt: int, attempts: int, now: datetime, re
         attempts: Most rounds the plan allows.
         now: Time.
         return_by: Of the plan: after it no round starts.
+        counted: Rounds of the plan that ended with a sum.
+        rounds: That its answer takes.
     """
-    if charged or attempt >= attempts or now >= return_by:
+    if (charged and not counted) or attempts - attempt < rounds - counted or now >= return_by:
         return AfterRound.GIVE_UP
     return AfterRound.INVITE_AGAIN

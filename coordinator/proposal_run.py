@@ -21,6 +21,9 @@ from coordinator.round_report import RoundOrder, RoundReport
 from coordinator.rounds import RoundDriver
 from coordinator.store import DecisionRow, ProposalRow, RoundRow
 from coordinator.turns import Turns
+from federated.iteration import Iteration
+from federated.release import CountedRound, round_figures
+from federated.statistics import in_rounds
 from protocols.identifiers import CouncilId
 
 __all__ = ["Crew", "ProposalRun"]
@@ -68,6 +71,7 @@ class ProposalRun:
         self._digest = submission.plan.digest
         self._row = row
         self._roster = office.membership.require_roster()
+        self._counted: list[CountedRound] = []
         self._collection = Collection(
             office,
             crew.presence,
@@ -134,12 +138,17 @@ class ProposalRun:
             return
         office = self._office
         earlier = await office.thread(office.store.rounds.of_plan, self._digest)
+        if self._plan.most_rounds - len(earlier) < self._plan.rounds - len(self._counted):
+            reason = "Rounds of this question were lost with a coordinator that stopped, and too few are left."
+            await self._end(ProposalEvent.ROUNDS_LOST, "coordinator_stopped", f"{reason} What was spent stays spent.")
+            return
         order = RoundOrder.make(
             self._plan,
             self._roster,
-            approvals(self._collection.decisions),
+            self._invited(),
             attempt=len(earlier) + 1,
             rng=office.rng,
+            iteration=self._iteration(),
         )
         opened = await self._open(order)
         report = await self._drive(order)
@@ -150,8 +159,49 @@ class ProposalRun:
             office.background(self._crew.driver.abort(order.sid, over, reason))
         if report.result is None:
             await self._aborted(report, opened)
+            return
+        if order.iteration is not None:
+            self._counted.append(
+                CountedRound(
+                    sid=order.sid,
+                    attempt=order.attempt,
+                    nonce=order.nonce,
+                    iteration=order.iteration,
+                    result=report.result,
+                )
+            )
+        if self._plan.rounds > 1 and len(self._counted) < self._plan.rounds:
+            await self._go_on(report, opened)
         else:
             await self._publish(report, opened)
+
+    def _invited(self) -> tuple[CouncilId, ...]:
+        """Those that approved; after a round of several those whose figures were in it, so that all rounds fit one."""
+        return self._counted[-1].result.u3 if self._counted else approvals(self._collection.decisions)
+
+    def _iteration(self) -> Iteration | None:
+        """What the next round is counted at: it follows from the last one, by the statistic of the one table."""
+        if not self._counted:
+            return self._plan.first_iteration()
+        table, last = self._plan.tables[0].table, self._counted[-1]
+        coefficients = in_rounds(table.statistic).advance(table, round_figures(self._plan, last.record()))
+        return Iteration(number=last.iteration.number + 1, coefficients=coefficients)
+
+    async def _go_on(self, report: RoundReport, opened: RoundRow) -> None:
+        """Write down a round that is one of several; nothing of it is published before the last."""
+        words = f"Round {len(self._counted)} of {self._plan.rounds} is counted."
+        before, row = self._next(ProposalEvent.ROUND_COUNTED)
+        await self._write(
+            self._office.store.outcomes.aborted,
+            row,
+            self._ended(opened, report, "counted", words),
+            before=before,
+            councils=council_rows(report),
+            stages=stage_rows(report),
+        )
+        self._office.board.publish(self._digest, report.stage, message=words)
+        # Their secrets of the round are of no more use; the answer comes under the id of the last.
+        self._office.background(self._crew.driver.abort(report.order.sid, self._invited(), words))
 
     async def _open(self, order: RoundOrder) -> RoundRow:
         now = self._office.clock()
@@ -198,7 +248,9 @@ class ProposalRun:
         choice = after_round(
             charged=report.charged,
             attempt=report.order.attempt,
-            attempts=self._plan.terms.attempts,
+            attempts=self._plan.most_rounds,
+            counted=len(self._counted),
+            rounds=self._plan.rounds,
             now=self._office.clock(),
             return_by=self._plan.terms.return_by,
         )
@@ -229,7 +281,9 @@ class ProposalRun:
         office = self._office
         now = office.clock()
         decisions = dict(self._collection.decisions)
-        release = await asyncio.to_thread(release_of, report, decisions, schema=office.schema, now=now)
+        release = await asyncio.to_thread(
+            release_of, report, decisions, schema=office.schema, now=now, rounds=tuple(self._counted)
+        )
         kept = release_row(release, report, now)
         contributors = tuple(CouncilId(item.council) for item in release.councils if item.outcome == "contributed")
         before, row = self._next(ProposalEvent.PUBLISHED)

@@ -49,6 +49,10 @@ class ProposalEvent(StrEnum):
     ROUND_OPENED = "round opened"
     ROUND_FREE_FAILURE = "round abandoned before any charge"
     ROUND_FAILED = "round failed"
+    ROUND_COUNTED = "round counted"
+    """One of several; the answer comes with the last."""
+    ROUNDS_LOST = "rounds lost"
+    """Earlier rounds of several were lost with a coordinator that stopped, and too few are left."""
     PUBLISHED = "published"
     ASKED_AGAIN = "asked again"
 
@@ -74,6 +78,8 @@ _TABLE: Final[Mapping[tuple[ProposalState, ProposalEvent], ProposalState]] = Map
         (S.RUNNING, E.PUBLISHED): S.RELEASED,
         (S.RUNNING, E.ROUND_FREE_FAILURE): S.READY,
         (S.RUNNING, E.ROUND_FAILED): S.FAILED,
+        (S.RUNNING, E.ROUND_COUNTED): S.READY,
+        (S.READY, E.ROUNDS_LOST): S.FAILED,
         # Never by itself: a further round may be charged again, so the analyst has to hand the plan in once more.
         (S.FAILED, E.ASKED_AGAIN): S.COLLECTING,
     }

@@ -169,7 +169,7 @@ class ProposalDesk:
                 remedy="Plan the question again, which makes a new plan.",
             )
         rounds = await office.thread(office.store.rounds.of_plan, plan.digest)
-        if len(rounds) >= plan.terms.attempts:
+        if plan.most_rounds - len(rounds) < plan.rounds:
             raise PolicyRefusal(
                 "attempts",
                 f"This plan has had its {len(rounds)} attempt(s). {known.reason}",

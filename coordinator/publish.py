@@ -17,7 +17,7 @@ from coordinator.replies import Objection, read_receipt
 from coordinator.round_report import Outcome, RoundReport
 from coordinator.store import DeliveryRow, ReleaseRow, RoundCouncilRow, StageRow
 from federated.errors import InternalError, SignatureProblem
-from federated.release import CouncilRecord, Release, make_release
+from federated.release import CouncilRecord, CountedRound, Release, make_release
 from federated.roster import Roster
 from federated.schema import Schema
 from protocols.encoding import sha256
@@ -55,9 +55,14 @@ def _record(council: CouncilId, report: RoundReport, decision: Decision | None, 
 
 
 def release_of(
-    report: RoundReport, decisions: Mapping[CouncilId, Decision], *, schema: Schema, now: datetime
+    report: RoundReport,
+    decisions: Mapping[CouncilId, Decision],
+    *,
+    schema: Schema,
+    now: datetime,
+    rounds: Sequence[CountedRound] = (),
 ) -> Release:
-    """Make the release of a round that ended with a sum."""
+    """Make the release of a round that ended with a sum; `rounds` are all of them where the plan takes several."""
     result = report.result
     if result is None:
         raise InternalError("A release was about to be made of a round without a sum.")
@@ -69,6 +74,7 @@ def release_of(
         councils=council_records(report, decisions, report.order.roster),
         now=now,
         software=SOFTWARE,
+        rounds=rounds,
     )
 
 

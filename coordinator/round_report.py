@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Self, TypeAlias
 
 from coordinator.progress import RunStage
+from federated.iteration import Iteration
 from federated.plan import Plan
 from federated.roster import Roster
 from federated.round_context import round_context
@@ -30,7 +31,8 @@ class RoundOrder:
         councils: Those that approved.
         attempt: From 1.
         nonce: 32 fresh random bytes.
-        sid: Session id, from the above.
+        sid: Session id, from the above and the next.
+        iteration: Which round this is and what it is counted at, where the plan takes several.
     """
 
     plan: Plan
@@ -39,10 +41,18 @@ class RoundOrder:
     attempt: int
     nonce: bytes
     sid: RoundId
+    iteration: Iteration | None = None
 
     @classmethod
     def make(
-        cls, plan: Plan, roster: Roster, councils: Sequence[CouncilId], *, attempt: int, rng: RandomSource
+        cls,
+        plan: Plan,
+        roster: Roster,
+        councils: Sequence[CouncilId],
+        *,
+        attempt: int,
+        rng: RandomSource,
+        iteration: Iteration | None = None,
     ) -> Self:
         """Draw a nonce and name the round."""
         nonce = rng(NONCE_SIZE)
@@ -52,8 +62,17 @@ class RoundOrder:
             coordinator_id=roster.coordinator_id,
             attempt=attempt,
             nonce=nonce,
+            counted_at=b"" if iteration is None else iteration.encode(),
         )
-        return cls(plan=plan, roster=roster, councils=tuple(councils), attempt=attempt, nonce=nonce, sid=sid)
+        return cls(
+            plan=plan,
+            roster=roster,
+            councils=tuple(councils),
+            attempt=attempt,
+            nonce=nonce,
+            sid=sid,
+            iteration=iteration,
+        )
 
     def context(self) -> RoundContext:
         """The round as the protocol knows it."""
@@ -65,8 +84,10 @@ class RoundOrder:
 
     def invitation(self) -> bytes:
         """Payload of the INVITE."""
+        several = {} if self.iteration is None else {"iteration": self.iteration.canonical()}
         return canonical_json(
             {
+                **several,
                 "version": 1,
                 "plan_digest": self.plan.digest.hex(),
                 "attempt": self.attempt,

@@ -210,6 +210,7 @@ def build_world(
             for council, item in made.items()
         }
         nodes = opened.enter_context(_open_here(files, node_log) if open_nodes is None else open_nodes(files))
+        exact, kept = _write_extracts(scenario, folder, councils, centre, cases)
         yield World(
             scenario=scenario,
             folder=folder,
@@ -217,7 +218,8 @@ def build_world(
             people=people,
             centre_files=centre,
             nodes=nodes,
-            exact=_write_extracts(scenario, folder, councils, centre, cases),
+            exact=exact,
+            cases=kept,
             clock=now_utc,
             rng=os.urandom,
         )
@@ -297,10 +299,16 @@ def _write_extracts(
     councils: Mapping[CouncilId, Council],
     centre: CentreFiles,
     given: Mapping[CouncilId, Cases] | None,
-) -> dict[Query, dict[CouncilId, Integers]]:
-    """Write each council's extract and count it by hand; the records themselves are not kept in memory."""
+) -> tuple[dict[Query, dict[CouncilId, Integers]], dict[CouncilId, Cases]]:
+    """Write each council's extract and count it by hand.
+
+    The records themselves are kept in memory only for questions of several rounds, which are counted where no one can
+    know beforehand.
+    """
     plans = {question: _any_plan(question, scenario, centre) for question in scenario.questions}
     exact: dict[Query, dict[CouncilId, Integers]] = {question: {} for question in plans}
+    again = any(question.rounds > 1 for question in plans)
+    kept: dict[CouncilId, Cases] = {}
     for council in councils:
         path = folder / "councils" / council / "extract.csv"
         cases = write_extract(
@@ -311,8 +319,10 @@ def _write_extracts(
             canary=scenario.marker,
         )
         for question, plan in plans.items():
-            exact[question][council] = exact_vector(cases, question, plan.tables)
-    return exact
+            exact[question][council] = exact_vector(cases, question, plan.tables_at(plan.first_iteration()))
+        if again:
+            kept[council] = cases
+    return exact, kept
 
 
 def _any_plan(question: Query, scenario: Scenario, centre: CentreFiles) -> Plan:

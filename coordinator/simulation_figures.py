@@ -1,10 +1,10 @@
 """What a simulation finds out: the exact truth beside each release, the noise it holds, seconds and bytes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
-from math import isnan, sqrt
+from math import floor, isnan, prod, sqrt
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -12,19 +12,22 @@ from numpy.typing import NDArray
 
 from coordinator.simulation_papers import Scenario
 from federated.errors import InternalError, QueryError
+from federated.iteration import Iteration
 from federated.plan import Plan, PlannedTable
-from federated.query import And, Between, Query, Table, Value
+from federated.privacy import Mechanism, released_noise
+from federated.query import And, Between, Measured, Points, Query, Table, Value
 from federated.query.measures import LARGEST_BOUND
 from federated.query.words import measure_words
 from federated.release import CellRecord, Release
 from federated.schema import Council
-from federated.statistics import Contribution, statistic
+from federated.statistics import CellEstimate, Contribution, RoundFigures, Times, in_rounds, statistic
 from federated.statistics.offsets import cell_codes
 from federated.statistics.running_totals import sent
 from federated.synthetic import Cases, true_table
+from federated.synthetic.truth import counted_records, meets
 from protocols.identifiers import CouncilId
 
-__all__ = ["HeldCell", "SimulatedRound", "Simulation", "TableNoise", "Traffic", "as_sent", "exact_vector"]
+__all__ = ["HeldCell", "SimulatedRound", "Simulation", "TableNoise", "Traffic", "as_sent", "exact_fit", "exact_vector"]
 
 Cell: TypeAlias = tuple[str, ...]
 Integers: TypeAlias = NDArray[np.int64]
@@ -42,6 +45,8 @@ def exact_vector(cases: Cases, question: Query, tables: Sequence[PlannedTable]) 
 def _table_vector(cases: Cases, question: Query, planned: PlannedTable) -> Integers:
     table = planned.table
     rule = statistic(table.statistic).contribution(table)
+    if rule.curve is not None:
+        return _along_the_curve(cases, question, rule, planned.coefficients)
     _require_plain(rule, table)
     sums: dict[tuple[int, ...], dict[Cell, Fraction]] = {(): {}}
     if not table.measures:
@@ -71,6 +76,63 @@ def _table_vector(cases: Cases, question: Query, planned: PlannedTable) -> Integ
     )
 
 
+def _along_the_curve(cases: Cases, question: Query, rule: Contribution, coefficients: Sequence[int]) -> Integers:
+    """Row by row, each at its own point of the curve; a synthetic household has one row."""
+    curve = rule.curve
+    if curve is None:
+        raise InternalError("A statistic without a curve was to be counted along one.")
+    tables = {times: curve.table(times) for times in Times}
+    totals = [0] * len(rule.blocks)
+    for record in counted_records(cases, question.period, question.where):
+        found = [_measured(record, item) for item in rule.measures]
+        if None in found:
+            continue
+        values = [value for value in found if value is not None]
+        line = zip(coefficients, curve.line, strict=True)
+        where = sum(b * (start + (0 if place is None else slope * values[place])) for b, (slope, start, place) in line)
+        point = min(max(floor(Fraction(where, curve.width) + Fraction(1, 2)) - curve.first, 0), len(curve.means) - 1)
+        for number, block in enumerate(rule.blocks):
+            totals[number] += sum(
+                term.coefficient * tables[term.times][point] * prod(values[factor] for factor in term.factors)
+                for term in block
+            )
+    return np.array([floor(Fraction(total, rule.step) + Fraction(1, 2)) for total in totals], dtype=np.int64)
+
+
+def _measured(record: Mapping[str, str], asked: Measured) -> int | None:
+    match asked.measure:
+        case Value(column=column):
+            value = None if record[column] == "" else int(record[column])
+        case Points(base=base, terms=terms):
+            value = base + sum(points for condition, points in terms if meets(record, condition))
+        case _:
+            raise QueryError("A simulation knows the truth of plain columns and points only.")
+    return None if value is None else min(max(value, asked.low), asked.high)
+
+
+def exact_fit(plan: Plan, count: Callable[[Iteration], Integers], last: Iteration) -> tuple[CellEstimate, ...]:
+    """What a question of several rounds would say without noise: Newton's method to its end, from the last round.
+
+    Args:
+        plan: Of the question.
+        count: Gives the exact sum at any coefficients.
+        last: The last round of the release.
+    """
+    (planned,) = plan.tables
+    rule = in_rounds(planned.table.statistic)
+
+    def counted(at: tuple[int, ...]) -> RoundFigures:
+        exact = count(Iteration(number=1, coefficients=at)).astype(np.float64)
+        return RoundFigures(coefficients=at, totals=exact, noise=_NEXT_TO_NONE, councils=frozenset())
+
+    at = last.coefficients
+    for _ in range(EXACT_STEPS):
+        at = rule.advance(planned.table, counted(at))
+    return rule.conclude(planned.table, planned.layout, (counted(rule.start(planned.table)), counted(at), counted(at)))
+
+
+EXACT_STEPS: Final = 6
+_NEXT_TO_NONE: Final = released_noise(Mechanism.DISCRETE_LAPLACE, Fraction(40), scale=1, honest=1, contributors=1)
 FITTED: Final = frozenset({"poisson"})
 """Counted like a mean; but what is fitted allows for noise that exact totals do not have."""
 
@@ -165,12 +227,14 @@ class SimulatedRound:
         release: The answer.
         exact: The exact sum over the councils that contributed, as the plan lays it out and :func:`as_sent`.
         seconds: By step, in the order they were taken.
+        fitted: Where the question takes several rounds, what it would say without noise; `exact` is of the last.
     """
 
     plan: Plan
     release: Release
     exact: Integers = field(repr=False)
     seconds: Mapping[str, float]
+    fitted: tuple[CellEstimate, ...] = ()
 
     @property
     def residuals(self) -> tuple[Integers, ...]:
@@ -183,6 +247,8 @@ class SimulatedRound:
         """The exact table of that name, every cell of it; None for a mean over no one."""
         places = [planned.table.name for planned in self.plan.tables]
         index = places.index(name)
+        if self.fitted:
+            return {cell.codes: None if isnan(cell.estimate) else Fraction(cell.estimate) for cell in self.fitted}
         planned = self.plan.tables[index]
         # An estimate does not hang on how much noise its totals carry, so that of exact totals is the truth.
         noise = self.plan.released_noise(index, joined=self.release.joined, contributors=self.release.contributed)

@@ -23,6 +23,7 @@ from federated.query import Query
 from federated.roster import ROSTER_TYPE, Roster
 from federated.schema import Council, load_schema
 from federated.signing import add_signature, sign_payload
+from federated.synthetic import Cases
 from protocols.encoding import sha256
 from protocols.identifiers import CouncilId, RandomSource
 
@@ -126,7 +127,9 @@ class World:
         people: Who signs.
         centre_files: The coordinator.
         nodes: Each council's node that is in this process.
-        exact: For each question of the scenario, each council's exact figures.
+        exact: For each question of the scenario, each council's exact figures; of the first round, where it takes
+            several.
+        cases: Each council's synthetic records, where a question takes several rounds and has to be counted again.
         clock: Gives the time, UTC.
         rng: Gives secure random bytes.
     """
@@ -138,6 +141,7 @@ class World:
     centre_files: CentreFiles
     nodes: Mapping[CouncilId, Answer] = field(repr=False)
     exact: Mapping[Query, Mapping[CouncilId, Integers]] = field(repr=False)
+    cases: Mapping[CouncilId, Cases] = field(repr=False)
     clock: Clock
     rng: RandomSource
 

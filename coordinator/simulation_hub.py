@@ -8,6 +8,8 @@ from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 
+import numpy as np
+
 from coordinator.centre import Centre
 from coordinator.council_link import CouncilLink, InProcessLink
 from coordinator.link_connection import Record
@@ -15,12 +17,13 @@ from coordinator.office import OWNER_SIZE, Note, Office
 from coordinator.progress import Step
 from coordinator.roster import load_membership
 from coordinator.round_stages import STAGES
-from coordinator.simulation_figures import SimulatedRound, Traffic, as_sent
+from coordinator.simulation_figures import Integers, SimulatedRound, Traffic, as_sent, exact_fit, exact_vector
 from coordinator.simulation_files import PATIENCE_S, Answer, World, plan_of, terms_of
 from federated.budget_statement import STATEMENT_KIND, read_statement
 from federated.client import committed
 from federated.demo.papers import manifest_payload
 from federated.errors import RoundAborted
+from federated.iteration import Iteration
 from federated.keys import trusted_keys
 from federated.manifest import MANIFEST_TYPE
 from federated.plan import PLAN_TYPE, Plan
@@ -157,12 +160,25 @@ class Hub:
             raise RoundAborted(f"The answer to '{question.title}' is not in the store.")
         release = open_release(row.content)
         inside = [CouncilId(record.council) for record in release.councils if record.outcome == "contributed"]
+        seconds = self._seconds(release, planned - began, answered - planned)
+        if release.rounds:
+
+            def count(iteration: Iteration) -> Integers:
+                tables = plan.tables_at(iteration)
+                total = np.zeros(plan.cells, dtype=np.int64)
+                for council in inside:
+                    total += exact_vector(world.cases[council], question, tables)
+                return total
+
+            at_end = Iteration(number=plan.rounds, coefficients=release.rounds[-1].coefficients)
+            fitted = exact_fit(plan, count, at_end)
+            return SimulatedRound(plan=plan, release=release, exact=count(at_end), seconds=seconds, fitted=fitted)
         exact = world.exact[question]
         return SimulatedRound(
             plan=plan,
             release=release,
             exact=as_sent(sum((exact[council] for council in inside), start=0 * exact[inside[0]]), plan.tables),
-            seconds=self._seconds(release, planned - began, answered - planned),
+            seconds=seconds,
         )
 
     async def settle(self) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from council_node.ledger import Ledger
 from council_node.local_statistic import LocalStatistic
+from federated.iteration import Iteration
 from federated.plan import Plan
 from federated.privacy import sample_noise_share
 from protocols.identifiers import RandomSource, RoundId
@@ -25,10 +26,17 @@ __all__ = ["ApprovedPlan", "ChargedPlan", "NoisedStatistic", "add_noise", "charg
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovedPlan:
-    """A plan that passed every check of step 3, with its cost reserved under this round id."""
+    """A plan that passed every check of step 3, with the cost of this round reserved under its id.
+
+    Attributes:
+        plan: The plan.
+        sid: The round.
+        iteration: Which round it is, where the plan takes several.
+    """
 
     plan: Plan
     sid: RoundId
+    iteration: Iteration | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +85,7 @@ def mask(noised: NoisedStatistic, session: ParticipantSession) -> bytes:
 def contribute(
     charged: ChargedPlan,
     *,
-    compute: Callable[[Plan], LocalStatistic],
+    compute: Callable[[ApprovedPlan], LocalStatistic],
     session: ParticipantSession,
     rng: RandomSource,
 ) -> bytes:
@@ -92,6 +100,6 @@ def contribute(
     Returns:
         The masked input message.
     """
-    statistic = compute(charged.approved.plan)
+    statistic = compute(charged.approved)
     noised = add_noise(statistic, charged, honest=session.cohort.thresholds.h, rng=rng)
     return mask(noised, session)

@@ -37,6 +37,7 @@ from council_node.settings import Settings
 from council_node.station import Station
 from council_node.willing_people import unsafe_with_willing_people
 from federated.errors import PolicyRefusal, RoundAborted
+from federated.iteration import Iteration
 from federated.manifest import MANIFEST_TYPE
 from federated.plan import PLAN_TYPE, Plan, possible_rounds
 from federated.release import CouncilRecord, Release, make_release
@@ -177,8 +178,8 @@ class _Watched(Station):
 
     own: LocalStatistic | None = None
 
-    def compute(self, plan: Plan) -> LocalStatistic:
-        self.own = super().compute(plan)
+    def compute(self, plan: Plan, iteration: Iteration | None = None) -> LocalStatistic:
+        self.own = super().compute(plan, iteration)
         return self.own
 
 

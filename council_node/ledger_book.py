@@ -16,7 +16,7 @@ from council_node.ledger_file import NAME, LedgerFile, read_backup
 from federated.budget_statement import BudgetStatement
 from federated.errors import FileProblem
 from federated.ledger_chain import LedgerBroken, LedgerState
-from federated.ledger_entries import Entry, EntryKind, LedgerRound, make_entry, mark_of, stamped
+from federated.ledger_entries import Entry, EntryKind, LedgerRound, RoundState, make_entry, mark_of, stamped
 from federated.privacy import Totals
 from protocols.encoding import Json
 from protocols.identifiers import CouncilId, Digest, RoundId
@@ -176,6 +176,13 @@ class LedgerBook:
     def round(self, sid: RoundId) -> LedgerRound | None:
         """A round's charge, if the ledger knows the round."""
         return self._current().rounds.get(sid)
+
+    def attempts(self, plan_digest: Digest, *, besides: RoundId | None = None) -> int:
+        """Masked inputs sent, or still to be sent under a reservation, for one plan; but for one round."""
+        state = self._current()
+        held = None if besides is None else state.rounds.get(besides)
+        mine = held is not None and held.plan_digest == plan_digest and held.state is RoundState.RESERVED
+        return state.attempts(plan_digest) - int(mine)
 
     def rounds(self) -> tuple[LedgerRound, ...]:
         """Every round ever reserved, in order."""

@@ -6,9 +6,10 @@ rows are kept is a keyed, deterministic choice that looks at that household's ro
 or removing one household changes what is counted of no other (`protocol.md` 2.1).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isqrt, prod
+from operator import mul
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -30,7 +31,7 @@ from council_node.sources.extract import HOUSEHOLD, Extract, without_its_words
 from federated.errors import InternalError
 from federated.privacy import Mechanism
 from federated.query import Dimension, Level, Query, Table
-from federated.statistics import Contribution, Layout, statistic
+from federated.statistics import Contribution, Curve, Layout, Term, Times, statistic
 from federated.statistics.date_bins import MONTHS_IN, bin_number
 from federated.statistics.running_totals import sent
 
@@ -71,6 +72,10 @@ class TableToCompute(Protocol):
     @property
     def mechanism(self) -> Mechanism:
         """Kind of noise that will be added."""
+
+    @property
+    def coefficients(self) -> tuple[int, ...]:
+        """Where the round is counted, for a statistic in several rounds; empty for any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,13 +158,27 @@ def _table_vector(rows: Select, extract: Extract, question: Query, planned: Tabl
         return blocks.reshape(-1)
     sizes = _breakdown(table, layout, contribution)
     cell = _cell(table, sizes, extract, question).alias(_CELL)
-    own = Work(extract=extract, contribution=contribution, cells=prod(sizes))
+    own = Work(extract=extract, contribution=contribution, cells=prod(sizes), coefficients=tuple(planned.coefficients))
     cells, products = _contributions(rows, own, cell)
+    if contribution.curve is not None:
+        return np.array(_along(contribution.curve, contribution.blocks, cells, products), dtype=object)
     for block, terms in zip(blocks, contribution.blocks, strict=True):
         for term in terms:
             block[mine][cells] += term.coefficient * products[term.factors]
     # Linear, so the vectors of several parts still add up to that of all.
     return sent(blocks.reshape(-1), layout.shape[-1] if contribution.bands else 1, contribution.prefix_bits)
+
+
+def _along(
+    curve: Curve, blocks: tuple[tuple[Term, ...], ...], points: _Integers, products: Mapping[tuple[int, ...], _Integers]
+) -> list[int]:
+    """Each number as the sum over the curve's points of what the rows there add up to, times what stands there."""
+    places = points.tolist()
+    tables = {times: [curve.table(times)[place] for place in places] for times in Times}
+    return [
+        sum(term.coefficient * sum(map(mul, tables[term.times], map(int, products[term.factors]))) for term in terms)
+        for terms in blocks
+    ]
 
 
 def _kind(contribution: Contribution) -> type:
@@ -168,6 +187,8 @@ def _kind(contribution: Contribution) -> type:
     A sum that wrapped round would move by far more than its sensitivity, and one that is refused would tell that there
     are so many rows.
     """
+    if contribution.curve is not None:
+        return object
     reach = [max(abs(item.low), abs(item.high)) for item in contribution.measures]
     longest = max(
         abs(term.coefficient) * prod(reach[factor] for factor in term.factors)
@@ -229,11 +250,13 @@ class Work:
         extract: The rows' database and dictionary.
         contribution: The rule.
         cells: Cells of the breakdowns, without the bands and not in pairs.
+        coefficients: Of the curve's line.
     """
 
     extract: Extract
     contribution: Contribution
     cells: int
+    coefficients: tuple[int, ...] = ()
 
     @property
     def measures(self) -> list[str]:
@@ -346,6 +369,8 @@ def _banded(kept: Select, work: Work) -> Select:
         for name, item in limits
     ]
     held = kept.select(col(_CELL), *clipped)
+    if work.contribution.curve is not None:
+        return held.select(_point(work.contribution.curve, work).alias(_CELL), *work.measures)
     if not work.contribution.bands:
         return held
     number = col(_CELL).cast("BIGINT")
@@ -353,3 +378,23 @@ def _banded(kept: Select, work: Work) -> Select:
         band = edges_reached(col(work.measures[banding.measure]), banding.edges)
         number = number * lit(len(banding.edges) + 1) + band
     return held.select(number.alias(_CELL), *work.measures)
+
+
+def _point(curve: Curve, work: Work) -> Expression:
+    """The number, from 0, of the curve's point that a row stands at: whole numbers only, on every machine the same."""
+    coefficients, width = work.coefficients, curve.width
+    if len(coefficients) != len(curve.line) or any(abs(item) > curve.limit for item in coefficients):
+        # Refused with the invitation, before the charge; the sensitivity does not hang on it, but a database's
+        # arithmetic could run over.
+        raise InternalError("A round was about to be counted at coefficients that its question does not allow.")
+    # Halves go up, and a division of numbers that are never negative cuts off what is left.
+    lift = curve.limit * len(curve.line)
+    doubled = lit(width + 2 * width * lift).cast("BIGINT")
+    for coefficient, (slope, start, place) in zip(coefficients, curve.line, strict=True):
+        value = lit(start).cast("BIGINT")
+        if place is not None:
+            value = value + col(work.measures[place]) * lit(slope).cast("BIGINT")
+        doubled = doubled + lit(2 * coefficient).cast("BIGINT") * value
+    number = doubled // lit(2 * width).cast("BIGINT") - lit(lift + curve.first)
+    last = len(curve.means) - 1
+    return fn("greatest", lit(0), fn("least", lit(last), number)).cast("BIGINT")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from federated.errors import RoundAborted
+from federated.iteration import Iteration
 from federated.plan import Plan
 from federated.roster import Roster
 from federated.round_context import round_context
@@ -54,6 +55,11 @@ class PracticeRound:
         return cls(plan=plan, roster=roster, nodes=nodes, record=record, nonce=rng(NONCE_SIZE))
 
     @property
+    def iteration(self) -> Iteration | None:
+        """The first round, where the plan takes several: only this one is rehearsed."""
+        return self.plan.first_iteration()
+
+    @property
     def sid(self) -> RoundId:
         """The round's identifier."""
         return round_id(
@@ -62,6 +68,7 @@ class PracticeRound:
             coordinator_id=self.roster.coordinator_id,
             attempt=ATTEMPT,
             nonce=self.nonce,
+            counted_at=b"" if self.iteration is None else self.iteration.encode(),
         )
 
     @property
@@ -102,8 +109,10 @@ class PracticeRound:
         self._ask(council, kind, self.sid, payload)
 
     def _invitation(self) -> bytes:
+        several = {} if self.iteration is None else {"iteration": self.iteration.canonical()}
         return canonical_json(
             {
+                **several,
                 "version": 1,
                 "coordinator_id": self.roster.coordinator_id,
                 "roster_epoch": self.roster.epoch,

@@ -150,6 +150,7 @@ class Receipt(_Record):
         answered: Whether there is an answer.
         same_councils: Whether the answer names the very councils this one signed for; None when it signed for none.
         node_milliseconds: What this node itself took, without waiting for anybody; None when it is not known any more.
+        part: Which round of several this was, as the coordinator said it; empty where the question takes one.
     """
 
     version: Literal[1] = 1
@@ -173,6 +174,7 @@ class Receipt(_Record):
     local_warnings: tuple[str, ...]
     sent: tuple[SentMessage, ...]
     node_milliseconds: int | None = None
+    part: str = ""
     mechanism: str
     noise: tuple[NoiseRecord, ...]
     cost: CostRecord
@@ -215,9 +217,10 @@ def receipt_sections(receipt: Receipt) -> tuple[tuple[str, tuple[str, ...]], ...
 def receipt_text(receipt: Receipt) -> str:
     """The receipt as one page of plain words."""
     day = datetime.fromisoformat(receipt.made_at)
+    part = f" ({receipt.part} of the question)" if receipt.part else ""
     lines = [
         f"RECEIPT: what was done with the data of {receipt.council_name}",
-        f"{day.day} {day:%B %Y}. Round {receipt.sid[:DIGITS_SHOWN]}. {receipt.outcome}",
+        f"{day.day} {day:%B %Y}. Round {receipt.sid[:DIGITS_SHOWN]}{part}. {receipt.outcome}",
         "",
     ]
     for number, (title, paragraphs) in enumerate(receipt_sections(receipt), start=1):

@@ -81,6 +81,10 @@ class RoundSoFar(Protocol):
     def took(self) -> timedelta:
         """What this node itself has taken so far."""
 
+    @property
+    def part(self) -> str:
+        """Which round of several this is, in words; empty for any other."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Papers:
@@ -200,6 +204,7 @@ def _keep(desk: Desk, sid: RoundId, answer: _Answer, active: RoundSoFar | None, 
         local_warnings=report.warnings() if report is not None else before.local_warnings if before is not None else (),
         sent=sent,
         node_milliseconds=_milliseconds(active, before),
+        part=active.part if active is not None else before.part if before is not None else "",
         mechanism="" if release is None else release.mechanism,
         noise=() if release is None else tuple(NoiseRecord(table=t.name, sd=t.planned_sd) for t in release.tables),
         cost=_cost(desk.ledger, charged),

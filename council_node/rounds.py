@@ -18,6 +18,7 @@ from council_node.proposals import Proposals
 from council_node.receipts import SentMessage, answer_of, keep_receipt, keep_receipt_without_answer
 from council_node.station import Station
 from federated.errors import FederatedError, FileProblem, InternalError, PolicyRefusal, SignatureProblem
+from federated.iteration import Iteration
 from federated.ledger_entries import RoundState
 from federated.plan import NONCE_SIZE, Plan
 from federated.release import Release, open_release
@@ -72,6 +73,17 @@ class ActiveRound:
         return self.approved.sid
 
     @property
+    def part(self) -> str:
+        """Which round of several this is, as the coordinator says it, in words; empty for any other."""
+        iteration = self.approved.iteration
+        return "" if iteration is None else f"round {iteration.number} of {self.plan.rounds}"
+
+    @property
+    def answered_last(self) -> bool:
+        """Whether this council has answered the last stage."""
+        return any(message.what == "unmask" for message in self.sent)
+
+    @property
     def plan(self) -> Plan:
         """Its plan, as this council derived it."""
         return self.approved.plan
@@ -88,6 +100,7 @@ class Invitation:
     plan_digest: Digest
     attempt: int
     nonce: bytes
+    iteration: Iteration | None = None
 
     @classmethod
     def read(cls, content: bytes, *, coordinator: str, epoch: int) -> "Invitation":
@@ -156,7 +169,8 @@ class Rounds:
         ledger = station.ledger
         claim = LedgerClaim(counter=ledger.counter, head=ledger.head, seen=ledger.seen(plan.eligible))
         advert = session.advertise(claim)
-        active = ActiveRound(approved=ApprovedPlan(plan=plan, sid=sid), session=session, started=now)
+        approved = ApprovedPlan(plan=plan, sid=sid, iteration=invitation.iteration)
+        active = ActiveRound(approved=approved, session=session, started=now)
         self._active[sid] = active
         active.worked.append(station.now() - now)
         return self._sent(active, Kind.ADVERT, advert)
@@ -169,11 +183,14 @@ class Rounds:
             coordinator_id=self._station.roster(self._station.now()).coordinator_id,
             attempt=invitation.attempt,
             nonce=invitation.nonce,
+            # In the id, so that no two councils of one round can count at different coefficients.
+            counted_at=b"" if invitation.iteration is None else invitation.iteration.encode(),
         )
         if expected != sid:
             raise PolicyRefusal("invitation", "The round's identifier does not follow from its plan and nonce.")
-        if invitation.attempt > plan.terms.attempts:
-            raise PolicyRefusal("attempts", f"The plan allows {plan.terms.attempts} attempt(s).")
+        plan.check_iteration(invitation.iteration)
+        if invitation.attempt > plan.most_rounds:
+            raise PolicyRefusal("attempts", f"The plan allows {plan.most_rounds} attempt(s).")
 
     def share_keys(self, request: LinkMessage) -> LinkMessage:
         """R1: check the cohort, learn the peers' ledger counters, deal key shares."""
@@ -201,8 +218,8 @@ class Rounds:
 
         return self._stage(request, Kind.MASKED_INPUT, step)
 
-    def _compute(self, plan: Plan) -> LocalStatistic:
-        return self._station.compute(plan)
+    def _compute(self, approved: ApprovedPlan) -> LocalStatistic:
+        return self._station.compute(approved.plan, approved.iteration)
 
     def confirm(self, request: LinkMessage) -> LinkMessage:
         """R3: sign who survived, once."""
@@ -292,7 +309,9 @@ class Rounds:
     def abort(self, request: LinkMessage) -> LinkMessage:
         """The coordinator gave the round up: drop its secrets, and give back a charge that was never spent."""
         sid = RoundId(request.reference)
-        self._end(sid, "the coordinator ended the round")
+        active = self._active.get(sid)
+        done = "" if active is None or not active.answered_last else active.part
+        self._end(sid, f"this was {done}; it comes with the last" if done else "the coordinator ended the round")
         body: dict[str, Json] = {"version": 1, "council": self._station.council, "sid": sid.hex(), "release_digest": ""}
         return _reply(Kind.RECEIPT, sid, sign_statement("receipt", body, self._station.key))
 
@@ -338,10 +357,11 @@ class Rounds:
         return _reply(kind, sid, sign_statement(name, body, self._station.key))
 
 
-_INVITATION_FIELDS: Final[dict[str, Callable[[str], Any]]] = {
+_INVITATION_FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
     "plan_digest": lambda text: Digest(bytes.fromhex(text)),
     "attempt": int,
     "nonce": bytes.fromhex,
+    "iteration": Iteration.read,
 }
 
 

@@ -26,6 +26,7 @@ from council_node.sources.load import RUN_KEY_SIZE
 from council_node.sources.opening import extract_date
 from federated.agreement import Agreement, open_agreement
 from federated.errors import FileProblem, PolicyRefusal
+from federated.iteration import Iteration
 from federated.keys import SigningKey, read_private_key
 from federated.ledger_entries import RoundState
 from federated.plan import Plan
@@ -226,13 +227,18 @@ class Station:
         self.mapping(dataset)  # refuses a data set that this council does not hold
         return holding(dataset, schema=self.schema, files=self.settings.data, mapping=self.mapping)
 
-    def compute(self, plan: Plan) -> LocalStatistic:
-        """Step 4: read the question's columns and count. Called after the charge is durable."""
+    def compute(self, plan: Plan, iteration: Iteration | None = None) -> LocalStatistic:
+        """Step 4: read the question's columns and count. Called after the charge is durable.
+
+        Args:
+            plan: The plan.
+            iteration: Which round this is, where the plan takes several.
+        """
         question = plan.question
         reading = Reading(run_key=self.rng(RUN_KEY_SIZE), limits=self.settings.limits, databases=self._databases)
         counted = self._holding(question.dataset).count(
             question,
-            plan.tables,
+            plan.tables_at(iteration),
             region=self.schema.council(self.council).region,
             reading=reading,
             parts=self._parts.get(question.dataset, 1),
@@ -257,7 +263,9 @@ class Station:
     def check_affordable(
         self, plan: Plan, agreement: Agreement, now: datetime, *, besides: RoundId | None = None
     ) -> None:
-        """Whether the budget would cover the plan now. The ledger decides for certain when the charge is reserved.
+        """Whether the budget would cover the plan now, with all the rounds that it still takes.
+
+        The ledger decides for certain when the charge of a round is reserved.
 
         Args:
             plan: The plan.
@@ -271,8 +279,10 @@ class Station:
         """
         check_inherited(self.ledger.inherited_from(), self.roster(now), self.council)
         policy = self.policy()
+        # A question of several rounds is refused before the first, not in the middle.
+        answered = self.ledger.attempts(plan.digest, besides=besides)
         self.ledger.check(
-            charge=plan.charge,
+            charge=plan.round_charge.times(max(1, plan.rounds - answered)),
             agreement=agreement,
             budget=Budget(epsilon=agreement.budget_epsilon, delta=agreement.budget_delta),
             cap=policy.year_cap,
@@ -282,7 +292,7 @@ class Station:
         )
 
     def reserve(self, plan: Plan, sid: RoundId, now: datetime) -> None:
-        """Reserve the plan's charge for a round, durably."""
+        """Reserve the charge of one round of the plan, durably."""
         check_inherited(self.ledger.inherited_from(), self.roster(now), self.council)
         agreement = self.agreement(plan.agreement_id, now)
         policy = self.policy()
@@ -290,14 +300,14 @@ class Station:
             sid=sid,
             plan_digest=plan.digest,
             title=plan.question.title,
-            charge=plan.charge,
+            charge=plan.round_charge,
             unit=plan.question.unit,
             agreement=agreement,
             budget=Budget(epsilon=agreement.budget_epsilon, delta=agreement.budget_delta),
             cap=policy.year_cap,
             class_2=self._reads_class_2(plan),
             class_2_cap=policy.class_2_year_cap,
-            attempts=plan.terms.attempts,
+            attempts=plan.most_rounds,
             now=now,
         )
 

@@ -137,11 +137,14 @@ def hand_check(plan: Plan) -> tuple[str, ...]:
             last,
         )
     parts = " + ".join(f"{table.sensitivity.l2_squared} / (2 × {shown_down(block.parameter)})" for table, block in rows)
+    over = ""
+    if plan.rounds > 1:
+        parts, over = f"{plan.rounds} × {parts}", f", over {plan.rounds} rounds"
     return (
         (
             "For each table: the most that one household can change its figures, squared, by twice the variance of "
-            f"the noise; added up: {parts}, about {shown_up(plan.charge.rho, decimals=6)}, which is the rho charged "
-            "(rounded up, with a very small part for noise that is made in shares)."
+            f"the noise; added up{over}: {parts}, about {shown_up(plan.charge.rho, decimals=6)}, which is the rho "
+            "charged (rounded up, with a very small part for noise that is made in shares)."
         ),
         f"rho + 2 × √(rho × ln(1/delta)), with delta {rational_text(plan.delta)}: {shown_up(gain.epsilon)}.",
         last,

@@ -104,6 +104,12 @@ class ExpectedFigures:
     def _whole_vector(self, plan: Plan, planned: PlannedTable) -> ExpectedTotals:
         """Where a figure is made of many numbers, only the numbers of an earlier release can be expected again."""
         name = planned.table.name
+        if planned.table.rounds > 1:
+            # Its totals are of the last round, at coefficients that no plan knows.
+            raise QueryError(
+                f"Table '{name}' is fitted in several rounds; no figures can be expected of it.",
+                remedy="Plan it without expected figures.",
+            )
         found = [record for record in self.release.tables if record.name == name] if self.release is not None else []
         numbers = np.array(found[0].totals, dtype=np.float64) / found[0].scale if found else np.zeros(0)
         if (

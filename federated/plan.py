@@ -7,7 +7,7 @@ and the roster it pinned itself, and refuses bytes that differ (`protocol.md` 1.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from functools import cached_property
@@ -15,6 +15,7 @@ from functools import cached_property
 from federated.agreement import Agreement, Group
 from federated.crossings import BASE_FACTOR, crossed, crossed_tables, in_words
 from federated.errors import CohortTooSmall, PolicyRefusal, QueryError
+from federated.iteration import Iteration
 from federated.privacy import (
     FILTER_SHARE_OF_DELTA,
     Charge,
@@ -35,7 +36,7 @@ from federated.query.check import check_query
 from federated.rationals import rational_text
 from federated.roster import Roster
 from federated.schema import Dataset, Schema
-from federated.statistics import Layout, Sensitivity, statistic
+from federated.statistics import Layout, Sensitivity, in_rounds, statistic
 from federated.timestamps import parse_time, time_text
 from protocols.encoding import Json, canonical_json, sha256
 from protocols.errors import LocalProtocolError
@@ -57,7 +58,6 @@ PLAN_TYPE = "application/vnd.federated.plan+json"
 MAX_CELLS = 2_000_000
 MAX_PLAN_BYTES = 4 * 1024 * 1024
 NONCE_SIZE = 32
-ROUNDS = 1
 ROWS_PER_CELL = 1_000_000
 """No cell of one council counts more households than this; a larger one is clamped (headroom, `protocol.md` 1.4)."""
 
@@ -115,6 +115,7 @@ class PlannedTable:
         clamp: Largest absolute value one council may put in one of its cells.
         mechanism: Kind of noise, on which it hangs what some statistics send.
         crosses: Protected characteristics that it crosses (`federated.crossings`); none for most tables.
+        coefficients: What a round of several is counted at; empty in a plan, and for any other table.
     """
 
     table: Table
@@ -123,6 +124,7 @@ class PlannedTable:
     clamp: int
     mechanism: Mechanism
     crosses: tuple[str, ...] = ()
+    coefficients: tuple[int, ...] = ()
 
     @property
     def unit(self) -> int:
@@ -161,9 +163,24 @@ class Plan:
     tables: tuple[PlannedTable, ...]
     noise: NoiseSpec
     ring: Ring
-    charge: Charge
+    round_charge: Charge
     delta: Fraction
     terms: Terms
+
+    @property
+    def rounds(self) -> int:
+        """Rounds that the answer takes; each is charged `round_charge`."""
+        return self.question.rounds
+
+    @property
+    def charge(self) -> Charge:
+        """What the answer costs: the exact sum over its rounds."""
+        return self.round_charge.times(self.rounds)
+
+    @property
+    def most_rounds(self) -> int:
+        """Masked inputs that a node may send for this plan: one for each round, and what `attempts` adds for all."""
+        return self.rounds + self.terms.attempts - 1
 
     @property
     def eligible(self) -> tuple[CouncilId, ...]:
@@ -189,6 +206,40 @@ class Plan:
     def sensitivities(self) -> tuple[int, ...]:
         """What each table's noise is calibrated to: l1 for Laplace, squared l2 for Gaussian."""
         return _bounds(self.tables, self.mechanism)
+
+    def first_iteration(self) -> Iteration | None:
+        """The first round of several; None where the plan takes one."""
+        if self.rounds == 1:
+            return None
+        table = self.tables[0].table
+        return Iteration(number=1, coefficients=in_rounds(table.statistic).start(table))
+
+    def check_iteration(self, iteration: Iteration | None) -> None:
+        """Check which round of several this is, and what it is counted at. Run by a node before it reserves.
+
+        Raises:
+            PolicyRefusal: `invitation`.
+        """
+        if self.rounds == 1:
+            if iteration is not None:
+                raise PolicyRefusal("invitation", "The plan takes one round, and the invitation speaks of several.")
+            return
+        if iteration is None or not 1 <= iteration.number <= self.rounds:
+            raise PolicyRefusal("invitation", f"The invitation does not say which of {self.rounds} rounds it is to.")
+        table, first = self.tables[0].table, self.first_iteration()
+        curve = statistic(table.statistic).contribution(table).curve
+        if curve is None or first is None or len(iteration.coefficients) != len(curve.line):
+            raise PolicyRefusal("invitation", "The round has not one coefficient for each feature and the constant.")
+        if any(abs(item) > curve.limit for item in iteration.coefficients):
+            raise PolicyRefusal("invitation", "A coefficient of the round is larger than the question allows.")
+        if iteration.number == 1 and iteration != first:
+            raise PolicyRefusal("invitation", "The first round does not start where the question says.")
+
+    def tables_at(self, iteration: Iteration | None) -> tuple[PlannedTable, ...]:
+        """The tables as one round counts them."""
+        if iteration is None:
+            return self.tables
+        return tuple(replace(planned, coefficients=iteration.coefficients) for planned in self.tables)
 
     @cached_property
     def digest(self) -> Digest:
@@ -247,7 +298,8 @@ class Plan:
                 "draws": self.charge.draws,
             },
             "delta": rational_text(self.delta),
-            "rounds": ROUNDS,
+            "rounds": self.rounds,
+            **({"round_charge": {"rho": rational_text(self.round_charge.rho)}} if self.rounds > 1 else {}),
         }
 
 
@@ -279,6 +331,11 @@ def derive_plan(
     group = _group(question, agreement, roster)
     crossing = crossed_tables(question, dataset)
     rules = _rules(agreement, group, crossing)
+    if question.rounds > 1 and mechanism is not Mechanism.DISCRETE_GAUSSIAN:
+        raise QueryError(
+            "A question of several rounds is answered with Gaussian noise: its cost adds up far more slowly.",
+            remedy="Leave the mechanism to the planner.",
+        )
     honest = _honest(rules)
     floors = [agreement.min_cohort * (BASE_FACTOR if table.name in crossing else 1) for table in question.tables]
     tables = tuple(
@@ -306,7 +363,7 @@ def derive_plan(
         tables=tables,
         noise=noise,
         ring=_ring(tables, noise, rules),
-        charge=charge,
+        round_charge=charge,
         delta=agreement.budget_delta,
         terms=terms,
     )
@@ -471,7 +528,10 @@ def _noise(
             return laplace_noise(question.epsilon, blocks, units)
         case Mechanism.DISCRETE_GAUSSIAN:
             return gaussian_noise(
-                zcdp_rho(question.epsilon, delta * FILTER_SHARE_OF_DELTA), blocks, units, honest=honest
+                zcdp_rho(question.epsilon, delta * FILTER_SHARE_OF_DELTA) / question.rounds,
+                blocks,
+                units,
+                honest=honest,
             )
 
 

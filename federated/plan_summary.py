@@ -90,6 +90,8 @@ class PlanSummary:
             "cells": self.plan.cells,
             "epsilon": None if charge.epsilon is None else rational_text(charge.epsilon),
             "rho": rational_text(charge.rho),
+            "rounds": self.plan.rounds,
+            "rho_of_a_round": rational_text(self.plan.round_charge.rho),
             "delta": rational_text(self.plan.delta),
             "councils_asked": len(self.plan.eligible),
             "councils_needed": _needed(self.plan),
@@ -151,6 +153,7 @@ def summarise(
     converted = float(zcdp_epsilon(charge.rho, plan.delta))
     also = "" if charge.epsilon is not None else f" (ε = {converted:.4g} at δ = {float(plan.delta):.2g})"
     cost = f"Cost to one {plan.question.unit}: {pure}ρ = {float(charge.rho):.4g}{also}. Planning spends nothing."
+    each = f"Rounds: {plan.rounds}, each charged ρ = {float(plan.round_charge.rho):.4g} before any data is read for it."
     councils = (
         f"Councils: {len(plan.eligible)} asked; {_needed(plan)} must join. If all join, up to {thresholds.may_be_lost} "
         "may be lost and there is still a release."
@@ -163,6 +166,7 @@ def summarise(
         headline=f"{plan.question.title}: {plan.cells:,} cells, {law} noise.",
         lines=(
             cost,
+            *([] if plan.rounds == 1 else [each]),
             *([] if room is None else [room.words]),
             councils,
             f"Assumed: at most {thresholds.c} of them collude with the coordinator.",
@@ -205,7 +209,7 @@ def _part_of_cost(plan: Plan, index: int) -> float:
     parameter, bound = plan.noise.blocks[index].parameter, plan.sensitivities[index]
     if plan.charge.epsilon is not None:
         return float(parameter * bound / plan.charge.epsilon)
-    return float(bound / (2 * parameter) / plan.charge.rho)
+    return float(bound / (2 * parameter) / plan.round_charge.rho)
 
 
 def _table(plan: Plan, index: int, losses: tuple[int, ...]) -> TableSummary:

@@ -146,12 +146,12 @@ def choose_mechanism(
     """The plan with the smaller expected error of the two mechanisms (`protocol.md` 2.2).
 
     Once any Gaussian has been charged the pure sum is infinite, so a Laplace question would be charged by its rho;
-    compared at equal rho it always loses, and only the Gaussian plan is considered.
+    compared at equal rho it always loses, and only the Gaussian plan is considered. So it is for several rounds.
     """
     candidates = []
     problems = []
     for mechanism in Mechanism:
-        if mechanism is Mechanism.DISCRETE_LAPLACE and worst.epsilon is None:
+        if mechanism is Mechanism.DISCRETE_LAPLACE and (worst.epsilon is None or question.rounds > 1):
             continue
         try:
             candidates.append(

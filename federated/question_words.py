@@ -199,6 +199,12 @@ def _cost(plan: Plan) -> Iterator[str]:
     yield f"Each time it is answered, for each {plan.question.unit}: {pure}rho {_exact(charge.rho)} ({law} noise)."
     if charge.epsilon is None:
         yield f"That rho amounts to epsilon {shown_up(converted)} at delta {rational_text(plan.delta)}."
+    if plan.rounds > 1:
+        yield (
+            f"The answer takes {plan.rounds} rounds. Each is charged rho {_exact(plan.round_charge.rho)} before any "
+            f"data is read for it; at most {plan.most_rounds} rounds are answered in all."
+        )
+        return
     yield f"It may be answered at most {plan.terms.attempts} time(s), each charged in full before any data is read."
 
 

@@ -8,6 +8,7 @@ The document also keeps the noisy whole-number totals, so that anyone can make t
 import json
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -24,13 +25,14 @@ from pydantic import (
 
 from federated.crossings import caveat_of
 from federated.errors import FileProblem
+from federated.iteration import Iteration
 from federated.plan import Plan, PlannedTable
 from federated.privacy import ReleasedNoise
 from federated.query import Level, Table
 from federated.query.words import measure_words
 from federated.rationals import rational_text
 from federated.schema import Schema
-from federated.statistics import Axis, statistic
+from federated.statistics import Axis, CellEstimate, RoundFigures, in_rounds, statistic
 from federated.timestamps import time_text
 from protocols.encoding import sha256
 from protocols.identifiers import Digest, RoundId
@@ -40,11 +42,14 @@ __all__ = [
     "AxisRecord",
     "CellRecord",
     "CouncilRecord",
+    "CountedRound",
     "MeasureRecord",
     "Release",
+    "RoundRecord",
     "TableRecord",
     "make_release",
     "open_release",
+    "round_figures",
 ]
 
 NOT_OFFICIAL = "Differentially private estimate – not official statistics."
@@ -158,6 +163,29 @@ class AttestationRecord(_Record):
     statements: tuple[str, ...]
 
 
+class RoundRecord(_Record):
+    """One round of a question that takes several.
+
+    Attributes:
+        number: From 1.
+        sid: The round's id, which follows from the plan and the next three.
+        attempt: Which of the plan's rounds it was, lost ones counted.
+        nonce: 32 bytes, hexadecimal.
+        coefficients: What it was counted at.
+        totals: Noisy whole-number totals, in steps of 1/scale.
+    """
+
+    number: int
+    sid: str
+    attempt: int
+    nonce: str
+    coefficients: tuple[int, ...]
+    joined: int
+    threshold: int
+    totals: tuple[int, ...]
+    attestations: AttestationRecord
+
+
 class Release(_Record):
     """A release, version 1. Its identity is the SHA-256 of its bytes.
 
@@ -165,6 +193,7 @@ class Release(_Record):
         plan: The plan as signed: its canonical JSON has the digest `plan_digest`.
         attestations: What the councils signed about the round, which says over whose inputs the sum is.
         data_cut_off: Earliest extract date among the contributing councils: the answer is no fresher than this.
+        rounds: Every round, where the question takes several; what stands beside it is about the last.
     """
 
     version: Literal[1] = 1
@@ -193,11 +222,14 @@ class Release(_Record):
     software: str
     tables: tuple[TableRecord, ...]
     attestations: AttestationRecord
+    rounds: tuple[RoundRecord, ...] = ()
 
     def encode(self) -> bytes:
         """The release's bytes: JSON with sorted keys, the same everywhere."""
+        # A release of one round has the bytes that it had before there were others.
+        unsaid = set() if self.rounds else {"rounds"}
         return json.dumps(
-            self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":")
+            self.model_dump(mode="json", exclude=unsaid), sort_keys=True, ensure_ascii=False, separators=(",", ":")
         ).encode()
 
     @property
@@ -215,6 +247,39 @@ class Release(_Record):
             if table.name == name:
                 return table
         raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedRound:
+    """A finished round of a question that takes several.
+
+    Attributes:
+        sid: Its id.
+        attempt: Which of the plan's rounds it was, lost ones counted.
+        nonce: That its id was made with.
+        iteration: Which it is, and what it was counted at.
+        result: Its unmasked sum.
+    """
+
+    sid: RoundId
+    attempt: int
+    nonce: bytes
+    iteration: Iteration
+    result: SecureSum = field(repr=False)
+
+    def record(self) -> RoundRecord:
+        """As a release holds it."""
+        return RoundRecord(
+            number=self.iteration.number,
+            sid=self.sid.hex(),
+            attempt=self.attempt,
+            nonce=self.nonce.hex(),
+            coefficients=self.iteration.coefficients,
+            joined=len(self.result.u1),
+            threshold=self.result.thresholds.t,
+            totals=tuple(int(total) for total in self.result.total),
+            attestations=_attestation(self.result),
+        )
 
 
 def open_release(content: bytes) -> Release:
@@ -240,6 +305,7 @@ def make_release(
     councils: Sequence[CouncilRecord],
     now: datetime,
     software: str,
+    rounds: Sequence[CountedRound] = (),
 ) -> Release:
     """Make the release of a finished round. Run by the coordinator.
 
@@ -251,7 +317,9 @@ def make_release(
         councils: What became of every council asked.
         now: Time of the release.
         software: Version of this software.
+        rounds: Every round in order, this one last, where the question takes several.
     """
+    records = tuple(item.record() for item in rounds)
     joined, contributors = len(result.u1), len(result.u3)
     dates = [record.extract_date for record in councils if record.outcome == "contributed" and record.extract_date]
     period = plan.question.period
@@ -282,16 +350,23 @@ def make_release(
         period=f"{period.start.isoformat()}/{period.end.isoformat()}",
         created_at=time_text(now),
         software=software,
-        tables=make_tables(plan, result.total, joined=joined, contributors=contributors),
-        attestations=AttestationRecord(
-            view=result.h2.hex(),
-            masked_inputs={council: digest.hex() for council, digest in result.input_digests.items()},
-            statements=tuple(b64encode(statement).decode("ascii") for statement in result.statements),
-        ),
+        tables=make_tables(plan, result.total, joined=joined, contributors=contributors, rounds=records),
+        attestations=_attestation(result),
+        rounds=records,
     )
 
 
-def make_tables(plan: Plan, totals: NDArray[np.int64], *, joined: int, contributors: int) -> tuple[TableRecord, ...]:
+def _attestation(result: SecureSum) -> AttestationRecord:
+    return AttestationRecord(
+        view=result.h2.hex(),
+        masked_inputs={council: digest.hex() for council, digest in result.input_digests.items()},
+        statements=tuple(b64encode(statement).decode("ascii") for statement in result.statements),
+    )
+
+
+def make_tables(
+    plan: Plan, totals: NDArray[np.int64], *, joined: int, contributors: int, rounds: Sequence[RoundRecord] = ()
+) -> tuple[TableRecord, ...]:
     """The tables of a release from its totals: what anyone can do again.
 
     Args:
@@ -299,10 +374,13 @@ def make_tables(plan: Plan, totals: NDArray[np.int64], *, joined: int, contribut
         totals: Noisy totals in steps of `1 / plan.scale`.
         joined: n = |U1|.
         contributors: |U3|.
+        rounds: Every round in order, where the question takes several.
 
     Shapes:
         `totals` is `(plan.cells,)`.
     """
+    if rounds:
+        return (_table_of_rounds(plan, rounds),)
     tables = []
     offset = 0
     for index, planned in enumerate(plan.tables):
@@ -311,6 +389,24 @@ def make_tables(plan: Plan, totals: NDArray[np.int64], *, joined: int, contribut
         noise = plan.released_noise(index, joined=joined, contributors=contributors)
         tables.append(_table(plan, planned, part, noise))
     return tuple(tables)
+
+
+def round_figures(plan: Plan, record: RoundRecord) -> RoundFigures:
+    """A round of several as its statistic takes it."""
+    councils = frozenset(record.attestations.masked_inputs)
+    return RoundFigures(
+        coefficients=record.coefficients,
+        totals=np.array(record.totals, dtype=np.float64) / plan.scale,
+        noise=plan.released_noise(0, joined=record.joined, contributors=len(councils)),
+        councils=councils,
+    )
+
+
+def _table_of_rounds(plan: Plan, rounds: Sequence[RoundRecord]) -> TableRecord:
+    (planned,) = plan.tables
+    found = tuple(round_figures(plan, record) for record in rounds)
+    cells = in_rounds(planned.table.statistic).conclude(planned.table, planned.layout, found)
+    return _record(plan, planned, cells, rounds[-1].totals, found[-1].noise)
 
 
 def level_label(plan: Plan, schema: Schema) -> str:
@@ -322,10 +418,16 @@ def level_label(plan: Plan, schema: Schema) -> str:
 def _table(plan: Plan, planned: PlannedTable, totals: NDArray[np.int64], noise: ReleasedNoise) -> TableRecord:
     kind = statistic(planned.table.statistic)
     cells = kind.decode(planned.table, planned.layout, totals / plan.scale, noise)
+    return _record(plan, planned, cells, tuple(int(total) for total in totals), noise)
+
+
+def _record(
+    plan: Plan, planned: PlannedTable, cells: Sequence[CellEstimate], totals: tuple[int, ...], noise: ReleasedNoise
+) -> TableRecord:
     return TableRecord(
         name=planned.table.name,
         statistic=planned.table.statistic,
-        title=kind.title,
+        title=statistic(planned.table.statistic).title,
         level=planned.table.level.value,
         measures=measure_records(planned.table),
         max_cells=planned.table.max_cells,
@@ -341,7 +443,7 @@ def _table(plan: Plan, planned: PlannedTable, totals: NDArray[np.int64], noise: 
             )
             for cell in cells
         ),
-        totals=tuple(int(total) for total in totals),
+        totals=totals,
         scale=plan.scale,
         planned_sd=noise.sd,
         caveat=caveat_of(planned.crosses),

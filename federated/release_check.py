@@ -13,13 +13,15 @@ import numpy as np
 from federated.agreement import Agreement
 from federated.crossings import caveat_of
 from federated.errors import FederatedError, SignatureProblem
+from federated.iteration import Iteration
 from federated.plan import Plan, open_plan
-from federated.release import Release, make_tables
+from federated.release import AttestationRecord, Release, make_tables
 from federated.roster import Roster
 from federated.schema import Schema
 from protocols.encoding import canonical_json, sha256
-from protocols.errors import MalformedMessage, RemoteProtocolError
+from protocols.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError
 from protocols.identifiers import CouncilId, Digest, RoundId
+from protocols.secagg import round_id
 from protocols.secagg.evidence import survivors_digest, verify_confirmation
 
 __all__ = ["NOT_REMADE", "check_release"]
@@ -45,6 +47,10 @@ def check_release(
     yield "The plan has the stated digest."
     _check_caveats(release)
     yield _check_statements(release, roster)
+    if release.plan["rounds"] != max(1, len(release.rounds)):
+        raise SignatureProblem(f"The plan takes {release.plan['rounds']} rounds; {len(release.rounds)} are listed.")
+    if release.rounds:
+        yield _check_rounds(release, roster)
     agreement = agreements.get(release.agreement_id)
     if agreement is None or roster.digest.hex() != release.plan["roster"]["digest"]:
         yield NOT_REMADE
@@ -69,7 +75,40 @@ def _check_statements(release: Release, roster: Roster) -> str:
     contributed = {record.council for record in release.councils if record.outcome == "contributed"}
     if contributed != set(evidence.masked_inputs):
         raise SignatureProblem("The councils said to have contributed are not those whose masked inputs are listed.")
-    sid = RoundId(bytes.fromhex(release.sid))
+    signers = _signers(evidence, RoundId(bytes.fromhex(release.sid)), roster, threshold=release.threshold)
+    return f"{signers} councils signed that the sum is over exactly these {len(contributed)} councils."
+
+
+def _check_rounds(release: Release, roster: Roster) -> str:
+    """Each round's id must follow from what it is said to be counted at, and its own councils must have signed it."""
+    for number, record in enumerate(release.rounds, start=1):
+        try:
+            sid = round_id(
+                plan_digest=Digest(bytes.fromhex(release.plan_digest)),
+                roster_digest=Digest(bytes.fromhex(release.plan["roster"]["digest"])),
+                coordinator_id=roster.coordinator_id,
+                attempt=record.attempt,
+                nonce=bytes.fromhex(record.nonce),
+                counted_at=Iteration(number=number, coefficients=record.coefficients).encode(),
+            )
+        except (ValueError, LocalProtocolError) as error:
+            raise SignatureProblem(f"Round {number} is not written as a round.") from error
+        if record.number != number or sid.hex() != record.sid:
+            raise SignatureProblem(f"Round {number} was not counted at the coefficients that the release names.")
+        _signers(record.attestations, sid, roster, threshold=record.threshold)
+    last = release.rounds[-1]
+    if (last.sid, last.attestations, last.joined, last.threshold) != (
+        release.sid,
+        release.attestations,
+        release.joined,
+        release.threshold,
+    ) or any(table.totals != last.totals for table in release.tables):
+        raise SignatureProblem("The last round listed is not the one that the release is of.")
+    return f"In each of {len(release.rounds)} rounds the councils signed the coefficients that it was counted at."
+
+
+def _signers(evidence: AttestationRecord, sid: RoundId, roster: Roster, *, threshold: int) -> int:
+    """How many councils signed over whose inputs a round's sum is: at least the threshold, and all of them inside."""
     inputs = {CouncilId(council): Digest(bytes.fromhex(text)) for council, text in evidence.masked_inputs.items()}
     view = survivors_digest(Digest(bytes.fromhex(evidence.view)), inputs)
     signers = set()
@@ -78,11 +117,11 @@ def _check_statements(release: Release, roster: Roster) -> str:
             signers.add(verify_confirmation(b64decode(statement), sid=sid, h3=view, identities=_identities(roster)))
         except (MalformedMessage, RemoteProtocolError, ValueError) as error:
             raise SignatureProblem(f"A survivor statement does not hold: {error}.") from error
-    if not signers <= contributed or len(signers) < release.threshold:
+    if not signers <= set(inputs) or len(signers) < threshold:
         raise SignatureProblem(
-            f"{len(signers)} contributing councils signed the list of survivors; {release.threshold} are needed."
+            f"{len(signers)} contributing councils signed the list of survivors; {threshold} are needed."
         )
-    return f"{len(signers)} councils signed that the sum is over exactly these {len(contributed)} councils."
+    return len(signers)
 
 
 def _identities(roster: Roster) -> Mapping[CouncilId, bytes]:
@@ -93,7 +132,7 @@ def _check_tables(release: Release, plan: Plan) -> str:
     totals = np.array([total for table in release.tables for total in table.totals], dtype=np.int64)
     if len(totals) != plan.cells:
         raise SignatureProblem("The release does not hold one total for each cell of its plan.")
-    again = make_tables(plan, totals, joined=release.joined, contributors=release.contributed)
+    again = make_tables(plan, totals, joined=release.joined, contributors=release.contributed, rounds=release.rounds)
     if again != release.tables:
         raise SignatureProblem("The tables do not follow from the published totals.")
     return "The tables follow from the published totals."

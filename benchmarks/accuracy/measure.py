@@ -4,15 +4,17 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy.noises import WAYS, Noises, noises
+from benchmarks.accuracy.noises import WAYS, Noises, Way, noises
 from benchmarks.accuracy.sources import Source
 from council_node.page.own_figures import NEXT_TO_NONE
+from federated.privacy import ReleasedNoise
 from federated.query import Query
-from federated.statistics import CellEstimate, statistic
+from federated.statistics import CellEstimate, RoundFigures, in_rounds, statistic
 
 __all__ = ["Accuracy", "measure"]
 
@@ -57,15 +59,28 @@ def measure(source: Source, question: Query, *, councils: int, repetitions: int)
     (table,) = question.tables
     kind, layout = statistic(table.statistic), source.layout(question)
     kind.check(table, source.extract.dataset)
-    used = noises(kind.sensitivity(table), layout.cells, epsilon=Fraction(question.epsilon), councils=councils)
-    exact = source.exact(question, used.spec.mechanism).astype(np.float64)
-    bare = source.exact(question, NEXT_TO_NONE.mechanism).astype(np.float64)
-    truth = _estimates(kind.decode(table, layout, bare, NEXT_TO_NONE))
+    used = noises(
+        kind.sensitivity(table),
+        layout.cells,
+        epsilon=Fraction(question.epsilon),
+        councils=councils,
+        rounds=table.rounds,
+    )
+    if table.rounds > 1:
+        fit = _Fit(source, question, used)
+        truth, answer = fit.truth(), fit.answers
+    else:
+        exact = source.exact(question, used.spec.mechanism).astype(np.float64)
+        bare = source.exact(question, NEXT_TO_NONE.mechanism).astype(np.float64)
+        truth = _estimates(kind.decode(table, layout, bare, NEXT_TO_NONE))
+
+        def answer(way: Way, times: int) -> list[tuple[CellEstimate, ...]]:
+            return [kind.decode(table, layout, exact + noise, used.law(way)) for noise in used.draws(way, times)]
+
     found: dict[str, NDArray[np.float64]] = {}
     held, declared = [], []
     for way in WAYS:
-        law = used.law(way)
-        answers = [kind.decode(table, layout, exact + noise, law) for noise in used.draws(way, repetitions)]
+        answers = answer(way, repetitions)
         found[way] = np.array([_estimates(cells) for cells in answers])
         if way == "ours":
             for cells in answers:
@@ -73,6 +88,40 @@ def measure(source: Source, question: Query, *, councils: int, repetitions: int)
                 held += [h for h, true in zip(inside, truth, strict=True) if not np.isnan(true)]
                 declared += [c.coverage for c, true in zip(cells, truth, strict=True) if not np.isnan(true)]
     return _accuracy(found, truth, held, declared, used)
+
+
+SETTLED: Final = 8
+"""Rounds without noise after which a fit no longer moves."""
+
+
+class _Fit:
+    """A question of several rounds over a source's records."""
+
+    def __init__(self, source: Source, question: Query, used: Noises) -> None:
+        (self._table,) = question.tables
+        self._rule, self._layout = in_rounds(self._table.statistic), source.layout(question)
+        self._source, self._question, self._used = source, question, used
+
+    def _figures(self, at: tuple[int, ...], noise: NDArray[np.float64] | int, law: ReleasedNoise) -> RoundFigures:
+        exact = self._source.exact(self._question, self._used.spec.mechanism, at).astype(np.float64)
+        return RoundFigures(coefficients=at, totals=exact + noise, noise=law, councils=frozenset())
+
+    def truth(self) -> NDArray[np.float64]:
+        at, found = self._rule.start(self._table), []
+        for _ in range(SETTLED):
+            found.append(self._figures(at, 0, NEXT_TO_NONE))
+            at = self._rule.advance(self._table, found[-1])
+        return _estimates(self._rule.conclude(self._table, self._layout, (found[0], found[-1], found[-1])))
+
+    def answers(self, way: Way, times: int) -> list[tuple[CellEstimate, ...]]:
+        law, made = self._used.law(way), []
+        for _ in range(times):
+            at, found = self._rule.start(self._table), []
+            for noise in self._used.draws(way, self._table.rounds):
+                found.append(self._figures(at, noise, law))
+                at = self._rule.advance(self._table, found[-1])
+            made.append(self._rule.conclude(self._table, self._layout, found))
+        return made
 
 
 def _accuracy(

@@ -43,12 +43,14 @@ class Noises:
         sensitivity: What it is calibrated to.
         epsilon: What it costs.
         thresholds: Of a full round of the councils under the standard profile.
+        rounds: That share the cost; the noise is that of one.
     """
 
     spec: NoiseSpec
     sensitivity: Sensitivity
     epsilon: Fraction
     thresholds: Thresholds
+    rounds: int = 1
 
     def law(self, way: Way) -> ReleasedNoise:
         """What an answer given this way carries, as its reader knows it."""
@@ -84,7 +86,7 @@ class Noises:
             made = dp.m.make_laplace(domain, dp.l1_distance(T="i64"), scale)
             _agree(made.map(self.sensitivity.l1), float(self.epsilon))
         else:
-            rho = zcdp_rho(self.epsilon, DELTA * FILTER_SHARE_OF_DELTA)
+            rho = zcdp_rho(self.epsilon, DELTA * FILTER_SHARE_OF_DELTA) / self.rounds
             scale = sqrt(self.sensitivity.l2_squared / (2 * rho))
             made = dp.m.make_gaussian(domain, dp.l2_distance(T="f64"), scale)
             _agree(made.map(sqrt(self.sensitivity.l2_squared)), float(rho))
@@ -96,14 +98,20 @@ def _agree(found: float, charged: float) -> None:
         raise ValueError(f"OpenDP says that its noise costs {found}, not {charged}")
 
 
-def noises(sensitivity: Sensitivity, cells: int, *, epsilon: Fraction, councils: int) -> Noises:
-    """The noise of a table, by whichever mechanism has the smaller standard deviation for a single total."""
+def noises(sensitivity: Sensitivity, cells: int, *, epsilon: Fraction, councils: int, rounds: int = 1) -> Noises:
+    """The noise of a table, by whichever mechanism has the smaller standard deviation for a single total.
+
+    That of one round, where the answer takes several; those are answered with Gaussian noise.
+    """
     rules = CohortRules(profile=Profile.STANDARD, eligible_count=councils, min_cohort=10, min_honest=3)
     thresholds = rules.thresholds(councils)
     specs = []
-    if sensitivity.l1 / epsilon < 700:
+    if rounds == 1 and sensitivity.l1 / epsilon < 700:
         specs.append(laplace_noise(epsilon, [(cells, sensitivity.l1)]))
-    rho = zcdp_rho(epsilon, DELTA * FILTER_SHARE_OF_DELTA)
+    rho = zcdp_rho(epsilon, DELTA * FILTER_SHARE_OF_DELTA) / rounds
     specs.append(gaussian_noise(rho, [(cells, sensitivity.l2_squared)], honest=thresholds.h))
-    made = [Noises(spec=spec, sensitivity=sensitivity, epsilon=epsilon, thresholds=thresholds) for spec in specs]
+    made = [
+        Noises(spec=spec, sensitivity=sensitivity, epsilon=epsilon, thresholds=thresholds, rounds=rounds)
+        for spec in specs
+    ]
     return min(made, key=lambda item: item.law("ours").sd)

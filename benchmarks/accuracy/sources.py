@@ -54,9 +54,15 @@ class Source:
         table = question.tables[0]
         return statistic(table.statistic).layout(table, self.extract.dataset, question.period, ())
 
-    def exact(self, question: Query, mechanism: Mechanism) -> NDArray[np.int64]:
+    def exact(self, question: Query, mechanism: Mechanism, coefficients: tuple[int, ...] = ()) -> NDArray[np.int64]:
         """The first table without noise, counted by the node's own step over all records at once."""
-        planned = _Planned(table=question.tables[0], layout=self.layout(question), clamp=2**62, mechanism=mechanism)
+        planned = _Planned(
+            table=question.tables[0],
+            layout=self.layout(question),
+            clamp=2**62,
+            mechanism=mechanism,
+            coefficients=coefficients,
+        )
         return clamped(exact_vector(self.extract, question, [planned], region=""), [planned]).vector
 
 
@@ -66,6 +72,7 @@ class _Planned:
     layout: Layout
     clamp: int
     mechanism: Mechanism
+    coefficients: tuple[int, ...] = ()
 
 
 @lru_cache(maxsize=3)

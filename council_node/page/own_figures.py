@@ -7,7 +7,7 @@ stored, logged, sent or put in any message.
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
 from typing import Any, Final
@@ -22,7 +22,7 @@ from federated.privacy import Mechanism, released_noise
 from federated.query import Level, Query, Table, parse_query
 from federated.release import Release, TableRecord
 from federated.schema import Dataset
-from federated.statistics import Layout, statistic
+from federated.statistics import Layout, RoundFigures, in_rounds, statistic
 from protocols.encoding import canonical_json, sha256
 
 __all__ = ["NEXT_TO_NONE", "OwnFigures", "count_own", "question_of"]
@@ -30,6 +30,10 @@ __all__ = ["NEXT_TO_NONE", "OwnFigures", "count_own", "question_of"]
 NEXT_TO_NONE: Final = released_noise(Mechanism.DISCRETE_LAPLACE, Fraction(40), scale=1, honest=1, contributors=1)
 """A law with a standard deviation of 3e-9: comparisons and fits allow for the noise they are told of, and exact counts
 have none."""
+
+
+OWN_ROUNDS: Final = 8
+"""Newton's method without noise has long settled by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,7 @@ class _Planned:
     layout: Layout
     clamp: int
     mechanism: Mechanism = NEXT_TO_NONE.mechanism
+    coefficients: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +89,8 @@ def count_own(desk: Desk, release: Release) -> OwnFigures:
     dataset = desk.schema.dataset(question.dataset)
     planned = tuple(_planned(release, question, dataset))
     with desk.counting:
+        if question.rounds > 1:
+            return _own_fit(desk, release, question, planned[0])
         vector = _vector(desk, question, planned)
     region = desk.schema.council(desk.council).region
     values, offset = {}, 0
@@ -91,6 +98,30 @@ def count_own(desk: Desk, release: Release) -> OwnFigures:
         part = vector[offset : offset + table.layout.cells]
         offset += table.layout.cells
         values[table.table.name] = _decoded(table, part, region)
+    return _dated(desk, release, question, values)
+
+
+def _own_fit(desk: Desk, release: Release, question: Query, planned: _Planned) -> OwnFigures:
+    """What this council's records alone would say in as many rounds as settle it, without noise."""
+    table, rule = planned.table, in_rounds(planned.table.statistic)
+    at, found = rule.start(table), []
+    for _ in range(OWN_ROUNDS):
+        vector = _vector(desk, question, (replace(planned, coefficients=at),))
+        found.append(
+            RoundFigures(
+                coefficients=at, totals=vector.astype(float), noise=NEXT_TO_NONE, councils=frozenset({desk.council})
+            )
+        )
+        at = rule.advance(table, found[-1])
+    # Only the last is near enough to the end for an exact figure.
+    cells = rule.conclude(table, planned.layout, (found[0], *found[-1:], *found[-1:]))
+    fitted = {cell.codes: None if math.isnan(cell.estimate) else cell.estimate for cell in cells}
+    return _dated(desk, release, question, {table.name: fitted})
+
+
+def _dated(
+    desk: Desk, release: Release, question: Query, values: Mapping[str, Mapping[tuple[str, ...], float | None]]
+) -> OwnFigures:
     dated = _extract_date(desk, question.dataset)
     answered = [record.extract_date for record in release.councils if record.council == desk.council]
     changed = dated is not None and bool(answered) and answered[0] not in {None, dated.isoformat()}

@@ -1,11 +1,11 @@
 """What one question costs, as exact rationals rounded against us (`protocol.md` 2.2 and 2.3)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
-from typing import Final
+from typing import Final, Self
 
 from federated.privacy.mechanism import Mechanism, NoiseBlock, NoiseSpec, share_variance
 from federated.privacy.rounding import exact, exp_upper, positive, round_up, whole
@@ -40,6 +40,17 @@ class Charge:
                 raise LocalProtocolError(
                     f"a pure charge of epsilon {self.epsilon} counts rho {self.epsilon**2 / 2}, not {self.rho}"
                 )
+
+    def times(self, rounds: int) -> Self:
+        """The cost of so many rounds of this charge: an exact sum.
+
+        Raises:
+            LocalProtocolError: Pure charges of several rounds, which no plan has.
+        """
+        whole(rounds, "rounds", least=1)
+        if rounds > 1 and self.epsilon is not None:
+            raise LocalProtocolError("several rounds are charged as zero-concentrated cost only")
+        return replace(self, rho=self.rho * rounds, draws=self.draws * rounds)
 
 
 def noise_charge(spec: NoiseSpec, sensitivities: Sequence[int], *, honest: int, councils: int) -> Charge:

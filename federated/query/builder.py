@@ -138,6 +138,7 @@ class Asking:
         edges: Iterable[int] = (),
         conditions: Mapping[str, Having] | None = None,
         probabilities: Iterable[str | Fraction] = (),
+        rounds: int = 1,
     ) -> "Asking":
         """One more table, of any statistic (`docs/statistics`).
 
@@ -156,6 +157,7 @@ class Asking:
             probabilities=tuple(
                 item if isinstance(item, Fraction) else rational(item, name="probability") for item in probabilities
             ),
+            rounds=rounds,
         )
         return replace(self, tables=(*self.tables, table))
 

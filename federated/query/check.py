@@ -13,7 +13,7 @@ from federated.query.conditions import And, Between, Condition, Equals, In, Not,
 from federated.query.measures import Days, Measure, Points, Value
 from federated.query.model import Dimension, Query, Table
 from federated.schema import Column, Dataset, Schema
-from federated.statistics import statistic
+from federated.statistics import in_rounds, statistic
 
 __all__ = ["check_query"]
 
@@ -42,6 +42,8 @@ def check_query(query: Query, schema: Schema) -> Dataset:
         _check_condition(query.where, dataset)
     for table in query.tables:
         _check_table(table, dataset)
+        if table.rounds > 1:
+            in_rounds(table.statistic)
         statistic(table.statistic).check(table, dataset)
     return dataset
 

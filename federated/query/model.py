@@ -25,6 +25,7 @@ MAX_CELLS_TOUCHED = 64
 MAX_MEASURES = 32
 MAX_EDGES = 1024
 MAX_CONDITIONS = 64
+MAX_ROUNDS = 8
 
 
 class Level(StrEnum):
@@ -70,6 +71,7 @@ class Table:
         edges: Public cut points that turn the first measure into bands; none where the statistic has no bands.
         conditions: Named groups of rows, where the statistic tells such groups apart.
         probabilities: Which quantiles are asked for, each in (0, 1).
+        rounds: How many rounds of aggregation the answer takes; each is charged.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Table:
     edges: tuple[int, ...] = ()
     conditions: tuple[Named, ...] = ()
     probabilities: tuple[Fraction, ...] = ()
+    rounds: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what no statistic could mean."""
@@ -93,6 +96,8 @@ class Table:
             raise QueryError(
                 f"Table '{self.name}' has max_cells {self.max_cells}; it must be from 1 to {MAX_CELLS_TOUCHED}."
             )
+        if not 1 <= self.rounds <= MAX_ROUNDS:
+            raise QueryError(f"Table '{self.name}' asks for {self.rounds} rounds; a question takes 1 to {MAX_ROUNDS}.")
         self._check_lists()
 
     def _check_lists(self) -> None:
@@ -141,7 +146,8 @@ class Table:
             "conditions": [item.canonical() for item in self.conditions],
             "probabilities": [rational_text(item) for item in self.probabilities],
         }
-        return {**plain, **{name: items for name, items in lists.items() if items}}
+        several: dict[str, Json] = {"rounds": self.rounds} if self.rounds > 1 else {}
+        return {**plain, **several, **{name: items for name, items in lists.items() if items}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +201,12 @@ class Query:
         names = [table.name for table in self.tables]
         if len(set(names)) != len(names):
             raise QueryError("Two tables of the question have the same name.", remedy="Give each its own name.")
+        if self.rounds > 1 and len(self.tables) > 1:
+            # What a round is counted at, and what it costs, would otherwise belong to some of its tables only.
+            raise QueryError(
+                "A table that takes several rounds is the only one of its question.",
+                remedy="Ask the other tables in a question of their own.",
+            )
 
     def canonical(self) -> Mapping[str, Json]:
         """The question alone as canonical JSON; `title` is left out, so rewording is not a new question."""
@@ -212,6 +224,11 @@ class Query:
     def digest(self, schema_digest: Digest) -> Digest:
         """`query_digest`: identity of the question (`protocol.md` 1.2), under one schema version."""
         return digest("query/v1", canonical_json(self.canonical()), schema_digest)
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of aggregation that the answer takes."""
+        return max(table.rounds for table in self.tables)
 
     def columns(self) -> frozenset[str]:
         """Every column the question reads, the household key aside."""

@@ -302,6 +302,7 @@ def _general(name: str, code: str, arguments: Sequence[exp.Expression], source: 
     conditions: list[Named] = []
     edges: tuple[int, ...] = ()
     probabilities: tuple[Fraction, ...] = ()
+    rounds = 1
     for argument in arguments:
         match _called(argument):
             case "clamp":
@@ -320,11 +321,14 @@ def _general(name: str, code: str, arguments: Sequence[exp.Expression], source: 
                 edges = tuple(range(first, last + 1, step))
             case "probabilities" if not probabilities:
                 probabilities = tuple(_fraction(item, source) for item in argument.expressions)
+            case "rounds" if rounds == 1:
+                (number,) = _arguments(argument, 1, source)
+                rounds = _whole(number, source)
             case _:
                 raise source.problem(
                     argument,
                     f"{code.upper()} takes CLAMP(what, low, high), EDGES(…), STEPS(first, last, step), "
-                    "NAMED('name', condition) and PROBABILITIES(…).",
+                    "NAMED('name', condition), PROBABILITIES(…) and ROUNDS(number).",
                 )
     return Table(
         name=name,
@@ -333,6 +337,7 @@ def _general(name: str, code: str, arguments: Sequence[exp.Expression], source: 
         edges=edges,
         conditions=tuple(conditions),
         probabilities=probabilities,
+        rounds=rounds,
     )
 
 
@@ -524,6 +529,8 @@ def _write_figure(table: Table, query: Query) -> str:
     parts += [f"NAMED({_quoted(item.name)}, {_write(item.where)})" for item in table.conditions]
     if table.probabilities:
         parts.append(f"PROBABILITIES({', '.join(_quoted(rational_text(item)) for item in table.probabilities)})")
+    if table.rounds > 1:
+        parts.append(f"ROUNDS({table.rounds})")
     return f"{ {'mean': 'AVG'}.get(table.statistic, table.statistic.upper()) }({', '.join(parts)})"
 
 

@@ -98,6 +98,7 @@ class _TableForm(_Form):
     by: tuple[StrictStr | _DimensionForm, ...] = ()
     level: Level = Level.ALL
     max_cells: StrictInt = 1
+    rounds: StrictInt = 1
 
 
 class _QueryForm(_Form):
@@ -163,6 +164,7 @@ def _table(form: _TableForm) -> Table:
         edges=_edges(form.edges, form.name),
         conditions=tuple(Named(name=item.name, where=_condition(item.where)) for item in form.conditions),
         probabilities=tuple(rational(item, name="probability") for item in form.probabilities),
+        rounds=form.rounds,
     )
 
 
@@ -282,6 +284,8 @@ def _write_table(table: Table) -> dict[str, Json]:
         ]
     written["level"] = table.level.value
     written["max_cells"] = table.max_cells
+    if table.rounds > 1:
+        written["rounds"] = table.rounds
     return written
 
 

@@ -12,6 +12,7 @@ from federated.statistics import (
     households,
     linear,
     logistic,
+    logistic_rounds,
     matched,
     missing,
     pathway,
@@ -31,11 +32,15 @@ from federated.statistics.base import (
     Banding,
     CellEstimate,
     Contribution,
+    Curve,
     Figures,
     Layout,
+    RoundFigures,
     Sensitivity,
     Statistic,
+    StatisticInRounds,
     Term,
+    Times,
 )
 
 __all__ = [
@@ -45,11 +50,16 @@ __all__ = [
     "Banding",
     "CellEstimate",
     "Contribution",
+    "Curve",
     "Figures",
     "Layout",
+    "RoundFigures",
     "Sensitivity",
     "Statistic",
+    "StatisticInRounds",
     "Term",
+    "Times",
+    "in_rounds",
     "statistic",
 ]
 
@@ -70,6 +80,7 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         "matched": matched,
         "linear": linear,
         "logistic": logistic,
+        "logistic_rounds": logistic_rounds,
         "poisson": poisson,
         "quantile": quantile,
         "survival": survival,
@@ -78,6 +89,9 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
     }
 )
 
+
+IN_ROUNDS: Mapping[str, StatisticInRounds] = MappingProxyType({"logistic_rounds": logistic_rounds})
+"""Statistics whose answer takes several rounds."""
 
 TOTALS = frozenset({"households", "rows", "sum", "distribution", "scores"})
 """Statistics whose printed figures are the noisy totals themselves, one for each cell."""
@@ -93,5 +107,19 @@ def statistic(code: str) -> Statistic:
     if found is None:
         raise QueryError(
             f"There is no statistic '{code[:40]}'.", remedy=f"The statistics are: {', '.join(STATISTICS)}."
+        )
+    return found
+
+
+def in_rounds(code: str) -> StatisticInRounds:
+    """The statistic of that code, whose answer takes several rounds.
+
+    Raises:
+        QueryError: There is none.
+    """
+    found = IN_ROUNDS.get(code)
+    if found is None:
+        raise QueryError(
+            f"The statistic '{code[:40]}' does not take several rounds.", remedy="Leave out 'rounds', or make it 1."
         )
     return found

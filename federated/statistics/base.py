@@ -5,10 +5,10 @@ never receives code: a `Contribution` is one declarative form that the node's ow
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import prod
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +99,14 @@ class Sensitivity:
     l2_squared: int
 
 
+class Times(StrEnum):
+    """What a term is multiplied by at the point of the curve where the row stands."""
+
+    ONE = "one"
+    MEAN = "mean"
+    WEIGHT = "weight"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
     """A whole-number multiple of a product of measures: one summand of what a household adds to a number.
@@ -106,10 +114,12 @@ class Term:
     Attributes:
         coefficient: The multiple.
         factors: Places of the measures multiplied; one may be there twice, and none makes the product 1.
+        times: What the row's curve gives, multiplied in as well.
     """
 
     coefficient: int
     factors: tuple[int, ...] = ()
+    times: Times = Times.ONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +134,42 @@ class Banding:
 
     measure: int
     edges: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """A public table of whole numbers, and the public line that says at which of its points a row stands.
+
+    The line is t = (sum of b_j (start_j + slope_j x_j)) / width for the round's coefficients b and the row's clipped
+    measures x; the row stands at the point nearest to t (upwards from half way), held within the table.
+
+    Attributes:
+        line: (slope, start, place of the measure) of each coordinate; for the constant the place is None.
+        width: Of one point.
+        first: The number of the first point.
+        limit: Largest coefficient, either way.
+        means: By point.
+        weights: By point.
+    """
+
+    line: tuple[tuple[int, int, int | None], ...]
+    width: int
+    first: int
+    limit: int
+    means: tuple[int, ...] = field(repr=False)
+    weights: tuple[int, ...] = field(repr=False)
+
+    def table(self, times: Times) -> tuple[int, ...]:
+        """What terms of that kind are multiplied by, point by point."""
+        match times:
+            case Times.ONE:
+                return (1,) * len(self.means)
+            case Times.MEAN:
+                return self.means
+            case Times.WEIGHT:
+                return self.weights
+            case _:
+                assert_never(times)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +193,7 @@ class Contribution:
             through the square root of adding up, in steps of 2^-bits (`federated.statistics.running_totals`).
         pairs: Whether the items are all unordered pairs of a household's kept cells, each cell with itself among them;
             only for one breakdown, per household and without measures. The layout's axis lists the pairs.
+        curve: Where terms are multiplied by a function of the row's measures at the round's coefficients.
     """
 
     per: Literal["household", "row"]
@@ -162,6 +209,7 @@ class Contribution:
         return self if mechanism is Mechanism.DISCRETE_GAUSSIAN else replace(self, prefix_bits=0)
 
     pairs: bool = False
+    curve: Curve | None = None
 
     def largest(self) -> int:
         """The most steps that one kept item can add to one number, either way: a bound, exact for linear blocks."""
@@ -172,6 +220,9 @@ class Contribution:
         lowest = highest = 0
         for term in block:
             ends = {term.coefficient}
+            if self.curve is not None:
+                along = self.curve.table(term.times)
+                ends = {term.coefficient * bound for bound in (min(along), max(along))}
             for factor in term.factors:
                 measured = self.measures[factor]
                 ends = {end * bound for end in (min(ends), max(ends)) for bound in (measured.low, measured.high)}
@@ -236,3 +287,40 @@ class Statistic(Protocol):
         Shapes:
             `totals` is `(layout.cells,)`; the result has `layout.printed_cells` entries in row-major order.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundFigures:
+    """What one round of several found.
+
+    Attributes:
+        coefficients: That it was counted at.
+        totals: Noisy totals, divided by the scale.
+        noise: Law of the noise in one total.
+        councils: Whose figures are in it.
+
+    Shapes:
+        `totals` is `(layout.cells,)`.
+    """
+
+    coefficients: tuple[int, ...]
+    totals: NDArray[np.float64]
+    noise: ReleasedNoise
+    councils: frozenset[str]
+
+
+class StatisticInRounds(Statistic, Protocol):
+    """A statistic whose answer takes several rounds, each counted at public coefficients that follow from the last.
+
+    Its sensitivity holds for every coefficient within the limit of its curve, because a council does not trust the
+    coordinator to choose them well.
+    """
+
+    def start(self, table: Table) -> tuple[int, ...]:
+        """The coefficients of the first round."""
+
+    def advance(self, table: Table, found: RoundFigures) -> tuple[int, ...]:
+        """The coefficients of the round after one."""
+
+    def conclude(self, table: Table, layout: Layout, rounds: Sequence[RoundFigures]) -> tuple[CellEstimate, ...]:
+        """Estimates with intervals from all rounds, in their order."""

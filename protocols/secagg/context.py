@@ -18,7 +18,15 @@ COUNTER_SIZE: Final = 8
 _ILL_FORMED: Final = "a ledger claim has counters of 8 bytes without sign and a head of 32 bytes"
 
 
-def round_id(*, plan_digest: Digest, roster_digest: Digest, coordinator_id: str, attempt: int, nonce: bytes) -> RoundId:
+def round_id(
+    *,
+    plan_digest: Digest,
+    roster_digest: Digest,
+    coordinator_id: str,
+    attempt: int,
+    nonce: bytes,
+    counted_at: bytes = b"",
+) -> RoundId:
     """`sid`, the one name of a round (`protocol.md` 1.2); a node refuses one it has seen.
 
     Args:
@@ -27,6 +35,8 @@ def round_id(*, plan_digest: Digest, roster_digest: Digest, coordinator_id: str,
         coordinator_id: As the roster names it.
         attempt: 1 for the first round of a plan.
         nonce: 32 random bytes of the coordinator.
+        counted_at: Where the plan takes several rounds, which one this is and what public point it is counted at: so
+            the round's name, and with it every key and mask, differs between nodes that were told different points.
 
     Raises:
         LocalProtocolError: A digest or the nonce is not 32 bytes, or the attempt is below 1.
@@ -34,7 +44,8 @@ def round_id(*, plan_digest: Digest, roster_digest: Digest, coordinator_id: str,
     if len(plan_digest) != DIGEST_SIZE or len(roster_digest) != DIGEST_SIZE or len(nonce) != NONCE_SIZE or attempt < 1:
         raise LocalProtocolError("a round id needs two digests and a nonce of 32 bytes each, and an attempt from 1")
     attempt_bytes = unsigned(attempt, 4)
-    return RoundId(digest("round/v1", plan_digest, roster_digest, coordinator_id.encode(), attempt_bytes, nonce))
+    fields = [plan_digest, roster_digest, coordinator_id.encode(), attempt_bytes, nonce]
+    return RoundId(digest("round/v1", *fields, *([counted_at] if counted_at else [])))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,9 +96,9 @@ def test_a_case_value_in_a_fault_is_seen_on_the_link(tmp_path):
 def test_a_case_value_in_a_nodes_log_is_seen(tmp_path, monkeypatch):
     honest = Station.compute
 
-    def logs_a_row(self, plan):
+    def logs_a_row(self, plan, iteration=None):
         self.log("counted", {"row": f"household {CANARY.encode().hex()}"})
-        return honest(self, plan)
+        return honest(self, plan, iteration)
 
     monkeypatch.setattr(Station, "compute", logs_a_row)
     sweep = Sweep()

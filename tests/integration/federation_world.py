@@ -23,6 +23,7 @@ from council_node.settings import read_settings
 from council_node.setup import NewNode, make_node
 from council_node.station import Station
 from federated.agreement import AGREEMENT_TYPE, Agreement, parse_agreement
+from federated.iteration import Iteration
 from federated.keys import SigningKey, make_key, public_line, read_private_key, trusted_keys, write_private_key
 from federated.ledger_entries import LedgerRound
 from federated.manifest import MANIFEST_TYPE
@@ -397,7 +398,15 @@ class World:
         return LinkMessage(kind=Kind.ROSTER, reference=NO_REFERENCE, payload=envelope).encode()
 
 
-def round_of(world: World, plan: Plan, *, attempt: int = 1, nonce: int = 1, coordinator: str = HUB) -> RoundId:
+def round_of(
+    world: World,
+    plan: Plan,
+    *,
+    attempt: int = 1,
+    nonce: int = 1,
+    coordinator: str = HUB,
+    iteration: Iteration | None = None,
+) -> RoundId:
     """The round id that follows from an invitation."""
     return round_id(
         plan_digest=plan.digest,
@@ -405,6 +414,7 @@ def round_of(world: World, plan: Plan, *, attempt: int = 1, nonce: int = 1, coor
         coordinator_id=coordinator,
         attempt=attempt,
         nonce=bytes([nonce]) * 32,
+        counted_at=b"" if iteration is None else iteration.encode(),
     )
 
 
@@ -415,6 +425,7 @@ def invitation(
     attempt: int = 1,
     nonce: int = 1,
     sid: bytes | None = None,
+    iteration: Iteration | None = None,
     **changes: Any,
 ) -> bytes:
     """The INVITE message; `changes` are made to what it says, after the round id was worked out."""
@@ -426,7 +437,9 @@ def invitation(
         "roster_epoch": world.roster.epoch,
         "coordinator_id": HUB,
     }
-    reference = round_of(world, plan, attempt=attempt, nonce=nonce) if sid is None else sid
+    if iteration is not None:
+        body["iteration"] = iteration.canonical()
+    reference = round_of(world, plan, attempt=attempt, nonce=nonce, iteration=iteration) if sid is None else sid
     return LinkMessage(kind=Kind.INVITE, reference=reference, payload=canonical_json(body | changes)).encode()
 
 
@@ -442,12 +455,20 @@ class Rehearsal:
         requests: What the last `close` wants sent to each council.
     """
 
-    def __init__(self, world: World, proposal: Proposal, *, attempt: int = 1, nonce: int = 1) -> None:
+    def __init__(
+        self,
+        world: World,
+        proposal: Proposal,
+        *,
+        attempt: int = 1,
+        nonce: int = 1,
+        iteration: Iteration | None = None,
+    ) -> None:
         self.world = world
         self.plan = proposal.plan
         self.seats = world.seats()
-        self.sid = round_of(world, self.plan, attempt=attempt, nonce=nonce)
-        self._invitation = invitation(world, self.plan, attempt=attempt, nonce=nonce)
+        self.sid = round_of(world, self.plan, attempt=attempt, nonce=nonce, iteration=iteration)
+        self._invitation = invitation(world, self.plan, attempt=attempt, nonce=nonce, iteration=iteration)
         self.aggregator = Aggregator(
             RoundContext(
                 sid=self.sid,

@@ -332,11 +332,11 @@ def reads_of(seat: Seat) -> list[str]:
     seen: list[str] = []
     compute = seat.station.compute
 
-    def spy(plan: Any) -> Any:
+    def spy(plan: Any, *iteration: Any) -> Any:
         with Ledger.read_only(seat.station.settings.ledger_file, seat.council) as written:
             (found,) = [item for item in written.rounds() if item.plan_digest == plan.digest]
         seen.append(found.state.value)
-        return compute(plan)
+        return compute(plan, *iteration)
 
     seat.station.compute = spy
     return seen
@@ -385,7 +385,7 @@ def test_a_failure_after_the_charge_leaves_it_standing_and_tells_nobody_a_case_v
     round_ = rehearse(world).until(Kind.SHARES)
     me = round_.seats[ME]
 
-    def fail(_plan: Any) -> None:
+    def fail(*_: Any) -> None:
         raise InternalError(f"Line 17 of /srv/extracts/cases.csv: {CANARY}-3 is not a number.")
 
     me.station.compute = fail

@@ -33,6 +33,7 @@ class Planned:
     layout: Layout
     clamp: int = 10**9
     mechanism: Mechanism = Mechanism.DISCRETE_LAPLACE
+    coefficients: tuple[int, ...] = ()
 
 
 def case_dataset() -> Dataset:
@@ -108,9 +109,12 @@ def node_vectors(
     clamp: int = 10**9,
     regions: Sequence[tuple[str, str]] = REGIONS,
     mechanism: Mechanism = Mechanism.DISCRETE_LAPLACE,
+    coefficients: tuple[int, ...] = (),
 ) -> list[list[int]]:
     """What the node computes, table by table."""
-    planned = [Planned(table, layout_of(table, asked, regions), clamp, mechanism) for table in asked.tables]
+    planned = [
+        Planned(table, layout_of(table, asked, regions), clamp, mechanism, coefficients) for table in asked.tables
+    ]
     with extract_of(directory, rows, asked.columns(), run_key=run_key, dataset=asked.dataset) as extract:
         vector = compute_local_statistic(extract, asked, planned, region=region).vector
     cuts = np.cumsum([item.layout.cells for item in planned])[:-1]

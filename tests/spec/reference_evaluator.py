@@ -49,6 +49,7 @@ def reference_vector(
     region: str,
     draw: Draw,
     mechanism: Mechanism = Mechanism.DISCRETE_LAPLACE,
+    coefficients: Sequence[int] = (),
 ) -> list[int]:
     """One council's part of one table, unclamped, as it is sent under that kind of noise."""
     contribution = statistic(table.statistic).contribution(table)
@@ -66,10 +67,21 @@ def reference_vector(
             for block, terms in enumerate(contribution.blocks):
                 for term in terms:
                     added = term.coefficient * prod(values[factor] for factor in term.factors)
+                    added *= (
+                        1 if contribution.curve is None else at_point(contribution.curve, values, coefficients, term)
+                    )
                     cells[block * layout.categories + place] += added
     if contribution.prefix_bits and mechanism is Mechanism.DISCRETE_GAUSSIAN:
         return through_the_root(cells, layout.shape[-1], contribution.prefix_bits)
     return [floor(Fraction(exact, contribution.step) + Fraction(1, 2)) for exact in cells]
+
+
+def at_point(curve, values, coefficients, term) -> int:
+    """What the curve gives a term at the point nearest to where the row's measures stand."""
+    sides = [start + (0 if place is None else slope * values[place]) for slope, start, place in curve.line]
+    predictor = Fraction(sum(b * side for b, side in zip(coefficients, sides, strict=True)), curve.width)
+    point = floor(predictor + Fraction(1, 2)) - curve.first
+    return curve.table(term.times)[max(0, min(len(curve.means) - 1, point))]
 
 
 def through_the_root(cells: Sequence[int], bands: int, bits: int) -> list[int]:

@@ -1,7 +1,7 @@
 """A statistic's specification: a table of rows, a question, what must come out. It is test and manual page in one."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from itertools import combinations_with_replacement, product
@@ -11,7 +11,7 @@ import numpy as np
 
 from federated.privacy import Mechanism, ReleasedNoise, gaussian_noise, released_noise, zcdp_rho
 from federated.query import Dimension, Query, Table, measured, parse_query
-from federated.statistics import CellEstimate, Layout, statistic
+from federated.statistics import CellEstimate, Layout, RoundFigures, in_rounds, statistic
 from federated.statistics.offsets import cell_codes
 from tests.spec.council import QUARTER, REGIONS, case_dataset, layout_of
 
@@ -31,12 +31,14 @@ class Universe:
         most_rows: Rows of the largest household tried; enough to reach the claim.
         tight: Whether some household changes as much as is claimed in l1, and in l2. Where a claim is only a bound,
             the module's docstring says by how much it may be too high.
+        coefficients: What a round of several is counted at.
     """
 
     table: Table
     kinds: tuple[Mapping[str, Any], ...]
     most_rows: int
     tight: tuple[bool, bool] = (True, True)
+    coefficients: tuple[int, ...] = ()
 
     def households(self) -> Iterator[list[dict[str, Any]]]:
         """The rows of each household, all of them of household "A"."""
@@ -62,6 +64,8 @@ class Specification:
         answers: For each printed cell that is shown: its codes, the estimate, and the ends of the interval.
         universes: Small worlds for the brute-force test of the sensitivity.
         mechanism: Noise of the worked release.
+        rounds: Of an answer in several rounds, what each was counted at and its noisy totals; those of the last are
+            `totals` too.
         reading: How to read the answer, in plain words.
     """
 
@@ -78,6 +82,7 @@ class Specification:
     answers: tuple[tuple[tuple[str, ...], float, float, float], ...]
     universes: tuple[Universe, ...]
     mechanism: Mechanism = Mechanism.DISCRETE_LAPLACE
+    rounds: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = ()
 
     @property
     def asked(self) -> Query:
@@ -92,12 +97,19 @@ class Specification:
         """Noise for the whole epsilon of the question, over councils all of which answered."""
         asked = self.asked
         claimed = statistic(self.code).sensitivity(asked.tables[0])
+        # One round's noise, where there are several; they share the cost evenly.
         parameter, scale = Fraction(asked.epsilon) / claimed.l1, 1
         if self.mechanism is Mechanism.DISCRETE_GAUSSIAN:
             blocks = [(self.layout.cells, claimed.l2_squared)]
-            spec = gaussian_noise(zcdp_rho(asked.epsilon, DELTA), blocks, honest=10)
+            spec = gaussian_noise(zcdp_rho(asked.epsilon, DELTA) / asked.rounds, blocks, honest=10)
             parameter, scale = spec.blocks[0].parameter, spec.scale
         return released_noise(self.mechanism, parameter, scale=scale, honest=10, contributors=COUNCILS)
+
+    @property
+    def coefficients(self) -> tuple[int, ...]:
+        """What the worked round is counted at: the first of several, or nothing."""
+        table = self.asked.tables[0]
+        return in_rounds(self.code).start(table) if table.rounds > 1 else ()
 
     @property
     def cells(self) -> list[tuple[str, ...]]:
@@ -110,7 +122,14 @@ class Specification:
         return [numbers.get(cell, (0,) * len(self.layout.blocks))[block] for block in blocks for cell in self.cells]
 
     def decoded(self, totals: Any) -> tuple[CellEstimate, ...]:
-        return statistic(self.code).decode(self.asked.tables[0], self.layout, totals, self.noise)
+        table, noise = self.asked.tables[0], self.noise
+        if not self.rounds:
+            return statistic(self.code).decode(table, self.layout, totals, noise)
+        found = [
+            RoundFigures(coefficients=at, totals=np.array(each, dtype=float), noise=noise, councils=frozenset())
+            for at, each in self.rounds
+        ]
+        return in_rounds(self.code).conclude(table, self.layout, (*found[:-1], replace(found[-1], totals=totals)))
 
     def answer(self) -> tuple[CellEstimate, ...]:
         """The cells of the worked release that `answers` speaks of."""

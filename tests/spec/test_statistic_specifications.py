@@ -28,7 +28,13 @@ def test_question_is_one_that_can_be_asked(specification: Specification):
 @each
 def test_node_and_reference_give_the_worked_figures(specification: Specification, tmp_path):
     expected = specification.vector(specification.exact)
-    found = node_vectors(tmp_path, specification.rows, specification.asked, mechanism=specification.mechanism)
+    found = node_vectors(
+        tmp_path,
+        specification.rows,
+        specification.asked,
+        mechanism=specification.mechanism,
+        coefficients=specification.coefficients,
+    )
     assert found == [expected]
     table, layout = specification.asked.tables[0], specification.layout
     found = reference_vector(
@@ -40,6 +46,7 @@ def test_node_and_reference_give_the_worked_figures(specification: Specification
         region=REGIONS[0][0],
         draw=lambda household, identity: hash((household, identity)),
         mechanism=specification.mechanism,
+        coefficients=specification.coefficients,
     )
     assert found == expected
 

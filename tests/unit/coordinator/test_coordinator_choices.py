@@ -42,6 +42,8 @@ LEGAL = {
     ("running", "published"): "released",
     ("running", "round abandoned before any charge"): "ready",
     ("running", "round failed"): "failed",
+    ("running", "round counted"): "ready",
+    ("ready", "rounds lost"): "failed",
     ("failed", "asked again"): "collecting",
 }
 
@@ -142,3 +144,21 @@ def test_those_within_reach_and_undecided_are_asked():
 )
 def test_only_a_round_that_cost_nothing_is_tried_again(charged, attempt, now, choice):
     assert after_round(charged=charged, attempt=attempt, attempts=2, now=now, return_by=LATER) is choice
+
+
+@pytest.mark.parametrize(
+    ("charged", "attempt", "counted", "choice"),
+    [
+        (True, 1, 0, AfterRound.GIVE_UP),
+        (True, 3, 2, AfterRound.INVITE_AGAIN),
+        (False, 1, 0, AfterRound.INVITE_AGAIN),
+        (True, 4, 2, AfterRound.GIVE_UP),
+        (False, 2, 0, AfterRound.GIVE_UP),
+    ],
+)
+def test_of_several_rounds_one_is_tried_again_while_enough_are_left(charged, attempt, counted, choice):
+    # Six masked inputs are allowed, and five rounds are needed.
+    found = after_round(
+        charged=charged, attempt=attempt, attempts=6, now=NOW, return_by=LATER, counted=counted, rounds=5
+    )
+    assert found is choice

@@ -12,6 +12,7 @@ import pytest
 from council_node.local_statistic import compute_local_statistic
 from council_node.mapping import ExtractMapping
 from council_node.sources import load_extract
+from federated.errors import InternalError
 from federated.query import (
     And,
     Between,
@@ -162,8 +163,10 @@ def asked(draw: random.Random) -> Query:
     return question(*tables, where=condition(draw))
 
 
-def vectors(raw: bytes, query: Query, mapping: ExtractMapping = MAPPING) -> list[np.ndarray]:
-    planned = [Planned(table, layout_of(table, query)) for table in query.tables]
+def vectors(
+    raw: bytes, query: Query, mapping: ExtractMapping = MAPPING, coefficients: tuple[int, ...] = ()
+) -> list[np.ndarray]:
+    planned = [Planned(table, layout_of(table, query), coefficients=coefficients) for table in query.tables]
     with TemporaryDirectory() as folder:
         (Path(folder) / "extract.csv").write_bytes(raw)
         with load_extract(mapping, case_dataset(), query.columns(), directory=Path(folder), run_key=RUN_KEY) as extract:
@@ -171,8 +174,9 @@ def vectors(raw: bytes, query: Query, mapping: ExtractMapping = MAPPING) -> list
     return np.split(vector, np.cumsum([item.layout.cells for item in planned])[:-1])
 
 
-def check_neighbours(raw: bytes, neighbour: bytes, query: Query) -> None:
-    for table, one, other in zip(query.tables, vectors(raw, query), vectors(neighbour, query), strict=True):
+def check_neighbours(raw: bytes, neighbour: bytes, query: Query, coefficients: tuple[int, ...] = ()) -> None:
+    found = (vectors(content, query, coefficients=coefficients) for content in (raw, neighbour))
+    for table, one, other in zip(query.tables, *found, strict=True):
         claimed = statistic(table.statistic).sensitivity(table)
         difference = one - other
         assert np.abs(difference).sum() <= claimed.l1, table
@@ -187,16 +191,22 @@ def test_wide_bounds_are_counted_in_steps():
     assert {kind for kind, step in steps.items() if step > 1} == {"variance", "covariance", "ratio", "weighted_mean"}
 
 
-@pytest.mark.parametrize("seed", [*range(50), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(50, 500))])
-def test_a_household_more_or_less_moves_the_figures_by_no_more_than_claimed(seed):
-    draw = random.Random(seed)
+def neighbours(draw: random.Random) -> tuple[bytes, bytes]:
+    """Two files that differ by one household."""
     units = [lines_of(draw, draw.choice((f"H{n}", f"Zoë {n}", "")), n) for n in range(draw.choice((2, 5, 9)))]
     lines = [(unit, line) for unit, own in enumerate(units) for line in own]
     draw.shuffle(lines)
     gone = draw.randrange(len(units))
     everybody = b"".join(line for _, line in lines)
     others = b"".join(line for unit, line in lines if unit != gone)
-    check_neighbours(HEAD + everybody, HEAD + others, asked(draw))
+    return HEAD + everybody, HEAD + others
+
+
+@pytest.mark.parametrize("seed", [*range(50), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(50, 500))])
+def test_a_household_more_or_less_moves_the_figures_by_no_more_than_claimed(seed):
+    draw = random.Random(seed)
+    everybody, others = neighbours(draw)
+    check_neighbours(everybody, others, asked(draw))
 
 
 FIFTY = b"".join(f"H{n},C{n},,2025-01-05,,Féminin,£2\r\n".encode() for n in range(50))
@@ -227,3 +237,34 @@ def test_no_case_decides_how_the_headings_are_read():
     query = question(Table(name="h", statistic="households"))
     head = b"\xef\xbb\xbfhousehold_key,assessment_date,n\xc3\xa4me\r\n"
     assert vectors(head + b"A,2025-01-05,Jos\xe9\r\n", query, mapping)[0].tolist() == [1]
+
+
+def fit_in_rounds(draw: random.Random) -> Query:
+    low, high = draw.choice(((0, 4), (-3, 9), (-(10**6), 10**6), (999_999, 10**6)))
+    mark = Points(base=0, terms=((Equals(column="main_sex", value="male"), 1),))
+    table = Table(
+        name="fit",
+        statistic="logistic_rounds",
+        measures=(measured("dependent_children_n", low, high), Measured(measure=mark, low=0, high=1)),
+        conditions=(Named(name="a", where=condition(draw) or Unknown(column="application_date")),),
+        max_cells=draw.choice((1, 2, 3)),
+        rounds=2,
+    )
+    return question(table)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_nor_do_they_at_any_coefficients_that_a_node_accepts(seed):
+    draw = random.Random(seed)
+    everybody, others = neighbours(draw)
+    size = draw.choice((100, 4000, 16384))
+    coefficients = tuple(draw.choice((draw.randint(-size, size), -size, size)) for _ in range(3))
+    check_neighbours(everybody, others, fit_in_rounds(draw), coefficients)
+
+
+def test_a_node_that_is_told_others_does_not_count_at_all():
+    draw = random.Random(1)
+    everybody, _ = neighbours(draw)
+    for wrong in ((), (0, 0), (16385, 0, 0)):
+        with pytest.raises(InternalError, match="does not allow"):
+            vectors(everybody, fit_in_rounds(draw), coefficients=wrong)

@@ -138,7 +138,7 @@ def release(contributed=GROUP.councils):
 
 
 def round_so_far(survivors=GROUP.councils, sent=SENT):
-    return SimpleNamespace(sent=sent, survivors=survivors, took=timedelta(milliseconds=1234))
+    return SimpleNamespace(sent=sent, survivors=survivors, took=timedelta(milliseconds=1234), part="")
 
 
 def answered(desk, **changes):

@@ -21,7 +21,7 @@ from federated.plan_summary import summarise
 from federated.planner import Planner
 from federated.presentation import USABLE_MARGIN
 from federated.privacy import Mechanism, Totals
-from federated.query import DatePart, Dimension, Level, Period, Table, measured, write_query
+from federated.query import DatePart, Dimension, Equals, Level, Named, Period, Table, measured, write_query
 from federated.release import CouncilRecord, make_release
 from federated.usable_cells import cell_margins, uses_at_other_levels, uses_of
 from protocols.identifiers import CouncilId, RoundId
@@ -233,6 +233,23 @@ def test_an_earlier_release_is_read_with_its_noise_cut_at_zero_and_its_dates_by_
     other = PLANNER.plan(given.question(replace(by_month, statistic="rows", max_cells=2)))
     with pytest.raises(QueryError, match="is not the table asked for"):
         found.totals(other, 0, SCHEMA)
+
+
+def test_of_a_fit_in_several_rounds_nothing_is_expected_and_the_summary_says_what_each_round_costs(tmp_path):
+    fit = Table(
+        name="fit",
+        statistic="logistic_rounds",
+        measures=(measured("dependent_children_n", 0, 6),),
+        conditions=(Named(name="male", where=Equals(column="main_sex", value="male")),),
+        rounds=6,
+    )
+    plan = PLANNER.plan(given.question(fit))
+    assert plan.mechanism is Mechanism.DISCRETE_GAUSSIAN
+    with pytest.raises(QueryError, match="no figures can be expected"):
+        expected(tmp_path, "estimate", "1").totals(plan, 0, SCHEMA)
+    summary = summarise(plan)
+    assert any(line.startswith("Rounds: 6, each charged") for line in summary.lines)
+    assert sum(row.part_of_cost for row in summary.tables) == pytest.approx(1, abs=1e-3)
 
 
 # Cells usable

@@ -348,3 +348,25 @@ def test_a_file_is_read_by_its_ending(tmp_path):
     in_sql.write_bytes(b"\xff\xfe")
     with pytest.raises(FileProblem, match="UTF-8"):
         load_query(in_sql)
+
+
+def test_rounds_are_the_same_in_every_language():
+    built = (
+        ask("Relief owed, by children", of="case", group="north_east", epsilon="1")
+        .during("assessment_date", "2025-01-01", "2025-03-31")
+        .table(
+            "fit",
+            "logistic_rounds",
+            measures=[column("dependent_children_n").within(0, 6)],
+            conditions={"owed": column("assessment_outcome").equals("relief_owed")},
+            rounds=6,
+        )
+        .query()
+    )
+    assert built.rounds == 6
+    sql, yaml = write_sql(built), write_query(built)
+    assert "ROUNDS(6)" in sql
+    assert "rounds: 6" in yaml
+    assert parse_sql(sql) == parse_query(yaml.encode()) == built
+    for other in (sql.replace("ROUNDS(6)", "ROUNDS(5)"), sql.replace(", ROUNDS(6)", "")):
+        assert parse_sql(other).digest(SCHEMA) != built.digest(SCHEMA)
