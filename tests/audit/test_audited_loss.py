@@ -27,6 +27,7 @@ from protocols.secagg.run import run_secure_sum
 from tests import evidence
 from tests.audit.lower_bounds import ERROR, confident, epsilon_of, lower_bound, rho_of
 from tests.audit.worst_neighbours import COUNCILS, worst_neighbours
+from tests.docs.audit_page import audited
 from tests.statistical.planted_noise import plant_scale
 
 LAPLACE, GAUSSIAN = Mechanism.DISCRETE_LAPLACE, Mechanism.DISCRETE_GAUSSIAN
@@ -103,9 +104,10 @@ def totals(neighbours, inside):
     assert lost not in found.u3
     assert len(found.u3) - 1 == honest == found.thresholds.h
     each = found.total.reshape(runs, plan.cells)
-    # A release holds the totals as they are; whatever else it prints is made from them.
-    [table] = make_tables(plan, each[0], joined=COUNCILS, contributors=len(found.u3))
-    assert list(table.totals) == each[0].tolist()
+    if plan.rounds == 1:
+        # A release holds the totals as they are; whatever else it prints is made from them.
+        [table] = make_tables(plan, each[0], joined=COUNCILS, contributors=len(found.u3))
+        assert list(table.totals) == each[0].tolist()
     return each
 
 
@@ -142,8 +144,9 @@ def audit(code, mechanism, runs, seed, directory):
         coins.append(inside)
         found.append(scores(neighbours, totals(neighbours, inside)))
     every, inside = np.concatenate(found), np.concatenate(coins)
-    rho, delta = plan.charge.rho, float(DELTA)
-    pure = plan.charge.epsilon
+    # Each round of several is charged by itself; what one round shows is held against its own charge.
+    rho, delta = plan.round_charge.rho, float(DELTA)
+    pure = plan.round_charge.epsilon
     at_delta = lower_bound(every, inside, lambda rates: epsilon_of(rates, delta))
     return Audit(
         claimed=float(rho if pure is None else pure),
@@ -155,9 +158,9 @@ def audit(code, mechanism, runs, seed, directory):
     )
 
 
-def audit_all(mechanism, runs, seed, directory, *, codes=tuple(STATISTICS)):
+def audit_all(mechanism, runs, seed, directory):
     found = {}
-    for code in codes:
+    for code in audited(mechanism):
         place = directory / f"{mechanism.value}-{code}"
         place.mkdir(parents=True)
         found[code] = audit(code, mechanism, runs, seed, place)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from council_node.local_statistic import compute_local_statistic
 from federated.demo.papers import GROUP
+from federated.iteration import Iteration
 from federated.plan import Plan, derive_plan
 from federated.privacy import Mechanism
 from protocols.secagg import Profile
@@ -56,13 +57,14 @@ class Neighbours:
 def worst_neighbours(code: str, mechanism: Mechanism, directory) -> Neighbours:
     """The neighbours whose change is nearest to what is claimed: l1 under Laplace noise, squared l2 under Gaussian."""
     power = 1 if mechanism is Mechanism.DISCRETE_LAPLACE else 2
-    universe = next(
-        universe
-        for item in specifications()
-        if item.code == code
-        for universe in item.universes
-        if universe.tight[power - 1]
-    )
+    universes = [universe for item in specifications() if item.code == code for universe in item.universes]
+    tight = [universe for universe in universes if universe.tight[power - 1]]
+    # Where a claim is only a bound, the coefficients of a round decide how near a household comes to it.
+    found = [_worst_of(universe, mechanism, power, directory) for universe in tight[:1] or universes]
+    return max(found, key=lambda item: item.part_of_claim)
+
+
+def _worst_of(universe, mechanism, power, directory):
     asked = replace(question(universe.table), group=GROUP, epsilon=EPSILON[mechanism])
     plan = derive_plan(
         asked,
@@ -72,25 +74,25 @@ def worst_neighbours(code: str, mechanism: Mechanism, directory) -> Neighbours:
         mechanism=mechanism,
         terms=planning.terms(),
     )
-    [claimed] = plan.sensitivities
     others = [{"household": "other", **row} for row in universe.kinds[:3]]
-    without = node_vector(directory, others, plan)
+    without = node_vector(directory, others, plan, universe)
     found = []
-    for household in islice(most_changing(universe, others, plan, claimed, power), TRIED):
-        inside = node_vector(directory, [*others, *household], plan)
+    for household in islice(most_changing(universe, others, plan, power), TRIED):
+        inside = node_vector(directory, [*others, *household], plan, universe)
         found.append(Neighbours(plan=plan, without=without, inside=inside))
         if found[-1].part_of_claim == 1:
             break
     return max(found, key=lambda item: item.part_of_claim)
 
 
-def node_vector(directory, rows, plan):
+def node_vector(directory, rows, plan, universe):
+    tables = plan.tables_at(Iteration(number=2, coefficients=universe.coefficients) if plan.rounds > 1 else None)
     with extract_of(directory, rows, plan.question.columns()) as extract:
-        return compute_local_statistic(extract, plan.question, plan.tables, region=REGION).vector
+        return compute_local_statistic(extract, plan.question, tables, region=REGION).vector
 
 
-def most_changing(universe, others, plan, claimed, power):
-    """Households that the reference says reach the claim, those that touch the fewest cells first."""
+def most_changing(universe, others, plan, power):
+    """Households that the reference says change most, those that touch the fewest cells first."""
     [planned] = plan.tables
 
     def vector(rows):
@@ -104,14 +106,16 @@ def most_changing(universe, others, plan, claimed, power):
                 region=REGION,
                 draw=lambda household, identity: hash((household, identity)),
                 mechanism=plan.mechanism,
+                coefficients=universe.coefficients,
             )
         )
 
     without = vector(others)
-    changes = ((household, vector([*others, *household]) - without) for household in universe.households())
-    reaching = [
+    changes = [(household, vector([*others, *household]) - without) for household in universe.households()]
+    sizes = [np.sum(np.abs(change) ** power) for _, change in changes]
+    most = [
         (int(np.count_nonzero(change)), household)
-        for household, change in changes
-        if np.sum(np.abs(change) ** power) == claimed
+        for (household, change), size in zip(changes, sizes, strict=True)
+        if size == max(sizes)
     ]
-    return (household for _, household in sorted(reaching, key=lambda item: item[0]))
+    return (household for _, household in sorted(most, key=lambda item: item[0]))

@@ -5,10 +5,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from federated.privacy import Mechanism
-from federated.statistics import STATISTICS, statistic
+from federated.statistics import IN_ROUNDS, STATISTICS, statistic
 from tests.evidence import EVIDENCE
 
 _MEASURES = {Mechanism.DISCRETE_LAPLACE: ("Laplace", "ε"), Mechanism.DISCRETE_GAUSSIAN: ("Gaussian", "ρ")}
+
+
+def audited(mechanism: Mechanism) -> tuple[str, ...]:
+    """Codes of the statistics that may have this noise; those of several rounds have Gaussian noise only."""
+    gaussian = mechanism is Mechanism.DISCRETE_GAUSSIAN
+    return tuple(code for code in STATISTICS if gaussian or code not in IN_ROUNDS)
 
 
 def runs() -> Mapping[str, Any]:
@@ -53,7 +59,7 @@ def audit_table(found: Mapping[str, Any]) -> str:
             "",
             f"| Statistic | {' | '.join(columns.values())} | Audited {measure}, noise halved |",
             "|---" * (len(columns) + 2) + "|",
-            *(_audit_row(code, run["figures"], columns) for code in STATISTICS),
+            *(_audit_row(code, run["figures"], columns) for code in audited(mechanism)),
             "",
         ]
     return "\n".join(lines[:-1]) + "\n"
