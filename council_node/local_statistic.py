@@ -152,13 +152,20 @@ def exact_vector(extract: Extract, question: Query, tables: Sequence[TableToComp
 def _table_vector(rows: Select, extract: Extract, question: Query, planned: TableToCompute, region: str) -> _Integers:
     table, layout = planned.table, planned.layout
     contribution = statistic(table.statistic).contribution(table).under(planned.mechanism)
-    blocks: _Integers = np.zeros((len(layout.blocks), layout.categories), dtype=_kind(contribution))
+    kind = _kind(contribution)
+    blocks: _Integers = np.zeros((len(layout.blocks), layout.categories), dtype=kind)
     mine = _own_block(table, layout, region)
     if mine is None:
         return blocks.reshape(-1)
     sizes = _breakdown(table, layout, contribution)
     cell = _cell(table, sizes, extract, question).alias(_CELL)
-    own = Work(extract=extract, contribution=contribution, cells=prod(sizes), coefficients=tuple(planned.coefficients))
+    own = Work(
+        extract=extract,
+        contribution=contribution,
+        cells=prod(sizes),
+        kind=kind,
+        coefficients=tuple(planned.coefficients),
+    )
     cells, products = _contributions(rows, own, cell)
     if contribution.curve is not None:
         return np.array(_along(contribution.curve, contribution.blocks, cells, products), dtype=object)
@@ -250,12 +257,14 @@ class Work:
         extract: The rows' database and dictionary.
         contribution: The rule.
         cells: Cells of the breakdowns, without the bands and not in pairs.
+        kind: Of the numbers that its sums are held in (`_kind`).
         coefficients: Of the curve's line.
     """
 
     extract: Extract
     contribution: Contribution
     cells: int
+    kind: type
     coefficients: tuple[int, ...] = ()
 
     @property
@@ -342,12 +351,11 @@ def _tally(kept: Select, work: Work) -> tuple[_Integers, dict[tuple[int, ...], _
     sums = [_sum_of(factors, work).alias(f"{_COUNT}{place}") for place, factors in enumerate(products)]
     columns: dict[str, Any] = kept.group_by((col(_CELL),), *sums).run(work.extract.connection).fetchnumpy()
     cells = np.asarray(columns[_CELL], dtype=np.int64)
-    found = (_whole(columns[f"{_COUNT}{place}"], contribution) for place in range(len(products)))
+    found = (_whole(columns[f"{_COUNT}{place}"], work.kind) for place in range(len(products)))
     return cells, dict(zip(products, found, strict=True))
 
 
-def _whole(column: Any, contribution: Contribution) -> _Integers:
-    kind = _kind(contribution)
+def _whole(column: Any, kind: type) -> _Integers:
     return np.asarray([int(value) for value in column] if kind is object else column, dtype=kind)
 
 
@@ -358,7 +366,7 @@ def _sum_of(factors: tuple[int, ...], work: Work) -> Expression:
     for factor in factors[1:]:
         product = product * col(work.measures[factor])
     # A sum of 64-bit numbers has 128 bits; what need not fit is fetched as digits.
-    return fn("sum", product).cast("BIGINT" if _kind(work.contribution) is np.int64 else "VARCHAR")
+    return fn("sum", product).cast("BIGINT" if work.kind is np.int64 else "VARCHAR")
 
 
 def _banded(kept: Select, work: Work) -> Select:
