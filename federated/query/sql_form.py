@@ -1,7 +1,7 @@
 """A question written as SQL, read into the same `Query` that YAML and Python build.
 
 Only a small, closed part of SQL is a question: settings, then one SELECT for each table. Everything else is refused
-at the word where it stands; nothing is passed over. `docs/guides/analyst.md` shows the form; `write_sql` gives it back.
+at the word where it stands; nothing is passed over. `docs/guides/analyst.md` shows the form; `sql_text` writes it.
 
 The grammar is sqlglot's; here is what its trees mean. Its own functions are switched off, so that no argument of ours
 is taken for one of theirs. A council's node never sees SQL: what travels is the question's canonical form.
@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
-from itertools import pairwise
 from typing import Any, Final
 
 from sqlglot import exp, parse
@@ -23,20 +22,18 @@ from federated.errors import FileProblem
 from federated.query.conditions import And, Between, Condition, Equals, In, Named, Not, Or, Unknown
 from federated.query.measures import Days, Measure, Measured, Points, Value
 from federated.query.model import MAX_EDGES, DatePart, Dimension, Level, Period, Query, Table, parse_epsilon
+from federated.query.sql_text import REGION
 from federated.query.yaml_form import parse_query, write_query
-from federated.rationals import rational, rational_text
+from federated.rationals import rational
 from protocols.errors import LocalProtocolError
 
-__all__ = ["parse_sql", "write_sql"]
+__all__ = ["parse_sql"]
 
 SETTINGS: Final = ("title", "asked", "epsilon", "unit", "period")
 CLAUSES: Final = frozenset({"expressions", "from_", "where", "group"})
-REGION: Final = "region"
 PARTS: Final = {part.value for part in DatePart}
 COUNTED: Final = {"household", "person"}
 REMEDY: Final = "docs/guides/analyst.md shows how a question is written in SQL."
-FEW: Final = 4
-"""So many edges are listed; more that lie evenly are written as steps."""
 MOST_CHARACTERS: Final = 200_000
 
 
@@ -492,88 +489,3 @@ def _fraction(node: exp.Expression, source: _Source) -> Fraction:
         return rational(_text(node, source), name="probability")
     except LocalProtocolError as error:
         raise source.problem(node, "a probability is written in quotes: '1/2' or '0.9'.") from error
-
-
-def write_sql(query: Query) -> str:
-    """The question as SQL; reading it back gives the same question."""
-    settings = {
-        "title": query.title,
-        "asked": query.group,
-        "epsilon": rational_text(query.epsilon),
-        "unit": query.unit,
-        "period": query.period.column,
-    }
-    lines = [f"SET {name} = {_quoted(value)};" for name, value in settings.items()]
-    period = f"{query.period.column} BETWEEN DATE '{query.period.start}' AND DATE '{query.period.end}'"
-    where = period if query.where is None else f"{period}\n  AND {_nested(query.where)}"
-    return "\n".join([*lines, *(_select(table, query, where) for table in query.tables)]) + "\n"
-
-
-def _select(table: Table, query: Query, where: str) -> str:
-    region = [REGION] if table.level is Level.REGION else []
-    by = region + [item.column if item.part is None else f"{item.part}({item.column})" for item in table.by]
-    bound = [f"AT_MOST({table.max_cells})"] if table.max_cells > 1 else []
-    listed = ", ".join([*by, f"{_write_figure(table, query)} AS {table.name}", *bound])
-    group = f"\nGROUP BY {', '.join(by)}" if by else ""
-    return f'SELECT {listed}\nFROM "{query.dataset}"\nWHERE {where}{group};'
-
-
-def _write_figure(table: Table, query: Query) -> str:
-    if table.statistic == "households":
-        return f"COUNT(DISTINCT {query.unit})"
-    if table.statistic == "rows":
-        return "COUNT(*)"
-    parts = [f"CLAMP({_write_measure(item.measure)}, {item.low}, {item.high})" for item in table.measures]
-    if table.edges:
-        parts.append(_write_edges(table.edges))
-    parts += [f"NAMED({_quoted(item.name)}, {_write(item.where)})" for item in table.conditions]
-    if table.probabilities:
-        parts.append(f"PROBABILITIES({', '.join(_quoted(rational_text(item)) for item in table.probabilities)})")
-    if table.rounds > 1:
-        parts.append(f"ROUNDS({table.rounds})")
-    return f"{ {'mean': 'AVG'}.get(table.statistic, table.statistic.upper()) }({', '.join(parts)})"
-
-
-def _write_edges(edges: tuple[int, ...]) -> str:
-    steps = {high - low for low, high in pairwise(edges)}
-    if len(edges) > FEW and len(steps) == 1:
-        return f"STEPS({edges[0]}, {edges[-1]}, {steps.pop()})"
-    return f"EDGES({', '.join(map(str, edges))})"
-
-
-def _write_measure(measure: Measure) -> str:
-    match measure:
-        case Value(column=column):
-            return column
-        case Days(start=start, end=end, until=until):
-            return f"DAYS({start}, {end}" + ("" if until is None else f", DATE '{until}'") + ")"
-        case Points(base=base, terms=terms):
-            added = [f"CASE WHEN {_write(condition)} THEN {points} ELSE 0 END" for condition, points in terms]
-            return " + ".join([str(base), *added])
-
-
-def _write(condition: Condition) -> str:  # noqa: PLR0911 - one for each kind
-    match condition:
-        case Equals(column=column, value=value):
-            return f"{column} = {_quoted(value)}"
-        case In(column=column, values=values):
-            return f"{column} IN ({', '.join(map(_quoted, values))})"
-        case Between(column=column, low=low, high=high):
-            return f"{column} BETWEEN {_quoted(low)} AND {_quoted(high)}"
-        case Unknown(column=column):
-            return f"{column} IS NULL"
-        case And(conditions=conditions):
-            return " AND ".join(map(_nested, conditions))
-        case Or(conditions=conditions):
-            return " OR ".join(map(_nested, conditions))
-        case Not(condition=inner):
-            return f"NOT {_nested(inner)}"
-
-
-def _nested(condition: Condition) -> str:
-    text = _write(condition)
-    return f"({text})" if isinstance(condition, And | Or | Not | Between) else text
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -4,7 +4,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from federated.query import Query, write_query
-from federated.query.sql_form import write_sql
+from federated.query.sql_text import write_sql
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs/twelve-questions"
 

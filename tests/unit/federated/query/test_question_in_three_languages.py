@@ -33,7 +33,8 @@ from federated.query import (
 )
 from federated.query.builder import ask, column, days, points
 from federated.query.conditions import condition_json
-from federated.query.sql_form import parse_sql, write_sql
+from federated.query.sql_form import parse_sql
+from federated.query.sql_text import write_sql
 from federated.statistics import STATISTICS
 from protocols.encoding import canonical_json
 from protocols.identifiers import Digest
