@@ -1,4 +1,7 @@
-"""People who say yes at once, for councils that are played in a rehearsal or a simulation; never in a real node."""
+"""People who say yes at once, for councils that are played in a rehearsal or a simulation; never in a real node.
+
+They are asked only where the council's own policy approves by itself: what waits then is what no policy may approve.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -35,7 +38,7 @@ def unsafe_with_willing_people(
 def _approve_waiting(station: Station, plan_digest: Digest, now: datetime) -> bool:
     decisions = Decisions(station.store, station.council, station.key)
     latest = decisions.latest(plan_digest)
-    if latest is None or latest.verdict is not Verdict.PENDING:
+    if latest is None or latest.verdict is not Verdict.PENDING or not station.policy().automatic:
         return False
     answers = dict.fromkeys(red_lines_to_answer(latest), True)
     decisions.approve(plan_digest, by="A played person", role="rehearsal", reason="", answers=answers, now=now)

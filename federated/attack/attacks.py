@@ -42,7 +42,7 @@ class View:
     def question(self, epsilon: Fraction) -> Query:
         """The question, at this cost."""
         return Query(
-            title="Households by reason for loss of home, accommodation and sex",
+            title="Households by reason for loss of home, accommodation and earlier approach",
             dataset=DATASET,
             unit="household",
             group=SMALLER_GROUP if self.smaller else GROUP,

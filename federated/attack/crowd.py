@@ -23,7 +23,7 @@ from protocols.identifiers import CouncilId
 __all__ = ["BANDS", "CELL_COLUMNS", "LAST_MONTH", "MOST_TRIALS", "TARGET_BAND", "Crowd", "make_crowd"]
 
 DATASET: Final = "case"
-CELL_COLUMNS: Final = ("reason_loss", "accommodation_at_application", "main_sex")
+CELL_COLUMNS: Final = ("reason_loss", "accommodation_at_application", "prior_approach_24m")
 BAND_COLUMN: Final = "main_age_band"
 TARGET_BAND: Final = "age_75_over"
 BANDS: Final = (

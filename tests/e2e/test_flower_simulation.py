@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -200,7 +201,11 @@ def test_an_open_address_would_be_seen():
 
 
 def test_nothing_is_left_running(on_flower):
-    left = [pid for pid in on_flower.watched.environments if Path(f"/proc/{pid}").exists() and not is_zombie(pid)]
+    for _ in range(100):  # a busy computer takes a moment over the last of them
+        left = [pid for pid in on_flower.watched.environments if Path(f"/proc/{pid}").exists() and not is_zombie(pid)]
+        if not left:
+            break
+        time.sleep(0.2)
     assert left == []
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from federated.errors import CohortTooSmall
 from federated.query import Dimension, Period, Query, Table, measured
 from protocols.identifiers import CouncilId
 from protocols.wire.link_message import Kind
@@ -38,8 +39,8 @@ DATASETS = {
     "ta_placement": {
         "unit": "household",
         "columns": ["start", "ta_type", "nightly_cost_gbp"],
-        "statistics": ["sum", "mean"],
-        "max_cells": 3,
+        "statistics": ["sum", "mean", "co_occurrence"],
+        "max_cells": 8,
     },
 }
 
@@ -161,13 +162,19 @@ def test_needs_by_kind_with_five_cells_a_household(housing):
     assert all(report.rows_opted_out > 0 for report in reports)
 
 
-def test_needs_that_occur_together(housing):
-    needs = Table(name="needs", statistic="co_occurrence", by=(Dimension(column="need"),), max_cells=5)
-    question = asked("support_need", "assessment_date", needs)
-    exact = dict(zip(layout_of(needs, question).axes[0].codes, check_round(housing, question), strict=True))
+def test_types_of_placement_that_occur_together(housing):
+    types = Table(name="types", statistic="co_occurrence", by=(Dimension(column="ta_type"),), max_cells=8)
+    question = asked("ta_placement", "start", types)
+    exact = dict(zip(layout_of(types, question).axes[0].codes, check_round(housing, question), strict=True))
     alone = sum(count for pair, count in exact.items() if len(set(pair.split("+"))) == 1)
-    assert alone > 100
-    assert sum(exact.values()) - alone > 50
+    assert alone > 50
+    assert sum(exact.values()) - alone > 5
+
+
+def test_needs_that_occur_together_are_not_asked_of_so_few_councils(housing):
+    needs = Table(name="needs", statistic="co_occurrence", by=(Dimension(column="need"),), max_cells=5)
+    with pytest.raises(CohortTooSmall, match="8 councils must be asked together"):
+        check_round(housing, asked("support_need", "assessment_date", needs))
 
 
 def test_what_placements_cost(housing):

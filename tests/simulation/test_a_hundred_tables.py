@@ -21,15 +21,15 @@ from tests.unit.federated import planning as given
 
 TABLES = 100
 COLUMNS = (
-    "main_sex",
     "section21_notice",
     "la_referral_received",
     "served_in_hm_forces",
     "prior_approach_24m",
-    "main_sexual_orientation",
     "assessment_outcome",
-    "main_age_band",
-    "household_type",
+    "main_employment",
+    "referral_source",
+    "accommodation_at_application",
+    "reason_loss",
 )
 
 

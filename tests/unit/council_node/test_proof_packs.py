@@ -79,6 +79,8 @@ def another(value: Any) -> Any:
             return not value
         case int():
             return value + 1
+        case None:
+            return "given now"
     digits = value.replace(".", "").replace("/", "")
     return f"{value}1" if digits.isdigit() else f"{value} changed"
 

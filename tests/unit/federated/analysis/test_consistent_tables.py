@@ -240,7 +240,7 @@ def _held(item, truth):
 
 
 def test_the_coverage_check_sees_intervals_that_are_too_narrow(monkeypatch):
-    monkeypatch.setattr(analysis, "_NORMAL", 1.6)
+    monkeypatch.setattr(analysis, "NORMAL_POINT", 1.6)
     with pytest.raises(AssertionError):
         test_intervals_hold_the_truth_and_figures_and_sums_are_unbiased(Mechanism.DISCRETE_GAUSSIAN, Fraction(2))
 
