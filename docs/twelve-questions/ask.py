@@ -9,11 +9,9 @@ agreement, gRPC, masks, noise and budget. What each answer means is worked out i
 
 import argparse
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
@@ -25,8 +23,8 @@ from reading import READINGS, Figure, Reading, published_csv, twelfth
 from federated.analysis.derived import write_derived
 from federated.client import Client, Trusted
 from federated.demo.papers import GROUP, manifest_payload
-from federated.demo.world import World, build_world
-from federated.errors import FederatedError, FileProblem, RoundAborted
+from federated.demo.world import World, build_world, demo_folder
+from federated.errors import FederatedError, RoundAborted
 from federated.export import chart, export_release
 from federated.plan import Plan
 from federated.plan_summary import summarise
@@ -270,18 +268,6 @@ def _answers(
     return answers, covered, truths
 
 
-@contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="twelve-") as name:
-            yield Path(name)
-        return
-    if keep.exists() and any(keep.iterdir()):
-        raise FileProblem(f"{keep} is not empty.", remedy="Name a new folder.")
-    keep.mkdir(parents=True, exist_ok=True)
-    yield keep.resolve()
-
-
 def _tell(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -299,7 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--councils must be {FEWEST} or more: question 7 needs that many")
     begun = time.perf_counter()
     try:
-        with _folder(options.keep) as folder:
+        with demo_folder(options.keep) as folder:
             found = ask_all(
                 folder,
                 councils=options.councils,

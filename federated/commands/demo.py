@@ -1,10 +1,7 @@
 """`federated demo`: a whole federation on this machine, from nothing to answers; and what differencing learns."""
 
 import json
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +9,6 @@ import typer
 
 from federated.attack.report import print_attacks
 from federated.demo.processes import command, run
-from federated.errors import FileProblem
 from federated.query.model import parse_epsilon
 from federated.shell import now_utc, output
 
@@ -43,7 +39,7 @@ def run_demo(
     # Imported here: the demo needs drawing and numbers that no other command waits for.
     from federated.demo.report import print_result  # noqa: PLC0415
     from federated.demo.run import run_questions, write_report  # noqa: PLC0415
-    from federated.demo.world import build_world  # noqa: PLC0415
+    from federated.demo.world import build_world, demo_folder  # noqa: PLC0415
 
     begun = time.perf_counter()
     cost = parse_epsilon(epsilon)
@@ -52,7 +48,7 @@ def run_demo(
         if not as_json:
             output.print(line, markup=False)
 
-    with _folder(keep) as folder:
+    with demo_folder(keep) as folder:
         tell(f"Setting up a coordinator and {councils} councils, each with its own key and messy extract …")
         with build_world(folder, count=councils, epsilon=cost, seed=seed) as world:
             tell(f"Up after {time.perf_counter() - begun:.0f} seconds. Asking.")
@@ -97,18 +93,6 @@ def attack(
         output.print_json(json.dumps(found))
     else:
         print_attacks(found, output)
-
-
-@contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="federation-") as name:
-            yield Path(name)
-        return
-    if keep.exists() and any(keep.iterdir()):
-        raise FileProblem(f"{keep} is not empty.", remedy="Name a new folder.")
-    keep.mkdir(parents=True, exist_ok=True)
-    yield keep.resolve()
 
 
 def register(app: typer.Typer) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from federated.client import Client
 from federated.demo.papers import SMALL_COHORT, agreement_payload
 from federated.demo.people import People
 from federated.demo.processes import Processes, command, run, wait_for
-from federated.errors import FederatedError
+from federated.errors import FederatedError, FileProblem
 from federated.keys import fingerprint, read_public_key, write_private_key
 from federated.manifest import RED_LINES
 from federated.query import Query
@@ -32,7 +33,7 @@ from federated.workspace import Workspace
 from protocols.identifiers import CouncilId, Digest
 from protocols.secagg import Profile
 
-__all__ = ["Records", "World", "build_world", "choose_councils", "demo_records"]
+__all__ = ["Records", "World", "build_world", "choose_councils", "demo_folder", "demo_records"]
 
 COORDINATOR = "demo-hub"
 NORTH_EAST = "E12000001"
@@ -102,6 +103,23 @@ def choose_councils(count: int) -> dict[CouncilId, Council]:
         raise FederatedError(f"The demo runs with {SMALLEST} to {len(councils)} councils, not {count}.")
     ordered = sorted(councils.values(), key=lambda council: (council.region != NORTH_EAST, council.id))
     return {council.id: council for council in sorted(ordered[:count], key=lambda council: council.id)}
+
+
+@contextmanager
+def demo_folder(keep: Path | None) -> Iterator[Path]:
+    """A folder to work in: a new one to keep, or one that goes at the end of the block.
+
+    Raises:
+        FileProblem: The folder to keep holds something.
+    """
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="federation-") as name:
+            yield Path(name)
+        return
+    if keep.exists() and any(keep.iterdir()):
+        raise FileProblem(f"{keep} is not empty.", remedy="Name a new folder.")
+    keep.mkdir(parents=True, exist_ok=True)
+    yield keep.resolve()
 
 
 @contextmanager
