@@ -3,9 +3,10 @@
 import argparse
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from benchmarks.accuracy.measure import Accuracy, measure
 from benchmarks.accuracy.page import page
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     reader.add_argument("--councils", type=int, default=100)
     reader.add_argument("--epsilon", type=Fraction, default=Fraction(1))
     reader.add_argument("--sources", nargs="+", choices=SOURCES, default=list(SOURCES))
-    reader.add_argument("--statistics", nargs="+", help="Only these tables.")
+    reader.add_argument("--statistics", nargs="+", help="Only these tables; with --record the others keep their rows.")
     reader.add_argument("--record", action="store_true", help="Write docs/accuracy.json and docs/accuracy.md.")
     chosen = reader.parse_args(arguments)
     rows = []
@@ -38,22 +39,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(json.dumps(rows[-1]), flush=True)
     if chosen.record:
         command = f"python -m benchmarks.accuracy --repetitions {chosen.repetitions} --councils {chosen.councils}"
-        document = {
+        asked = {
             "command": f"{command} --epsilon {chosen.epsilon}",
-            "commit": commit(),
             "councils": chosen.councils,
             "epsilon": str(chosen.epsilon),
             "repetitions": chosen.repetitions,
-            "rows": rows,
         }
+        kept = json.loads((ROOT / "docs/accuracy.json").read_text(encoding="utf-8"))
+        document = {**asked, "rows": merged(rows, kept, asked)}
         (ROOT / "docs/accuracy.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         (ROOT / "docs/accuracy.md").write_text(page(document), encoding="utf-8")
+
+
+def merged(
+    rows: Sequence[Mapping[str, object]], kept: Mapping[str, Any], asked: Mapping[str, object]
+) -> list[Mapping[str, object]]:
+    """The rows measured now in the place of earlier ones, and new ones last.
+
+    Where something else was asked then, the earlier rows go.
+    """
+    earlier = kept["rows"] if all(kept[name] == value for name, value in asked.items()) else []
+    found = {(row["table"], row["source"]): row for row in (*earlier, *rows)}
+    order = list(SOURCES)
+    return sorted(found.values(), key=lambda row: order.index(str(row["source"])))
 
 
 def as_row(table: str, code: str, name: str, households: int, found: Accuracy) -> dict[str, object]:
     """A row of the table as it is kept."""
     return {
         "table": table,
+        "commit": commit(),
         "statistic": code,
         "source": name,
         "households": households,

@@ -30,11 +30,12 @@ def page(found: Mapping[str, Any]) -> str:
     ]
     lines = [heads, ["---"] * len(heads), *(_line(row) for row in found["rows"])]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    commits = ", ".join(dict.fromkeys(f"`{row['commit'][:12]}`" for row in found["rows"]))
     ratios = [row["beside_central"] for row in found["rows"] if row["beside_central"] is not None]
     return f"""\
 # How exact each statistic is
 
-This page is made by `{found["command"]}` (commit `{found["commit"][:12]}`).
+This page is made by `{found["command"]}` (commit {commits}).
 
 Every statistic is asked of real figures: cases synthesised from the published counts of 100 councils, and two public
 sets of records about people that come with the Python package statsmodels (`fair` with 6,366 records, `randhie` with

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy import measure as measuring
-from benchmarks.accuracy.__main__ import ROOT, as_row
+from benchmarks.accuracy.__main__ import ROOT, as_row, merged
 from benchmarks.accuracy.measure import measure
 from benchmarks.accuracy.noises import WAYS, Noises, noises
 from benchmarks.accuracy.page import page
@@ -64,3 +64,11 @@ def test_every_statistic_is_tried_on_people_and_the_page_holds_all_of_them():
         assert tried == set(STATISTICS), "benchmarks/accuracy/tables.py leaves a statistic out"
         assert {row["statistic"] for row in kept["rows"] if row["source"] == name} == set(STATISTICS)
     assert {row["source"] for row in kept["rows"]} == {"published", "fair", "randhie"}
+
+
+def test_rows_measured_again_take_the_place_of_earlier_ones_asked_alike():
+    asked = {"repetitions": 300}
+    kept = {"repetitions": 300, "rows": [{"table": "a", "source": "fair", "x": 1}, {"table": "b", "source": "fair"}]}
+    now = [{"table": "a", "source": "fair", "x": 2}, {"table": "c", "source": "published"}]
+    assert merged(now, kept, asked) == [now[1], now[0], kept["rows"][1]]
+    assert merged(now, kept, {"repetitions": 1000}) == [now[1], now[0]]
