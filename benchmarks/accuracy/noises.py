@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import sqrt
 from typing import Any, Final, Literal
@@ -28,6 +28,8 @@ from protocols.secagg import CohortRules, Profile, Thresholds
 __all__ = ["WAYS", "Noises", "Way", "noises"]
 
 DELTA: Final = Fraction(1, 1_000_000)
+AT_ONCE: Final = 500_000
+"""Most cells drawn in one go."""
 Way = Literal["ours", "central", "each council"]
 WAYS: Final[tuple[Way, ...]] = ("ours", "central", "each council")
 
@@ -64,19 +66,23 @@ class Noises:
         return released_noise(self.spec.mechanism, parameter, scale=scale, honest=honest, contributors=contributors)
 
     def draws(self, way: Way, times: int) -> Iterator[NDArray[np.float64]]:
-        """Noise of the whole table, in its own unit, so many times."""
-        central = self._opendp() if way == "central" else None
-        honest, shares = {"ours": (self.thresholds.h, self.thresholds.n), "each council": (1, self.thresholds.n)}.get(
-            way, (1, 1)
-        )
-        for _ in range(times):
-            if central is not None:
-                yield np.asarray(central([0] * self.spec.blocks[0].cells), dtype=np.float64)
-                continue
-            total = np.zeros(self.spec.cells, dtype=np.int64)
-            for _ in range(shares):
-                total += sample_noise_share(self.spec, honest=honest, rng=os.urandom)
-            yield total / self.spec.scale
+        """Noise of the whole table, in its own unit, so many times: many tables' cells are drawn at once."""
+        most = max(1, AT_ONCE // self.spec.cells)
+        for done in range(0, times, most):
+            number = min(most, times - done)
+            yield from self._drawn(way, number * self.spec.cells).reshape(number, self.spec.cells)
+
+    def _drawn(self, way: Way, cells: int) -> NDArray[np.float64]:
+        if way == "central":
+            return np.asarray(self._opendp()([0] * cells), dtype=np.float64)
+        [block] = self.spec.blocks
+        wide = replace(self.spec, blocks=(replace(block, cells=cells),))
+        honest = self.thresholds.h if way == "ours" else 1
+        total = np.zeros(cells, dtype=np.int64)
+        for _ in range(self.thresholds.n):
+            total += sample_noise_share(wide, honest=honest, rng=os.urandom)
+        found: NDArray[np.float64] = total / self.spec.scale
+        return found
 
     def _opendp(self) -> Any:
         """OpenDP's own measurement over the whole table, whose cost by its own map is what we are charged."""
