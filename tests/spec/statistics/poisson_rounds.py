@@ -123,10 +123,10 @@ interval is too narrow; where `clip` cuts many of them, it is too wide. `rows` i
 Where councils drop out between rounds, only rounds over the councils of the last one count. Nothing is said where the
 sums hardly exceed their noise: few rows, a B far above the means, a mark that hardly any row has, or two features that
 say the same. Nor is it where the rounds have not settled: then ask for more rounds. The interval is then the widest
-possible, and its coverage 1 (1,000,000,000 stands for no limit). With
-ε = 1, outcomes up to 10 with a mean of 0.8, and two features that fill their bounds, some 8,000 rows are enough. A feature
-whose values lie close together within wide bounds needs many more: choose narrow ones. Coverage is checked by simulation
-at three budgets, with plain, skewed and rare features.""",
+possible, and its coverage 1 (1,000,000,000 stands for no limit). With ε = 1, outcomes up to 10 with a mean of 0.8, and two
+features that fill their bounds, some 8,000 rows are enough. A feature whose values lie close together within wide bounds
+needs many more: choose narrow ones. Coverage is checked by simulation at three budgets, with plain, skewed and rare
+features.""",
     universes=tuple(
         Universe(
             table=Table(name="t", statistic="poisson_rounds", max_cells=bound, measures=measures, rounds=2),
@@ -142,11 +142,11 @@ at three budgets, with plain, skewed and rare features.""",
         for measures, points in (
             (
                 (measured("dependent_children_n", 0, 3), LONE),
-                ((0, 0), (-8192, 0), (8192, 0), (415, 0), (-700, 311)),
+                ((0, 0), (-8192, 0), (8192, 0), (-700, 311)),
             ),
             (
                 (LONE, measured("dependent_children_n", -3, 4)),
-                ((-16384, 16384), (-709, 0), (1000, 77)),
+                ((-16384, 16384), (-709, 0)),
             ),
         )
         for coefficients in points
