@@ -67,6 +67,8 @@ def _everywhere(source: Source, base: Asking) -> Iterator[tuple[str, Asking]]:
     yield "logistic", base.table("t", "logistic", conditions={"outcome": column(outcome).equals(has)}, by=[exposed])
     several = {"outcome": column(outcome).equals(has)}
     yield "logistic_rounds", base.table("t", "logistic_rounds", conditions=several, measures=[small, mark], rounds=6)
+    marks = [mark, points([(column(outcome).equals(has), 1)]).within(0, 1)]
+    yield "poisson_rounds", base.table("t", "poisson_rounds", measures=[small, *marks], rounds=6)
     yield "poisson", base.table("t", "poisson", measures=[small], by=[exposed])
     stages = {"all": column(group).is_in(*GROUPS[source.name])} | tried
     yield "pathway", base.table("t", "pathway", conditions=stages)

@@ -17,6 +17,7 @@ from federated.statistics import (
     missing,
     pathway,
     poisson,
+    poisson_rounds,
     quantile,
     ratio,
     rows,
@@ -86,11 +87,14 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         "survival": survival,
         "pathway": pathway,
         "co_occurrence": co_occurrence,
+        "poisson_rounds": poisson_rounds,
     }
 )
 
 
-IN_ROUNDS: Mapping[str, StatisticInRounds] = MappingProxyType({"logistic_rounds": logistic_rounds})
+IN_ROUNDS: Mapping[str, StatisticInRounds] = MappingProxyType(
+    {"logistic_rounds": logistic_rounds, "poisson_rounds": poisson_rounds}
+)
 """Statistics whose answer takes several rounds."""
 
 TOTALS = frozenset({"households", "rows", "sum", "distribution", "scores"})

@@ -48,7 +48,8 @@ class Slope:
         point: The coefficients that it was counted at.
         gradient: With its noise, less the ridge's part.
         hessian: With its noise, and the ridge.
-        variance: Of the noise, and of what councils round off, in each number of gradient and Hessian.
+        variance: Of the noise, and of what councils round off, in each number of the gradient.
+        bend_variance: Likewise of the Hessian.
 
     Shapes:
         For d coordinates `(d,)`, `(d,)`, `(d, d)`.
@@ -58,15 +59,17 @@ class Slope:
     gradient: Floats
     hessian: Floats
     variance: float
+    bend_variance: float
 
     @classmethod
-    def of(cls, found: RoundFigures, *, grid: int, unit: float) -> Self:
+    def of(cls, found: RoundFigures, *, grid: int, unit: float, lift: int) -> Self:
         """Read a round's totals.
 
         Args:
             found: The round; gradient first, then the lower triangle of the Hessian, row by row.
             grid: Steps for each unit of a coefficient.
-            unit: What one step of the totals is worth in these coordinates.
+            unit: What one step of the gradient's totals is worth in these coordinates.
+            lift: How many times that one step of the Hessian's totals is worth.
         """
         point = np.array(found.coefficients, dtype=np.float64) / grid
         size = len(point)
@@ -74,14 +77,16 @@ class Slope:
         ridge[0] = 0.0
         gradient = found.totals[:size] * unit
         hessian = np.zeros((size, size))
-        hessian[np.tril_indices(size)] = found.totals[size:] * unit
+        hessian[np.tril_indices(size)] = found.totals[size:] * unit * lift
         hessian += np.tril(hessian, -1).T
         rounding = found.noise.contributors / 12
+        variance = (found.noise.sd**2 + rounding) * unit**2
         return cls(
             point=point,
             gradient=gradient - ridge * point,
             hessian=hessian + np.diag(ridge),
-            variance=(found.noise.sd**2 + rounding) * unit**2,
+            variance=variance,
+            bend_variance=variance * lift**2,
         )
 
 
@@ -90,13 +95,29 @@ def _noise_norm(size: int, variance: float) -> float:
     return float(np.sqrt(variance * size * np.log(2 * size**2 / _TAIL)))
 
 
-def next_point(slope: Slope) -> Floats:
-    """The coefficients that one noisy Newton step leads to."""
+def next_point(slope: Slope, *, rises: bool = False) -> Floats:
+    """The coefficients that one noisy Newton step leads to.
+
+    Args:
+        slope: Of the round.
+        rises: Whether the mean is the exponential of the predictor, and the step to follow that.
+    """
     values, vectors = np.linalg.eigh(slope.hessian)
-    floor = max(RIDGE, _noise_norm(len(slope.point), slope.variance))
+    floor = max(RIDGE, _noise_norm(len(slope.point), slope.bend_variance))
     step = vectors @ ((vectors.T @ slope.gradient) / np.maximum(values, floor))
+    if rises:
+        step = _along_the_exponential(step, slope.hessian[:, 0] / max(float(slope.hessian[0, 0]), floor))
     moved = float(np.abs(step).sum())
     found: Floats = slope.point + step * min(1.0, LONGEST / moved if moved > 0 else 1.0)
+    return found
+
+
+def _along_the_exponential(step: Floats, middle: Floats) -> Floats:
+    """A step whose means are m (1 + z step) to first order about the middle row, as one of means m e^(z step')."""
+    along = float(step @ middle)
+    ratio = max(1 + along, float(np.exp(-LONGEST)))
+    found = step / ratio
+    found[0] += np.log(ratio) - along / ratio
     return found
 
 
@@ -134,8 +155,11 @@ class Fitted:
         used = used or [slopes[-1]]
         size = len(used[0].point)
         hessian: Floats = np.mean([slope.hessian for slope in used], axis=0)
-        variance = sum(slope.variance for slope in used) / len(used) ** 2
-        if float(np.linalg.eigvalsh(hessian)[0]) < CLEAR * _noise_norm(size, variance):
+        variance, bend = (
+            sum(each) / len(used) ** 2
+            for each in zip(*((slope.variance, slope.bend_variance) for slope in used), strict=True)
+        )
+        if float(np.linalg.eigvalsh(hessian)[0]) < CLEAR * _noise_norm(size, bend):
             return None
         inverse: Floats = np.linalg.inv(hessian).astype(np.float64)
         point = np.mean([slope.point for slope in used], axis=0)

@@ -30,6 +30,18 @@ FIT = Table(
 )
 QUESTION = small(title="Relief owed, by children and sex", tables=(FIT,), epsilon=Fraction(3))
 
+OWED = Points(base=0, terms=((Equals(column="assessment_outcome", value="relief_owed"), 1),))
+NUMBERS = Table(
+    name="fit",
+    statistic="poisson_rounds",
+    measures=(
+        measured("dependent_children_n", 0, 6),
+        Measured(measure=MARK, low=0, high=1),
+        Measured(measure=OWED, low=0, high=1),
+    ),
+    rounds=3,
+)
+
 COUNTS = small(epsilon=Fraction(3))
 ROOM = Scenario(questions=(QUESTION, COUNTS), councils=5, seed=8, mechanism=Mechanism.DISCRETE_GAUSSIAN)
 """The year's budget is for both questions, so that there is room for a round that is held again."""
@@ -43,9 +55,10 @@ def without_noise(monkeypatch):
     monkeypatch.setattr("council_node.contribution.sample_noise_share", nothing)
 
 
-@pytest.mark.parametrize("lost", [0, 1])
-def test_but_for_the_noise_every_round_is_the_exact_sum_at_its_coefficients(without_noise, lost):
-    [found] = simulate(Scenario(questions=(QUESTION,), councils=11, lost=lost, seed=8)).rounds
+@pytest.mark.parametrize(("fit", "lost"), [(FIT, 0), (FIT, 1), (NUMBERS, 0)])
+def test_but_for_the_noise_every_round_is_the_exact_sum_at_its_coefficients(without_noise, fit, lost):
+    asked = replace(QUESTION, tables=(fit,))
+    [found] = simulate(Scenario(questions=(asked,), councils=11, lost=lost, seed=8)).rounds
     rounds = found.release.rounds
     assert [record.number for record in rounds] == [1, 2, 3]
     assert rounds[0].coefficients == (0, 0, 0)

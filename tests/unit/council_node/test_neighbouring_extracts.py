@@ -3,6 +3,7 @@
 import csv
 import io
 import random
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -253,13 +254,22 @@ def fit_in_rounds(draw: random.Random) -> Query:
     return question(table)
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_nor_do_they_at_any_coefficients_that_a_node_accepts(seed):
+def counts_in_rounds(draw: random.Random) -> Query:
+    fit = fit_in_rounds(draw).tables[0]
+    outcome = measured("dependent_children_n", 0, draw.choice((1, 4, 12)))
+    return question(replace(fit, statistic="poisson_rounds", conditions=(), measures=(outcome, *fit.measures)))
+
+
+@pytest.mark.parametrize(
+    ("seed", "asked"),
+    [(seed, asked) for asked, times in ((fit_in_rounds, 30), (counts_in_rounds, 15)) for seed in range(times)],
+)
+def test_nor_do_they_at_any_coefficients_that_a_node_accepts(seed, asked):
     draw = random.Random(seed)
     everybody, others = neighbours(draw)
     size = draw.choice((100, 4000, 16384))
     coefficients = tuple(draw.choice((draw.randint(-size, size), -size, size)) for _ in range(3))
-    check_neighbours(everybody, others, fit_in_rounds(draw), coefficients)
+    check_neighbours(everybody, others, asked(draw), coefficients)
 
 
 def test_a_node_that_is_told_others_does_not_count_at_all():

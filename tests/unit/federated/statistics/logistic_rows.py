@@ -1,4 +1,4 @@
-"""Made-up rows for the logistic fit in rounds: their exact sums at any coefficients, and their exact fit."""
+"""Made-up rows for fits in rounds: their exact sums at any coefficients, and their exact logistic fit."""
 
 from fractions import Fraction
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from federated.privacy import Mechanism, gaussian_noise, released_noise, zcdp_rho
 from federated.query import Equals, Named, Table, measured
-from federated.statistics import RoundFigures, logistic_rounds
-from federated.statistics.logistic_curve import FIRST, ONE
+from federated.statistics import RoundFigures, in_rounds, logistic_rounds
+from federated.statistics.exponential import FIRST, ONE
 from federated.statistics.moments import Scaled
 from federated.statistics.newton import RIDGE
 from tests.unit.federated.statistics.budgets import CONTRIBUTORS, DELTA, HONEST, drawn
@@ -29,8 +29,9 @@ def table(*bounds, rounds=6, max_cells=1):
 
 def scaled(asked, features):
     """The coordinates of rows, one column each, as whole numbers."""
-    parts = Scaled.all_of(asked.measures)
-    bounds = [asked.measures[item.place] for item in parts[1:]]
+    measures = in_rounds(asked.statistic).fit(asked).features
+    parts = Scaled.all_of(measures)
+    bounds = [measures[item.place] for item in parts[1:]]
     held = [np.clip(features[:, place], item.low, item.high) for place, item in enumerate(bounds)]
     columns = [item.slope * values + item.start for item, values in zip(parts[1:], held, strict=True)]
     return np.column_stack([np.full(len(features), parts[0].start), *columns]).astype(np.int64)
@@ -38,22 +39,22 @@ def scaled(asked, features):
 
 def exact_sums(asked, features, outcome, coefficients):
     """What the councils' rows add up to, in whole numbers before steps."""
-    rule = logistic_rounds.contribution(asked)
+    rule, lift = in_rounds(asked.statistic).contribution(asked), in_rounds(asked.statistic).fit(asked).family.lift
     u, width = scaled(asked, features), rule.curve.width
     place = (2 * (u @ np.array(coefficients)) + width) // (2 * width)
     point = np.clip(place - FIRST, 0, len(rule.curve.means) - 1)
     size = u.shape[1]
     # By row, so that a sum of products fits 64 bits for the few rows and narrow bounds of a test.
-    assert abs(u).max() ** 2 * len(u) * ONE < 2**62
+    assert abs(u).max() ** 2 * len(u) * max(rule.curve.means) < 2**62
     means, weights = np.array(rule.curve.means)[point], np.array(rule.curve.weights)[point]
     missed = ONE * outcome - means
-    gradient = [width * int(missed @ u[:, i]) for i in range(size)]
+    gradient = [lift * width * int(missed @ u[:, i]) for i in range(size)]
     return gradient + [int(weights @ (u[:, i] * u[:, j])) for i in range(size) for j in range(i + 1)]
 
 
 def noise_of_a_round(asked, epsilon):
-    claimed = logistic_rounds.sensitivity(asked)
-    cells = len(logistic_rounds.contribution(asked).blocks)
+    rule = in_rounds(asked.statistic)
+    claimed, cells = rule.sensitivity(asked), len(rule.contribution(asked).blocks)
     rho = zcdp_rho(Fraction(epsilon), DELTA) / asked.rounds
     spec = gaussian_noise(rho, [(cells, claimed.l2_squared)], honest=HONEST)
     return released_noise(
@@ -67,8 +68,9 @@ def noise_of_a_round(asked, epsilon):
 
 def all_rounds(asked, features, outcome, noise, seed, known=None):
     """Every round of a question, as a coordinator takes them."""
-    step = logistic_rounds.contribution(asked).step
-    at, found = logistic_rounds.start(asked), []
+    rule = in_rounds(asked.statistic)
+    step = rule.contribution(asked).step
+    at, found = rule.start(asked), []
     for number in range(asked.rounds):
         if known is not None and at in known:
             exact = known[at]
@@ -76,9 +78,9 @@ def all_rounds(asked, features, outcome, noise, seed, known=None):
             exact = np.array([Fraction(item, step) for item in exact_sums(asked, features, outcome, at)], dtype=float)
             if known is not None and number == 0:
                 known[at] = exact
-        totals = exact + drawn(noise, len(exact), [seed, number])
+        totals = exact + drawn(noise, len(exact), [*np.atleast_1d(seed), number])
         found.append(RoundFigures(coefficients=at, totals=totals, noise=noise, councils=frozenset({"A"})))
-        at = logistic_rounds.advance(asked, found[-1])
+        at = rule.advance(asked, found[-1])
     return tuple(found)
 
 
@@ -94,4 +96,4 @@ def exact_fit(asked, features, outcome, ridge=RIDGE):
         b = b + np.linalg.solve(
             (z * (p * (1 - p))[:, None]).T @ z + np.diag(penalty), z.T @ (outcome - p) - penalty * b
         )
-    return logistic_rounds._own_units(asked) @ b
+    return logistic_rounds.fit(asked).own_units() @ b

@@ -13,7 +13,9 @@ from federated.query import Table, measured
 from federated.query.check import check_query
 from federated.schema import load_schema
 from federated.statistics import logistic_rounds
-from federated.statistics.logistic_curve import FIRST, GRID, ONE, logistic_table
+from federated.statistics.exponential import FIRST, GRID, ONE
+from federated.statistics.fit_in_rounds import LIMIT, largest_of_a_row
+from federated.statistics.logistic_curve import logistic_table
 from federated.statistics.moments import Scaled
 from tests.spec.council import REGIONS, case_dataset, layout_of, node_vectors, question
 from tests.spec.reference_evaluator import reference_vector
@@ -44,7 +46,7 @@ def test_the_curve_is_the_logistic_function_to_the_nearest_unit():
 def test_one_row_reaches_the_claim_before_steps_and_none_at_any_coefficients_exceeds_it(bounds):
     asked = table(*bounds)
     reaches = tuple(item.reach for item in Scaled.all_of(asked.measures))
-    claims = logistic_rounds._of_a_row(reaches)
+    claims = largest_of_a_row(reaches, logistic_rounds.family())
     corners = [np.array([corner]) for corner in product(*bounds)]
     inside = [np.array([[low + (high - low) // 3 for low, high in bounds]]), np.array([[10**6 for _ in bounds]])]
     size = len(bounds) + 1
@@ -66,7 +68,7 @@ def test_one_row_reaches_the_claim_before_steps_and_none_at_any_coefficients_exc
 def test_the_claim_does_not_hang_on_the_hessian_and_one_that_left_the_curve_out_would_be_wrong():
     # The largest residual and the largest weight never stand at one point; a bound of both at once is far too large.
     slope, bend = 4 * ONE**2, 10 * (ONE // 4) ** 2
-    _, claimed = logistic_rounds._of_a_row((1, 1, 1, 1))
+    _, claimed = largest_of_a_row((1, 1, 1, 1), logistic_rounds.family())
     assert claimed < slope < slope + bend
 
 
@@ -128,7 +130,7 @@ def test_coefficients_of_the_next_round_are_always_ones_that_a_node_accepts():
     noise = noise_of_a_round(ASKED, "1/2")
     for seed in range(6):
         for found in all_rounds(ASKED, features, outcome, noise, seed):
-            assert all(abs(item) <= logistic_rounds.LIMIT for item in found.coefficients)
+            assert all(abs(item) <= LIMIT for item in found.coefficients)
 
 
 def test_rounds_over_other_councils_than_the_last_do_not_count():
