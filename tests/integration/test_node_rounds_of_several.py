@@ -328,6 +328,40 @@ def test_a_release_that_says_otherwise_of_its_rounds_does_not_hold(world, change
         list(check_release(false, roster=world.roster, agreements=agreements, schema=SCHEMA))
 
 
+def unsigned(record, **changes):
+    """A round that nobody signed, and that says so."""
+    attested = record.attestations.model_copy(update={"statements": ()})
+    return record.model_copy(update={"threshold": 0, "attestations": attested, **changes})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda release: {"rounds": (unsigned(release.rounds[0]), *release.rounds[1:])},
+        lambda release: {"rounds": (release.rounds[0].model_copy(update={"joined": 3}), *release.rounds[1:])},
+        lambda release: {
+            "rounds": (*release.rounds[:2], unsigned(release.rounds[2])),
+            "attestations": unsigned(release).attestations,
+            "threshold": 0,
+        },
+    ],
+)
+def test_how_many_must_have_signed_is_not_for_the_release_to_say(world, change):
+    release = counted_three(world, proposed(world))
+    false = release.model_copy(update=change(release))
+    agreements = {world.agreement.id: world.agreement}
+    with pytest.raises(SignatureProblem, match=r"must have signed|No round of the plan"):
+        list(check_release(false, roster=world.roster, agreements=agreements, schema=SCHEMA))
+
+
+def test_were_that_left_to_the_release_one_that_nobody_signed_would_hold(world, monkeypatch):
+    release = counted_three(world, proposed(world))
+    false = release.model_copy(update={"rounds": (unsigned(release.rounds[0]), *release.rounds[1:])})
+    monkeypatch.setattr("federated.release_check._check_thresholds", lambda _release: None)
+    agreements = {world.agreement.id: world.agreement}
+    assert list(check_release(false, roster=world.roster, agreements=agreements, schema=SCHEMA))
+
+
 def test_the_receipt_of_a_round_says_which_of_several_it_was(world):
     proposal = proposed(world)
     round_, _ = run(world, proposal, SECOND, attempt=1)
