@@ -291,6 +291,7 @@ class Rounds:
             with station.store.together():
                 keep_receipt(station, release, request.payload, active, station.now())
                 self._dispose(sid, active)
+            self._forget(sid)
             station.log("deletion_recorded", {"sid": sid.hex()})
         elif known != sha256(request.payload).hex():
             raise PolicyRefusal("release", "This council has had another answer of that round.")
@@ -331,14 +332,17 @@ class Rounds:
             if active is not None:
                 keep_receipt_without_answer(station, sid, active, reason, station.now())
             self._dispose(sid, active)
+        self._forget(sid)
         station.log("deletion_recorded", {"sid": sid.hex()})
 
     def _dispose(self, sid: RoundId, active: ActiveRound | None) -> None:
-        """Let go of a round that is over, and keep the signed record of that (R24)."""
+        """Let go of a round's secrets, and keep the signed record of that (R24).
+
+        What was sent is forgotten by the caller, once the receipt that lists it is on the disk.
+        """
         session = None if active is None else active.session
         if session is not None and session.state is not ParticipantState.ENDED:
             session.end()
-        self._forget(sid)
         keep_deletion_record(self._station, sid, session, self._station.now())
 
     def _forget(self, sid: RoundId) -> None:
