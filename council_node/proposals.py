@@ -47,6 +47,15 @@ class _Opened:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """What the checks said, and what they looked at."""
+
+    facts: Facts
+    policy: Policy
+    refusal: PolicyRefusal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Papers:
     """The two signed files of a proposal, as received."""
 
@@ -88,11 +97,12 @@ class Proposals:
         except FederatedError as problem:
             # Nothing is kept of what nobody trusted has signed: it could fill the disk.
             return _decision(digest, self._unkept_refusal(digest, problem, now))
+        found = self._judge(opened, now)
         with station.store.together():
             # One that can never be asked again may have been deleted (requirement R24), and is not kept anew.
             if now <= opened.plan.terms.not_after:
                 self._keep(digest, request.payload, opened.manifest, now)
-            decision = self._consider(opened, now)
+            decision = self._decided(opened, found, now)
         return _decision(digest, decision.envelope)
 
     def approved(self, digest: Digest, now: datetime, *, besides: RoundId | None = None) -> Plan:
@@ -114,7 +124,7 @@ class Proposals:
         except FileProblem as problem:
             # What is wrong with the analyst's manifest, or by now with the agreement: a decision, not a fault.
             raise PolicyRefusal(_rule(problem), str(problem), remedy=problem.remedy) from problem
-        self._consider(opened, now, besides=besides)
+        self._decided(opened, self._judge(opened, now, besides=besides), now)
         self._decisions().check_approved(digest)
         return opened.plan
 
@@ -193,7 +203,8 @@ class Proposals:
             self._manifests[name] = open_manifest(envelope, agreement.analyst_keys, now)
         return self._manifests[name]
 
-    def _consider(self, opened: _Opened, now: datetime, *, besides: RoundId | None = None) -> Decision:
+    def _judge(self, opened: _Opened, now: datetime, *, besides: RoundId | None = None) -> _Judged:
+        """Every check. Before anything is written: looking at an extract takes time, and people must get a word in."""
         station, plan = self._station, opened.plan
         missing, extract_date = station.coverage(plan.question)
         policy = station.policy()
@@ -210,12 +221,14 @@ class Proposals:
         try:
             review(facts, opened.agreement, policy, now)  # (4)
             station.check_affordable(plan, opened.agreement, now, besides=besides)  # (5)
-        except PolicyRefusal as found:
-            refusal = found
+        except PolicyRefusal as problem:
+            refusal = problem
         self._remember(plan.digest, policy)
-        return self._decisions().consider(
-            plan.digest, self._considered(opened, facts, policy, refusal, now), now
-        )  # (6)
+        return _Judged(facts=facts, policy=policy, refusal=refusal)
+
+    def _decided(self, opened: _Opened, found: _Judged, now: datetime) -> Decision:
+        considered = self._considered(opened, found.facts, found.policy, found.refusal, now)
+        return self._decisions().consider(opened.plan.digest, considered, now)  # (6)
 
     def _considered(
         self, opened: _Opened, facts: Facts, policy: Policy, refusal: PolicyRefusal | None, now: datetime

@@ -42,6 +42,8 @@ __all__ = ["Rounds"]
 
 MAX_ROUNDS: Final = 64
 """Rounds held at once; a coordinator that opens more must let some end."""
+MAX_ATTEMPT: Final = 2**32 - 1
+"""What a round's id has room for; plans allow far fewer."""
 ROUND_LIMIT: Final = timedelta(hours=6)
 """A node's own limit: a round it has not seen the end of by then is ended here."""
 OWN_FAULT: Final = "This council's node met a fault of its own; its IT officer finds the cause in the log."
@@ -114,11 +116,11 @@ class Invitation:
             expected = {"version": 1, "coordinator_id": coordinator, "roster_epoch": epoch}
             differing = [name for name, value in expected.items() if body.pop(name) != value]
             read = cls(**{name: _INVITATION_FIELDS[name](value) for name, value in body.items()})
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise PolicyRefusal("invitation", "The invitation to the round cannot be read.") from error
         if differing:
             raise PolicyRefusal("invitation", f"The invitation's {differing[0]} is not the one this council expects.")
-        if len(read.nonce) != NONCE_SIZE or read.attempt < 1:
+        if len(read.nonce) != NONCE_SIZE or not 1 <= read.attempt <= MAX_ATTEMPT:
             raise PolicyRefusal("invitation", "The invitation has no proper nonce or attempt number.")
         return read
 
@@ -289,6 +291,7 @@ class Rounds:
             with station.store.together():
                 keep_receipt(station, release, request.payload, active, station.now())
                 self._dispose(sid, active)
+            self._forget(sid)
             station.log("deletion_recorded", {"sid": sid.hex()})
         elif known != sha256(request.payload).hex():
             raise PolicyRefusal("release", "This council has had another answer of that round.")
@@ -329,14 +332,17 @@ class Rounds:
             if active is not None:
                 keep_receipt_without_answer(station, sid, active, reason, station.now())
             self._dispose(sid, active)
+        self._forget(sid)
         station.log("deletion_recorded", {"sid": sid.hex()})
 
     def _dispose(self, sid: RoundId, active: ActiveRound | None) -> None:
-        """Let go of a round that is over, and keep the signed record of that (R24)."""
+        """Let go of a round's secrets, and keep the signed record of that (R24).
+
+        What was sent is forgotten by the caller, once the receipt that lists it is on the disk.
+        """
         session = None if active is None else active.session
         if session is not None and session.state is not ParticipantState.ENDED:
             session.end()
-        self._forget(sid)
         keep_deletion_record(self._station, sid, session, self._station.now())
 
     def _forget(self, sid: RoundId) -> None:

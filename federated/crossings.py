@@ -5,14 +5,13 @@ the question alone, so every node finds it for itself, whatever the coordinator 
 needs a person's yes at each council, twice as many councils, and carries its caveat wherever it is shown.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
 from federated.query import Level, Query, Table
-from federated.query.conditions import And, Condition, Not, Or, condition_columns
-from federated.query.measures import Measure, Points
-from federated.schema import Dataset
+from federated.query.conditions import And, Condition, Equals, In, Not, Or, condition_columns
+from federated.query.measures import Points
+from federated.schema import Column, Dataset
 from federated.statistics import statistic
 
 __all__ = ["AT_LEAST_A_REGION", "BASE_FACTOR", "caveat_of", "crossed", "crossed_tables", "in_words"]
@@ -42,7 +41,7 @@ def crossed(table: Table, where: Condition | None, dataset: Dataset) -> tuple[st
     columns = table.columns() | condition_columns(where)
     told = {name: dataset.column(name).characteristics for name in columns}
     marked = [name for name, found in told.items() if found]
-    several = len(marked) > 1 or any(_crosses_itself(name, table) for name in marked)
+    several = len(marked) > 1 or any(_crosses_itself(dataset.column(name), table, where) for name in marked)
     characteristics = frozenset[str]().union(*told.values())
     small_area = table.level not in AT_LEAST_A_REGION
     if small_area or (several and len(characteristics) > 1):
@@ -72,28 +71,51 @@ def caveat_of(characteristics: tuple[str, ...]) -> str:
     )
 
 
-def _crosses_itself(name: str, table: Table) -> bool:
-    """Whether the table tells codes of one column apart within a household: pairs of them, or several conditions."""
-    pairs = statistic(table.statistic).contribution(table).pairs
-    paired = pairs and any(dimension.column == name for dimension in table.by)
-    return paired or Counter(_named(table))[name] > 1
+def _crosses_itself(column: Column, table: Table, where: Condition | None) -> bool:
+    """Whether the table tells codes of one column apart within a household.
+
+    It does by pairs of them and by several conditions. Where all rows of a household count as one, it also does by one
+    choice of several codes: a household whose rows add up to 2 has both, and so has one that is counted once where two
+    tables of one code each count it twice. Beside a breakdown by the column itself the rows of a cell have one code.
+    """
+    rule = statistic(table.statistic).contribution(table)
+    broken_down = any(dimension.column == column.name for dimension in table.by)
+    if rule.pairs and broken_down:
+        return True
+    conditions = tuple(_own_conditions(table))
+    if sum(name == column.name for item in conditions for name in _compared(item)) > 1:
+        return True
+    everywhere = conditions if where is None else (*conditions, where)
+    chosen = frozenset[str]().union(*(_chosen(item, column) for item in everywhere))
+    return rule.per == "household" and not broken_down and len(chosen) > 1
 
 
-def _named(table: Table) -> Iterator[str]:
-    """The column of each comparison in the table's own conditions and measures."""
+def _own_conditions(table: Table) -> Iterator[Condition]:
+    """The conditions in the table's own groups of rows and measures."""
     for item in table.conditions:
-        yield from _compared(item.where)
+        yield item.where
     for measured in table.measures:
-        yield from _compared_in(measured.measure)
+        if isinstance(measured.measure, Points):
+            yield from (condition for condition, _ in measured.measure.terms)
 
 
-def _compared_in(measure: Measure) -> Iterator[str]:
-    if isinstance(measure, Points):
-        for condition, _ in measure.terms:
-            yield from _compared(condition)
+def _chosen(condition: Condition, column: Column) -> frozenset[str]:
+    """Codes of the column that rows may have by the condition; turned round, whatever it names, any of them."""
+    match condition:
+        case And(conditions=conditions) | Or(conditions=conditions):
+            return frozenset[str]().union(*(_chosen(item, column) for item in conditions))
+        case Not(condition=inner):
+            return frozenset(column.code_list) if _chosen(inner, column) else frozenset()
+        case Equals(column=column.name, value=value):
+            return frozenset({value})
+        case In(column=column.name, values=values):
+            return frozenset(values)
+        case _:
+            return frozenset()
 
 
 def _compared(condition: Condition) -> Iterator[str]:
+    """The column of each comparison."""
     match condition:
         case And(conditions=conditions) | Or(conditions=conditions):
             for item in conditions:

@@ -21,7 +21,7 @@ from federated.schema import Schema
 from protocols.encoding import canonical_json, sha256
 from protocols.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError
 from protocols.identifiers import CouncilId, Digest, RoundId
-from protocols.secagg import round_id
+from protocols.secagg import CohortRuleBroken, CohortRules, Profile, round_id
 from protocols.secagg.evidence import survivors_digest, verify_confirmation
 
 __all__ = ["NOT_REMADE", "check_release"]
@@ -46,6 +46,7 @@ def check_release(
         raise SignatureProblem("The plan printed in the release is not the one its digest names.")
     yield "The plan has the stated digest."
     _check_caveats(release)
+    _check_thresholds(release)
     yield _check_statements(release, roster)
     if release.plan["rounds"] != max(1, len(release.rounds)):
         raise SignatureProblem(f"The plan takes {release.plan['rounds']} rounds; {len(release.rounds)} are listed.")
@@ -68,6 +69,25 @@ def _check_caveats(release: Release) -> None:
     crosses = [tuple(planned.get("crosses", ())) for planned in release.plan["tables"]]
     if [caveat_of(item) for item in crosses] != [table.caveat for table in release.tables]:
         raise SignatureProblem("A table does not carry the caveat that its plan asks for.")
+
+
+def _check_thresholds(release: Release) -> None:
+    """How many councils must have signed follows from the plan: else whoever publishes could say that none need to."""
+    cohort = release.plan["cohort"]
+    rules = CohortRules(
+        profile=Profile(cohort["profile"]),
+        eligible_count=len(release.plan["eligible"]),
+        min_cohort=cohort["min_cohort"],
+        min_honest=cohort["min_honest"],
+    )
+    said = [(release.joined, release.threshold), *((record.joined, record.threshold) for record in release.rounds)]
+    for joined, named in said:
+        try:
+            threshold = rules.thresholds(joined).t
+        except CohortRuleBroken as error:
+            raise SignatureProblem(f"No round of the plan can have been held so: {error}.") from error
+        if named != threshold:
+            raise SignatureProblem(f"Of {joined} councils {threshold} must have signed; the release says {named}.")
 
 
 def _check_statements(release: Release, roster: Roster) -> str:

@@ -25,7 +25,7 @@ from federated.roster import ROSTER_TYPE
 from federated.signing import sign_payload, unsafe_payload
 from protocols.encoding import canonical_json, sha256
 from protocols.identifiers import Digest
-from protocols.wire.link_message import Kind
+from protocols.wire.link_message import Kind, LinkMessage
 from tests.integration.federation_world import (
     ANALYST,
     HUB_KEY,
@@ -733,6 +733,18 @@ def sid_of_another_nonce(world: World, _seat: Seat, proposal: Proposal) -> bytes
     return invitation(world, proposal.plan, nonce=2, sid=round_of(world, proposal.plan, nonce=3))
 
 
+def attempt_written(number: str) -> Callable[[World, Seat, Proposal], bytes]:
+    """What is no canonical JSON, as a coordinator may write it all the same."""
+
+    def request(world: World, _seat: Seat, proposal: Proposal) -> bytes:
+        message = LinkMessage.decode(invitation(world, proposal.plan))
+        payload = message.payload.replace(b'"attempt":1,', f'"attempt":{number},'.encode())
+        assert payload != message.payload
+        return replace(message, payload=payload, reference=bytes(32)).encode()
+
+    return request
+
+
 AT_INVITATION = [
     AtInvitation("budget_used_up_between", "budget", after(budget_used_up), "leaves room for", {"epsilon": "1"}),
     AtInvitation("agreement_expired_between", "agreement_expired", after(clock(datetime(2026, 4, 1, tzinfo=UTC)))),
@@ -778,6 +790,9 @@ AT_INVITATION = [
     AtInvitation("attempts_under_way", "attempts", attempts_under_way),
     AtInvitation("attempt_past_the_plan", "attempts", inviting(attempt=3)),
     AtInvitation("attempt_zero", "invitation", inviting(attempt=0, sid=bytes(32))),
+    AtInvitation("attempt_without_end", "invitation", attempt_written("Infinity"), "cannot be read"),
+    AtInvitation("attempt_larger_than_any_float", "invitation", attempt_written("1e999"), "cannot be read"),
+    AtInvitation("attempt_no_id_has_room_for", "invitation", inviting(attempt=2**32, sid=bytes(32)), "attempt number"),
     AtInvitation("wrong_round_id", "invitation", inviting(sid=bytes(32)), "identifier"),
     AtInvitation("round_id_of_another_nonce", "invitation", sid_of_another_nonce, "identifier"),
     AtInvitation("another_coordinator", "invitation", inviting(coordinator_id="elsewhere"), "coordinator_id"),

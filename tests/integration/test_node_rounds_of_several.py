@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import yaml
 
+from council_node.node_store import DocumentKind, NodeStore
 from council_node.page.own_figures import count_own
 from council_node.receipts import receipt_text, receipts
-from federated.errors import SignatureProblem
+from federated.errors import FileProblem, SignatureProblem
 from federated.iteration import Iteration
 from federated.plan import Plan
 from federated.privacy import Charge, Mechanism
@@ -328,6 +329,40 @@ def test_a_release_that_says_otherwise_of_its_rounds_does_not_hold(world, change
         list(check_release(false, roster=world.roster, agreements=agreements, schema=SCHEMA))
 
 
+def unsigned(record, **changes):
+    """A round that nobody signed, and that says so."""
+    attested = record.attestations.model_copy(update={"statements": ()})
+    return record.model_copy(update={"threshold": 0, "attestations": attested, **changes})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda release: {"rounds": (unsigned(release.rounds[0]), *release.rounds[1:])},
+        lambda release: {"rounds": (release.rounds[0].model_copy(update={"joined": 3}), *release.rounds[1:])},
+        lambda release: {
+            "rounds": (*release.rounds[:2], unsigned(release.rounds[2])),
+            "attestations": unsigned(release).attestations,
+            "threshold": 0,
+        },
+    ],
+)
+def test_how_many_must_have_signed_is_not_for_the_release_to_say(world, change):
+    release = counted_three(world, proposed(world))
+    false = release.model_copy(update=change(release))
+    agreements = {world.agreement.id: world.agreement}
+    with pytest.raises(SignatureProblem, match=r"must have signed|No round of the plan"):
+        list(check_release(false, roster=world.roster, agreements=agreements, schema=SCHEMA))
+
+
+def test_were_that_left_to_the_release_one_that_nobody_signed_would_hold(world, monkeypatch):
+    release = counted_three(world, proposed(world))
+    false = release.model_copy(update={"rounds": (unsigned(release.rounds[0]), *release.rounds[1:])})
+    monkeypatch.setattr("federated.release_check._check_thresholds", lambda _release: None)
+    agreements = {world.agreement.id: world.agreement}
+    assert list(check_release(false, roster=world.roster, agreements=agreements, schema=SCHEMA))
+
+
 def test_the_receipt_of_a_round_says_which_of_several_it_was(world):
     proposal = proposed(world)
     round_, _ = run(world, proposal, SECOND, attempt=1)
@@ -338,6 +373,30 @@ def test_the_receipt_of_a_round_says_which_of_several_it_was(world):
     assert receipt.cost.charged
     assert "round 2 of 3" in receipt_text(receipt)
     assert "comes with the last" in receipt.outcome
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_receipt_that_could_not_be_stored_still_says_what_was_sent_when_it_can_be(world, monkeypatch, answered):
+    release = counted_three(world, proposed(world))
+    me = world.seat(ME)
+    sid = bytes.fromhex(release.sid)
+    end = LinkMessage(kind=Kind.RELEASE, reference=sid, payload=release.encode()).encode() if answered else abort(sid)
+    keep = NodeStore.put
+
+    def full(store, kind, *args, **kwargs):
+        if kind is DocumentKind.DELETION:
+            raise FileProblem("The disk is full.", remedy="Free some space.")
+        return keep(store, kind, *args, **kwargs)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(NodeStore, "put", full)
+        assert me.ask(end).kind is Kind.FAULT
+    assert all(receipt.sid != release.sid for receipt in receipts(me.station.store))
+    assert me.ask(end).kind is Kind.RECEIPT
+    (receipt,) = (receipt for receipt in receipts(me.station.store) if receipt.sid == release.sid)
+    assert receipt.answered is answered
+    assert "unmask" in {message.what for message in receipt.sent}
+    assert me.station.store.latest(DocumentKind.DELETION, release.sid) is not None
 
 
 def test_a_round_that_is_given_up_before_any_input_costs_nothing_and_can_be_held_again(world):

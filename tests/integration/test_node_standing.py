@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from council_node.decisions import Decisions, red_lines_to_answer
+from council_node.node_store import NodeStore
+from council_node.station import Station
 from federated.errors import QueryError
 from federated.query import Equals, Period
 from federated.roster import ROSTER_TYPE, parse_roster, roster_payload
@@ -235,6 +237,24 @@ def test_a_crossing_of_protected_characteristics_waits_for_a_person_each_time(tm
         decisions.approve(first.plan.digest, answers=answers, now=world.now, **PERSON)
         assert seat.propose(first).body["decision"] == "approved"
         assert seat.propose(crossing("household_type", "main_age_band", period=APRIL)).body["decision"] == "pending"
+
+
+def test_people_get_a_word_in_while_the_node_looks_at_its_extract(world, monkeypatch):
+    """A large extract or a slow database takes its time, and a coordinator may propose again and again."""
+    monkeypatch.setattr("council_node.durable_sqlite.BUSY_TIMEOUT_S", 0.05)
+    seat, _, first, _ = by_a_person(world)
+    looks = Station.coverage
+    said = []
+
+    def slow(station, question):
+        with NodeStore.open(station.settings.store_file) as store:
+            decisions = Decisions(store, ME, seat.key)
+            if not said:
+                said.append(decisions.withdraw(first.plan.digest, now=world.now, **PERSON).verdict.value)
+        return looks(station, question)
+
+    monkeypatch.setattr(Station, "coverage", slow)
+    assert (seat.propose(first).rule, said) == ("withdrawn", ["refused"])
 
 
 def test_no_approval_covers_a_repeat_once_people_took_a_repeat_back(world):

@@ -21,6 +21,7 @@ from federated.plan_summary import summarise
 from federated.presentation import CONFIDENTIAL, presented
 from federated.privacy import Mechanism
 from federated.query import And, Dimension, Equals, In, Level, Measured, Named, Not, Or, Points, Table
+from federated.query.check import check_query
 from federated.release import CellRecord, open_release
 from federated.release_check import check_release
 from federated.schema import ColumnType, load_schema
@@ -94,6 +95,62 @@ def test_needs_of_one_household_are_crossed_where_they_are_told_apart_in_it():
     both = by(measures=(points(old, ill),))
     assert crossed(both, None, NEEDS) == ("age", "disability_or_health")
     assert crossed(by(measures=(points(old),)), None, NEEDS) == ()
+
+
+NEED_OF = {value: Equals(column="need", value=value) for value in ("old_age", "physical_ill_health")}
+EITHER = In(column="need", values=tuple(NEED_OF))
+ROWS = Measured(measure=Points(base=1, terms=()), low=0, high=2)
+
+
+def bands(measure, **changes):
+    """Households by how much their rows add up to: those with 2 have both of two codes."""
+    return Table(name="who", statistic="distribution", measures=(measure,), edges=(1, 2), **changes)
+
+
+IN_ONE_CHOICE = {
+    "points for either": (bands(points(EITHER)), None),
+    "points for neither": (bands(points(Not(condition=EITHER))), None),
+    "rows of either": (bands(ROWS), EITHER),
+    "rows of either, one at a time": (bands(ROWS), Or(conditions=tuple(NEED_OF.values()))),
+    "rows of all but one": (bands(ROWS), Not(condition=NEED_OF["old_age"])),
+    "rows of all but all but two": (bands(ROWS), Not(condition=Not(condition=EITHER))),
+    "rows of no other code, with all of them named": (
+        bands(ROWS),
+        Not(
+            condition=And(
+                conditions=(
+                    In(column="need", values=tuple(set(NEEDS.column("need").code_list) - set(NEED_OF))),
+                    In(column="need", values=NEEDS.column("need").code_list),
+                )
+            )
+        ),
+    ),
+    "one in the filter, the other in the points": (bands(points(NEED_OF["old_age"])), EITHER),
+    "their variance": (Table(name="who", statistic="variance", measures=(points(EITHER),)), None),
+    "households once": (by(), EITHER),
+}
+
+
+@pytest.mark.parametrize(("table", "where"), IN_ONE_CHOICE.values(), ids=IN_ONE_CHOICE)
+def test_two_needs_of_one_household_are_crossed_by_one_choice_of_both(table, where):
+    check_query(replace(given.question(table), dataset="support_need", where=where), SCHEMA)
+    assert crossed(table, where, NEEDS) == ("age", "disability_or_health")
+
+
+@pytest.mark.parametrize(
+    ("table", "where"),
+    [
+        (bands(points(NEED_OF["old_age"])), None),
+        (bands(ROWS), NEED_OF["old_age"]),
+        (bands(ROWS), None),
+        (by("need", max_cells=5), EITHER),
+        (by(), NEED_OF["old_age"]),
+        (replace(by(), statistic="rows"), EITHER),
+    ],
+)
+def test_one_need_alone_or_rows_one_by_one_are_no_crossing(table, where):
+    check_query(replace(given.question(table), dataset="support_need", where=where), SCHEMA)
+    assert crossed(table, where, NEEDS) == ()
 
 
 def test_any_characteristic_counts_below_a_region(monkeypatch):
