@@ -19,6 +19,8 @@ __all__ = ["FileLock", "connect", "create_empty", "plain_errors", "schema_versio
 
 BUSY_TIMEOUT_S: Final = 5.0
 PRIVATE: Final = 0o600
+FOLDERS_OPEN: Final = os.name != "nt"
+"""Whether a folder can be opened to wait for its names; Windows refuses, and its file system keeps a journal."""
 
 _SENTENCES: Final = {
     sqlite3.SQLITE_FULL: ("the disk is full", "Free some space and try again."),
@@ -93,6 +95,8 @@ def create_empty(path: Path, name: str) -> None:
 
 def _keep_names(folder: Path) -> None:
     """Wait until the names in a folder are on the disk: SQLite does so for its journal alone."""
+    if not FOLDERS_OPEN:
+        return
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)

@@ -98,6 +98,13 @@ class LedgerBook:
         """
         if path.exists():
             raise FileProblem(f"There is a ledger at {path} already.", remedy="Move it away first, and keep it.")
+        journal = path.with_name(f"{path.name}-journal")
+        if journal.exists() and journal.stat().st_size > 0:
+            # The database engine would finish what the lost ledger was about, and undo that this one is exhausted.
+            raise FileProblem(
+                f"What the lost ledger left unfinished is still there: {journal}.",
+                remedy="Move it away too, and keep it with the lost ledger.",
+            )
         arriving = path.with_name(f"{path.name}.restoring")
         with _locked(path) as lock:
             read_backup(backup, arriving, council)

@@ -1,4 +1,6 @@
 import shutil
+import sqlite3
+from contextlib import closing
 from fractions import Fraction
 
 import pytest
@@ -194,6 +196,40 @@ def test_a_restored_ledger_starts_exhausted(path, tmp_path):
         reserve(ledger, "new")
     with Ledger.open(path, ME) as ledger:
         assert ledger.exhausted == "restored from a backup"
+
+
+def unfinished(path):
+    """The bytes of the journal that a crash leaves in the middle of an entry."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        for statement in ("PRAGMA synchronous=FULL", "PRAGMA journal_mode=TRUNCATE", "PRAGMA cache_size=1", "BEGIN"):
+            writer.execute(statement)
+        number, *rest, _ = writer.execute("SELECT * FROM entry ORDER BY 1 DESC LIMIT 1").fetchone()
+        writer.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", (number + 1, *rest, bytes(32)))
+        # More than the cache holds, so that the engine writes before it commits.
+        writer.execute("CREATE TABLE filling (bytes)")
+        writer.executemany("INSERT INTO filling VALUES (zeroblob(9000))", [()] * 9)
+        return path.with_name(f"{path.name}-journal").read_bytes()
+
+
+def test_what_a_lost_ledger_left_unfinished_does_not_undo_that_the_restored_one_is_exhausted(path, tmp_path):
+    backup, journal = tmp_path / "backup.db", path.with_name(f"{path.name}-journal")
+    with Ledger.create(path, ME, NOW) as ledger:
+        reserve(ledger, "before")
+        ledger.spend(sid_of("before"), NOW)
+    shutil.copyfile(path, backup)
+    left = unfinished(path)
+    path.unlink()
+    journal.write_bytes(left)
+    with pytest.raises(FileProblem, match="left unfinished"):
+        Ledger.restore(backup, path, ME, LATER)
+    assert not path.exists()
+    journal.rename(tmp_path / "kept")
+    with Ledger.restore(backup, path, ME, LATER) as ledger:
+        assert ledger.exhausted == "restored from a backup"
+    # Why: the engine plays such a journal back into whatever file has the name.
+    journal.write_bytes(left)
+    with Ledger.open(path, ME) as ledger:
+        assert ledger.exhausted is None
 
 
 def test_what_a_backup_had_reserved_counts_as_spent(path, tmp_path):

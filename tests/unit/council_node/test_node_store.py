@@ -1,5 +1,7 @@
+import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +123,28 @@ def test_the_store_is_private_and_durable(path, store):
     assert path.stat().st_mode & 0o077 == 0
     assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("truncate",)
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_a_store_can_be_made_where_no_folder_can_be_opened(path, monkeypatch, opens):
+    """Windows refuses to open a folder; where it can be done, its names are waited for."""
+    real, waited = os.open, []
+
+    def open_file(place, *args, **kwargs):
+        if Path(place).is_dir():
+            waited.append(place)
+            if not opens:
+                raise PermissionError(13, "Permission denied", str(place))
+        return real(place, *args, **kwargs)
+
+    monkeypatch.setattr("council_node.durable_sqlite.os.open", open_file)
+    monkeypatch.setattr("council_node.durable_sqlite.FOLDERS_OPEN", opens)
+    NodeStore.open(path).close()
+    assert waited == [path.parent] * opens
+    monkeypatch.setattr("council_node.durable_sqlite.FOLDERS_OPEN", True)
+    if not opens:
+        with pytest.raises(FileProblem, match="Permission denied"):
+            NodeStore.open(path.with_name("other.db"))
 
 
 def test_documents_put_together_are_all_stored_or_none(path, store):
