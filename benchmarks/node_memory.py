@@ -87,7 +87,7 @@ def planned_question() -> tuple[Query, list[SimpleNamespace]]:
     dataset = load_schema().dataset("case")
     layouts = (statistic(table.statistic).layout(table, dataset, question.period, ()) for table in question.tables)
     tables = [
-        SimpleNamespace(table=table, layout=layout, clamp=2**40, mechanism=Mechanism.DISCRETE_LAPLACE)
+        SimpleNamespace(table=table, layout=layout, clamp=2**40, mechanism=Mechanism.DISCRETE_LAPLACE, coefficients=())
         for table, layout in zip(question.tables, layouts, strict=True)
     ]
     return question, tables

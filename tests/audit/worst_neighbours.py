@@ -77,7 +77,9 @@ def _worst_of(universe, mechanism, power, directory):
     others = [{"household": "other", **row} for row in universe.kinds[:3]]
     without = node_vector(directory, others, plan, universe)
     found = []
-    for household in islice(most_changing(universe, others, plan, power), TRIED):
+    # Of a claim that no household reaches, every one that changes most is as good.
+    tried = TRIED if universe.tight[power - 1] else 1
+    for household in islice(most_changing(universe, others, plan, power), tried):
         inside = node_vector(directory, [*others, *household], plan, universe)
         found.append(Neighbours(plan=plan, without=without, inside=inside))
         if found[-1].part_of_claim == 1:

@@ -81,7 +81,7 @@ def test_after_a_failed_write_the_record_tells_of_no_restart(world, monkeypatch)
     assert record(seat, rehearsal.sid) is None
     seat.ask(abort(rehearsal.sid))
     _, secrets = record(seat, rehearsal.sid)["removed"]
-    assert "had no session of this round" in secrets["how_it_is_known"]
+    assert "was ended, and looked at afterwards" in secrets["how_it_is_known"]
     assert "started again" not in secrets["how_it_is_known"]
 
 
