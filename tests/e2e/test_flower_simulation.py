@@ -84,22 +84,29 @@ class Watched:
 
     Attributes:
         environments: By process: its program, and its environment.
+        titled: Processes of Ray that have written their title over their environment.
         listening: Addresses that its processes listen on, as `ss` prints them.
     """
 
     environments: dict[int, tuple[str, dict[str, str]]] = field(default_factory=dict)
+    titled: set[int] = field(default_factory=set)
     listening: set[str] = field(default_factory=set)
 
     def look(self, root: int) -> None:
         for pid in [*children(root)]:
             try:
-                name, found = program_of(pid), environment_of(pid)
+                found, name = environment_of(pid), program_of(pid)
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if "FLWR_HOME" in found and found.get("RAY_AUTH_TOKEN"):
+            if name.startswith("ray::"):  # the name is read last: what was read before it may be half overwritten
+                self.titled.add(pid)
+            elif "FLWR_HOME" in found and found.get("RAY_AUTH_TOKEN"):
                 self.environments[pid] = name, found
         shown = subprocess.run(["ss", "-tlnpH"], capture_output=True, text=True, check=True).stdout
-        self.listening |= listeners(shown, self.environments.keys())
+        self.listening |= listeners(shown, self.processes())
+
+    def processes(self) -> set[int]:
+        return self.environments.keys() | self.titled
 
 
 def listeners(shown: str, pids) -> set[str]:
@@ -202,7 +209,7 @@ def test_an_open_address_would_be_seen():
 
 def test_nothing_is_left_running(on_flower):
     for _ in range(100):  # a busy computer takes a moment over the last of them
-        left = [pid for pid in on_flower.watched.environments if Path(f"/proc/{pid}").exists() and not is_zombie(pid)]
+        left = [pid for pid in on_flower.watched.processes() if Path(f"/proc/{pid}").exists() and not is_zombie(pid)]
         if not left:
             break
         time.sleep(0.2)
