@@ -1,6 +1,6 @@
 """What a simulation finds out: the exact truth beside each release, the noise it holds, seconds and bytes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -12,22 +12,20 @@ from numpy.typing import NDArray
 
 from coordinator.simulation_papers import Scenario
 from federated.errors import InternalError, QueryError
-from federated.iteration import Iteration
 from federated.plan import Plan, PlannedTable
-from federated.privacy import Mechanism, released_noise
 from federated.query import And, Between, Measured, Points, Query, Table, Value
 from federated.query.measures import LARGEST_BOUND
 from federated.query.words import measure_words
 from federated.release import CellRecord, Release
 from federated.schema import Council
-from federated.statistics import CellEstimate, Contribution, RoundFigures, Times, in_rounds, statistic
+from federated.statistics import CellEstimate, Contribution, Times, statistic
 from federated.statistics.offsets import cell_codes
 from federated.statistics.running_totals import sent
 from federated.synthetic import Cases, true_table
 from federated.synthetic.truth import counted_records, meets
 from protocols.identifiers import CouncilId
 
-__all__ = ["HeldCell", "SimulatedRound", "Simulation", "TableNoise", "Traffic", "as_sent", "exact_fit", "exact_vector"]
+__all__ = ["HeldCell", "SimulatedRound", "Simulation", "TableNoise", "Traffic", "as_sent", "exact_vector"]
 
 Cell: TypeAlias = tuple[str, ...]
 Integers: TypeAlias = NDArray[np.int64]
@@ -110,29 +108,6 @@ def _measured(record: Mapping[str, str], asked: Measured) -> int | None:
     return None if value is None else min(max(value, asked.low), asked.high)
 
 
-def exact_fit(plan: Plan, count: Callable[[Iteration], Integers], last: Iteration) -> tuple[CellEstimate, ...]:
-    """What a question of several rounds would say without noise: Newton's method to its end, from the last round.
-
-    Args:
-        plan: Of the question.
-        count: Gives the exact sum at any coefficients.
-        last: The last round of the release.
-    """
-    (planned,) = plan.tables
-    rule = in_rounds(planned.table.statistic)
-
-    def counted(at: tuple[int, ...]) -> RoundFigures:
-        exact = count(Iteration(number=1, coefficients=at)).astype(np.float64)
-        return RoundFigures(coefficients=at, totals=exact, noise=_NEXT_TO_NONE, councils=frozenset())
-
-    at = last.coefficients
-    for _ in range(EXACT_STEPS):
-        at = rule.advance(planned.table, counted(at))
-    return rule.conclude(planned.table, planned.layout, (counted(rule.start(planned.table)), counted(at), counted(at)))
-
-
-EXACT_STEPS: Final = 6
-_NEXT_TO_NONE: Final = released_noise(Mechanism.DISCRETE_LAPLACE, Fraction(40), scale=1, honest=1, contributors=1)
 FITTED: Final = frozenset({"poisson"})
 """Counted like a mean; but what is fitted allows for noise that exact totals do not have."""
 

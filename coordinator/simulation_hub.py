@@ -17,7 +17,7 @@ from coordinator.office import OWNER_SIZE, Note, Office
 from coordinator.progress import Step
 from coordinator.roster import load_membership
 from coordinator.round_stages import STAGES
-from coordinator.simulation_figures import Integers, SimulatedRound, Traffic, as_sent, exact_fit, exact_vector
+from coordinator.simulation_figures import Integers, SimulatedRound, Traffic, as_sent, exact_vector
 from coordinator.simulation_files import PATIENCE_S, Answer, World, plan_of, terms_of
 from federated.budget_statement import STATEMENT_KIND, read_statement
 from federated.client import committed
@@ -33,6 +33,7 @@ from federated.query import Query
 from federated.release import Release, open_release
 from federated.schema import load_schema
 from federated.signing import open_envelope, sign_payload, statement_type
+from federated.statistics.without_noise import fit_without_noise
 from protocols.identifiers import CouncilId, Digest, RoundId
 from protocols.wire.link_message import Kind, LinkMessage, fault
 
@@ -163,15 +164,16 @@ class Hub:
         seconds = self._seconds(release, planned - began, answered - planned)
         if release.rounds:
 
-            def count(iteration: Iteration) -> Integers:
-                tables = plan.tables_at(iteration)
+            def count(at: tuple[int, ...]) -> Integers:
+                tables = plan.tables_at(Iteration(number=plan.rounds, coefficients=at))
                 total = np.zeros(plan.cells, dtype=np.int64)
                 for council in inside:
                     total += exact_vector(world.cases[council], question, tables)
                 return total
 
-            at_end = Iteration(number=plan.rounds, coefficients=release.rounds[-1].coefficients)
-            fitted = exact_fit(plan, count, at_end)
+            at_end = release.rounds[-1].coefficients
+            [only] = plan.tables
+            fitted = fit_without_noise(only.table, only.layout, lambda at: count(at).astype(np.float64))
             return SimulatedRound(plan=plan, release=release, exact=count(at_end), seconds=seconds, fitted=fitted)
         exact = world.exact[question]
         return SimulatedRound(

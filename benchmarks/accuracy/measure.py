@@ -4,17 +4,15 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.noises import WAYS, Noises, Way, noises
 from benchmarks.accuracy.sources import Source
-from council_node.page.own_figures import NEXT_TO_NONE
-from federated.privacy import ReleasedNoise
 from federated.query import Query
 from federated.statistics import CellEstimate, RoundFigures, in_rounds, statistic
+from federated.statistics.without_noise import NEXT_TO_NONE, fit_without_noise
 
 __all__ = ["Accuracy", "measure"]
 
@@ -90,10 +88,6 @@ def measure(source: Source, question: Query, *, councils: int, repetitions: int)
     return _accuracy(found, truth, held, declared, used)
 
 
-SETTLED: Final = 8
-"""Rounds without noise after which a fit no longer moves."""
-
-
 class _Fit:
     """A question of several rounds over a source's records."""
 
@@ -102,23 +96,19 @@ class _Fit:
         self._rule, self._layout = in_rounds(self._table.statistic), source.layout(question)
         self._source, self._question, self._used = source, question, used
 
-    def _figures(self, at: tuple[int, ...], noise: NDArray[np.float64] | int, law: ReleasedNoise) -> RoundFigures:
-        exact = self._source.exact(self._question, self._used.spec.mechanism, at).astype(np.float64)
-        return RoundFigures(coefficients=at, totals=exact + noise, noise=law, councils=frozenset())
+    def _exact(self, at: tuple[int, ...]) -> NDArray[np.float64]:
+        return self._source.exact(self._question, self._used.spec.mechanism, at).astype(np.float64)
 
     def truth(self) -> NDArray[np.float64]:
-        at, found = self._rule.start(self._table), []
-        for _ in range(SETTLED):
-            found.append(self._figures(at, 0, NEXT_TO_NONE))
-            at = self._rule.advance(self._table, found[-1])
-        return _estimates(self._rule.conclude(self._table, self._layout, (found[0], found[-1], found[-1])))
+        return _estimates(fit_without_noise(self._table, self._layout, self._exact))
 
     def answers(self, way: Way, times: int) -> list[tuple[CellEstimate, ...]]:
         law, made = self._used.law(way), []
         for _ in range(times):
             at, found = self._rule.start(self._table), []
             for noise in self._used.draws(way, self._table.rounds):
-                found.append(self._figures(at, noise, law))
+                figures = RoundFigures(coefficients=at, totals=self._exact(at) + noise, noise=law, councils=frozenset())
+                found.append(figures)
                 at = self._rule.advance(self._table, found[-1])
             made.append(self._rule.conclude(self._table, self._layout, found))
         return made

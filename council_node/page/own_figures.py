@@ -9,8 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from fractions import Fraction
-from typing import Any, Final
+from typing import Any
 
 from council_node.counting import Reading, holding
 from council_node.mapping import load_mapping
@@ -18,22 +17,15 @@ from council_node.page.desk import Desk
 from council_node.sources.load import RUN_KEY_SIZE
 from council_node.sources.opening import extract_date
 from federated.errors import FileProblem
-from federated.privacy import Mechanism, released_noise
+from federated.privacy import Mechanism
 from federated.query import Level, Query, Table, parse_query
 from federated.release import Release, TableRecord
 from federated.schema import Dataset
-from federated.statistics import Layout, RoundFigures, in_rounds, statistic
+from federated.statistics import Layout, statistic
+from federated.statistics.without_noise import NEXT_TO_NONE, fit_without_noise
 from protocols.encoding import canonical_json, sha256
 
-__all__ = ["NEXT_TO_NONE", "OwnFigures", "count_own", "question_of"]
-
-NEXT_TO_NONE: Final = released_noise(Mechanism.DISCRETE_LAPLACE, Fraction(40), scale=1, honest=1, contributors=1)
-"""A law with a standard deviation of 3e-9: comparisons and fits allow for the noise they are told of, and exact counts
-have none."""
-
-
-OWN_ROUNDS: Final = 8
-"""Newton's method without noise has long settled by then."""
+__all__ = ["OwnFigures", "count_own", "question_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +82,8 @@ def count_own(desk: Desk, release: Release) -> OwnFigures:
     planned = tuple(_planned(release, question, dataset))
     with desk.counting:
         if question.rounds > 1:
-            return _own_fit(desk, release, question, planned[0])
+            [table] = planned
+            return _dated(desk, release, question, {table.table.name: _own_fit(desk, question, table)})
         vector = _vector(desk, question, planned)
     region = desk.schema.council(desk.council).region
     values, offset = {}, 0
@@ -101,22 +94,14 @@ def count_own(desk: Desk, release: Release) -> OwnFigures:
     return _dated(desk, release, question, values)
 
 
-def _own_fit(desk: Desk, release: Release, question: Query, planned: _Planned) -> OwnFigures:
-    """What this council's records alone would say in as many rounds as settle it, without noise."""
-    table, rule = planned.table, in_rounds(planned.table.statistic)
-    at, found = rule.start(table), []
-    for _ in range(OWN_ROUNDS):
-        vector = _vector(desk, question, (replace(planned, coefficients=at),))
-        found.append(
-            RoundFigures(
-                coefficients=at, totals=vector.astype(float), noise=NEXT_TO_NONE, councils=frozenset({desk.council})
-            )
-        )
-        at = rule.advance(table, found[-1])
-    # Only the last is near enough to the end for an exact figure.
-    cells = rule.conclude(table, planned.layout, (found[0], *found[-1:], *found[-1:]))
-    fitted = {cell.codes: None if math.isnan(cell.estimate) else cell.estimate for cell in cells}
-    return _dated(desk, release, question, {table.name: fitted})
+def _own_fit(desk: Desk, question: Query, planned: _Planned) -> dict[tuple[str, ...], float | None]:
+    """What this council's records alone would say, without noise."""
+    cells = fit_without_noise(
+        planned.table,
+        planned.layout,
+        lambda at: _vector(desk, question, (replace(planned, coefficients=at),)).astype(float),
+    )
+    return {cell.codes: None if math.isnan(cell.estimate) else cell.estimate for cell in cells}
 
 
 def _dated(

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from council_node.page.own_figures import NEXT_TO_NONE
 from federated.query.check import check_query
 from federated.schema import load_schema
 from federated.statistics import STATISTICS, statistic
+from federated.statistics.without_noise import NEXT_TO_NONE
 from tests.spec.council import REGIONS, node_vectors
 from tests.spec.reference_evaluator import reference_vector
 from tests.spec.render import ROOT, SPECIFICATIONS, pages, render

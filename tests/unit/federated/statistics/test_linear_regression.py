@@ -6,7 +6,6 @@ from math import prod
 import numpy as np
 import pytest
 
-from council_node.page.own_figures import NEXT_TO_NONE
 from federated.errors import QueryError
 from federated.privacy import Mechanism
 from federated.query import Dimension, Equals, Level, Measured, Points, Table, Value, measured
@@ -14,6 +13,7 @@ from federated.statistics import linear
 from federated.statistics.least_squares import Fit
 from federated.statistics.moments import Moments
 from federated.statistics.propagation import noise_size
+from federated.statistics.without_noise import NEXT_TO_NONE
 from tests.spec.council import case_dataset, layout_of, question
 from tests.spec.statistics.linear import SPECIFICATION
 from tests.unit.federated.statistics.simulated import BUDGETS, agrees, by_figure, drawn, holds, noise_at, repeated
