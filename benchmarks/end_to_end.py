@@ -24,7 +24,7 @@ from federated.plan import Plan
 from federated.query import DatePart, Dimension, Query, Table
 
 CORES = os.cpu_count() or 1
-TARGET = 3.0
+TARGET = 2.0
 BUDGETED = 8
 
 
