@@ -36,10 +36,11 @@ from council_node.receipt_form import Receipt, open_receipt
 from council_node.settings import Settings
 from council_node.station import Station
 from council_node.willing_people import unsafe_with_willing_people
+from federated.cohort import possible_rounds
 from federated.errors import PolicyRefusal, RoundAborted
 from federated.iteration import Iteration
 from federated.manifest import MANIFEST_TYPE
-from federated.plan import PLAN_TYPE, Plan, possible_rounds
+from federated.plan import PLAN_TYPE, Plan
 from federated.release import CouncilRecord, Release, make_release
 from federated.schema import load_schema
 from protocols.encoding import canonical_json

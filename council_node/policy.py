@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from council_node.policy_file import Class2, Crossed, Policy
 from federated.agreement import NEEDS_APPROVAL, Agreement
 from federated.clauses import MEANINGS
-from federated.crossings import BASE_FACTOR, crossed_tables, in_words
+from federated.crossings import BASE_FACTOR, in_words
 from federated.errors import CohortTooSmall, PolicyRefusal
 from federated.manifest import Manifest, check_columns, check_manifest
 from federated.plan import Plan
@@ -129,7 +129,7 @@ def facts_of(
         classes={name: dataset.columns[name].highest_class for name in columns},
         statistics=frozenset(table.statistic for table in question.tables),
         levels=frozenset(table.level for table in question.tables),
-        crossed=crossed_tables(question, dataset),
+        crossed={planned.table.name: planned.crosses for planned in plan.tables if planned.crosses},
         red_lines=red_lines(question, manifest, agreement=agreement, dataset=dataset)
         if question.dataset in agreement.datasets
         else (),

@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from council_node.contribution import ApprovedPlan, charge, contribute
@@ -288,11 +289,7 @@ class Rounds:
         known = answer_of(station.store, sid)
         if not known:
             active = self._active.get(sid)
-            with station.store.together():
-                keep_receipt(station, release, request.payload, active, station.now())
-                self._dispose(sid, active)
-            self._forget(sid)
-            station.log("deletion_recorded", {"sid": sid.hex()})
+            self._close(sid, active, partial(keep_receipt, station, release, request.payload, active, station.now()))
         elif known != sha256(request.payload).hex():
             raise PolicyRefusal("release", "This council has had another answer of that round.")
         body: dict[str, Json] = {
@@ -328,26 +325,33 @@ class Rounds:
         if active is not None:
             active.session.end()  # first: the secrets must go even if the ledger cannot be written
         station.give_back(sid, reason)
-        with station.store.together():
+
+        def keep() -> None:
             if active is not None:
                 keep_receipt_without_answer(station, sid, active, reason, station.now())
-            self._dispose(sid, active)
-        self._forget(sid)
-        station.log("deletion_recorded", {"sid": sid.hex()})
 
-    def _dispose(self, sid: RoundId, active: ActiveRound | None) -> None:
-        """Let go of a round's secrets, and keep the signed record of that (R24).
+        self._close(sid, active, keep)
 
-        What was sent is forgotten by the caller, once the receipt that lists it is on the disk.
+    def _close(self, sid: RoundId, active: ActiveRound | None, keep: Callable[[], object]) -> None:
+        """Keep the receipt, let go of the round's secrets, and keep the signed record of that (R24).
+
+        Args:
+            sid: The round.
+            active: What is in memory of it.
+            keep: Keeps the receipt, if there is anything to receipt.
         """
+        station = self._station
         session = None if active is None else active.session
-        if session is not None and session.state is not ParticipantState.ENDED:
-            session.end()
-        keep_deletion_record(self._station, sid, session, self._station.now())
-
-    def _forget(self, sid: RoundId) -> None:
+        with station.store.together():
+            keep()
+            if session is not None and session.state is not ParticipantState.ENDED:
+                session.end()
+            recorded = keep_deletion_record(station, sid, session, station.now())
+        # What was sent is forgotten once the receipt that lists it is on the disk.
         self._active.pop(sid, None)
         self._invited.pop(sid, None)
+        if recorded:
+            station.log("deletion_recorded", {"sid": sid.hex()})
 
     def _statement(self, kind: Kind, sid: RoundId, rule: str, reason: str, evidence: bytes = b"") -> LinkMessage:
         body: dict[str, Json] = {

@@ -13,8 +13,9 @@ from fractions import Fraction
 from functools import cached_property
 
 from federated.agreement import Agreement, Group
-from federated.crossings import BASE_FACTOR, crossed, crossed_tables, in_words
-from federated.errors import CohortTooSmall, PolicyRefusal, QueryError
+from federated.cohort import asked_group, cohort_rules, least_honest, most_honest, regions_shown
+from federated.crossings import BASE_FACTOR, crossed_tables
+from federated.errors import PolicyRefusal, QueryError
 from federated.iteration import Iteration
 from federated.privacy import (
     FILTER_SHARE_OF_DELTA,
@@ -42,7 +43,7 @@ from protocols.encoding import Json, canonical_json, sha256
 from protocols.errors import LocalProtocolError
 from protocols.identifiers import CouncilId, Digest
 from protocols.ring import Ring, headroom_ok
-from protocols.secagg import CohortRuleBroken, CohortRules, Thresholds
+from protocols.secagg import CohortRules
 
 __all__ = [
     "Plan",
@@ -50,7 +51,6 @@ __all__ = [
     "Terms",
     "derive_plan",
     "open_plan",
-    "possible_rounds",
     "read_terms",
 ]
 
@@ -303,15 +303,6 @@ class Plan:
         }
 
 
-def regions_shown(group: Group, roster: Roster, schema: Schema, min_cohort: int) -> tuple[tuple[str, str], ...]:
-    """Regions in which at least `min_cohort` of the councils asked stand, in the schema's order.
-
-    The list is public and fixed by the plan; who answers does not change it.
-    """
-    standing = [roster.councils[council].region for council in group.councils]
-    return tuple((code.code, code.label) for code in schema.regions if standing.count(code.code) >= min_cohort)
-
-
 def derive_plan(
     question: Query,
     *,
@@ -328,24 +319,26 @@ def derive_plan(
         PolicyRefusal: The group, its councils or the cohort's size do not allow it.
     """
     dataset = check_query(question, schema)
-    group = _group(question, agreement, roster)
+    group = asked_group(question, agreement, roster)
     crossing = crossed_tables(question, dataset)
-    rules = _rules(agreement, group, crossing)
+    rules = cohort_rules(agreement, group, crossing)
     if question.rounds > 1 and mechanism is not Mechanism.DISCRETE_GAUSSIAN:
         raise QueryError(
             "A question of several rounds is answered with Gaussian noise: its cost adds up far more slowly.",
             remedy="Leave the mechanism to the planner.",
         )
-    honest = _honest(rules)
-    floors = [agreement.min_cohort * (BASE_FACTOR if table.name in crossing else 1) for table in question.tables]
+    honest = most_honest(rules)
+    shown, shown_crossed = (
+        regions_shown(group, roster, schema, agreement.min_cohort * factor) for factor in (1, BASE_FACTOR)
+    )
     tables = tuple(
-        _shape(table, dataset, question, regions_shown(group, roster, schema, floor), mechanism)
-        for table, floor in zip(question.tables, floors, strict=True)
+        _shape(table, dataset, question, mechanism, regions=shown_crossed if crosses else shown, crosses=crosses)
+        for table, crosses in ((table, crossing.get(table.name, ())) for table in question.tables)
     )
     _check_size(tables)
     noise = _noise(question, tables, mechanism, delta=agreement.budget_delta, honest=honest)
     # Met here, not in a round whose charge is spent: a smaller cohort draws larger shares.
-    require_noise(noise, honest=_least_honest(rules))
+    require_noise(noise, honest=least_honest(rules))
     bounds = _bounds(tables, mechanism)
     # The largest h of any round of the plan, so the charge covers tau whichever councils join.
     charge = noise_charge(noise, bounds, honest=honest, councils=len(group.councils))
@@ -418,80 +411,14 @@ def read_terms(claimed: Mapping[str, object]) -> Terms:
     )
 
 
-def _group(question: Query, agreement: Agreement, roster: Roster) -> Group:
-    group = agreement.group(question.group)
-    absent = [council for council in group.councils if council not in roster.councils]
-    if absent:
-        raise PolicyRefusal(
-            "group",
-            f"{len(absent)} council(s) of the group '{group.name}' are not in the roster: {', '.join(absent[:5])}.",
-            remedy="Enrol them, or agree a group without them.",
-        )
-    return group
-
-
-def _rules(agreement: Agreement, group: Group, crossing: Mapping[str, tuple[str, ...]]) -> CohortRules:
-    """The cohort rules of the round, which is one for all tables: where one of them crosses, twice the councils."""
-    if not crossing:
-        return agreement.cohort_rules(group)
-    needed = agreement.min_cohort * BASE_FACTOR
-    if len(group.councils) < needed:
-        name, characteristics = next(iter(crossing.items()))
-        # A group chosen small enough for one community would be a profile of it (requirement R52).
-        raise CohortTooSmall(
-            f"The table '{name}' singles out groups by {in_words(characteristics)}, for which {needed} councils must "
-            f"be asked together; the group '{group.name}' has {len(group.councils)}.",
-            remedy="Ask a larger group, or leave all but one of these characteristics out of each table and filter.",
-            rule="crossed_base",
-        )
-    _check_differences(agreement, group, needed)
-    return agreement.cohort_rules(group, bases=BASE_FACTOR)
-
-
-def _check_differences(agreement: Agreement, group: Group, needed: int) -> None:
-    """Two nested groups give the councils between them by subtraction: a small group, freely chosen."""
-    asked = set(group.councils)
-    for other in agreement.groups:
-        members = set(other.councils)
-        between = len(asked ^ members)
-        if (asked < members or members < asked) and between < needed:
-            raise CohortTooSmall(
-                f"The groups '{group.name}' and '{other.name}' differ by {between} council(s), which two answers would "
-                f"single out; for a table that crosses protected characteristics they must differ by {needed}.",
-                remedy="Ask a group that has no such neighbour in the agreement.",
-                rule="crossed_base",
-            )
-
-
-def _honest(rules: CohortRules) -> int:
-    """H with every eligible council present."""
-    try:
-        return rules.thresholds(rules.eligible_count).h
-    except CohortRuleBroken as error:
-        raise CohortTooSmall(
-            f"The group is too small for this agreement: {error}.",
-            remedy="Ask a larger group.",
-            rule=error.rule,
-        ) from error
-
-
-def possible_rounds(rules: CohortRules) -> tuple[Thresholds, ...]:
-    """Thresholds of every number of councils that makes a round possible, fewest first; never empty for a plan."""
-    found = []
-    for joined in range(1, rules.eligible_count + 1):
-        try:
-            found.append(rules.thresholds(joined))
-        except CohortRuleBroken:
-            continue
-    return tuple(found)
-
-
-def _least_honest(rules: CohortRules) -> int:
-    return min(thresholds.h for thresholds in possible_rounds(rules))
-
-
 def _shape(
-    table: Table, dataset: Dataset, question: Query, regions: Sequence[tuple[str, str]], mechanism: Mechanism
+    table: Table,
+    dataset: Dataset,
+    question: Query,
+    mechanism: Mechanism,
+    *,
+    regions: Sequence[tuple[str, str]],
+    crosses: tuple[str, ...],
 ) -> PlannedTable:
     if table.level is Level.REGION and not regions:
         raise QueryError(
@@ -505,7 +432,7 @@ def _shape(
         sensitivity=kind.sensitivity(table),
         clamp=ROWS_PER_CELL * kind.contribution(table).under(mechanism).largest(),
         mechanism=mechanism,
-        crosses=crossed(table, question.where, dataset),
+        crosses=crosses,
     )
 
 
@@ -538,7 +465,7 @@ def _noise(
 def _ring(tables: Sequence[PlannedTable], noise: NoiseSpec, rules: CohortRules) -> Ring:
     """The narrowest ring in which neither the sum nor its noise can wrap round, whoever joins."""
     councils = rules.eligible_count
-    most = noise_bound(noise, honest=_least_honest(rules), contributors=councils)
+    most = noise_bound(noise, honest=least_honest(rules), contributors=councils)
     largest = councils * max(planned.clamp for planned in tables)
     for ring in (Ring(bits=32), Ring(bits=64)):
         if headroom_ok(ring, scale=noise.scale, max_abs_sum=largest, noise_bound=most):

@@ -6,9 +6,10 @@ from fractions import Fraction
 from math import isfinite
 from typing import Final
 
+from federated.cohort import possible_rounds
 from federated.crossings import BASE_FACTOR, caveat_of
 from federated.geography import changes_in_words
-from federated.plan import Plan, possible_rounds
+from federated.plan import Plan
 from federated.planner import Room
 from federated.presentation import USABLE_MARGIN
 from federated.privacy import zcdp_epsilon

@@ -10,18 +10,11 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from federated.crossings import caveat_of
 from federated.errors import FileProblem
@@ -53,6 +46,10 @@ __all__ = [
 ]
 
 NOT_OFFICIAL = "Differentially private estimate – not official statistics."
+
+
+_UNSAID_IF_EMPTY: Final = Field(exclude_if=lambda value: not value)
+"""For what releases did not always have: without it they keep the bytes, and the digest, that they had before."""
 
 
 class _Record(BaseModel):
@@ -111,13 +108,7 @@ class TableRecord(_Record):
     totals: tuple[int, ...]
     scale: int
     planned_sd: float
-    caveat: str = ""
-
-    @model_serializer(mode="wrap")
-    def _without_an_empty_caveat(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave an empty caveat out: a release made before there were caveats keeps its bytes and its digest."""
-        fields: dict[str, Any] = whole(self)
-        return fields if self.caveat else {name: value for name, value in fields.items() if name != "caveat"}
+    caveat: Annotated[str, _UNSAID_IF_EMPTY] = ""
 
     @property
     def may_be_negative(self) -> bool:
@@ -222,14 +213,12 @@ class Release(_Record):
     software: str
     tables: tuple[TableRecord, ...]
     attestations: AttestationRecord
-    rounds: tuple[RoundRecord, ...] = ()
+    rounds: Annotated[tuple[RoundRecord, ...], _UNSAID_IF_EMPTY] = ()
 
     def encode(self) -> bytes:
         """The release's bytes: JSON with sorted keys, the same everywhere."""
-        # A release of one round has the bytes that it had before there were others.
-        unsaid = set() if self.rounds else {"rounds"}
         return json.dumps(
-            self.model_dump(mode="json", exclude=unsaid), sort_keys=True, ensure_ascii=False, separators=(",", ":")
+            self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":")
         ).encode()
 
     @property

@@ -48,7 +48,7 @@ class Desk(Protocol):
         """Close the database engine."""
 
 
-def keep_deletion_record(desk: Desk, sid: RoundId, session: ParticipantSession | None, now: datetime) -> None:
+def keep_deletion_record(desk: Desk, sid: RoundId, session: ParticipantSession | None, now: datetime) -> bool:
     """Look at what is left of a round that has ended here, and keep a signed record of it. Run by the node.
 
     Args:
@@ -57,12 +57,15 @@ def keep_deletion_record(desk: Desk, sid: RoundId, session: ParticipantSession |
         session: The council's end of the round, already ended; None when it was not in memory.
         now: Time, UTC.
 
+    Returns:
+        Whether a record was made: of each round there is one.
+
     Raises:
         InternalError: Secrets are still there: the record would be false.
     """
     charged = desk.ledger.round(sid)
     if charged is None or desk.store.latest(DocumentKind.DELETION, sid.hex()) is not None:
-        return
+        return False
     if session is not None and session.state is not ParticipantState.ENDED:
         raise InternalError("A round that is over has not let go of its secrets.")
     ended = "The node's session of the round was ended, and looked at afterwards: it holds no key and no mask."
@@ -73,6 +76,7 @@ def keep_deletion_record(desk: Desk, sid: RoundId, session: ParticipantSession |
         _secrets(ended if session is not None else _NO_SESSION, now),
         now,
     )
+    return True
 
 
 # It may have ended here before a record could be written, or with an earlier process: which one is not known.

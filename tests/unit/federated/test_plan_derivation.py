@@ -11,8 +11,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import planning as given
 
+from federated.cohort import possible_rounds
 from federated.errors import CohortTooSmall, FederatedError, PolicyRefusal, QueryError
-from federated.plan import derive_plan, open_plan, possible_rounds
+from federated.plan import derive_plan, open_plan
 from federated.plan_summary import summarise
 from federated.planner import choose_mechanism, worst_totals
 from federated.privacy import Mechanism, Totals, zcdp_epsilon

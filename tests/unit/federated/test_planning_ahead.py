@@ -12,11 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from federated.cli import app
+from federated.cohort import possible_rounds
 from federated.commands import planning as commands
 from federated.epsilon_search import MarginGoal, UsableGoal, least_epsilon
 from federated.errors import FileProblem, QueryError
 from federated.expected_figures import read_expected
-from federated.plan import possible_rounds
 from federated.plan_summary import summarise
 from federated.planner import Planner
 from federated.presentation import USABLE_MARGIN
