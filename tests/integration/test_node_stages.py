@@ -537,6 +537,15 @@ def test_an_abort_of_a_round_we_were_not_in_changes_nothing(world):
     before = me.station.ledger.head
     assert me.ask(abort(bytes(32))).kind is Kind.RECEIPT
     assert me.station.ledger.head == before
+    assert "deletion_recorded" not in [event for event, _ in me.events]
+
+
+def test_what_was_deleted_is_logged_once_for_each_round(world):
+    round_ = rehearse(world).until(Kind.SURVIVORS)
+    me = round_.seats[ME]
+    for _ in range(2):
+        me.ask(abort(round_.sid))
+    assert [event for event, _ in me.events].count("deletion_recorded") == 1
 
 
 @pytest.mark.parametrize(
