@@ -10,7 +10,7 @@ from council_node.node_store import NodeStore
 from council_node.receipts import find_receipt, receipt_text
 from council_node.settings import read_settings
 from council_node.status import node_status, print_status
-from federated.shell import output
+from federated.shell import now_utc, output
 
 __all__ = ["register"]
 
@@ -20,7 +20,7 @@ def status(settings: Node = DEFAULT, *, as_json: AsJson = False) -> None:
 
     Example: council-node status
     """
-    found = node_status(read_settings(settings))
+    found = node_status(read_settings(settings), now_utc())
     if as_json:
         output.print_json(json.dumps(found.as_json()))
     else:

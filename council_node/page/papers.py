@@ -39,7 +39,7 @@ class PeriodShown:
 
 def start(desk: Desk, _asked: Asked) -> str:
     """What a person wants to know first."""
-    found = node_status(desk.settings)
+    found = node_status(desk.settings, desk.clock())
     with desk.store() as store:
         latest = sorted(receipts(store), key=lambda item: item.made_at, reverse=True)[:LATEST]
     return desk.page(
@@ -51,6 +51,7 @@ def start(desk: Desk, _asked: Asked) -> str:
         exhausted=found.budget is not None and found.budget.exhausted,
         ran=found.budget is not None,
         latest=latest,
+        overdue=found.overdue,
     )
 
 

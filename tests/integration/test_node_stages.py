@@ -18,7 +18,9 @@ import pytest
 from council_node import rounds
 from council_node.decisions import Decisions
 from council_node.ledger import Ledger
+from council_node.overdue import overdue_answers
 from council_node.receipts import receipts
+from council_node.status import node_status, print_status
 from federated.errors import InternalError, PolicyRefusal
 from federated.ledger_entries import RoundState
 from federated.release import CouncilRecord, make_release
@@ -722,3 +724,41 @@ def test_a_stage_of_a_round_we_were_never_invited_to_is_refused(world, stage):
     request = LinkMessage(kind=stage, reference=sha256(b"a round of somebody else"), payload=b"anything").encode()
     assert rule_of(me.ask(request)) == "unknown_round"
     assert me.station.ledger.head == before
+
+
+def late_at(seat: Seat, now: datetime) -> list[str]:
+    rounds = seat.station.ledger.rounds()
+    return [item.title for item in overdue_answers(seat.station.store, rounds, now)]
+
+
+def test_an_answer_that_does_not_come_back_is_overdue_after_its_day(world, capsys):
+    """Whatever the coordinator says: the council finds it in its own files, and `status` says so (R12)."""
+    round_ = rehearse(world).until(Kind.SURVIVORS)
+    me, due = round_.seats[ME], round_.plan.terms.return_by
+    title = round_.plan.question.title
+    assert late_at(me, due) == []
+    assert late_at(me, due + timedelta(seconds=1)) == [title]
+    me.ask(abort(round_.sid))
+    assert late_at(me, due + timedelta(days=1)) == [title]
+
+    found = node_status(me.station.settings, due + timedelta(days=1))
+    assert [item["plan_digest"] for item in found.as_json()["overdue"]] == [round_.plan.digest.hex()]
+    print_status(found)
+    assert f"The answer to '{title}' was promised by" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_answer_that_came_is_not_overdue_nor_one_to_which_nothing_was_given(world):
+    later = NOW + timedelta(days=30)
+    gave_nothing = rehearse(world).until(Kind.SHARES).seats[ME]
+    assert late_at(gave_nothing, later) == []
+
+
+def test_an_answer_of_any_attempt_is_the_answer(world):
+    proposal = world.propose()
+    first = Rehearsal(world, proposal, nonce=1).until(Kind.SURVIVORS)
+    second = Rehearsal(world, proposal, nonce=2).until(Kind.STATEMENTS)
+    me, later = second.seats[ME], NOW + timedelta(days=30)
+    me.ask(abort(first.sid))
+    assert len(late_at(me, later)) == 1
+    assert me.ask(released(second.sid, release_of(second, second.unmask()).encode())).kind is Kind.RECEIPT
+    assert late_at(me, later) == []

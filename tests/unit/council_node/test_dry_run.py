@@ -313,9 +313,9 @@ def test_the_budget_already_spent_counts_and_none_is_spent(council):
                 now=now_utc(),
             )
             ledger.spend(sid, now_utc())
-    spent = node_status(council.settings).budget.periods
+    spent = node_status(council.settings, now_utc()).budget.periods
     assert [rehearse(council).refusal.rule for _ in range(2)] == ["budget", "budget"]
-    assert node_status(council.settings).budget.periods == spent
+    assert node_status(council.settings, now_utc()).budget.periods == spent
 
 
 def roster_of(council, *, not_after, councils=NORTH_EAST):

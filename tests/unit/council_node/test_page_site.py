@@ -2,15 +2,18 @@
 
 import asyncio
 import os
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
-from council_node.page import site
-from council_node.page.desk import part_of
+from council_node.overdue import Overdue
+from council_node.page import papers, site
+from council_node.page.desk import Desk, part_of
 from council_node.page.door import Door
 from council_node.page.papers import help_page
+from council_node.status import NodeStatus
 from federated.errors import BudgetExceeded, FileProblem, InternalError, PolicyRefusal
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -110,3 +113,15 @@ def test_a_page_number_that_is_none_shows_the_first(wanted):
 def test_a_page_number_beyond_the_end_shows_the_last():
     part, pages = part_of(35, 10, "99", str)
     assert (part, pages.after) == (slice(30, 40), None)
+
+
+def test_the_first_page_warns_of_an_answer_that_has_not_come(monkeypatch):
+    late = Overdue(title="Reasons <by> month", plan_digest=bytes(32), promised_by=datetime(2026, 2, 27, 9, tzinfo=UTC))
+    for overdue, said in (((late,), True), ((), False)):
+        found = NodeStatus(council="Hartlepool", paused=False, decisions=(), budget=None, overdue=overdue)
+        monkeypatch.setattr(papers, "node_status", lambda _settings, _now, found=found: found)
+        monkeypatch.setattr(papers, "receipts", lambda _store: ())
+        monkeypatch.setattr(Desk, "store", lambda _desk: nullcontext())
+        status, body = get(papers.start, monkeypatch)
+        assert status == 200
+        assert ("Reasons &lt;by&gt; month’ was promised by 27 February 2026 and has not come" in body) is said
