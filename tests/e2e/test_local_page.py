@@ -11,9 +11,9 @@ from playwright.sync_api import sync_playwright
 from council_node.decision_records import read_decision
 from council_node.decisions import Act, Verdict
 from council_node.node_store import DocumentKind, NodeStore
-from council_node.page.door import HEADERS
 from council_node.settings import read_settings
 from federated.demo.processes import Processes
+from federated.pages import HEADERS
 from federated.query import Level
 from tests.architecture.source_tree import ROOT
 from tests.canary.federation import CANARY

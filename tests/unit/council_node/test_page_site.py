@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from council_node.page import site
-from council_node.page.desk import part_of
 from council_node.page.door import Door
 from council_node.page.papers import help_page
 from federated.errors import BudgetExceeded, FileProblem, InternalError, PolicyRefusal
+from federated.pages import part_of
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 SECRET = "Ann Example, 1 Example Street"
