@@ -130,5 +130,6 @@ class Desk:
             "navigation": navigation,
             "footer": footer,
             "styles": self.link("styles.css"),
+            "findable": False,
             "note": "These pages are on this computer alone. Nothing you read here is sent to anyone.",
         }
