@@ -5,6 +5,7 @@ import http.client
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -175,11 +176,13 @@ def serving(make: Callable[[str], object]) -> Iterator[Served]:
 def console_world(folder: Path) -> Iterator[ConsoleWorld]:
     """Eight councils that answered two questions; the last of them was lost in the second."""
     federation = Federation(folder)
-    asyncio.run(_ask(federation))
+    with ThreadPoolExecutor(1) as pool:  # the thread that drives a browser has an event loop of its own
+        pool.submit(lambda: asyncio.run(_ask(federation))).result()
     reading = open_store(federation.settings.database_url, read_only=True)
     world = ConsoleWorld(federation, reading)
     rows = federation.store.releases.page([world.agreement], offset=0, size=10)
-    world.answered = [open_release(row.content) for row in reversed(rows)]
+    # By title: both may be of the same second.
+    world.answered = sorted((open_release(row.content) for row in rows), key=lambda release: release.title)
     world.plans["released"] = world.answered[0].plan_digest
     _other_standings(world)
     _statements(world)
