@@ -21,6 +21,7 @@ from coordinator.proposal_states import ProposalState
 from coordinator.serve import CONNECTIONS_FILE
 from coordinator.settings import ConsoleSettings, Settings
 from coordinator.store import BudgetRow, EnrolmentRow, ProposalRow, Store, open_store
+from coordinator.tls import issue_certificate, make_authority, save_pair
 from federated.budget_statement import BudgetStatement, PeriodStatement
 from federated.keys import fingerprint
 from federated.pages import stylesheet
@@ -186,6 +187,7 @@ def console_world(folder: Path) -> Iterator[ConsoleWorld]:
     world.plans["released"] = world.answered[0].plan_digest
     _other_standings(world)
     _statements(world)
+    _certificate(world)
     _requests(world)
     connected = list(federation.councils[:6])
     seen = dict.fromkeys(federation.councils[:7], time_text(federation.now()))
@@ -277,6 +279,12 @@ def _statements(world: ConsoleWorld) -> None:
         envelope = sign_statement("budget-statement", made.canonical(), key)
         rows.append(BudgetRow(council=council, envelope=envelope, received_at=now))
     federation.store.membership.keep_budgets(rows)
+
+
+def _certificate(world: ConsoleWorld) -> None:
+    now, tls = world.federation.now(), world.federation.settings.tls
+    made = issue_certificate(make_authority("Hub", now=now), ["127.0.0.1"], now=now)
+    save_pair(made.key_pem, made.chain_pem, key_file=Path(tls.key), certificate_file=Path(tls.certificate))
 
 
 def _requests(world: ConsoleWorld) -> None:

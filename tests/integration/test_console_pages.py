@@ -364,7 +364,9 @@ def test_the_operator_sees_what_needs_attention(world, closed):
     names = [world.federation.roster.councils[council].name for council in world.federation.councils]
     assert f"None for 30 days from: {names[6]}." in page
     assert f"Not connected for 7 days or more: {names[7]}." in page
-    assert "Certificate:" in page  # there is none in this world, which is an alert
+    assert "Certificate for 127.0.0.1" in page
+    with world.served(later_days=390) as much_later:
+        assert "Certificate: for 127.0.0.1" in said(much_later.ask("/operations", who="operator"))
     with world.served(later_days=40) as later:
         assert names[0] in said(later.ask("/operations", who="operator"))
 
