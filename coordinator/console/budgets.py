@@ -84,8 +84,9 @@ class CouncilShown:
 
 def show_list(desk: Desk, asked: Asked) -> str:
     """Every council of the reviewer's agreements, some at a time."""
-    roster, mine = _roster(desk), asked.visitor.agreements
-    entries = [entry for entry in _by_name(roster) if entry.id in _councils(desk, mine)]
+    mine = asked.visitor.agreements
+    allowed = _councils(desk, mine)
+    entries = [entry for entry in _by_name(_roster(desk)) if entry.id in allowed]
     agreement, year = asked.wanted.get("agreement", ""), asked.wanted.get("year", "")
     wanted = mine & {agreement} if agreement in mine else mine
     link = _list_address(agreement if agreement in mine else "", year)

@@ -95,6 +95,7 @@ def show_one(desk: Desk, asked: Asked) -> str:
         row=row,
         standing=standing_of(row),
         reason=reason_of(row),
+        overdue=facts.overdue(row, desk.clock()),
         facts=facts,
         epsilon=None if facts.charge.epsilon is None else rational_text(facts.charge.epsilon),
         rho=rational_text(facts.charge.rho),

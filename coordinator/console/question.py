@@ -7,6 +7,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from coordinator.proposal_states import OPEN
 from coordinator.store import ProposalRow
 from federated.manifest import MANIFEST_TYPE, Manifest, parse_manifest
 from federated.plan import PLAN_TYPE, Terms, read_terms
@@ -66,9 +67,9 @@ class QuestionFacts:
             terms=read_terms(plan["terms"]),
         )
 
-    def answered_by(self, now: datetime) -> bool:
-        """Whether the day by which the answer was promised is still to come."""
-        return now <= self.terms.return_by
+    def overdue(self, row: ProposalRow, now: datetime) -> bool:
+        """Whether the answer was promised by now, and the question is still open."""
+        return row.state in OPEN and now > self.terms.return_by
 
 
 def title_of(row: ProposalRow) -> str:

@@ -64,7 +64,11 @@ class RoundBook(Book):
     def of_council(
         self, council: CouncilId, *, size: int, start: Place | None = None, newer: bool = False
     ) -> tuple[tuple[RoundRow, RoundCouncilRow], ...]:
-        """Rounds that a council was invited to and that have ended, newest first, with what became of it."""
+        """Rounds that a council was invited to and that have ended, newest first, with what became of it.
+
+        The database looks at every round of this council, of which its budget allows no more than some hundreds, and
+        at no other.
+        """
         query = (
             in_order(rounds, "started_at", "sid", start=start, newer=newer)
             .join(round_councils, round_councils.c.sid == rounds.c.sid)

@@ -209,6 +209,14 @@ def test_a_question_tells_its_purpose_cost_and_contacts(world, closed):
     assert "Signatures, checked just now" not in page
 
 
+def test_an_answer_that_is_overdue_is_flagged_to_everybody(world, closed):
+    with world.served(later_days=20) as late:
+        assert "is overdue" in said(late.ask(f"/questions/{world.plans['collecting']}"))
+        assert "is overdue" not in said(late.ask(f"/questions/{world.plans['released']}"))
+        assert "is overdue" not in said(late.ask(f"/questions/{world.plans['withdrawn']}"))
+    assert "is overdue" not in said(closed.ask(f"/questions/{world.plans['collecting']}"))
+
+
 # The guard
 
 
