@@ -9,6 +9,7 @@ from typing import Final
 from coordinator.console.desk import Asked, Desk, cut, place_asked
 from coordinator.console.question import title_of
 from coordinator.doctor import Verdict, findings_of
+from coordinator.progress import RunStage
 from coordinator.serve import CONNECTIONS_FILE
 from coordinator.store import Place, RoundRow, StageRow
 from federated.errors import FederatedError
@@ -26,6 +27,7 @@ STATEMENT_AGE: Final = timedelta(days=30)
 """A council's last budget statement is overdue when it is older."""
 UNSEEN: Final = timedelta(days=7)
 MOST_NAMED: Final = 20
+ORDER: Final = {stage.label: int(stage) for stage in RunStage}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +175,7 @@ def show_rounds(desk: Desk, asked: Asked) -> str:
             seconds=_seconds(stages.get(row.sid, ())),
             outcome=row.outcome,
             stage=row.stage,
-            stages=stages.get(row.sid, ()),
+            stages=tuple(sorted(stages.get(row.sid, ()), key=lambda stage: ORDER[stage.stage])),
         )
         for row in rows
     ]

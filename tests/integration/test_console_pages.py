@@ -390,6 +390,8 @@ def test_the_operator_sees_fingerprints_connections_requests_and_rounds(world, c
     rounds = said(closed.ask("/operations/rounds", who="operator"))
     assert "Masked input:" in rounds
     assert "7 of 8" in rounds
+    stages = re.findall(r"(Advertise keys|Share keys|Masked input|Consistency check|Unmask):", rounds)
+    assert stages[:5] == ["Advertise keys", "Share keys", "Masked input", "Consistency check", "Unmask"]
 
 
 # Settings
