@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -107,6 +108,25 @@ def serve(
     Example: coordinator serve --settings /etc/federation/coordinator.yaml
     """
     run_server(load_settings(settings), ready_file=ready_file)
+
+
+@app.command("console")
+def console(*, settings: SettingsFile = DEFAULT_FILE) -> None:
+    """Serve the web pages until told to stop (SIGTERM or Ctrl-C): the public register of questions and answers.
+
+    It reads the database that `coordinator serve` writes, beside it or without it.
+
+    Example: coordinator console --settings /etc/federation/coordinator.yaml
+    """
+    # Half a second of web libraries, which no other command needs.
+    from coordinator.console import serve_console  # noqa: PLC0415
+
+    serve_console(load_settings(settings), tell=_say, clock=now_utc)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 @enrol.command("list")
@@ -220,7 +240,7 @@ def agreement_add(
 @app.command("withdraw")
 def withdraw(
     plan: Annotated[str, typer.Argument(help="Digest of the plan, 64 hexadecimal digits.")],
-    reason: Annotated[str, typer.Option(help="Why, for its analyst.")],
+    reason: Annotated[str, typer.Option(help="Why, for its analyst and the public register; name no council.")],
     settings: SettingsFile = DEFAULT_FILE,
 ) -> None:
     """Take back a plan on which councils are still deciding; a round that has begun cannot be withdrawn.

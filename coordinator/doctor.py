@@ -13,7 +13,7 @@ from coordinator.store import Store, open_store
 from coordinator.tls import load_certificate
 from federated.errors import FederatedError
 
-__all__ = ["Finding", "Verdict", "examine"]
+__all__ = ["Finding", "Verdict", "examine", "findings_of"]
 
 SOON: Final = timedelta(days=14)
 
@@ -52,6 +52,11 @@ def examine(settings: Settings, now: datetime) -> tuple[Finding, ...]:
     finally:
         store.close()
     return tuple(findings)
+
+
+def findings_of(settings: Settings, store: Store, now: datetime) -> tuple[Finding, ...]:
+    """What can be found out without writing anything: certificate, roster, agreements, enrolments."""
+    return (_certificate(settings, now), *_membership(settings, store, now))
 
 
 def _attempt(check: str, look: Callable[[], str]) -> Finding:

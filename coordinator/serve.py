@@ -32,6 +32,7 @@ from coordinator.tls import ServerCertificate, load_certificate
 from federated.errors import FileProblem
 from federated.schema import load_schema
 from federated.shell import now_utc, settle_in
+from federated.timestamps import time_text
 from protocols.identifiers import CouncilId, RandomSource
 
 __all__ = ["CONNECTIONS_FILE", "LinkParts", "json_log", "run_server", "state_folder"]
@@ -213,6 +214,7 @@ class _Server:
         self._wake: asyncio.Event = asyncio.Event()
         self._stopping = False
         self._told: frozenset[CouncilId] | None = None
+        self._seen = _last_seen(folder)
 
     async def run(self, ready_file: Path | None) -> None:
         late = _Late()
@@ -299,11 +301,23 @@ class _Server:
             self._wake.clear()
 
     def _tell_connections(self, connected: frozenset[CouncilId]) -> None:
-        """Let `coordinator status` know who is connected."""
+        """Let `coordinator status` know who is connected, and the console when the others last were."""
         if connected != self._told:
+            now = time_text(self._clock())
+            gone = (self._told or frozenset()) - connected
+            self._seen |= dict.fromkeys(gone | connected, now)
             self._told = connected
-            document = {"version": 1, "connected": sorted(connected)}
+            document = {"version": 1, "connected": sorted(connected), "seen": self._seen}
             _replace(self._folder / CONNECTIONS_FILE, json.dumps(document) + "\n")
+
+
+def _last_seen(folder: Path) -> dict[str, str]:
+    """Council → when it was last connected, as an earlier run noted it."""
+    try:
+        seen = json.loads((folder / CONNECTIONS_FILE).read_bytes())["seen"]
+        return {str(council): str(at) for council, at in seen.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _replace(path: Path, content: str) -> None:

@@ -6,7 +6,7 @@
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from federated.errors import FileProblem
 from federated.trust import TrustSettings
@@ -14,6 +14,7 @@ from federated.yaml_document import read_form
 
 __all__ = [
     "DEFAULT_FILE",
+    "ConsoleSettings",
     "Listen",
     "ProposalSettings",
     "RoundSettings",
@@ -30,6 +31,8 @@ _NODES_OWN_LIMIT: Final = 64
 """Rounds that a council node takes part in at once; it refuses one more as busy."""
 
 Seconds = Annotated[float, Field(gt=0, le=_DAY_S)]
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+Contact = Annotated[str, Field(min_length=1, max_length=300)] | None
 FilePath = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -101,6 +104,66 @@ class RoundSettings(_Block):
     long: Annotated[Seconds, Field(description="A round that takes longer no longer holds up the next.")] = 10
 
 
+class ConsoleListen(_Block):
+    """Where the web pages are served."""
+
+    host: Annotated[str, Field(min_length=1, max_length=255, description="Name or address the pages listen on.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Field(ge=0, le=65_535, description="TCP port; 0 lets the system choose one.")] = 7444
+
+
+class ConsoleContacts(_Block):
+    """Whom readers of the web pages can ask."""
+
+    questions: Annotated[Contact, Field(description="Where anyone can ask about these statistics.")] = None
+    complaints: Annotated[Contact, Field(description="Where anyone can complain, and who decides.")] = None
+    accessibility: Annotated[
+        Contact, Field(description="Whom to tell that a page cannot be used; `console.contacts.questions` if left out.")
+    ] = None
+
+
+class ConsoleSettings(_Block):
+    """The web pages of `coordinator console`."""
+
+    listen: Annotated[ConsoleListen, Field(description="Where to listen.")] = ConsoleListen()
+    public_address: Annotated[
+        str | None,
+        Field(
+            pattern=r"^https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?$",
+            description="How people reach the pages, such as `https://statistics.example`: every other address is "
+            "refused. Made from `console.listen` when left out.",
+        ),
+    ] = None
+    behind_proxy: Annotated[
+        bool,
+        Field(description="A proxy on this computer speaks TLS: the pages are plain HTTP and must listen on loopback."),
+    ] = False
+    publish: Annotated[
+        tuple[str, ...],
+        Field(
+            max_length=1000,
+            description="Ids of the agreements whose figures anyone may see. Of all others the public sees that there "
+            "is an answer and how it was made.",
+        ),
+    ] = ()
+    comment_days: Annotated[
+        int,
+        Field(ge=0, le=365, description="Days that councils have to comment before a published figure is public."),
+    ] = 14
+    contacts: Annotated[ConsoleContacts, Field(description="Whom to ask.")] = ConsoleContacts()
+
+    @model_validator(mode="after")
+    def _proxy_is_near(self) -> Self:
+        if self.behind_proxy and self.listen.host not in LOOPBACK:
+            raise ValueError(
+                "is behind a proxy, so it must listen on loopback (127.0.0.1): nothing else may reach it without TLS"
+            )
+        if self.behind_proxy and self.public_address is None:
+            raise ValueError("is behind a proxy, so public_address must say how people reach it")
+        return self
+
+
 class Settings(_Block):
     """Everything `coordinator serve` needs to know."""
 
@@ -129,6 +192,7 @@ class Settings(_Block):
     stages: Annotated[StageTimeouts, Field(description="Deadlines.")] = StageTimeouts()
     proposals: Annotated[ProposalSettings, Field(description="Collecting decisions.")] = ProposalSettings()
     rounds: Annotated[RoundSettings, Field(description="Starting rounds.")] = RoundSettings()
+    console: Annotated[ConsoleSettings, Field(description="The web pages.")] = ConsoleSettings()
 
     def placed(self, folder: Path) -> Self:
         """The same settings with every path taken from `folder` where it is relative."""

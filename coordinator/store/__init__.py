@@ -4,6 +4,7 @@ No masked vector, key share or council total is ever written here (design.md sec
 keeps envelopes others signed, digests, times and the releases, which are public to every contributing council.
 """
 
+from coordinator.store.book import Place
 from coordinator.store.database import Store, open_store
 from coordinator.store.records import (
     AgreementRow,
@@ -26,6 +27,7 @@ __all__ = [
     "DecisionRow",
     "DeliveryRow",
     "EnrolmentRow",
+    "Place",
     "ProposalRow",
     "ReleaseRow",
     "RosterRow",

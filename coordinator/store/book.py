@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, Table
+from sqlalchemy import Connection, Engine, Select, Table, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from coordinator.store.records import row_values
 from federated.errors import FileProblem
+from federated.timestamps import time_text
 
-__all__ = ["Book", "plain_database_errors"]
+__all__ = ["Book", "Place", "in_order", "plain_database_errors"]
 
 
 @contextmanager
@@ -36,6 +38,21 @@ def _cause(error: SQLAlchemyError) -> str:
     original = getattr(error, "orig", None)
     lines = str(original).splitlines() if original is not None else []
     return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
+
+
+Place: TypeAlias = tuple[datetime, bytes]
+"""Time and identity of a row: where a page of a long list begins or ends."""
+
+
+def in_order(table: Table, time: str, identity: str, *, start: Place | None, newer: bool) -> Select[Any]:
+    """Rows by time and then identity, newest first (oldest first for `newer`), from beyond `start` on."""
+    key = (table.c[time], table.c[identity])
+    query = select(table).order_by(*(column.asc() if newer else column.desc() for column in key))
+    if start is None:
+        return query
+    # By the values of the last row, not by counting rows: then the last page is as quick as the first.
+    edge = tuple_(time_text(start[0]), start[1].hex())
+    return query.where(tuple_(*key) > edge if newer else tuple_(*key) < edge)
 
 
 class Book:

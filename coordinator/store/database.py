@@ -52,11 +52,12 @@ class Store:
         self.engine.dispose()
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, *, read_only: bool = False) -> Store:
     """Open the database and bring it up to date.
 
     Args:
         url: An SQLAlchemy URL, for example ``sqlite:////var/lib/coordinator/store.db``.
+        read_only: Let the database itself refuse every write once it is up to date.
 
     Raises:
         FileProblem: The URL has no driver here, the database cannot be used, or newer software has written it.
@@ -64,6 +65,9 @@ def open_store(url: str) -> Store:
     engine = _engine(url)
     with plain_database_errors(engine):
         _migrate(engine)
+    if read_only:
+        engine.dispose()
+        event.listen(engine, "connect", _refuse_writes_sqlite if _is_sqlite(engine) else _refuse_writes_postgresql)
     return Store(
         engine=engine,
         membership=MembershipBook(engine),
@@ -117,6 +121,19 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
+
+
+def _is_sqlite(engine: Engine) -> bool:
+    return engine.dialect.name == "sqlite"
+
+
+def _refuse_writes_sqlite(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA query_only=ON").close()
+
+
+def _refuse_writes_postgresql(connection: Any, _record: object) -> None:
+    connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    connection.commit()
 
 
 def _migrate(engine: Engine) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 from coordinator.store.book import Book
 from coordinator.store.records import AgreementRow, BudgetRow, EnrolmentRow, RosterRow, column_value, read_row
 from coordinator.store.tables import agreements, budget_statements, enrolments, rosters
-from protocols.identifiers import CouncilId
+from protocols.identifiers import CouncilId, Digest
 
 __all__ = ["MembershipBook"]
 
@@ -27,6 +27,12 @@ class MembershipBook(Book):
             found = connection.execute(select(rosters).order_by(rosters.c.epoch.desc()).limit(1)).mappings().first()
         return None if found is None else read_row(RosterRow, found)
 
+    def latest_rosters(self, count: int) -> tuple[RosterRow, ...]:
+        """The rosters with the highest epochs, the highest first."""
+        with self._begin() as connection:
+            found = connection.execute(select(rosters).order_by(rosters.c.epoch.desc()).limit(count)).mappings().all()
+        return tuple(read_row(RosterRow, row) for row in found)
+
     def latest_epoch(self) -> int:
         """Epoch of that roster; 0 without one."""
         with self._begin() as connection:
@@ -36,6 +42,13 @@ class MembershipBook(Book):
         """Keep an agreement; whether it is new here."""
         with self._begin() as connection:
             return self._put_new(connection, agreements, row)
+
+    def agreement(self, digest: Digest) -> AgreementRow | None:
+        """The agreement of that digest, in force or not."""
+        wanted = select(agreements).where(agreements.c.digest == digest.hex())
+        with self._begin() as connection:
+            found = connection.execute(wanted).mappings().first()
+        return None if found is None else read_row(AgreementRow, found)
 
     def agreements(self) -> tuple[AgreementRow, ...]:
         """Every agreement kept, by digest."""

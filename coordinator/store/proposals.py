@@ -1,10 +1,10 @@
 """Signed plans, where each stands, and what each council decided."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 
-from coordinator.store.book import Book
+from coordinator.store.book import Book, Place, in_order
 from coordinator.store.records import DecisionRow, ProposalRow, read_row
 from coordinator.store.tables import decisions, proposals
 from protocols.identifiers import Digest
@@ -33,6 +33,36 @@ class ProposalBook(Book):
         with self._begin() as connection:
             found = connection.execute(wanted).mappings().all()
         return tuple(read_row(ProposalRow, row) for row in found)
+
+    def several(self, plan_digests: Collection[Digest]) -> dict[Digest, ProposalRow]:
+        """The proposals of these plans."""
+        wanted = select(proposals).where(proposals.c.plan_digest.in_(sorted(digest.hex() for digest in plan_digests)))
+        with self._begin() as connection:
+            found = connection.execute(wanted).mappings().all()
+        rows = (read_row(ProposalRow, row) for row in found)
+        return {row.plan_digest: row for row in rows}
+
+    def page(
+        self, states: Collection[str], *, size: int, start: Place | None = None, newer: bool = False
+    ) -> tuple[ProposalRow, ...]:
+        """Proposals in the order in which they came, newest first; reads no more rows than it gives for each state.
+
+        Args:
+            states: Those that stand in one of these; in any when empty.
+            size: Most rows given.
+            start: Where an earlier page ended, which is left out; the newest when left out.
+            newer: Give those that came after `start`, and not those before.
+        """
+        wanted = [proposals.c.state == state for state in sorted(states)] or [true()]
+        found: list[ProposalRow] = []
+        with self._begin() as connection:
+            # One state at a time, as an index is in order within one state only.
+            for condition in wanted:
+                query = in_order(proposals, "received_at", "plan_digest", start=start, newer=newer)
+                rows = connection.execute(query.where(condition).limit(size)).mappings().all()
+                found += [read_row(ProposalRow, row) for row in rows]
+        found.sort(key=lambda row: (row.received_at, row.plan_digest), reverse=not newer)
+        return tuple(sorted(found[:size], key=lambda row: (row.received_at, row.plan_digest), reverse=True))
 
     def counts(self) -> dict[str, int]:
         """Number of proposals in each state that has any."""

@@ -28,6 +28,17 @@ class ReleaseBook(Book):
         """The newest release of the identical question."""
         return self._newest(releases.c.query_digest == query_digest.hex())
 
+    def digests_of(self, plan_digests: Collection[Digest]) -> dict[Digest, Digest]:
+        """Plan → its newest release, for those of these plans that have one; their contents are not read."""
+        wanted = (
+            select(releases.c.plan_digest, releases.c.digest)
+            .where(releases.c.plan_digest.in_(sorted(digest.hex() for digest in plan_digests)))
+            .order_by(releases.c.created_at)
+        )
+        with self._begin() as connection:
+            rows = connection.execute(wanted).all()
+        return {Digest(bytes.fromhex(plan)): Digest(bytes.fromhex(digest)) for plan, digest in rows}
+
     def page(self, agreement_ids: Collection[str], *, offset: int, size: int) -> tuple[ReleaseRow, ...]:
         """Releases under these agreements, newest first."""
         wanted = (

@@ -1,13 +1,14 @@
 """Rounds, read back, and their leases; `coordinator.store.outcomes` opens and ends them."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import or_, select, update
 
-from coordinator.store.book import Book
+from coordinator.store.book import Book, Place, in_order
 from coordinator.store.records import RoundCouncilRow, RoundRow, StageRow, column_value, read_row
 from coordinator.store.tables import round_councils, round_stages, rounds
-from protocols.identifiers import Digest, RoundId
+from protocols.identifiers import CouncilId, Digest, RoundId
 
 __all__ = ["RoundBook"]
 
@@ -53,9 +54,49 @@ class RoundBook(Book):
             found = connection.execute(wanted).mappings().all()
         return tuple(read_row(RoundCouncilRow, row) for row in found)
 
+    def page(self, *, size: int, start: Place | None = None, newer: bool = False) -> tuple[RoundRow, ...]:
+        """Rounds newest first; as `ProposalBook.page`."""
+        query = in_order(rounds, "started_at", "sid", start=start, newer=newer).limit(size)
+        with self._begin() as connection:
+            found = connection.execute(query).mappings().all()
+        return tuple(sorted((read_row(RoundRow, row) for row in found), key=_place, reverse=True))
+
+    def of_council(
+        self, council: CouncilId, *, size: int, start: Place | None = None, newer: bool = False
+    ) -> tuple[tuple[RoundRow, RoundCouncilRow], ...]:
+        """Rounds that a council was invited to and that have ended, newest first, with what became of it.
+
+        The database looks at every round of this council, of which its budget allows no more than some hundreds, and
+        at no other.
+        """
+        query = (
+            in_order(rounds, "started_at", "sid", start=start, newer=newer)
+            .join(round_councils, round_councils.c.sid == rounds.c.sid)
+            .where(round_councils.c.council == council)
+            .limit(size)
+        )
+        with self._begin() as connection:
+            found = [read_row(RoundRow, row) for row in connection.execute(query).mappings().all()]
+            names = [row.sid.hex() for row in found]
+            wanted = select(round_councils).where(round_councils.c.sid.in_(names), round_councils.c.council == council)
+            parts = [read_row(RoundCouncilRow, row) for row in connection.execute(wanted).mappings().all()]
+        of_round = {part.sid: part for part in parts}
+        return tuple((row, of_round[row.sid]) for row in sorted(found, key=_place, reverse=True))
+
+    def stages_of(self, sids: Collection[RoundId]) -> dict[RoundId, tuple[StageRow, ...]]:
+        """What each stage of these rounds took."""
+        wanted = select(round_stages).where(round_stages.c.sid.in_(sorted(sid.hex() for sid in sids)))
+        with self._begin() as connection:
+            rows = [read_row(StageRow, row) for row in connection.execute(wanted).mappings().all()]
+        return {sid: tuple(row for row in rows if row.sid == sid) for sid in sids}
+
     def stages(self, sid: RoundId) -> tuple[StageRow, ...]:
         """What each stage of a round took."""
         wanted = select(round_stages).where(round_stages.c.sid == sid.hex())
         with self._begin() as connection:
             found = connection.execute(wanted).mappings().all()
         return tuple(read_row(StageRow, row) for row in found)
+
+
+def _place(row: RoundRow) -> Place:
+    return row.started_at, row.sid

@@ -101,7 +101,9 @@ proposals = Table(
     _time("changed_at"),
     _version(),
     Index("ix_proposals_query_digest", "query_digest"),
-    Index("ix_proposals_state", "state"),
+    # In the order of the register, so that a page of it reads no more rows than it shows.
+    Index("ix_proposals_received_at", "received_at", "plan_digest"),
+    Index("ix_proposals_state", "state", "received_at", "plan_digest"),
 )
 
 decisions = Table(
@@ -136,6 +138,7 @@ rounds = Table(
     _version(),
     Index("ix_rounds_plan_digest", "plan_digest"),
     Index("ix_rounds_outcome", "outcome"),
+    Index("ix_rounds_started_at", "started_at", "sid"),
 )
 
 round_councils = Table(
@@ -150,6 +153,7 @@ round_councils = Table(
     Column("reason", Text, nullable=False),
     _version(),
     PrimaryKeyConstraint("sid", "council"),
+    Index("ix_round_councils_council", "council", "sid"),
 )
 
 round_stages = Table(

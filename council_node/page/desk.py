@@ -18,7 +18,7 @@ from federated.errors import FileProblem
 from federated.schema import Schema
 from protocols.identifiers import CouncilId, RandomSource
 
-__all__ = ["PAGES", "Asked", "Desk", "Pages", "part_of"]
+__all__ = ["PAGES", "Asked", "Desk"]
 
 PAGES = (
     ("", "Start"),
@@ -130,32 +130,6 @@ class Desk:
             "navigation": navigation,
             "footer": footer,
             "styles": self.link("styles.css"),
+            "findable": False,
             "note": "These pages are on this computer alone. Nothing you read here is sent to anyone.",
         }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pages:
-    """Where one is in a list that has several pages."""
-
-    number: int
-    last: int
-    before: str | None
-    after: str | None
-
-
-def part_of(total: int, size: int, wanted: str, address: Callable[[int], str]) -> tuple[slice, Pages]:
-    """The part of a long list that a page shows.
-
-    Args:
-        total: Entries of the list.
-        size: Entries of a page.
-        wanted: Number of the page as asked for, from 1; anything else is the first.
-        address: Gives the address of a page.
-    """
-    last = max(1, -(-total // size))
-    digits = wanted.isascii() and wanted.isdecimal() and len(wanted) < 10  # noqa: PLR2004 - no list is that long
-    number = min(max(1, int(wanted)), last) if digits else 1
-    before = address(number - 1) if number > 1 else None
-    after = address(number + 1) if number < last else None
-    return slice((number - 1) * size, number * size), Pages(number=number, last=last, before=before, after=after)

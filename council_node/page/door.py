@@ -16,7 +16,7 @@ from typing import Final, Self
 
 from protocols.identifiers import RandomSource
 
-__all__ = ["COOKIE", "HEADERS", "TICKET_MINUTES", "Closed", "Door", "Visit"]
+__all__ = ["COOKIE", "TICKET_MINUTES", "Closed", "Door", "Visit"]
 
 COOKIE: Final = "council-node-page"
 LOOPBACK: Final = "127.0.0.1"
@@ -28,21 +28,6 @@ OWN_SITE: Final = frozenset({"same-origin", "none"})
 DESTINATIONS: Final = frozenset({"document", "style", "image"})
 """What a browser asks our pages for: no frame, no script, no fetch by a program."""
 RELAYED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
-
-HEADERS: Final = {
-    # No script runs, nothing is fetched from elsewhere, no other page may frame this one or receive its forms.
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    # Not `no-referrer`: with it browsers send `Origin: null` with our own forms.
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-"""Sent with every reply, refusals included."""
 
 
 class Closed(Exception):

@@ -17,15 +17,15 @@ from council_node.page.desk import Desk
 from council_node.sources.load import RUN_KEY_SIZE
 from council_node.sources.opening import extract_date
 from federated.errors import FileProblem
+from federated.pages.figures import question_of
 from federated.privacy import Mechanism
-from federated.query import Level, Query, Table, parse_query
+from federated.query import Level, Query, Table
 from federated.release import Release, TableRecord
 from federated.schema import Dataset
 from federated.statistics import Layout, statistic
 from federated.statistics.without_noise import NEXT_TO_NONE, fit_without_noise
-from protocols.encoding import canonical_json, sha256
 
-__all__ = ["OwnFigures", "count_own", "question_of"]
+__all__ = ["OwnFigures", "count_own"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,21 +53,6 @@ class OwnFigures:
     values: Mapping[str, Mapping[tuple[str, ...], float | None]] = field(repr=False)
     counted_from: date | None
     changed: bool
-
-
-def question_of(release: Release) -> Query:
-    """The question that a release answers.
-
-    Raises:
-        FileProblem: The release holds another plan than the one it names.
-    """
-    # The coordinator made the release; what was approved and charged is the plan of this digest.
-    if sha256(canonical_json(release.plan)).hex() != release.plan_digest:
-        raise FileProblem(
-            "The answer holds another plan than the one this council approved.",
-            remedy="Ask the coordinator for the answer again, and tell your privacy reviewer.",
-        )
-    return parse_query(canonical_json(release.plan["question"]), source="plan")
 
 
 def count_own(desk: Desk, release: Release) -> OwnFigures:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from council_node.decisions import Verdict
 from council_node.node_store import DocumentKind
-from council_node.page.desk import Asked, Desk, part_of
+from council_node.page.desk import Asked, Desk
 from council_node.page.door import TICKET_MINUTES
 from council_node.receipt_form import receipt_sections
 from council_node.receipts import find_receipt, receipts
@@ -15,6 +15,7 @@ from council_node.status import node_status
 from federated.budget_statement import PeriodStatement
 from federated.errors import FederatedError
 from federated.ledger_entries import Entry
+from federated.pages import part_of
 from federated.privacy import remaining
 
 __all__ = ["accessibility", "budget", "help_page", "receipt", "receipts_list", "start"]

@@ -6,12 +6,13 @@ from typing import Final
 
 from council_node.decisions import Act, Decision, Decisions, Verdict, red_lines_to_answer
 from council_node.node_store import NodeStore
-from council_node.page.desk import NO_ERRORS, Asked, Desk, part_of
+from council_node.page.desk import NO_ERRORS, Asked, Desk
 from council_node.policy_file import read_policy
 from council_node.question_view import QuestionView, view_question, waiting_first
 from federated.errors import FederatedError, FileProblem
 from federated.keys import read_private_key
 from federated.manifest import RED_LINES
+from federated.pages import part_of
 from protocols.identifiers import Digest
 
 __all__ = ["check", "record", "show_list", "show_one"]

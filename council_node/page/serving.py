@@ -5,21 +5,20 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
-
-import uvicorn
+from typing import Final
 
 from council_node.page.door import LOOPBACK, Door
 from council_node.page.site import build_site
 from council_node.settings import check_files, read_settings
-from federated.errors import FileProblem, InternalError
+from federated.errors import InternalError
 from federated.pages import stylesheet
+from federated.pages.serving import listen as listen_on
+from federated.pages.serving import run_site
 from protocols.identifiers import RandomSource
 
 __all__ = ["listen", "serve_page"]
 
 MOST_CONNECTIONS: Final = 32
-WAIT_S: Final = 3
 
 
 def listen(port: int) -> socket.socket:
@@ -32,15 +31,7 @@ def listen(port: int) -> socket.socket:
         FileProblem: The port is taken.
         InternalError: The system gave another address than loopback.
     """
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        made.bind((LOOPBACK, port))
-        made.listen(MOST_CONNECTIONS)
-    except OSError as error:
-        made.close()
-        raise FileProblem(
-            f"Port {port} cannot be used ({error.strerror}).", remedy="Leave --port out, or name another."
-        ) from error
+    made = listen_on(LOOPBACK, port, connections=MOST_CONNECTIONS)
     if made.getsockname()[0] != LOOPBACK:
         made.close()
         raise InternalError("The system would have shown the pages to other computers.")
@@ -71,23 +62,4 @@ def serve_page(
         tell(f"The pages of {settings.council.name}, for you, on this computer. Open this address, once:")
         tell(door.address())
         tell("Nothing you see there is sent to anyone. Stop the pages with Ctrl-C.")
-        _run(site, listening)
-
-
-def _run(site: Any, listening: socket.socket) -> None:  # the two libraries write the type of an application apart
-    # No log of its own: it would quote addresses, and with them the secret folder (`council_node.crash_safety`).
-    config = uvicorn.Config(
-        site,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        http="h11",
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_keep_alive=WAIT_S,
-        timeout_graceful_shutdown=WAIT_S,
-    )
-    uvicorn.Server(config).run(sockets=[listening])
+        run_site(site, listening, connections=MOST_CONNECTIONS)

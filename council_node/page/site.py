@@ -16,10 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from council_node.page import answers, papers, questions
 from council_node.page.desk import Asked, Desk
-from council_node.page.door import HEADERS, Closed, Door, Visit
+from council_node.page.door import Closed, Door, Visit
 from council_node.settings import Settings
 from federated.errors import ExitStatus, FederatedError
-from federated.pages import renderer
+from federated.pages import HEADERS, renderer
 from federated.schema import load_schema
 from federated.shell import unexpected
 from protocols.identifiers import RandomSource

@@ -2,6 +2,7 @@
 
 import pytest
 
+from coordinator.console.papers import TERMS
 from tests.docs.glossary import marked, spellings, terms
 from tests.docs.pages import page
 
@@ -27,6 +28,12 @@ def test_every_marked_word_is_in_the_glossary(name):
 @pytest.mark.parametrize("name", GUIDES)
 def test_the_words_that_matter_are_marked(name):
     assert sorted(FIRST_USE[name] - {word.lower() for word in marked(page(name))}) == []
+
+
+def test_the_words_of_the_register_are_in_the_glossary():
+    known = {spelling for term in terms(GLOSSARY) for spelling in spellings(term)}
+    # Two words for readers who are no specialists: the glossary has them as "release" and as "noise share".
+    assert {term.split(" (")[0] for term, _ in TERMS} - known == {"answer", "noise"}
 
 
 def test_a_word_that_is_missing_is_found():

@@ -1,33 +1,22 @@
 """`council-node page`, as a person uses it: one browser is let in, every page is accessible, and nothing gets out."""
 
-import re
-import shutil
 import socket
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from council_node.decision_records import read_decision
 from council_node.decisions import Act, Verdict
 from council_node.node_store import DocumentKind, NodeStore
-from council_node.page.door import HEADERS
 from council_node.settings import read_settings
 from federated.demo.processes import Processes
+from federated.pages import HEADERS
 from federated.query import Level
-from tests.architecture.source_tree import ROOT
 from tests.canary.federation import CANARY
 from tests.canary.harness import Sweep
+from tests.e2e import browser_checks
+from tests.e2e.browser_checks import AXE, NARROW, RULES, SCRIPTS_ON, faults, walk_with_keyboard
 from tests.e2e.page_world import CHILDREN, DUTIES, contents, page_world, served
-
-AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-RULES = "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
-NARROW = 320
-"""400 % zoom of a window 1,280 wide."""
-MOST_PAGES = 60
-LATER_PAGES = re.compile(r"page=([3-9]|\d\d)")
-SCRIPTS_ON = {"bypass_csp": True}
-"""For the checker alone: the pages themselves run none."""
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +27,8 @@ def asked(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chromium():
-    with sync_playwright() as started:
-        found = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+    with browser_checks.chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -78,17 +65,7 @@ def cookie(entered):
 def crawl(chromium, entered, home, visit, **options):
     """Every page that links lead to, shown to `visit`; returns their addresses."""
     context = chromium.new_context(storage_state=entered, **options)
-    tab = context.new_page()
-    seen, waiting = [], [home]
-    while waiting:
-        address = waiting.pop(0)
-        seen.append(address)
-        assert len(seen) < MOST_PAGES
-        reply = tab.goto(address)
-        assert reply.status == 200, address
-        links = tab.eval_on_selector_all("a[href]", "found => found.map(a => a.href.split('#')[0])")
-        waiting += [a for a in dict.fromkeys(links) if a not in [*seen, *waiting] and not LATER_PAGES.search(a)]
-        visit(tab, address, reply)
+    seen = browser_checks.crawl(context, home, visit)
     context.close()
     return seen
 
@@ -181,14 +158,9 @@ def test_every_page_passes_the_checker_and_fits_a_narrow_screen_without_asking_a
     asked_for, wrong = set(), {}
 
     def look(tab, address, _reply):
-        tab.evaluate(AXE)
-        found = [f"{item['id']}: {item['nodes'][0]['html'][:80]}" for item in tab.evaluate(RULES)["violations"]]
-        tab.set_viewport_size({"width": NARROW, "height": 800})
-        width = tab.evaluate("document.documentElement.scrollWidth")
-        tab.set_viewport_size({"width": 1280, "height": 900})
-        found += [f"{width} wide"] if width > NARROW else []
+        found = faults(tab)
         asked_for.update(tab.evaluate("performance.getEntriesByType('resource').map(item => item.name)"))
-        if found or not tab.query_selector("h1"):
+        if found:
             wrong[address] = found
 
     seen = crawl(chromium, entered, pages.home, look, **SCRIPTS_ON)
@@ -240,33 +212,13 @@ def test_the_checker_and_the_ruler_see_faults(chromium, entered, pages):
     context.close()
 
 
-FOCUSABLE = """
-[...document.querySelectorAll('a[href], button, input:not([type=hidden]), textarea, summary, [tabindex="0"]')]
-  .filter(found => found.type !== 'radio' || found === document.querySelector(`input[name="${found.name}"]`)).length
-"""
-FOCUSED = """(() => {
-  const found = document.activeElement;
-  if (found === document.body) return null;
-  const style = getComputedStyle(found);
-  const beside = found.nextElementSibling ? getComputedStyle(found.nextElementSibling, '::before') : style;
-  const shown = [style, beside].some(s => s.outlineStyle !== 'none' || s.boxShadow !== 'none');
-  found.dataset.reached = 'yes';
-  return shown;
-})()"""
-
-
 @pytest.mark.parametrize("place", ["", "questions", "answers", "budget", "help", "question", "answer"])
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(chromium, entered, pages, asked, place):
     path = {"question": f"questions/{asked.waiting[0].digest.hex()}", "answer": f"answers/{asked.releases[0].sid}"}
     context = chromium.new_context(storage_state=entered, **SCRIPTS_ON)
     tab = context.new_page()
     tab.goto(pages.home + path.get(place, place))
-    expected = tab.evaluate(FOCUSABLE)
-    assert expected > 6
-    for number in range(expected):
-        tab.keyboard.press("Tab")
-        assert tab.evaluate(FOCUSED), f"step {number + 1} of {expected}: no visible focus"
-    assert tab.evaluate("document.querySelectorAll('[data-reached]').length") == expected
+    assert walk_with_keyboard(tab) > 6
     context.close()
 
 

@@ -3,6 +3,7 @@
 import inspect
 import os
 import pwd
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,9 @@ from sqlalchemy import text
 
 from coordinator.progress import RunStage
 from coordinator.store import open_store
+from federated.errors import FileProblem
+from tests.integration.console_scale import fill
+from tests.integration.console_world import console_world
 from tests.integration.coordinator_federation import Federation
 from tests.integration.link_harness import async_test
 from tests.unit.coordinator import test_coordinator_store as on_sqlite
@@ -86,3 +90,27 @@ def test_a_whole_round(tmp_path, store, server, monkeypatch):
         ask()
     finally:
         federation.store.close()
+
+
+def test_a_page_cannot_write_and_long_lists_are_read_from_their_middle(tmp_path, store, server, monkeypatch):
+    settings = Federation._settings
+    monkeypatch.setattr(Federation, "_settings", lambda self: settings(self).model_copy(update={"database": server}))
+    with console_world(tmp_path) as world, world.served() as served:
+        plans = fill(world, 60)
+        with pytest.raises(FileProblem, match="read-only"):
+            world.reading.releases.note_read(
+                bytes.fromhex(plans[0]), reader="x", how="page", now=world.federation.now()
+            )
+        shown, path = [], "/questions"
+        while path:
+            page = served.ask(path).text
+            shown += re.findall(r'<a class="govuk-link" href="/questions/([0-9a-f]{64})"', page)
+            path = next(iter(re.findall(r'href="(/questions\?older=[^"]*)"', page)), None)
+        assert len(shown) == len(set(shown)) == 60 + len(world.plans) + 1
+        assert served.ask("/questions?state=planned").text.count('href="/questions/') >= 1
+        for path, who in (
+            (f"/budgets/{world.federation.councils[0]}", "reviewer"),
+            ("/budgets", "reviewer"),
+            ("/operations/rounds", "operator"),
+        ):
+            assert served.ask(path, who=who).status == 200

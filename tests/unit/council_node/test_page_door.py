@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from council_node.page.door import COOKIE, HEADERS, TICKET_MINUTES, Closed, Door, Visit
+from council_node.page.door import COOKIE, TICKET_MINUTES, Closed, Door, Visit
+from federated.pages import HEADERS
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 PORT = 45001

@@ -10,11 +10,12 @@ import pytest
 
 from council_node.overdue import Overdue
 from council_node.page import papers, site
-from council_node.page.desk import Desk, part_of
+from council_node.page.desk import Desk
 from council_node.page.door import Door
 from council_node.page.papers import help_page
 from council_node.status import NodeStatus
 from federated.errors import BudgetExceeded, FileProblem, InternalError, PolicyRefusal
+from federated.pages import part_of
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 SECRET = "Ann Example, 1 Example Street"

@@ -1,0 +1,139 @@
+"""Pages of the answers: how each was made for everybody, its figures for whoever may see them.
+
+An answer's figures are for the parties of its agreement, until the operator opens the agreement (`console.publish`) and
+the councils have had their days to comment. That there is an answer, and how it was made, is public from the start.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+
+from coordinator.console.desk import Asked, Desk, Download, digest_of
+from coordinator.console.guard import Closed
+from coordinator.console.question import charge_of
+from coordinator.console.words import MECHANISMS
+from coordinator.store import ReleaseRow
+from federated.attacker_words import attacker_words
+from federated.errors import FileProblem
+from federated.export import table_csv
+from federated.pages.figures import question_of, show_table
+from federated.presentation import SHORTHAND
+from federated.rationals import rational
+from federated.release import Release, open_release
+from federated.timestamps import time_text
+
+__all__ = ["Access", "access_to", "exact_file", "show_one", "table_file"]
+
+NAME_DIGITS: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who may see the figures of an answer.
+
+    Attributes:
+        open: Whether this visitor may.
+        public: Whether everybody may.
+        public_from: When everybody may, as text, where that day is set and still to come.
+    """
+
+    open: bool
+    public: bool
+    public_from: str | None
+
+
+def access_to(desk: Desk, asked: Asked, row: ReleaseRow) -> Access:
+    """Whether the visitor may see the figures of an answer."""
+    console = desk.settings.console
+    opened = row.agreement_id in console.publish
+    day = row.created_at + timedelta(days=console.comment_days)
+    public = opened and desk.clock() >= day
+    return Access(
+        open=public or row.agreement_id in asked.visitor.agreements,
+        public=public,
+        public_from=time_text(day) if opened and not public else None,
+    )
+
+
+def show_one(desk: Desk, asked: Asked) -> str:
+    """One answer: its method for everybody, its tables for whoever may see them."""
+    row = _row(desk, asked)
+    release, access = open_release(row.content), access_to(desk, asked, row)
+    question = question_of(release)
+    _note(desk, asked, row, access)
+    wanted = asked.wanted.get("table", ""), asked.wanted.get("page", "")
+    tables = [
+        show_table(release, question, table, desk.schema, address=f"/releases/{row.digest.hex()}", wanted=wanted)
+        for table in release.tables
+        if access.open
+    ]
+    return desk.page(
+        "release.html",
+        asked.visitor,
+        title=release.title,
+        current="/questions",
+        digest=row.digest.hex(),
+        access=access,
+        release=release,
+        tables=tables,
+        contributed=[record for record in release.councils if record.outcome == "contributed"] if access.open else [],
+        absent=[record for record in release.councils if record.outcome != "contributed"] if access.open else [],
+        mechanism=MECHANISMS[release.mechanism],
+        learned=_learned(release, question.unit),
+        bounds=[(measure.what, measure.clip) for table in release.tables for measure in table.measures],
+        shorthand=SHORTHAND,
+        period=release.period.partition("/")[::2],
+        address=f"{desk.origin}/releases/{row.digest.hex()}",
+    )
+
+
+def exact_file(desk: Desk, asked: Asked) -> Download:
+    """The answer's own bytes, of which the digest is its identity."""
+    row = _opened(desk, asked)
+    return Download(name=f"{_name(row)}.json", kind="application/json", content=row.content)
+
+
+def table_file(desk: Desk, asked: Asked) -> Download:
+    """One table as comma-separated values.
+
+    Raises:
+        FileProblem: The answer has no table of that name.
+    """
+    row = _opened(desk, asked)
+    release = open_release(row.content)
+    for table in release.tables:
+        if table.name == asked.names["table"]:
+            content = table_csv(release, table).encode("utf-8")
+            return Download(name=f"{_name(row)}-{table.name}.csv", kind="text/csv; charset=utf-8", content=content)
+    raise FileProblem("The answer has no table of that name.", remedy="Its page links to all there are.")
+
+
+def _opened(desk: Desk, asked: Asked) -> ReleaseRow:
+    row = _row(desk, asked)
+    access = access_to(desk, asked, row)
+    if not access.open:
+        raise Closed(HTTPStatus.FORBIDDEN, "The figures of this answer are not public.")
+    _note(desk, asked, row, access)
+    return row
+
+
+def _row(desk: Desk, asked: Asked) -> ReleaseRow:
+    row = desk.store.releases.get(digest_of(asked.names["digest"], "answer"))
+    if row is None:
+        raise FileProblem("There is no such answer here.", remedy="The list of questions leads to all there are.")
+    return row
+
+
+def _note(desk: Desk, asked: Asked, row: ReleaseRow, access: Access) -> None:
+    """Who was shown an answer that is not public is written down, as with every other way to read it."""
+    if access.open and not access.public:
+        desk.note_read(row.digest, asked.visitor.name)
+
+
+def _name(row: ReleaseRow) -> str:
+    return f"answer-{row.digest.hex()[:NAME_DIGITS]}"
+
+
+def _learned(release: Release, unit: str) -> tuple[str, ...]:
+    return attacker_words(charge_of(release.plan), rational(release.cost.delta, name="delta"), unit)[:3]

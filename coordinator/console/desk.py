@@ -1,0 +1,277 @@
+"""What the pages work with: the store, for reading; the signed files in force; the templates."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+from typing import Any, Final
+
+from jinja2 import Environment
+
+from coordinator.console.visitor import NOBODY, Role, Visitor
+from coordinator.roster import Membership, load_membership, membership_mark
+from coordinator.settings import Settings
+from coordinator.store import Place, Store
+from federated.agreement import AGREEMENT_TYPE, Agreement, parse_agreement
+from federated.errors import FederatedError, FileProblem
+from federated.roster import ROSTER_TYPE, Roster, parse_roster
+from federated.schema import Schema
+from federated.signing import unsafe_payload
+from federated.timestamps import parse_time, time_text
+from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
+
+__all__ = [
+    "BUDGET_READERS",
+    "OPERATORS",
+    "Asked",
+    "Desk",
+    "Download",
+    "KeyPages",
+    "NoteRead",
+    "SignedFiles",
+    "cut",
+    "digest_of",
+    "place_asked",
+]
+
+BUDGET_READERS: Final = frozenset({Role.ANALYST, Role.REVIEWER})
+OPERATORS: Final = frozenset({Role.OPERATOR})
+AGREEMENTS_KEPT: Final = 64
+
+NoteRead = Callable[[Digest, str], None]
+"""Writes down that somebody was shown a release: the one thing that pages write."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a request asks for, and who asks.
+
+    Attributes:
+        names: From the path.
+        wanted: From what follows the question mark.
+        form: What was sent; empty for a page that is only read.
+        visitor: Who asks.
+    """
+
+    names: Mapping[str, str]
+    wanted: Mapping[str, str]
+    form: Mapping[str, str] = field(repr=False)
+    visitor: Visitor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """A file instead of a page."""
+
+    name: str
+    kind: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPages:
+    """Addresses of the neighbouring parts of a long list that is cut by the place of its entries."""
+
+    newer: str | None
+    older: str | None
+
+
+class SignedFiles:
+    """The roster and agreements as they were last read: signatures are checked again only when something changed.
+
+    Args:
+        settings: Of the coordinator.
+        store: Its store.
+        clock: Gives the time, UTC.
+    """
+
+    def __init__(self, settings: Settings, store: Store, clock: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._lock = Lock()
+        self._mark: object = None
+        self._membership = Membership()
+        self._known: OrderedDict[Digest, Agreement] = OrderedDict()
+
+    def in_force(self) -> Membership:
+        """What is in force now."""
+        now = self._clock()
+        with self._lock:
+            mark = membership_mark(self._settings, self._store, now)
+            if mark != self._mark:
+                self._membership = load_membership(self._settings, self._store, now)
+                self._mark = mark
+            return self._membership
+
+    def agreement(self, digest: Digest) -> Agreement | None:
+        """An agreement by its digest, in force or not; None when its file was never kept here."""
+        current = self.in_force().agreements.get(digest)
+        if current is not None:
+            return current.agreement
+        with self._lock:
+            if digest in self._known:
+                return self._known[digest]
+        row = self._store.membership.agreement(digest)
+        if row is None:
+            return None
+        # Its signatures were checked when it was taken in; `coordinator.console.evidence` checks them again.
+        found = parse_agreement(unsafe_payload(row.envelope, AGREEMENT_TYPE))
+        with self._lock:
+            self._known[digest] = found
+            while len(self._known) > AGREEMENTS_KEPT:
+                self._known.popitem(last=False)
+        return found
+
+    def roster(self) -> Roster | None:
+        """The latest roster, in force or not."""
+        current = self.in_force().roster
+        if current is not None:
+            return current
+        row = self._store.membership.latest_roster()
+        return None if row is None else parse_roster(unsafe_payload(row.envelope, ROSTER_TYPE))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The coordinator's store and files, and what the pages need beside them.
+
+    Attributes:
+        settings: Of the coordinator.
+        store: Its store; the database refuses writes through it.
+        files: The signed files.
+        schema: For labels.
+        templates: The pages' templates.
+        clock: Gives the time, UTC.
+        note_read: Writes down who was shown an answer that is not public.
+        origin: Scheme, name and port of these pages.
+        sign_in: Path where people sign in; None when nobody can.
+    """
+
+    settings: Settings
+    store: Store
+    files: SignedFiles
+    schema: Schema
+    templates: Environment
+    clock: Callable[[], datetime]
+    note_read: NoteRead
+    origin: str
+    sign_in: str | None
+
+    def page(self, template: str, visitor: Visitor, *, title: str, current: str = "", **values: Any) -> str:
+        """A page as HTML.
+
+        Args:
+            template: Its file.
+            visitor: Who reads it.
+            title: Its title, which is its heading too.
+            current: Path of its place in the navigation.
+            values: What else the template needs.
+        """
+        return self.templates.get_template(f"console/{template}").render(
+            site=self._site(visitor, current),
+            title=title,
+            errors={},
+            hub=self.settings.name,
+            contacts=self.settings.console.contacts,
+            visitor=visitor,
+            **values,
+        )
+
+    def council_name(self, council: str) -> str:
+        """A council's name for people; its code where the data dictionary does not know it."""
+        known = self.schema.councils.get(CouncilId(council))
+        return council if known is None else known.name
+
+    def council_names(self, councils: Iterable[str]) -> tuple[str, ...]:
+        """Their names, sorted."""
+        return tuple(sorted(self.council_name(council) for council in councils))
+
+    def _site(self, visitor: Visitor, current: str) -> dict[str, Any]:
+        shown = [("/questions", "Questions"), ("/was-my-data-used", "Was my data used?"), ("/contact", "Contact")]
+        if visitor.has(BUDGET_READERS):
+            shown.append(("/budgets", "Budgets"))
+        if visitor.has(OPERATORS):
+            shown.append(("/operations", "Operations"))
+        footer = [
+            {"href": "/privacy", "text": "How privacy is kept"},
+            {"href": "/glossary", "text": "Words we use"},
+            {"href": "/accessibility", "text": "Accessibility statement"},
+        ]
+        return {
+            "name": "Register of questions and answers",
+            "owner": self.settings.name,
+            "home": "/",
+            "navigation": [{"href": path, "text": name, "active": path == current} for path, name in shown],
+            "footer": footer,
+            "styles": "/styles.css",
+            "note": "Estimates here are differentially private. They are not official statistics.",
+            "findable": visitor == NOBODY,
+        }
+
+
+def digest_of(text: str, what: str) -> Digest:
+    """A digest from an address.
+
+    Raises:
+        FileProblem: It is none.
+    """
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != DIGEST_SIZE or found.hex() != text:
+        raise FileProblem(f"There is no such {what} here.", remedy="The list of questions leads to all there are.")
+    return Digest(found)
+
+
+# Long lists
+
+
+def place_asked(wanted: Mapping[str, str]) -> tuple[Place | None, bool]:
+    """Where the part of a list that is asked for begins, and whether newer entries are wanted than that.
+
+    Anything but a place is the beginning.
+    """
+    newer = "newer" in wanted
+    time, _, identity = wanted.get("newer" if newer else "older", "").partition("_")
+    try:
+        place = parse_time(time), bytes.fromhex(identity)
+    except (ValueError, FederatedError):
+        return None, False
+    return (place, newer) if len(place[1]) == DIGEST_SIZE else (None, False)
+
+
+def cut(
+    found: tuple[Any, ...],
+    size: int,
+    *,
+    start: Place | None,
+    newer: bool,
+    place: Callable[[Any], Place],
+    address: str,
+) -> tuple[tuple[Any, ...], KeyPages]:
+    """What a page shows of a list that was read one entry further than it is long, newest first.
+
+    Args:
+        found: At most `size` + 1 entries, newest first.
+        size: Entries of a page.
+        start: Where the part began.
+        newer: Whether it was read towards newer entries.
+        place: Of an entry.
+        address: Of the page, ending so that ``older=…`` can follow.
+    """
+    more = len(found) > size
+    shown = (found[1:] if newer else found[:-1]) if more else found
+    has_newer, has_older = (more, True) if newer else (start is not None, more)
+    if not shown:
+        return (), KeyPages(newer=None, older=None)
+
+    def link(name: str, entry: Any) -> str:
+        time, identity = place(entry)
+        return f"{address}{name}={time_text(time)}_{identity.hex()}"
+
+    return shown, KeyPages(
+        newer=link("newer", shown[0]) if has_newer else None, older=link("older", shown[-1]) if has_older else None
+    )

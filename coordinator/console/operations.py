@@ -1,0 +1,190 @@
+"""The operator's pages: what needs attention, who takes part, how long rounds took. They change nothing."""
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from coordinator.console.desk import Asked, Desk, cut, place_asked
+from coordinator.console.question import title_of
+from coordinator.doctor import Verdict, findings_of
+from coordinator.progress import RunStage
+from coordinator.serve import CONNECTIONS_FILE
+from coordinator.store import Place, RoundRow, StageRow
+from federated.errors import FederatedError
+from federated.keys import fingerprint
+from federated.pages import part_of
+from federated.roster import ROSTER_TYPE, describe_changes, parse_roster
+from federated.signing import unsafe_payload
+from federated.timestamps import parse_time, time_text
+
+__all__ = ["show", "show_councils", "show_rounds"]
+
+SIZE: Final = 50
+ROUNDS: Final = 25
+STATEMENT_AGE: Final = timedelta(days=30)
+"""A council's last budget statement is overdue when it is older."""
+UNSEEN: Final = timedelta(days=7)
+MOST_NAMED: Final = 20
+ORDER: Final = {stage.label: int(stage) for stage in RunStage}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    """Who is connected by the coordinator's own note, and since when others are not.
+
+    Attributes:
+        connected: Councils.
+        seen: Council → when it was last connected, as text.
+    """
+
+    connected: frozenset[str]
+    seen: dict[str, str]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Connections":
+        """From the file that `coordinator serve` keeps; nobody when there is none."""
+        try:
+            document = json.loads((folder / CONNECTIONS_FILE).read_bytes())
+            seen = {str(council): time_text(parse_time(at)) for council, at in document.get("seen", {}).items()}
+            return cls(connected=frozenset(str(council) for council in document["connected"]), seen=seen)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, FederatedError):
+            return cls(connected=frozenset(), seen={})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CouncilShown:
+    """A council of the roster, as shown."""
+
+    council: str
+    name: str
+    fingerprint: str
+    until: str
+    connected: bool
+    seen: str | None
+    statement: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundShown:
+    """A round, as shown."""
+
+    sid: str
+    plan: str
+    title: str
+    started: str
+    seconds: str
+    outcome: str
+    stage: str
+    stages: tuple[StageRow, ...]
+
+
+def show(desk: Desk, asked: Asked) -> str:
+    """What needs attention."""
+    now = desk.clock()
+    found = findings_of(desk.settings, desk.store, now)
+    here = Connections.read(Path(desk.settings.state))
+    return desk.page(
+        "operations.html",
+        asked.visitor,
+        title="Operations",
+        current="/operations",
+        good=[item for item in found if item.verdict is Verdict.GOOD],
+        alerts=[(item.check, item.text) for item in found if item.verdict is not Verdict.GOOD] + _alerts(desk, here),
+        counts=desk.store.proposals.counts(),
+        connected=len(here.connected),
+    )
+
+
+def _alerts(desk: Desk, here: Connections) -> list[tuple[str, str]]:
+    roster, now = desk.files.roster(), desk.clock()
+    if roster is None:
+        return []
+    names = {council: entry.name for council, entry in roster.councils.items()}
+    kept = {row.council: row.received_at for row in desk.store.membership.budgets(sorted(roster.councils))}
+    overdue = [names[c] for c in roster.councils if c not in kept or now - kept[c] > STATEMENT_AGE]
+    gone = [
+        names[c]
+        for c in roster.councils
+        if c not in here.connected and (c not in here.seen or now - parse_time(here.seen[c]) > UNSEEN)
+    ]
+    alerts = []
+    if overdue:
+        alerts.append(("budget statements", f"None for {STATEMENT_AGE.days} days from: {_some(overdue)}."))
+    if gone:
+        alerts.append(("connections", f"Not connected for {UNSEEN.days} days or more: {_some(gone)}."))
+    return alerts
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - MOST_NAMED
+    listed = ", ".join(sorted(names)[:MOST_NAMED])
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
+def show_councils(desk: Desk, asked: Asked) -> str:
+    """The roster with fingerprints, what changed in it, and who asks to be put into it."""
+    rows = desk.store.membership.latest_rosters(2)
+    rosters = [parse_roster(unsafe_payload(row.envelope, ROSTER_TYPE)) for row in rows]
+    entries = sorted(rosters[0].councils.values(), key=lambda entry: entry.name) if rosters else []
+    part, pages = part_of(
+        len(entries), SIZE, asked.wanted.get("page", ""), lambda number: f"/operations/councils?page={number}"
+    )
+    here = Connections.read(Path(desk.settings.state))
+    kept = {row.council: row.received_at for row in desk.store.membership.budgets([e.id for e in entries[part]])}
+    shown = [
+        CouncilShown(
+            council=entry.id,
+            name=entry.name,
+            fingerprint=fingerprint(entry.public_key),
+            until=entry.valid_to.isoformat(),
+            connected=entry.id in here.connected,
+            seen=here.seen.get(entry.id),
+            statement=time_text(kept[entry.id]) if entry.id in kept else None,
+        )
+        for entry in entries[part]
+    ]
+    requests = desk.store.membership.enrolments()
+    return desk.page(
+        "councils.html",
+        asked.visitor,
+        title="Councils",
+        current="/operations",
+        epoch=rows[0].epoch if rows else None,
+        councils=shown,
+        pages=pages,
+        changes=describe_changes(rosters[1] if len(rosters) > 1 else None, rosters[0]) if rosters else (),
+        requests=[(row, desk.council_name(row.council)) for row in requests if row.state == "pending"],
+    )
+
+
+def show_rounds(desk: Desk, asked: Asked) -> str:
+    """Rounds, newest first, with what each stage took."""
+    start, newer = place_asked(asked.wanted)
+    found = desk.store.rounds.page(size=ROUNDS + 1, start=start, newer=newer)
+    rows, pages = cut(found, ROUNDS, start=start, newer=newer, place=_place, address="/operations/rounds?")
+    proposals = desk.store.proposals.several({row.plan_digest for row in rows})
+    stages = desk.store.rounds.stages_of([row.sid for row in rows])
+    shown = [
+        RoundShown(
+            sid=row.sid.hex(),
+            plan=row.plan_digest.hex(),
+            title=title_of(proposals[row.plan_digest]),
+            started=time_text(row.started_at),
+            seconds=_seconds(stages.get(row.sid, ())),
+            outcome=row.outcome,
+            stage=row.stage,
+            stages=tuple(sorted(stages.get(row.sid, ()), key=lambda stage: ORDER[stage.stage])),
+        )
+        for row in rows
+    ]
+    return desk.page("rounds.html", asked.visitor, title="Rounds", current="/operations", rounds=shown, pages=pages)
+
+
+def _seconds(stages: tuple[StageRow, ...]) -> str:
+    return f"{sum(stage.microseconds for stage in stages) / 1e6:.1f}"
+
+
+def _place(row: RoundRow) -> Place:
+    return row.started_at, row.sid

@@ -1,0 +1,76 @@
+"""Serves the console: a process of its own, with TLS or behind a proxy of this computer, until told to stop."""
+
+import signal
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+from coordinator.console.site import build_site
+from coordinator.console.visitor import PUBLIC
+from coordinator.settings import Settings
+from coordinator.store import Store, open_store
+from coordinator.tls import load_certificate
+from federated.pages import stylesheet
+from federated.pages.serving import Certificate, listen, run_site
+from protocols.identifiers import Digest
+
+__all__ = ["serve_console"]
+
+MOST_CONNECTIONS: Final = 256
+READER_LENGTH: Final = 64
+
+
+def serve_console(settings: Settings, *, tell: Callable[[str], None], clock: Callable[[], datetime]) -> None:
+    """Serve the pages until SIGTERM or SIGINT.
+
+    Args:
+        settings: Of the coordinator.
+        tell: Takes the line that says where the pages are, once they can be asked for.
+        clock: Gives the time, UTC.
+
+    Raises:
+        FederatedError: A file, the database or the address cannot be used.
+    """
+    console = settings.console
+    certificate = None
+    if not console.behind_proxy:
+        load_certificate(Path(settings.tls.key), Path(settings.tls.certificate), now=clock())
+        certificate = Certificate(chain=Path(settings.tls.certificate), key=Path(settings.tls.key))
+    styles = stylesheet()
+    reading = open_store(settings.database_url, read_only=True)
+    writing = open_store(settings.database_url)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)  # the server ends what is under way first, and then raises the signal again
+    with (
+        closing(reading),
+        closing(writing),
+        closing(listen(console.listen.host, console.listen.port, connections=MOST_CONNECTIONS)) as listening,
+    ):
+        port = int(listening.getsockname()[1])
+        origin = console.public_address or f"https://{console.listen.host}:{port}"
+        site = build_site(
+            settings,
+            reading,
+            origin=origin,
+            visitor_of=PUBLIC,
+            note_read=_note_read(writing, clock),
+            styles=styles,
+            clock=clock,
+        )
+        behind = f", for a proxy on port {port}" if console.behind_proxy else ""
+        tell(f"console ready on {origin}{behind}")
+        run_site(site, listening, connections=MOST_CONNECTIONS, certificate=certificate)
+
+
+def _note_read(store: Store, clock: Callable[[], datetime]) -> Callable[[Digest, str], None]:
+    def note(digest: Digest, reader: str) -> None:
+        store.releases.note_read(digest, reader=reader[:READER_LENGTH], how="page", now=clock())
+
+    return note
+
+
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)

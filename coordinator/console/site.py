@@ -1,0 +1,188 @@
+"""The pages as a web application: the guard, the table of pages, and one way to answer or fail."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from coordinator.console.desk import Asked, Desk, Download, NoteRead, SignedFiles
+from coordinator.console.guard import FORM_LIMIT, MOST_FIELDS, Closed, Guard, Knock
+from coordinator.console.pages import PAGES, Page
+from coordinator.console.visitor import NOBODY, Visitor, VisitorOf
+from coordinator.settings import Settings
+from coordinator.store import Store
+from federated.errors import ExitStatus, FederatedError
+from federated.pages import HEADERS, renderer
+from federated.schema import load_schema
+from federated.shell import unexpected
+
+__all__ = ["build_site"]
+
+STATUS: Final = {ExitStatus.INPUT: HTTPStatus.NOT_FOUND, ExitStatus.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR}
+"""Status of the reply by kind of failure; otherwise 409, as somebody must decide or mend something first."""
+NOT_FOR_YOU: Final = "This page is for people with another role. Ask whoever runs these pages if you should see it."
+NOT_PUBLIC: Final = "This page is not public, and nobody can sign in here."
+
+
+def build_site(
+    settings: Settings,
+    store: Store,
+    *,
+    origin: str,
+    visitor_of: VisitorOf,
+    note_read: NoteRead,
+    styles: bytes,
+    clock: Callable[[], datetime],
+    sign_in: str | None = None,
+) -> ASGIApp:
+    """The console, guarded.
+
+    Args:
+        settings: Of the coordinator.
+        store: Its store, for reading.
+        origin: Scheme, name and port by which people reach the pages.
+        visitor_of: Says who asks; run in a thread.
+        note_read: Writes down who was shown an answer that is not public.
+        styles: The style sheet.
+        clock: Gives the time, UTC.
+        sign_in: Path where people sign in; None when nobody can.
+    """
+    desk = Desk(
+        settings=settings,
+        store=store,
+        files=SignedFiles(settings, store, clock),
+        schema=load_schema(),
+        templates=renderer({"console": "coordinator.console"}),
+        clock=clock,
+        note_read=note_read,
+        origin=origin,
+        sign_in=sign_in,
+    )
+    guard = Guard(origin=origin)
+    routes = [
+        Route("/styles.css", lambda _request: Response(styles, media_type="text/css")),
+        *(Route(page.path, _endpoint(desk, guard, page, visitor_of), methods=[page.method]) for page in PAGES),
+    ]
+    handlers = dict.fromkeys((HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED), _not_there(desk))
+    inner = Starlette(routes=routes, exception_handlers=handlers)
+    return _Guarded(inner, desk, guard)
+
+
+class _Guarded:
+    """Every request passes here first, and every reply gets its headers here."""
+
+    def __init__(self, inner: ASGIApp, desk: Desk, guard: Guard) -> None:
+        self._inner = inner
+        self._desk = desk
+        self._guard = guard
+        headers = HEADERS | guard.headers
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or say why not."""
+        if scope["type"] != "http":
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *self._headers]}
+            await send(message)
+
+        try:
+            self._guard.check(_knock(scope))
+        except Closed as closed:
+            await _failed(self._desk, NOBODY, str(closed), closed.status)(scope, receive, send_guarded)
+            return
+        await self._inner(scope, receive, send_guarded)
+
+
+def _knock(scope: Scope) -> Knock:
+    return Knock(
+        method=str(scope["method"]),
+        address=bytes(scope["raw_path"]) + b"?" + bytes(scope["query_string"]),
+        headers=tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]),
+    )
+
+
+def _endpoint(desk: Desk, guard: Guard, page: Page, visitor_of: VisitorOf) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        visitor = NOBODY
+        try:
+            visitor = await run_in_threadpool(visitor_of, request)
+            if page.roles is not None and not visitor.has(page.roles):
+                return _not_for(desk, visitor)
+            asked = Asked(
+                names={name: str(value) for name, value in request.path_params.items()},
+                wanted=dict(request.query_params),
+                form=await _form(request, guard, visitor),
+                visitor=visitor,
+            )
+            made = await run_in_threadpool(page.view, desk, asked)
+        except Closed as closed:
+            return _failed(desk, visitor, str(closed), closed.status)
+        except FederatedError as error:
+            status = STATUS.get(error.exit_status, HTTPStatus.CONFLICT)
+            return _failed(desk, visitor, error.diagnostics(), status)
+        except Exception as error:  # noqa: BLE001 - the outermost loop: a traceback could show what is not public
+            return _failed(desk, visitor, unexpected(error).diagnostics(), HTTPStatus.INTERNAL_SERVER_ERROR)
+        return _reply(made)
+
+    return answer
+
+
+def _reply(made: str | Download) -> Response:
+    if isinstance(made, Download):
+        headers = {"Content-Disposition": f'attachment; filename="{made.name}"'}
+        return Response(made.content, media_type=made.kind, headers=headers)
+    return HTMLResponse(made)
+
+
+def _not_for(desk: Desk, visitor: Visitor) -> Response:
+    """Nobody is told more than that there is such a page: it is in the public documentation anyway."""
+    if visitor.signed_in:
+        return _failed(desk, visitor, NOT_FOR_YOU, HTTPStatus.FORBIDDEN)
+    if desk.sign_in is not None:
+        return RedirectResponse(desk.sign_in, HTTPStatus.SEE_OTHER)
+    return _failed(desk, visitor, NOT_PUBLIC, HTTPStatus.FORBIDDEN)
+
+
+async def _form(request: Request, guard: Guard, visitor: Visitor) -> dict[str, str]:
+    """The fields of a form that came from one of our pages.
+
+    Raises:
+        Closed: It is too large, cannot be read, or came from elsewhere.
+    """
+    if request.method != "POST":
+        return {}
+    content = b""
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > FORM_LIMIT:
+            raise Closed(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The form is too long. Nothing was done.")
+    try:
+        fields = dict(parse_qsl(content.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except ValueError as error:
+        raise Closed(HTTPStatus.BAD_REQUEST, "The form cannot be read. Nothing was done.") from error
+    guard.check_token(fields.pop("token", ""), visitor.form_token)
+    return fields
+
+
+def _failed(desk: Desk, visitor: Visitor, said: str, status: HTTPStatus) -> Response:
+    return HTMLResponse(desk.page("failed.html", visitor, title="This did not work", said=said), status)
+
+
+def _not_there(desk: Desk) -> Callable[[Request, Exception], Response]:
+    def handle(_request: Request, _error: Exception) -> Response:
+        return _failed(
+            desk, NOBODY, "There is no such page. The links at the top lead to every page.", HTTPStatus.NOT_FOUND
+        )
+
+    return handle

@@ -1,0 +1,118 @@
+"""The console as people use it: in a real browser, with the keyboard, without scripts, on a narrow screen."""
+
+import pytest
+
+from tests.e2e import browser_checks
+from tests.e2e.browser_checks import SCRIPTS_ON, crawl, faults, walk_with_keyboard
+from tests.integration.console_world import COOKIE, console_world
+
+WHO = {"": 18, "reviewer": 26, "operator": 21}
+"""Who looks, and how many pages there are at least for them."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with console_world(tmp_path_factory.mktemp("console")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def served(world):
+    with world.served(publish=(world.agreement,), later_days=15) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser_checks.chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def browsing(chromium, served):
+    """A browser of somebody."""
+    opened = []
+
+    def start(who, **options):
+        context = chromium.new_context(**options)
+        opened.append(context)
+        if who:
+            context.add_cookies([{"name": COOKIE, "value": who, "url": served.origin}])
+        return context
+
+    yield start
+    for context in opened:
+        context.close()
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_every_page_passes_the_checker_and_fits_a_narrow_screen_without_asking_anybody(browsing, served, who):
+    asked_for, wrong = set(), {}
+
+    def look(tab, address, _reply):
+        found = faults(tab)
+        if found:
+            wrong[address] = found
+        asked_for.update(tab.evaluate("performance.getEntriesByType('resource').map(item => item.name)"))
+
+    seen = crawl(browsing(who, **SCRIPTS_ON), served.origin + "/", look)
+    assert wrong == {}
+    assert len(seen) >= WHO[who], seen
+    assert asked_for - {f"{served.origin}/favicon.ico"} == {f"{served.origin}/styles.css"}
+
+
+@pytest.mark.parametrize("who", ["", "operator", "stranger"])
+def test_what_is_refused_and_figures_that_are_closed_pass_too(browsing, world, who):
+    with world.served() as closed:
+        context = browsing("", **SCRIPTS_ON)
+        context.add_cookies([{"name": COOKIE, "value": who, "url": closed.origin}])
+        tab = context.new_page()
+        for path, status in (("/nothing", 404), ("/budgets/nobody", 404 if who == "stranger" else 403)):
+            assert tab.goto(closed.origin + path).status == status
+            assert faults(tab) == []
+        assert tab.goto(f"{closed.origin}/releases/{world.release}").status == 200
+        assert faults(tab) == []
+
+
+def test_the_checker_and_the_ruler_see_faults(browsing, served):
+    tab = browsing("", **SCRIPTS_ON).new_page()
+    tab.goto(served.origin + "/questions")
+    tab.evaluate(
+        "document.querySelector('main').innerHTML += '<img src=x><p style=\"color:#ccc\">Pale</p><input>"
+        '<div style="width:900px">Wide</div>\''
+    )
+    found = " ".join(faults(tab))
+    assert all(fault in found for fault in ("image-alt", "color-contrast", "label", "wide"))
+
+
+@pytest.mark.parametrize("path", ["/", "/questions", "question", "release", "/budgets", "council", "/operations"])
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(browsing, served, world, path):
+    addresses = {
+        "question": f"/questions/{world.plans['released']}",
+        "release": f"/releases/{world.release}",
+        "council": f"/budgets/{world.federation.councils[0]}",
+    }
+    tab = browsing("operator" if path == "/operations" else "reviewer", **SCRIPTS_ON).new_page()
+    tab.goto(served.origin + addresses.get(path, path))
+    assert walk_with_keyboard(tab) > 6
+
+
+def test_a_reviewer_goes_from_a_budget_to_its_question_and_verifies_without_a_script(browsing, served, world):
+    tab = browsing("reviewer", java_script_enabled=False).new_page()
+    tab.goto(served.origin + "/")
+    tab.get_by_role("link", name="Budgets").press("Enter")
+    tab.get_by_label("Year", exact=True).select_option("2026")
+    tab.get_by_role("button", name="Show").press("Enter")
+    assert "year=2026" in tab.url
+    name = world.federation.roster.councils[world.federation.councils[0]].name
+    tab.get_by_role("link", name=name, exact=True).press("Enter")
+    tab.get_by_role("button", name="Verify").press("Enter")
+    assert "Does not hold" not in tab.content()
+    assert "Sum under" in tab.content()
+    tab.get_by_role("link", name="Families by age", exact=True).first.press("Enter")
+    assert "Signatures, checked just now" in tab.content()
+    tab.get_by_role("link", name="Read the answer").press("Enter")
+    assert tab.get_by_role("table").count() == 1
+    with tab.expect_download() as download:
+        tab.get_by_role("link", name="Download the exact file").click()
+    assert download.value.suggested_filename.endswith(".json")

@@ -1,0 +1,299 @@
+"""The console over a federation that has answered questions, with one question in every other standing."""
+
+import asyncio
+import http.client
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from fractions import Fraction
+from pathlib import Path
+from urllib.parse import urlencode
+
+import uvicorn
+
+from coordinator.console import Role, Visitor, build_site
+from coordinator.console.visitor import NOBODY
+from coordinator.proposal_states import ProposalState
+from coordinator.serve import CONNECTIONS_FILE
+from coordinator.settings import ConsoleSettings, Settings
+from coordinator.store import BudgetRow, EnrolmentRow, ProposalRow, Store, open_store
+from coordinator.tls import issue_certificate, make_authority, save_pair
+from federated.budget_statement import BudgetStatement, PeriodStatement
+from federated.keys import fingerprint
+from federated.pages import stylesheet
+from federated.pages.serving import listen
+from federated.privacy import Budget, Charge, Totals
+from federated.release import Release, open_release
+from federated.signing import sign_statement
+from federated.timestamps import time_text
+from protocols.encoding import sha256
+from protocols.identifiers import CouncilId
+from tests.integration.coordinator_federation import QUESTION, Federation, Kind, council_key
+
+OTHER = QUESTION.replace("Families by age", "Families by age, asked for less").replace('epsilon: "1"', 'epsilon: "1/2"')
+COOKIE = "console-test"
+TOKEN = "f" * 64
+ENDED = {
+    ProposalState.COLLECTING: ("", ""),
+    ProposalState.RUNNING: ("", ""),
+    ProposalState.REFUSED: ("too_many_refused", "Too many councils refused: 6 of 8. Nothing was spent."),
+    ProposalState.FAILED: ("silent", "Hartlepool fell silent. The round ended in the stage 'masked input'."),
+    ProposalState.WITHDRAWN: ("withdrawn", "Withdrawn: The analyst will ask again in autumn"),
+    ProposalState.EXPIRED: ("collect_by", "Too few councils had approved and were connected."),
+}
+AGREEMENT = "homelessness-2026"
+
+
+def visitor(*roles: Role, agreements: tuple[str, ...] = ()) -> Visitor:
+    return Visitor(name="Pat Person", roles=frozenset(roles), agreements=frozenset(agreements), form_token=TOKEN)
+
+
+@dataclass
+class ConsoleWorld:
+    """The federation and its store; `visitors` are who can be, by the value of a cookie."""
+
+    federation: Federation
+    reading: Store
+    answered: list[Release] = field(default_factory=list)
+    plans: dict[str, str] = field(default_factory=dict)
+    reads: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def agreement(self) -> str:
+        return self.federation.agreement.id
+
+    @property
+    def release(self) -> str:
+        return self.answered[0].digest.hex()
+
+    def visitors(self) -> Mapping[str, Visitor]:
+        mine = (self.agreement,)
+        return {role.value: visitor(role, agreements=mine) for role in Role} | {
+            "": NOBODY,
+            Role.OPERATOR.value: visitor(Role.OPERATOR),
+            "stranger": visitor(Role.REVIEWER, agreements=("another",)),
+            "unnamed": Visitor(name="", roles=frozenset(), agreements=frozenset(), form_token=""),
+        }
+
+    def settings(self, **console: object) -> Settings:
+        return self.federation.settings.model_copy(update={"console": ConsoleSettings(**console)})
+
+    def note(self, digest: bytes, reader: str) -> None:
+        self.reads.append((digest.hex(), reader))
+
+    @contextmanager
+    def served(self, *, sign_in: str | None = None, later_days: int = 0, **console: object) -> Iterator["Served"]:
+        visitors = self.visitors()
+
+        def visitor_of(request):
+            return visitors[request.cookies.get(COOKIE, "")]
+
+        with serving(
+            lambda origin: build_site(
+                self.settings(**console),
+                self.reading,
+                origin=origin,
+                visitor_of=visitor_of,
+                note_read=self.note,
+                styles=stylesheet(),
+                clock=lambda: self.federation.now() + timedelta(days=later_days),
+                sign_in=sign_in,
+            )
+        ) as served:
+            yield served
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running console."""
+
+    port: int
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(
+        self,
+        path: str,
+        *,
+        who: str = "",
+        method: str = "GET",
+        form: Mapping[str, str] | None = None,
+        **headers: str | None,
+    ) -> Reply:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        sent: dict[str, str | None] = {"host": f"127.0.0.1:{self.port}", "cookie": f"{COOKIE}={who}"}
+        body = b""
+        if form is not None:
+            body = urlencode(form).encode()
+            sent |= {"content-type": "application/x-www-form-urlencoded", "content-length": str(len(body))}
+            sent |= {"origin": self.origin}
+        try:
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            for name, value in (sent | {k.replace("_", "-"): v for k, v in headers.items()}).items():
+                if value is not None:
+                    connection.putheader(name, value)
+            connection.endheaders(body)
+            reply = connection.getresponse()
+            return Reply(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
+        finally:
+            connection.close()
+
+
+@contextmanager
+def serving(make: Callable[[str], object]) -> Iterator[Served]:
+    """Run a site in a thread of this process."""
+    listening = listen("127.0.0.1", 0, connections=64)
+    served = Served(listening.getsockname()[1])
+    config = uvicorn.Config(make(served.origin), log_config=None, lifespan="off", ws="none", http="h11")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    try:
+        yield served
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
+        listening.close()
+
+
+@contextmanager
+def console_world(folder: Path) -> Iterator[ConsoleWorld]:
+    """Eight councils that answered two questions; the last of them was lost in the second."""
+    federation = Federation(folder)
+    with ThreadPoolExecutor(1) as pool:  # the thread that drives a browser has an event loop of its own
+        pool.submit(lambda: asyncio.run(_ask(federation))).result()
+    reading = open_store(federation.settings.database_url, read_only=True)
+    world = ConsoleWorld(federation, reading)
+    rows = federation.store.releases.page([world.agreement], offset=0, size=10)
+    # By title: both may be of the same second.
+    world.answered = sorted((open_release(row.content) for row in rows), key=lambda release: release.title)
+    world.plans["released"] = world.answered[0].plan_digest
+    _other_standings(world)
+    _statements(world)
+    _certificate(world)
+    _requests(world)
+    connected = list(federation.councils[:6])
+    seen = dict.fromkeys(federation.councils[:7], time_text(federation.now()))
+    document = {"version": 1, "connected": connected, "seen": seen}
+    state = Path(federation.settings.state)
+    state.mkdir(exist_ok=True)
+    (state / CONNECTIONS_FILE).write_text(json.dumps(document))
+    yield world
+    reading.close()
+    federation.store.close()
+
+
+async def _ask(federation: Federation) -> None:
+    async with federation.running() as running:
+        await running.ask(federation.plan(nonce=1))
+        await running.settle()
+        running.cut(federation.councils[-1], Kind.SHARES)
+        await running.ask(federation.plan(nonce=2, question=OTHER))
+
+
+def _other_standings(world: ConsoleWorld) -> None:
+    federation = world.federation
+    for number, (state, (rule, reason)) in enumerate(ENDED.items(), start=10):
+        plan = federation.plan(nonce=number)
+        plan_envelope, manifest_envelope = federation.signed(plan)
+        now = federation.now() + timedelta(minutes=number)
+        row = ProposalRow(
+            plan_digest=plan.digest,
+            query_digest=plan.query_digest,
+            agreement_digest=plan.agreement_digest,
+            analyst="a" * 64,
+            plan_envelope=plan_envelope,
+            manifest_envelope=manifest_envelope,
+            state=state.value,
+            rule=rule,
+            reason=reason,
+            received_at=now,
+            changed_at=now + timedelta(minutes=1),
+        )
+        assert federation.store.proposals.add(row)
+        world.plans[state.value] = plan.digest.hex()
+
+
+def statement(
+    council: CouncilId, agreement: str, *, time: str, epsilon: Fraction, rounds: int, reserved: Fraction = Fraction(0)
+) -> BudgetStatement:
+    """What a council that was charged so much would say."""
+    return BudgetStatement(
+        council=council,
+        counter=3 * rounds,
+        head=sha256(council.encode()),
+        time=time,
+        exhausted=False,
+        periods=(
+            PeriodStatement(
+                agreement=agreement,
+                period=time[:4],
+                budget=Budget(epsilon=Fraction(4), delta=Fraction(1, 10**6)),
+                spent=Totals(epsilon=epsilon, rho=epsilon**2 / 2, draws=rounds),
+                reserved=Totals(epsilon=reserved, rho=reserved**2 / 2, draws=1 if reserved else 0),
+                rounds=rounds,
+            ),
+        ),
+    )
+
+
+def _statements(world: ConsoleWorld) -> None:
+    """All but the seventh council have stated; the sixth's is signed with another council's key."""
+    federation = world.federation
+    rows = []
+    spent = Totals()
+    for release in world.answered:
+        plan = release.plan["charge"]
+        spent = spent.plus(
+            Charge(epsilon=Fraction(plan["epsilon"]), rho=Fraction(plan["rho"]), draws=int(plan["draws"]))
+        )
+    now = federation.now()
+    for number, council in enumerate(federation.councils):
+        if number == 6:
+            continue
+        made = statement(council, world.agreement, time=time_text(now), epsilon=Fraction(1), rounds=2)
+        period = replace(made.periods[0], spent=spent)
+        if number == 1:
+            period = replace(period, reserved=Totals(epsilon=Fraction(1, 2), rho=Fraction(1, 8), draws=8))
+        if number == 2:
+            period = replace(period, spent=spent.plus(Charge(epsilon=Fraction(1), rho=Fraction(1, 2), draws=8)))
+        made = replace(made, periods=(period,))
+        key = council_key(federation.councils[0] if number == 5 else council)
+        envelope = sign_statement("budget-statement", made.canonical(), key)
+        rows.append(BudgetRow(council=council, envelope=envelope, received_at=now))
+    federation.store.membership.keep_budgets(rows)
+
+
+def _certificate(world: ConsoleWorld) -> None:
+    now, tls = world.federation.now(), world.federation.settings.tls
+    made = issue_certificate(make_authority("Hub", now=now), ["127.0.0.1"], now=now)
+    save_pair(made.key_pem, made.chain_pem, key_file=Path(tls.key), certificate_file=Path(tls.certificate))
+
+
+def _requests(world: ConsoleWorld) -> None:
+    public = council_key(CouncilId("E06000099")).public
+    row = EnrolmentRow(
+        public_key=public,
+        council=CouncilId("E06000001"),
+        fingerprint=fingerprint(public),
+        state="pending",
+        requested_at=world.federation.now(),
+    )
+    world.federation.store.membership.ask_enrolment(row, limit=5)

@@ -1,0 +1,413 @@
+"""The console's pages over a real store: who sees what, what the public is never told, and what a check finds."""
+
+import csv
+import html
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import update
+
+from coordinator.console.guard import Closed, Guard
+from coordinator.console.pages import PAGES
+from coordinator.console.visitor import NOBODY, PUBLIC, Role
+from coordinator.settings import ConsoleSettings
+from coordinator.store import open_store
+from coordinator.store.tables import proposals
+from federated.errors import FileProblem
+from federated.keys import fingerprint
+from federated.pages import HEADERS
+from federated.release import open_release
+from protocols.encoding import sha256
+from tests.integration.console_world import TOKEN, console_world
+
+WHO = ("", *(role.value for role in Role))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with console_world(tmp_path_factory.mktemp("console")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def closed(world):
+    """Nothing is published."""
+    with world.served() as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def opened(world):
+    """The agreement's figures are public, and the days for comments are over."""
+    with world.served(publish=(world.agreement,), later_days=15) as served:
+        yield served
+
+
+def filled(world, path):
+    parts = {
+        "plan": world.plans["released"],
+        "digest": world.release,
+        "table": world.answered[0].tables[0].name,
+        "council": world.federation.councils[0],
+    }
+    return re.sub(r"\{(\w+)\}", lambda found: parts[found[1]], path)
+
+
+def said(reply):
+    """What a page says, without its marks."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", reply.text)).split())
+
+
+# Who may see what
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.method} {page.path}")
+@pytest.mark.parametrize("who", WHO)
+def test_each_page_is_shown_to_its_roles_and_to_nobody_else(world, opened, page, who):
+    form = {"token": TOKEN} if page.method == "POST" else None
+    reply = opened.ask(filled(world, page.path), who=who, method=page.method, form=form)
+    allowed = page.roles is None or who in {role.value for role in page.roles}
+    assert reply.status == (200 if allowed else 403), reply.text
+    if not allowed:
+        assert "This did not work" in reply.text
+        assert world.federation.councils[0] not in reply.text
+
+
+def test_some_pages_are_for_roles_alone_and_every_role_but_observer_has_one():
+    roles = set().union(*(page.roles for page in PAGES if page.roles is not None))
+    assert roles == set(Role) - {Role.OBSERVER}
+
+
+def test_whoever_is_not_signed_in_is_sent_there_where_people_can(world):
+    with world.served(sign_in="/sign-in") as served:
+        reply = served.ask("/budgets")
+        assert (reply.status, reply.headers["location"]) == (303, "/sign-in")
+        assert served.ask("/budgets", who="operator").status == 403
+        assert served.ask("/questions").status == 200
+
+
+def test_without_sign_in_everybody_is_the_public():
+    assert PUBLIC(None) == NOBODY
+    assert not NOBODY.signed_in
+    assert not any(NOBODY.has(page.roles) for page in PAGES if page.roles is not None)
+
+
+def figures_of(world):
+    """Estimates as the exact file has them: no other text of a page looks so."""
+    return [repr(cell.estimate) for table in world.answered[0].tables for cell in table.cells if cell.estimate]
+
+
+FIGURES = (lambda world: f"/releases/{world.release}/release.json", lambda world: filled(world, PAGES[5].path))
+
+
+@pytest.mark.parametrize("who", ["", "stranger", "operator"])
+def test_figures_that_are_not_published_are_not_shown_and_not_given(world, closed, who):
+    page = closed.ask(f"/releases/{world.release}", who=who)
+    assert page.status == 200
+    assert "How it was made" in page.text
+    assert "The figures of this answer are not public" in said(page)
+    assert "<table" not in page.text
+    assert "Who is in it" not in page.text
+    for path in FIGURES:
+        reply = closed.ask(path(world), who=who)
+        assert reply.status == 403
+        assert "not public" in reply.text
+
+
+@pytest.mark.parametrize("who", ["analyst", "reviewer", "observer"])
+def test_figures_that_are_not_published_are_for_the_parties_and_reading_them_is_noted(world, closed, who):
+    world.reads.clear()
+    page = closed.ask(f"/releases/{world.release}", who=who)
+    assert "<table" in page.text
+    assert "That you read them is written down" in page.text
+    assert all(closed.ask(path(world), who=who).status == 200 for path in FIGURES)
+    assert world.reads == [(world.release, "Pat Person")] * 3
+
+
+def test_published_figures_are_public_after_the_days_for_comments_alone(world, opened):
+    world.reads.clear()
+    with world.served(publish=(world.agreement,), later_days=13) as early:
+        page = early.ask(f"/releases/{world.release}")
+        assert "The figures will be public from 15 February 2026" in said(page)
+        assert "<table" not in page.text
+        assert early.ask(FIGURES[0](world)).status == 403
+    with world.served(publish=("another",), later_days=15) as other:
+        assert "<table" not in other.ask(f"/releases/{world.release}").text
+    assert "<table" in opened.ask(f"/releases/{world.release}").text
+    assert world.reads == []
+
+
+def test_the_exact_file_and_the_tables_are_those_of_the_answer(world, opened):
+    exact = opened.ask(FIGURES[0](world))
+    assert sha256(exact.body).hex() == world.release
+    assert exact.headers["content-disposition"].startswith("attachment")
+    rows = list(csv.DictReader(io.StringIO(opened.ask(FIGURES[1](world)).text)))
+    table = open_release(exact.body).tables[0]
+    assert len(rows) == len(table.cells)
+    assert [row["estimate"] for row in rows] == [f"{cell.estimate:.6g}" for cell in table.cells]
+    assert any(cell.estimate for cell in table.cells)
+    assert opened.ask(f"/releases/{world.release}/nothing.csv").status == 404
+
+
+def test_an_answer_says_how_it_was_made_who_is_in_it_and_what_it_is_not(world, opened):
+    digest = world.answered[1].digest.hex()
+    page = said(opened.ask(f"/releases/{digest}"))
+    lost = next(record for record in world.answered[1].councils if record.outcome != "contributed")
+    assert f"Asked, and not in it {lost.name}." in page
+    assert "7 of 8 councils contributed" in page
+    assert "not official statistics" in page
+    assert lost.reason not in page
+    for cell in world.answered[1].tables[0].cells:
+        assert f"{max(0.0, cell.low):,.0f} to {max(0.0, cell.high):,.0f}" in page
+
+
+# What the public is never told
+
+
+def test_every_question_is_in_the_register_with_where_it_stands(world, closed):
+    page = closed.ask("/questions")
+    for plan in world.plans.values():
+        assert f"/questions/{plan}" in page.text
+    for words in ("Planned", "Running", "Answered", "Refused", "Failed", "Withdrawn", "Expired"):
+        assert words in page.text
+    assert "Withdrawn: The analyst will ask again in autumn." in said(page)
+
+
+def test_the_register_can_be_filtered(world, closed):
+    for state, plan in world.plans.items():
+        name = {"released": "done", "collecting": "planned"}.get(state, state)
+        page = closed.ask(f"/questions?state={name}")
+        assert f"/questions/{plan}" in page.text
+        others = set(world.plans.values()) - {plan}
+        assert not any(f"/questions/{other}" in page.text for other in others), state
+    assert closed.ask("/questions?state=%3Cb%3E").text.count("govuk-tag") >= len(world.plans)
+
+
+@pytest.mark.parametrize("who", ["", "operator", "stranger"])
+def test_the_register_does_not_tell_how_many_councils_refused_or_which_was_lost(world, closed, who):
+    """Of the reasons kept for the analyst, one counts refusals and one names a council."""
+    pages = [closed.ask("/questions", who=who)]
+    pages += [closed.ask(f"/questions/{plan}", who=who) for plan in world.plans.values()]
+    text = " ".join(map(said, pages))
+    assert "6 of 8" not in text
+    assert "silent" not in text
+    assert "masked input" not in text
+    kept = world.federation.store.proposals.get(bytes.fromhex(world.plans["refused"])).reason
+    assert "6 of 8" in kept
+
+
+def test_a_question_tells_its_purpose_cost_and_contacts(world, closed):
+    page = said(closed.ask(f"/questions/{world.plans['released']}"))
+    manifest = world.federation.manifest.decode()
+    assert "ε (epsilon) 1" in page
+    assert "It is never used for" in page
+    assert "Round 1 began. It gave the answer." in page
+    contact = re.search(r"complaints: (.*)", manifest)[1].strip()
+    assert " ".join(contact.split())[:30] in page
+    assert "Signatures, checked just now" not in page
+
+
+def test_an_answer_that_is_overdue_is_flagged_to_everybody(world, closed):
+    with world.served(later_days=20) as late:
+        assert "is overdue" in said(late.ask(f"/questions/{world.plans['collecting']}"))
+        assert "is overdue" not in said(late.ask(f"/questions/{world.plans['released']}"))
+        assert "is overdue" not in said(late.ask(f"/questions/{world.plans['withdrawn']}"))
+    assert "is overdue" not in said(closed.ask(f"/questions/{world.plans['collecting']}"))
+
+
+# The guard
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"host": "rebound.example"}, 421),
+        ({"method": "DELETE"}, 405),
+        ({"method": "PUT"}, 405),
+        ({"path": "/questions?" + "x" * 3000}, 414),
+        ({"path": "/nothing"}, 404),
+        ({"path": "/questions/00"}, 404),
+        ({"path": "/questions/" + "0" * 64}, 404),
+        ({"path": "/releases/" + "G" * 64}, 404),
+        ({"method": "POST", "path": "/questions", "form": {"token": TOKEN}}, 404),
+    ],
+)
+def test_what_is_refused_gets_one_plain_page_and_every_header(closed, change, status):
+    reply = closed.ask(**({"path": "/"} | change))
+    assert reply.status == status
+    assert "This did not work" in reply.text
+    assert {name: reply.headers.get(name.lower()) for name in HEADERS} == HEADERS
+    assert "Traceback" not in reply.text
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({}, 200),
+        ({"form": {"token": "0" * 64}}, 403),
+        ({"form": {}}, 403),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": None}, 403),
+        ({"sec_fetch_site": "cross-site"}, 403),
+        ({"content_type": "application/json"}, 415),
+        ({"form": {"token": TOKEN, "more": "x" * 40_000}}, 413),
+        ({"who": "operator"}, 403),
+        ({"who": "stranger"}, 404),
+        ({"who": ""}, 403),
+    ],
+)
+def test_a_form_is_taken_from_our_own_page_alone(world, closed, change, status):
+    sent = {"who": "reviewer", "form": {"token": TOKEN}} | change
+    reply = closed.ask(filled(world, "/budgets/{council}/verify"), method="POST", **sent)
+    assert reply.status == status, reply.text
+
+
+def test_nobody_can_send_a_form_with_an_empty_token():
+    with pytest.raises(Closed):
+        Guard(origin="https://a.example").check_token("", "")
+
+
+def test_an_error_that_nobody_foresaw_is_told_without_its_message(world, closed, monkeypatch):
+    def broken(_digest):
+        raise ValueError("a secret of the store")
+
+    monkeypatch.setattr(world.reading.proposals, "get", broken)
+    reply = closed.ask(f"/questions/{world.plans['released']}")
+    assert reply.status == 500
+    assert "ValueError" in reply.text
+    assert "secret" not in reply.text
+
+
+def test_a_page_cannot_write_to_the_store(world):
+    row = world.reading.proposals.page(frozenset(), size=1)[0]
+    with pytest.raises(FileProblem, match=r"readonly|read-only|query_only"):
+        world.reading.outcomes.moved(replace(row, state="withdrawn"), before=row.state)
+    assert world.federation.store.proposals.get(row.plan_digest).state == row.state
+
+
+# Budgets
+
+
+def test_budgets_are_shown_as_stated_and_a_statement_with_another_signature_is_not(world, closed):
+    page = closed.ask("/budgets", who="reviewer")
+    councils = world.federation.councils
+    names = [world.federation.roster.councils[council].name for council in councils]
+    text = said(page)
+    assert all(name in text for name in names)
+    assert page.text.count("page-bar__spent") == 6
+    assert page.text.count("page-bar__reserved") == 1
+    assert "Its statement does not hold" in text
+    assert "It has not given a statement yet" in text
+    # Two charges, 1 and 1/2: epsilon 1.5 of 4 is 37.5 per cent, rounded up.
+    assert "38% spent" in text
+    assert "38% spent, 12% reserved" in text
+
+
+def test_budgets_of_other_agreements_are_not_shown(world, closed):
+    stranger = said(closed.ask("/budgets", who="stranger"))
+    assert world.agreement not in stranger
+    assert "0 councils are under your agreements" in stranger
+    assert closed.ask(filled(world, "/budgets/{council}"), who="stranger").status == 404
+
+
+def test_a_council_shows_the_question_behind_each_charge(world, closed):
+    page = closed.ask(filled(world, "/budgets/{council}"), who="reviewer")
+    for release in world.answered:
+        assert f"/questions/{release.plan_digest}" in page.text
+        assert f"/releases/{release.digest.hex()}" in page.text
+        assert release.manifest_digest[:16] in page.text
+    lost = closed.ask(f"/budgets/{world.federation.councils[-1]}", who="reviewer")
+    assert "Perhaps: it was lost after it may have spent" in said(lost)
+
+
+def verified(closed, council):
+    reply = closed.ask(f"/budgets/{council}/verify", who="reviewer", method="POST", form={"token": TOKEN})
+    assert reply.status == 200
+    return said(reply)
+
+
+def test_a_sound_council_verifies(world, closed):
+    page = verified(closed, world.federation.councils[0])
+    assert "Does not hold" not in page
+    for words in ("List of councils.", "Statement.", "Question “Families by age”.", "Sum under"):
+        assert f"Holds {words}" in page
+
+
+@pytest.mark.parametrize(
+    ("number", "problem"), [(2, "Sum under"), (5, "Statement. This file has 0 of the 1"), (6, "Statement. The council")]
+)
+def test_verifying_finds_what_is_wrong(world, closed, number, problem):
+    assert f"Does not hold {problem}" in verified(closed, world.federation.councils[number])
+
+
+@pytest.mark.parametrize("column", ["plan_envelope", "manifest_envelope"])
+def test_verifying_finds_an_envelope_that_was_changed(world, closed, column):
+    engine, plan = world.federation.store.engine, world.plans["released"]
+    row = world.federation.store.proposals.get(bytes.fromhex(plan))
+    kept = getattr(row, column)
+    assert kept.count(b'"sig":"') == 1
+    other = world.federation.store.proposals.get(bytes.fromhex(world.plans["failed"])).plan_envelope
+    wrong = other if column == "plan_envelope" else kept.replace(b'"sig":"', b'"sig":"00', 1)
+    change = update(proposals).where(proposals.c.plan_digest == plan)
+    with engine.begin() as connection:
+        connection.execute(change.values(**{column: wrong}))
+    try:
+        page = verified(closed, world.federation.councils[0])
+        assert "Does not hold Question “Families by age”" in page
+        question = said(closed.ask(f"/questions/{plan}", who="reviewer"))
+        assert "Does not hold" in question
+    finally:
+        with engine.begin() as connection:
+            connection.execute(change.values(**{column: kept}))
+    assert "Does not hold" not in verified(closed, world.federation.councils[0])
+
+
+# Operations
+
+
+def test_the_operator_sees_what_needs_attention(world, closed):
+    page = said(closed.ask("/operations", who="operator"))
+    names = [world.federation.roster.councils[council].name for council in world.federation.councils]
+    assert f"None for 30 days from: {names[6]}." in page
+    assert f"Not connected for 7 days or more: {names[7]}." in page
+    assert "Certificate for 127.0.0.1" in page
+    with world.served(later_days=390) as much_later:
+        assert "Certificate: for 127.0.0.1" in said(much_later.ask("/operations", who="operator"))
+    with world.served(later_days=40) as later:
+        assert names[0] in said(later.ask("/operations", who="operator"))
+
+
+def test_the_operator_sees_fingerprints_connections_requests_and_rounds(world, closed):
+    page = said(closed.ask("/operations/councils", who="operator"))
+    for entry in world.federation.roster.councils.values():
+        assert fingerprint(entry.public_key) in page
+    assert page.count("Connected") == 6
+    assert "Last seen" in page
+    assert "Never seen" in page
+    assert "Requests to join Hartlepool" in page
+    rounds = said(closed.ask("/operations/rounds", who="operator"))
+    assert "Masked input:" in rounds
+    assert "7 of 8" in rounds
+    stages = re.findall(r"(Advertise keys|Share keys|Masked input|Consistency check|Unmask):", rounds)
+    assert stages[:5] == ["Advertise keys", "Share keys", "Masked input", "Consistency check", "Unmask"]
+
+
+# Settings
+
+
+def test_a_console_behind_a_proxy_listens_on_loopback_and_knows_its_name():
+    assert ConsoleSettings(behind_proxy=True, public_address="https://a.example").behind_proxy
+    with pytest.raises(ValueError, match="must listen on loopback"):
+        ConsoleSettings(behind_proxy=True, public_address="https://a.example", listen={"host": "0.0.0.0"})
+    with pytest.raises(ValueError, match="how people reach it"):
+        ConsoleSettings(behind_proxy=True)
+    with pytest.raises(ValueError, match="public_address"):
+        ConsoleSettings(public_address="https://a.example/path")
+
+
+def test_a_read_only_store_is_brought_up_to_date_first(tmp_path):
+    store = open_store(f"sqlite:///{tmp_path / 'new.db'}", read_only=True)
+    assert store.proposals.page(frozenset(), size=5) == ()
+    store.close()
