@@ -17,6 +17,7 @@ ERRORS = re.compile(r"(Error|Problem|Refusal|Exceeded|TooSmall|Alarm|Aborted|Bro
 TEMPLATES = (
     "council_node/proof/templates/*.md",
     "council_node/page/templates/*.html",
+    "federated/outputs/templates/*.html",
     "federated/pages/templates/*.html",
 )
 
