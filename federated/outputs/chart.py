@@ -13,7 +13,7 @@ from typing import Final
 
 from federated.outputs.csv_table import written_csv
 from federated.outputs.figures import printed
-from federated.outputs.quotes import interval_words
+from federated.outputs.quotes import quoted_interval
 from federated.presentation import CONFIDENTIAL, NOT_AVAILABLE, UNRELIABLE
 from federated.release import CellRecord, Release, TableRecord, labels_of
 
@@ -91,7 +91,7 @@ def chart_texts(release: Release) -> str:
 
 
 def _named(table: TableRecord, cell: CellRecord, text: str) -> str:
-    return f"{_label(table, cell)}, {text} ({interval_words(table, cell)})"
+    return f"{_label(table, cell)}, {text} ({quoted_interval(table, cell)})"
 
 
 def _label(table: TableRecord, cell: CellRecord) -> str:

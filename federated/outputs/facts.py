@@ -15,9 +15,9 @@ from federated.attacker_words import EVEN, gain_of, in_100, shown_down, shown_up
 from federated.clauses import MEANINGS, PROHIBITED_USES, ProhibitedUse
 from federated.errors import FileProblem
 from federated.manifest import Manifest
-from federated.outputs.quotes import councils_words, period_words
+from federated.outputs.quotes import period_words
 from federated.pages.render import day, moment
-from federated.presentation import SHORTHAND, fraction_text, margin
+from federated.presentation import SHORTHAND, councils_words, fraction_text, margin
 from federated.privacy import Charge, Mechanism, zcdp_epsilon
 from federated.query import Query, parse_query
 from federated.query.words import condition_words

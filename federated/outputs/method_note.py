@@ -16,7 +16,7 @@ from federated.manifest import Manifest
 from federated.outputs.chart import chart, chart_words, is_drawn
 from federated.outputs.facts import facts_of, notes_of, shorthand_rows, table_words
 from federated.outputs.figures import printed
-from federated.outputs.quotes import interval_words, quote
+from federated.outputs.quotes import quote, quoted_interval
 from federated.pages import renderer, stylesheet
 from federated.release import Release, TableRecord, labels_of
 
@@ -91,7 +91,7 @@ def _rows(release: Release, table: TableRecord) -> tuple[tuple[tuple[str, ...], 
     return tuple(
         (
             labels_of(table.axes, cell.codes) or ("All",),
-            (printed(release, table, cell), "–" if cell.estimate is None else interval_words(table, cell)),
+            (printed(release, table, cell), "–" if cell.estimate is None else quoted_interval(table, cell)),
         )
         for cell in table.cells
     )

@@ -9,7 +9,7 @@ from federated.release import CellRecord, Release, TableRecord, labels_of
 from federated.statistics import Figures, statistic
 from federated.statistics.offsets import TARGET_COVERAGE
 
-__all__ = ["councils_words", "interval_words", "period_words", "quote"]
+__all__ = ["period_words", "quote", "quoted_interval"]
 
 TARGET: Final = int(100 * TARGET_COVERAGE)
 DECIMALS: Final = 2
@@ -26,20 +26,12 @@ def quote(release: Release, table: TableRecord, cell: CellRecord) -> str | None:
     care = " The margin of error is above 20%: use with care." if text.endswith(UNRELIABLE) else ""
     return (
         f"{table.title}{f' ({of})' if of else ''}: an estimated {text.removesuffix(UNRELIABLE).strip()} "
-        f"({interval_words(table, cell)}), {release.level_label}, {period_words(release.period)}, from "
+        f"({quoted_interval(table, cell)}), {release.level_label}, {period_words(release.period)}, from "
         f"{release.contributed} of {len(release.councils)} councils.{care} {release.note}"
     )
 
 
-def councils_words(release: Release) -> str:
-    """Who is in the figures and who is not, in one sentence."""
-    missing = [f"{record.name} ({record.outcome})" for record in release.councils if record.outcome != "contributed"]
-    return f"{release.contributed} of {len(release.councils)} councils contributed" + (
-        f"; missing: {', '.join(missing)}." if missing else "."
-    )
-
-
-def interval_words(table: TableRecord, cell: CellRecord) -> str:
+def quoted_interval(table: TableRecord, cell: CellRecord) -> str:
     """An interval in words; its ends are rounded outwards, so that it holds no less than it promises."""
     # The chance is at least the aim, so the aim is what is said; a cell that falls short says its own.
     chance = min(TARGET, floor(round(100 * cell.coverage, DIGITS)))

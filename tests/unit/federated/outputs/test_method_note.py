@@ -8,7 +8,7 @@ import pytest
 from federated.outputs import method_note as module
 from federated.outputs.facts import facts_of
 from federated.outputs.method_note import method_note
-from federated.outputs.quotes import interval_words, quote
+from federated.outputs.quotes import quote, quoted_interval
 from federated.pages import assets
 from federated.plain_english import acronyms, longest_sentence
 from federated.presentation import NOT_AVAILABLE
@@ -129,7 +129,7 @@ def test_a_question_with_gaussian_noise_gives_its_epsilon_at_delta():
 )
 def test_ends_of_an_interval_are_rounded_outwards(name, changes, words):
     given = {"codes": ("x",), "estimate": 100.0, "standard_error": 1.0, "coverage": 0.96} | changes
-    assert interval_words(release().table(name), CellRecord.model_construct(**given)) == words
+    assert quoted_interval(release().table(name), CellRecord.model_construct(**given)) == words
 
 
 def test_a_figure_that_is_not_shown_is_not_quoted():
