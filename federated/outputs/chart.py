@@ -23,6 +23,9 @@ MAX_CHART_CELLS: Final = 80
 ALT_TEXTS: Final = "chart-texts.csv"
 CAVEAT_WIDTH: Final = 90
 """Characters of a caveat on one line of a chart."""
+FONT: Final = "Liberation Sans, Arial, Helvetica, sans-serif"
+PADDING: Final = {"left": 60, "right": 20, "top": 10, "bottom": 10}
+"""On the left as much as the longest label grows by where only a wider font is at hand than it was measured with."""
 PNG_SCALE: Final = 2
 """Pixels for each unit of the specification: sharp in print on A4."""
 USABLE: Final = "margin within 20%"
@@ -147,7 +150,7 @@ def _specification(release: Release, table: TableRecord) -> str:
         stroke=alt.Stroke("quality:N", scale=scale["stroke"], legend=legend),
     )
     said = wrap(table.caveat, CAVEAT_WIDTH)
-    title = [release.title, f"{release.level_label}, {release.period}. {release.note}", *said]
-    picture = (interval + mark).properties(width=480, title=title)
+    title = [*wrap(release.title, CAVEAT_WIDTH), f"{release.level_label}, {release.period}.", release.note, *said]
+    picture = (interval + mark).properties(width=480, title=title, padding=PADDING).configure(font=FONT)
     made: str = picture.to_json()
     return made

@@ -127,7 +127,7 @@ def _method(release: Release, question: Query) -> Iterator[str]:
     for table in question.tables:
         figures = len(release.table(table.name).cells)
         most = at_most_words(table, made_of_others=table.statistic not in TOTALS)
-        yield f"Table '{table.name}': {figures:,} figures. {most}"
+        yield f"Table '{table.name}': {figures:,} figure{'' if figures == 1 else 's'}. {most}"
         yield from ingredient_words(table)
     yield (
         "Estimates are neither rounded nor cut off. Only the figure as printed is: counts and sums to the nearest 5 or "
@@ -144,10 +144,14 @@ def _margins(release: Release) -> Iterator[str]:
         widths = [margin(cell) for cell in table.cells if cell.estimate is not None and isfinite(margin(cell))]
         if widths:
             yield (
-                f"Table '{table.name}': margin of error ± {fraction_text(median(widths))} for the middle figure, "
-                f"± {fraction_text(max(widths))} for the widest."
+                f"Table '{table.name}': margin of error ± {_width_text(median(widths))} for the middle figure, "
+                f"± {_width_text(max(widths))} for the widest."
             )
     yield "Add up estimates, not figures as printed, whose rounding would add up to a bias."
+
+
+def _width_text(value: float) -> str:
+    return fraction_text(value).removesuffix(".00")
 
 
 def _privacy(release: Release, question: Query) -> Iterator[str]:

@@ -18,6 +18,7 @@ from federated.outputs.facts import facts_of, notes_of, shorthand_rows, table_wo
 from federated.outputs.figures import printed
 from federated.outputs.quotes import quote, quoted_interval
 from federated.pages import renderer, stylesheet
+from federated.presentation import CONFIDENTIAL, NOT_AVAILABLE
 from federated.release import Release, TableRecord, labels_of
 
 __all__ = ["method_note"]
@@ -88,12 +89,14 @@ def _shown(release: Release) -> Iterator[_Shown]:
 
 
 def _rows(release: Release, table: TableRecord) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    found = ((cell, printed(release, table, cell)) for cell in table.cells)
     return tuple(
         (
             labels_of(table.axes, cell.codes) or ("All",),
-            (printed(release, table, cell), "–" if cell.estimate is None else quoted_interval(table, cell)),
+            # An interval would show what the mark says is not shown.
+            (text, text if text in {CONFIDENTIAL, NOT_AVAILABLE} else quoted_interval(table, cell)),
         )
-        for cell in table.cells
+        for cell, text in found
     )
 
 

@@ -70,6 +70,14 @@ def test_every_table_has_its_figures_and_a_sentence_to_quote(page):
         assert page.count(f'id="figures-{table.name}"'.encode()) == (1 if len(table.cells) <= 80 else 0)
 
 
+def test_no_interval_stands_beside_a_figure_that_is_not_shown(page):
+    text = text_of(page)
+    label = release().table("reasons").axes[0].labels
+    assert f"{label[1]} 50 [u] 95% interval 30 to 70" in text
+    assert f"{label[2]} [c] [c]" in text
+    assert f"{label[4]} [x] [x]" in text
+
+
 def test_what_the_release_does_not_hold_is_left_out():
     text = text_of(method_note(release()))
     for absent in (manifest().decision, manifest().contacts.questions, "Whom to ask", "Who gets the answer", "None"):
