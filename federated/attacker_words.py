@@ -14,7 +14,7 @@ from federated.privacy.rounding import exp_upper, ln_upper
 from federated.privacy.tables import TAIL_BITS
 from federated.rationals import decimal_down, decimal_up, rational_text
 
-__all__ = ["Gain", "attacker_words", "gain_of", "hand_check", "shown_down", "shown_up"]
+__all__ = ["Gain", "attacker_words", "gain_of", "hand_check", "in_100", "shown_down", "shown_up"]
 
 EVEN: Final = Fraction(1, 2)
 PRIORS: Final = (Fraction(1, 100), Fraction(1, 10), EVEN)
@@ -88,9 +88,7 @@ def attacker_words(
         what: What is looked at, in words.
     """
     gain = gain_of(cost, delta)
-    steps = "; ".join(
-        f"from {_in_100(prior)} in 100 to at most {_in_100(gain.belief(prior))} in 100" for prior in PRIORS
-    )
+    steps = "; ".join(f"from {in_100(prior)} in 100 to at most {in_100(gain.belief(prior))} in 100" for prior in PRIORS)
     change = f"at most a factor of {shown_up(gain.odds)}, which is e to the power {shown_up(gain.epsilon)}"
     return (
         (
@@ -123,7 +121,7 @@ def hand_check(plan: Plan) -> tuple[str, ...]:
     gain = gain_of(plan.charge, plan.delta)
     last = (
         f"A guess of 50 in 100: {shown_up(gain.odds)} / (1 + {shown_up(gain.odds)}) is at most "
-        f"{_in_100(gain.belief(EVEN))} in 100."
+        f"{in_100(gain.belief(EVEN))} in 100."
     )
     if plan.charge.epsilon is not None:
         parts = " + ".join(f"{table.sensitivity.l1} × {_part(block.parameter)}" for table, block in rows)
@@ -166,6 +164,7 @@ def shown_down(value: Fraction, decimals: int = DECIMALS) -> str:
     return decimal_down(value, decimals, commas=True)
 
 
-def _in_100(chance: Fraction) -> str:
+def in_100(chance: Fraction) -> str:
+    """A chance as so many in 100, rounded up."""
     # Never 100 in 100: that would say certain, and a bound below it is not.
     return shown_up(chance * 100, decimals=1) if chance * 100 <= Fraction(999, 10) else "nearly 100"

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from federated.crossings import BASE_FACTOR
 from federated.query import Level
-from federated.release import CellRecord
+from federated.release import CellRecord, Release
 from federated.statistics import Figures
 from federated.statistics import statistic as statistic_of
 
@@ -20,6 +20,7 @@ __all__ = [
     "SMALLEST_SHOWN",
     "UNRELIABLE",
     "USABLE_MARGIN",
+    "councils_words",
     "fraction_text",
     "margin",
     "presented",
@@ -55,6 +56,14 @@ class Interval(Protocol):
 def margin(cell: Interval) -> float:
     """Half the width of the cell's interval."""
     return (cell.high - cell.low) / 2
+
+
+def councils_words(release: Release) -> str:
+    """Who is in the figures and who is not, in one sentence."""
+    missing = [f"{record.name} ({record.outcome})" for record in release.councils if record.outcome != "contributed"]
+    return f"{release.contributed} of {len(release.councils)} councils contributed" + (
+        f"; missing: {', '.join(missing)}." if missing else "."
+    )
 
 
 def fraction_text(value: float) -> str:

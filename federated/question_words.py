@@ -24,7 +24,7 @@ from federated.red_lines import RedLine, Standing, red_lines
 from federated.schema import Column, Schema
 from federated.statistics import statistic
 
-__all__ = ["Section", "question_sections", "red_line_words"]
+__all__ = ["Section", "at_most_words", "ingredient_words", "question_sections", "red_line_words"]
 
 CLASSES = {0: "ordinary", 1: "personal", 2: "class 2: special category, criminal-offence or immigration"}
 
@@ -133,7 +133,7 @@ def _fields(papers: _Papers) -> Iterator[str]:
 def _output(papers: _Papers) -> Iterator[str]:
     for planned in papers.plan.tables:
         yield _shell(planned)
-        yield from _ingredients(planned.table)
+        yield from ingredient_words(planned.table)
         if planned.crosses:
             yield f"Of table '{planned.table.name}' it is said wherever it is shown: {caveat_of(planned.crosses)}"
     for table in papers.manifest.output:
@@ -146,11 +146,17 @@ def _shell(planned: PlannedTable) -> str:
     table = planned.table
     return (
         f"Table '{table.name}': {table.statistic}, by {axes}: {planned.layout.printed_cells:,} cells. "
-        f"{_at_most(table, made_of_others=planned.layout.figures is not None)}"
+        f"{at_most_words(table, made_of_others=planned.layout.figures is not None)}"
     )
 
 
-def _at_most(table: Table, *, made_of_others: bool = False) -> str:
+def at_most_words(table: Table, *, made_of_others: bool = False) -> str:
+    """How much one household can count in a table, in one sentence.
+
+    Args:
+        table: The table as asked.
+        made_of_others: Whether what is printed is made of other figures, as a mean is.
+    """
     rule = statistic(table.statistic).contribution(table)
     if rule.pairs:
         return (
@@ -166,7 +172,8 @@ def _at_most(table: Table, *, made_of_others: bool = False) -> str:
     return f"One household counts in at most {rule.max_cells} of them."
 
 
-def _ingredients(table: Table) -> Iterator[str]:
+def ingredient_words(table: Table) -> Iterator[str]:
+    """What a table reads, between which bounds, and what its names mean: one sentence each."""
     for item in table.measures:
         yield f"Table '{table.name}' reads {measure_words(item.measure)}, held between {item.low} and {item.high}."
     for named in table.conditions:

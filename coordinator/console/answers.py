@@ -4,6 +4,7 @@ An answer's figures are for the parties of its agreement, until the operator ope
 the councils have had their days to comment. That there is an answer, and how it was made, is public from the start.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -11,19 +12,20 @@ from typing import Final
 
 from coordinator.console.desk import Asked, Desk, Download, digest_of
 from coordinator.console.guard import Closed
-from coordinator.console.question import charge_of
+from coordinator.console.question import charge_of, manifest_of
 from coordinator.console.words import MECHANISMS
 from coordinator.store import ReleaseRow
 from federated.attacker_words import attacker_words
 from federated.errors import FileProblem
-from federated.export import table_csv
+from federated.manifest import Manifest
+from federated.outputs.formats import Offered, offered
 from federated.pages.figures import question_of, show_table
 from federated.presentation import SHORTHAND
 from federated.rationals import rational
 from federated.release import Release, open_release
 from federated.timestamps import time_text
 
-__all__ = ["Access", "access_to", "exact_file", "show_one", "table_file"]
+__all__ = ["Access", "access_to", "exact_file", "made_file", "show_one"]
 
 NAME_DIGITS: Final = 12
 
@@ -79,6 +81,7 @@ def show_one(desk: Desk, asked: Asked) -> str:
         tables=tables,
         contributed=[record for record in release.councils if record.outcome == "contributed"] if access.open else [],
         absent=[record for record in release.councils if record.outcome != "contributed"] if access.open else [],
+        files=_files(offered(release)) if access.open else {},
         mechanism=MECHANISMS[release.mechanism],
         learned=_learned(release, question.unit),
         bounds=[(measure.what, measure.clip) for table in release.tables for measure in table.measures],
@@ -91,22 +94,22 @@ def show_one(desk: Desk, asked: Asked) -> str:
 def exact_file(desk: Desk, asked: Asked) -> Download:
     """The answer's own bytes, of which the digest is its identity."""
     row = _opened(desk, asked)
-    return Download(name=f"{_name(row)}.json", kind="application/json", content=row.content)
+    return Download(name=f"{_name(row)}-release.json", kind="application/json", content=row.content)
 
 
-def table_file(desk: Desk, asked: Asked) -> Download:
-    """One table as comma-separated values.
+def made_file(desk: Desk, asked: Asked) -> Download:
+    """One of the files that an answer can be taken away as (`federated.outputs`).
 
     Raises:
-        FileProblem: The answer has no table of that name.
+        FileProblem: The answer has no file of that name.
     """
     row = _opened(desk, asked)
     release = open_release(row.content)
-    for table in release.tables:
-        if table.name == asked.names["table"]:
-            content = table_csv(release, table).encode("utf-8")
-            return Download(name=f"{_name(row)}-{table.name}.csv", kind="text/csv; charset=utf-8", content=content)
-    raise FileProblem("The answer has no table of that name.", remedy="Its page links to all there are.")
+    for file in offered(release, manifest=_manifest(desk, row)):
+        if file.name == asked.names["file"]:
+            content = desk.made.get(row.digest.hex(), file.name, file.make)
+            return Download(name=f"{_name(row)}-{file.name}", kind=file.media_type, content=content)
+    raise FileProblem("The answer has no file of that name.", remedy="Its page links to all there are.")
 
 
 def _opened(desk: Desk, asked: Asked) -> ReleaseRow:
@@ -123,6 +126,19 @@ def _row(desk: Desk, asked: Asked) -> ReleaseRow:
     if row is None:
         raise FileProblem("There is no such answer here.", remedy="The list of questions leads to all there are.")
     return row
+
+
+def _files(found: Iterable[Offered]) -> dict[str, list[Offered]]:
+    """The files by table, and under no name those of the whole answer."""
+    by_table: dict[str, list[Offered]] = {}
+    for file in found:
+        by_table.setdefault(file.table, []).append(file)
+    return by_table
+
+
+def _manifest(desk: Desk, row: ReleaseRow) -> Manifest | None:
+    proposal = desk.store.proposals.get(row.plan_digest)
+    return None if proposal is None else manifest_of(proposal)
 
 
 def _note(desk: Desk, asked: Asked, row: ReleaseRow, access: Access) -> None:

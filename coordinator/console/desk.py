@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from jinja2 import Environment
 
+from coordinator.console.made_files import MadeFiles
 from coordinator.console.visitor import NOBODY, Role, Visitor
 from coordinator.roster import Membership, load_membership, membership_mark
 from coordinator.settings import Settings
@@ -147,6 +148,7 @@ class Desk:
         note_read: Writes down who was shown an answer that is not public.
         origin: Scheme, name and port of these pages.
         sign_in: Path where people sign in; None when nobody can.
+        made: Files of answers as they were last made.
     """
 
     settings: Settings
@@ -158,6 +160,7 @@ class Desk:
     note_read: NoteRead
     origin: str
     sign_in: str | None
+    made: MadeFiles = field(default_factory=MadeFiles)
 
     def page(self, template: str, visitor: Visitor, *, title: str, current: str = "", **values: Any) -> str:
         """A page as HTML.

@@ -37,7 +37,7 @@ PAGES: Final = (
     Page(path="/questions/{plan}", view=catalogue.show_one),
     Page(path="/releases/{digest}", view=answers.show_one),
     Page(path="/releases/{digest}/release.json", view=answers.exact_file),
-    Page(path="/releases/{digest}/{table}.csv", view=answers.table_file),
+    Page(path="/releases/{digest}/{file}", view=answers.made_file),
     Page(path="/was-my-data-used", view=papers.was_my_data_used),
     Page(path="/contact", view=papers.contact),
     Page(path="/privacy", view=papers.privacy),

@@ -107,7 +107,7 @@ def rehearse(
 
 def _print(found: "DryRun", *, show_own_figure: bool) -> None:
     from council_node.dry_run_words import dry_run_lines, own_figure_lines  # noqa: PLC0415 - see the top of this module
-    from federated.commands.questions import print_release  # noqa: PLC0415 - as above
+    from federated.terminal_tables import print_release  # noqa: PLC0415 - as above
 
     for line in dry_run_lines(found):
         output.print(line, markup=False)

@@ -25,7 +25,8 @@ from federated.client import Client, Trusted
 from federated.demo.papers import GROUP, manifest_payload
 from federated.demo.world import World, build_world, demo_folder
 from federated.errors import FederatedError, RoundAborted
-from federated.export import chart, export_release
+from federated.outputs.chart import chart
+from federated.outputs.writing import export_release
 from federated.plan import Plan
 from federated.plan_summary import summarise
 from federated.presentation import margin

@@ -1,7 +1,5 @@
 """Adjusted tables as files: tidy CSV with released and adjusted figures side by side, and JSON for a program."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +10,8 @@ from numpy.typing import NDArray
 
 from federated.analysis.consistent import Consistent, ConsistentTable, Floats, without_negatives
 from federated.errors import FileProblem
-from federated.release import NOT_OFFICIAL, Release, is_region_table, labels_of
+from federated.outputs.csv_table import tidy_csv
+from federated.release import NOT_OFFICIAL, Release, is_region_table
 
 __all__ = ["cell_rows", "consistent_csv", "consistent_json", "notes", "printed_figures", "write_consistent"]
 
@@ -46,16 +45,8 @@ def cell_rows(table: ConsistentTable, *, non_negative: bool) -> Iterator[tuple[f
 def consistent_csv(table: ConsistentTable, *, non_negative: bool) -> str:
     """One table as tidy CSV (UTF-8)."""
     record = table.placed.record
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    said = [record.caveat] if record.caveat else []
-    heads = [name for axis in record.axes for name in (axis.name, f"{axis.name}_label")]
-    writer.writerow([*heads, *FIGURES, *(["caveat"] if said else [])])
-    for cell, row in zip(record.cells, cell_rows(table, non_negative=non_negative), strict=True):
-        named = zip(cell.codes, labels_of(record.axes, cell.codes), strict=True)
-        keys = [text for code_and_label in named for text in code_and_label]
-        writer.writerow([*keys, *(f"{value:.6g}" for value in row), *said])
-    return buffer.getvalue()
+    rows = zip((cell.codes for cell in record.cells), cell_rows(table, non_negative=non_negative), strict=True)
+    return tidy_csv(record.axes, FIGURES, rows, caveat=record.caveat)
 
 
 def notes(consistent: Consistent, release: Release, *, same_margins: bool) -> Iterator[str]:

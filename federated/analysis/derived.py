@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 
 from federated.errors import FileProblem
-from federated.export import BOM_FREE_UTF8, tidy_csv
+from federated.outputs.csv_table import BOM_FREE_UTF8, tidy_csv
 from federated.release import NOT_OFFICIAL, AxisRecord
 
 __all__ = ["DerivedCell", "DerivedTable", "Finding", "codes_along", "write_derived"]
@@ -115,7 +115,7 @@ class DerivedTable:
 
     def as_csv(self) -> str:
         """The cells as tidy CSV: codes and labels, estimate, error, interval; an open end is an empty cell."""
-        rows = ((cell.codes, [_text(getattr(cell, name)) for name in FIGURES]) for cell in self.cells)
+        rows = ((cell.codes, [_finite(getattr(cell, name)) for name in FIGURES]) for cell in self.cells)
         return tidy_csv(self.axes, FIGURES, rows, caveat=self.caveat)
 
 
@@ -126,10 +126,6 @@ def codes_along(axes: Sequence[AxisRecord]) -> tuple[tuple[str, ...], ...]:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and isfinite(value) else None
-
-
-def _text(value: float | None) -> str:
-    return "" if _finite(value) is None else f"{value:.6g}"
 
 
 def write_derived(table: DerivedTable, folder: Path) -> tuple[Path, ...]:

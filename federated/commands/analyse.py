@@ -21,12 +21,13 @@ from federated.analysis.source import NoisyTable, noisy_table
 from federated.analysis.uniformity import uniformity
 from federated.commands import analyse_consistent
 from federated.commands.files import read_file, write_file
-from federated.commands.questions import AsJson, cells_grid
+from federated.commands.questions import AsJson
 from federated.errors import QueryError
 from federated.keys import parse_public
 from federated.release import NOT_OFFICIAL, open_release
 from federated.schema import load_schema
 from federated.shell import new_app, output
+from federated.terminal_tables import cells_grid
 
 app = new_app("Analyse released tables. Costs no budget, needs no connection, and reads nothing but the files named.")
 analyse_consistent.register(app)

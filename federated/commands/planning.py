@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table as Grid
 
-from federated.commands.questions import AsJson, Manifest, Named, Question, Work, connect, read_manifest
+from federated.commands.questions import AsJson, Explained, Named, Question, Work, connect, read_manifest
 from federated.epsilon_search import Found, Goal, MarginGoal, UsableGoal, least_epsilon
 from federated.errors import QueryError
 from federated.expected_figures import ExpectedFigures, read_expected
@@ -43,7 +43,7 @@ OneTable = Annotated[str | None, typer.Option("--table", help="The table a goal 
 
 def plan(
     question: Question,
-    manifest: Manifest,
+    manifest: Explained,
     workspace: Work = DEFAULT_FILE,
     agreement: Named = None,
     expect: Expect = None,

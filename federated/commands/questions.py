@@ -2,33 +2,32 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
-from math import isfinite
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table as Grid
 
-from federated.analysis.derived import DerivedCell
 from federated.client import Client
 from federated.errors import FileProblem, QueryError, RoundAborted
-from federated.export import export_release
+from federated.manifest import Manifest, parse_manifest
 from federated.plan import Plan
-from federated.presentation import margin
 from federated.privacy import Charge
 from federated.query import Query, load_query
-from federated.release import AxisRecord, CellRecord, Release, labels_of
+from federated.release import Release
 from federated.shell import now_utc, output
+from federated.terminal_tables import print_release
 from federated.workspace import DEFAULT_FILE, Workspace
+from protocols.encoding import sha256
 from protocols.wire import analyst_pb2 as pb
 
 Question = Annotated[Path, typer.Argument(help="The question, a YAML file.")]
 Work = Annotated[Path, typer.Option("--workspace", "-w", help="Workspace file: whom to ask and whom to trust.")]
-Manifest = Annotated[Path, typer.Option("--manifest", "-m", help="The manifest that explains the question.")]
+Explained = Annotated[Path, typer.Option("--manifest", "-m", help="The manifest that explains the question.")]
 Named = Annotated[str | None, typer.Option("--agreement", help="Id of the agreement, when several are in force.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
-Folder = Annotated[Path | None, typer.Option("--out", "-o", help="Write CSV, JSON and charts into this folder.")]
+Folder = Annotated[Path | None, typer.Option("--out", "-o", help="Write the release in every format into this folder.")]
 
 
 def connect(workspace: Path) -> Client:
@@ -38,7 +37,7 @@ def connect(workspace: Path) -> Client:
 
 def submit(
     question: Question,
-    manifest: Manifest,
+    manifest: Explained,
     workspace: Work = DEFAULT_FILE,
     agreement: Named = None,
     out: Folder = None,
@@ -58,7 +57,9 @@ def submit(
         planned = client.plan(load_query(question), agreement=agreement, manifest=content, trusted=trusted)
         names = {str(council): entry.name for council, entry in trusted.roster.councils.items()}
         release = follow(client, client.submit(planned, content, refresh=refresh), names=names, quiet=as_json)
-    _deliver(release, out, as_json=as_json)
+    # The stored answer to the identical question may have been asked with another manifest, which is not at hand.
+    explained = parse_manifest(content) if sha256(content).hex() == release.manifest_digest else None
+    _deliver(release, out, manifest=explained, as_json=as_json)
 
 
 def watch(
@@ -164,55 +165,16 @@ def follow(client: Client, steps: Iterable[pb.Progress], *, names: dict[str, str
     return client.release(release_digest=last.release_digest)
 
 
-def print_release(release: Release) -> None:
-    """A release as tables, with what to know about it."""
-    output.print(f"\n{release.title}", style="bold", markup=False)
-    output.print(f"{release.level_label}, {release.period}. {release.note}", markup=False)
-    missing = [f"{record.name} ({record.outcome})" for record in release.councils if record.outcome != "contributed"]
-    output.print(
-        f"{release.contributed} of {len(release.councils)} councils contributed"
-        + (f"; missing: {', '.join(missing)}." if missing else "."),
-        markup=False,
-    )
-    if release.data_cut_off:
-        output.print(f"Data cut-off: {release.data_cut_off}.")
-    for table in release.tables:
-        if table.caveat:
-            output.print(table.caveat, markup=False)
-        output.print(cells_grid(table.name, table.axes, table.cells))
+def _deliver(release: Release, out: Path | None, *, as_json: bool, manifest: Manifest | None = None) -> None:
+    from federated.outputs.writing import export_release  # noqa: PLC0415 - brings Jinja, which few commands need
 
-
-def cells_grid(
-    name: str, axes: Sequence[AxisRecord], cells: Iterable[CellRecord | DerivedCell], *, digits: int = 2
-) -> Grid:
-    """The cells of a release, or of an analysis, with their intervals."""
-    grid = Grid(*(axis.name for axis in axes), "Estimate", "Margin ±", "95% interval", "Coverage", title=name)
-    for cell in cells:
-        grid.add_row(
-            *labels_of(axes, cell.codes),
-            "not available" if cell.estimate is None else f"{cell.estimate:,.{digits}f}",
-            f"{margin(cell):.{digits}f}" if isfinite(margin(cell)) else "open",
-            interval_words(cell, digits),
-            f"{100 * cell.coverage:.1f}%",
-        )
-    return grid
-
-
-def interval_words(cell: CellRecord | DerivedCell, digits: int) -> str:
-    """An interval as it is printed, open ends in words."""
-    if isfinite(cell.high):
-        return f"{cell.low:,.{digits}f} to {cell.high:,.{digits}f}"
-    return f"{cell.low:,.{digits}f} or more" if isfinite(cell.low) else "not judged"
-
-
-def _deliver(release: Release, out: Path | None, *, as_json: bool) -> None:
     if as_json:
         output.print_json(release.encode().decode())
     else:
         print_release(release)
         output.print(f"\nRelease {release.digest.hex()}")
     if out is not None:
-        for path in export_release(release, out):
+        for path in export_release(release, out, manifest=manifest):
             if not as_json:
                 output.print(f"Wrote {path}", markup=False)
 
@@ -232,11 +194,8 @@ def register(app: typer.Typer) -> None:
 __all__ = [
     "Plan",
     "Query",
-    "cells_grid",
     "connect",
     "cost_words",
     "follow",
-    "interval_words",
-    "print_release",
     "register",
 ]

@@ -10,11 +10,11 @@ from rich.table import Table as Grid
 
 from federated.budget_statement import BudgetStatement, PeriodStatement
 from federated.client import Trusted
-from federated.commands.files import read_file
+from federated.commands.files import content_of, read_file
 from federated.commands.questions import AsJson, Work, connect, digest_bytes
 from federated.commands.verifying import verify
-from federated.export import export_release
 from federated.keys import parse_public, trusted_keys
+from federated.manifest import MANIFEST_TYPE, parse_manifest
 from federated.privacy import Totals, remaining
 from federated.release import open_release
 from federated.roster import Roster
@@ -47,12 +47,28 @@ def budgets(workspace: Work = DEFAULT_FILE, *, as_json: AsJson = False) -> None:
 def export(
     path: Annotated[Path, typer.Argument(help="A release (release.json).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.")],
+    formats: Annotated[
+        str | None,
+        typer.Option("--format", "-f", help="Some of csv,ods,parquet,json,svg,png,html; otherwise all."),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option("--manifest", "-m", help="The question's manifest, for decision, recipients and contacts."),
+    ] = None,
 ) -> None:
-    """Write a release's tables as CSV with metadata, and its charts. Needs no connection.
+    """Write a release in formats that anyone can open, with a note on method. Needs no connection.
 
-    Example: federated export answer/release.json --out tables
+    Example: federated export answer/release.json --out tables --format csv,ods
     """
-    for written in export_release(open_release(read_file(path, "release")), out):
+    from federated.outputs.formats import FORMATS, chosen_formats  # noqa: PLC0415 - brings Jinja, as few commands need
+    from federated.outputs.writing import export_release  # noqa: PLC0415 - as above
+
+    release = open_release(read_file(path, "release"))
+    chosen = FORMATS if formats is None else chosen_formats(formats)
+    explained = None
+    if manifest is not None:
+        explained = parse_manifest(content_of(read_file(manifest, "manifest"), MANIFEST_TYPE), source=str(manifest))
+    for written in export_release(release, out, chosen, manifest=explained):
         output.print(f"Wrote {written}", markup=False)
 
 

@@ -16,7 +16,7 @@ from federated.demo.papers import GROUP, manifest_payload
 from federated.demo.questions import DemoQuestion, demo_questions
 from federated.demo.world import World
 from federated.errors import RoundAborted
-from federated.export import export_release
+from federated.outputs.writing import export_release
 from federated.plan import Plan
 from federated.query import Table
 from federated.release import CellRecord, Release

@@ -5,11 +5,14 @@ import sys
 
 NOT_AT_START = frozenset(
     (
+        "altair",
         "flwr",
         "jinja2",
         "lxml",
+        "odf",
         "openpyxl",
         "psycopg",
+        "pyarrow",
         "python_calamine",
         "rapidfuzz",
         "ray",

@@ -18,6 +18,7 @@ TEMPLATES = (
     "council_node/proof/templates/*.md",
     "council_node/page/templates/*.html",
     "coordinator/console/templates/*.html",
+    "federated/outputs/templates/*.html",
     "federated/pages/templates/*.html",
 )
 

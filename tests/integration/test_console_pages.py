@@ -11,12 +11,14 @@ from sqlalchemy import update
 
 from coordinator.console.guard import Closed, Guard
 from coordinator.console.pages import PAGES
+from coordinator.console.question import manifest_of
 from coordinator.console.visitor import NOBODY, PUBLIC, Role
 from coordinator.settings import ConsoleSettings
 from coordinator.store import open_store
 from coordinator.store.tables import proposals
 from federated.errors import FileProblem
 from federated.keys import fingerprint
+from federated.outputs.formats import files_of
 from federated.pages import HEADERS
 from federated.release import open_release
 from protocols.encoding import sha256
@@ -49,7 +51,7 @@ def filled(world, path):
     parts = {
         "plan": world.plans["released"],
         "digest": world.release,
-        "table": world.answered[0].tables[0].name,
+        "file": f"{world.answered[0].tables[0].name}.csv",
         "council": world.federation.councils[0],
     }
     return re.sub(r"\{(\w+)\}", lambda found: parts[found[1]], path)
@@ -99,7 +101,10 @@ def figures_of(world):
     return [repr(cell.estimate) for table in world.answered[0].tables for cell in table.cells if cell.estimate]
 
 
-FIGURES = (lambda world: f"/releases/{world.release}/release.json", lambda world: filled(world, PAGES[5].path))
+FIGURES = (
+    lambda world: f"/releases/{world.release}/release.json",
+    lambda world: f"/releases/{world.release}/{world.answered[0].tables[0].name}.csv",
+)
 
 
 @pytest.mark.parametrize("who", ["", "stranger", "operator"])
@@ -146,9 +151,23 @@ def test_the_exact_file_and_the_tables_are_those_of_the_answer(world, opened):
     rows = list(csv.DictReader(io.StringIO(opened.ask(FIGURES[1](world)).text)))
     table = open_release(exact.body).tables[0]
     assert len(rows) == len(table.cells)
-    assert [row["estimate"] for row in rows] == [f"{cell.estimate:.6g}" for cell in table.cells]
+    assert [float(row["estimate"]) for row in rows] == [cell.estimate for cell in table.cells]
     assert any(cell.estimate for cell in table.cells)
     assert opened.ask(f"/releases/{world.release}/nothing.csv").status == 404
+
+
+def test_every_file_that_the_page_offers_can_be_taken_away(world, opened):
+    page = opened.ask(f"/releases/{world.release}").text
+    release = world.answered[0]
+    manifest = manifest_of(world.federation.store.proposals.get(bytes.fromhex(release.plan_digest)))
+    made = {file.name: file for file in files_of(release, manifest=manifest)}
+    assert len({file.media_type for file in made.values()}) >= 8
+    for name, file in made.items():
+        assert f'href="/releases/{world.release}/{name}"' in page
+        reply = opened.ask(f"/releases/{world.release}/{name}")
+        assert (reply.status, reply.body) == (200, file.content), name
+        assert reply.headers["content-type"].partition(";")[0] == file.media_type
+        assert reply.headers["content-disposition"].endswith(f'-{name}"')
 
 
 def test_an_answer_says_how_it_was_made_who_is_in_it_and_what_it_is_not(world, opened):

@@ -10,8 +10,9 @@ import pytest
 from coordinator.simulate import Scenario, simulate
 from federated.analysis.consistent import make_consistent
 from federated.demo.papers import GROUP, manifest_payload
-from federated.export import table_csv, table_metadata
 from federated.manifest import parse_manifest
+from federated.outputs.csv_metadata import table_metadata
+from federated.outputs.csv_table import table_csv
 from federated.plan_summary import summarise
 from federated.query import Dimension, Period, Query, Table, parse_query, write_query
 from federated.question_words import question_sections

@@ -19,11 +19,11 @@ from federated.analysis.reconcile import reconcile
 from federated.analysis.region_map import zones
 from federated.analysis.share import share
 from federated.analysis.uniformity import uniformity
-from federated.commands.questions import interval_words
 from federated.query import Dimension, Level, Period, Table
 from federated.release import labels_of
 from federated.schema import load_schema
 from federated.synthetic import published_marginal
+from federated.terminal_tables import interval_words
 from tests.spec.render import table_of
 from tests.unit.federated.analysis.releases import planned, quarter, released
 

@@ -15,7 +15,9 @@ from federated.analysis.share import share
 from federated.analysis.source import noisy_table
 from federated.crossings import BASE_FACTOR, caveat_of, crossed, crossed_tables, in_words
 from federated.errors import CohortTooSmall, FileProblem, PolicyRefusal, SignatureProblem
-from federated.export import chart, table_csv, table_metadata
+from federated.outputs.chart import chart
+from federated.outputs.csv_metadata import table_metadata
+from federated.outputs.csv_table import table_csv
 from federated.plan import derive_plan, open_plan
 from federated.plan_summary import summarise
 from federated.presentation import CONFIDENTIAL, presented

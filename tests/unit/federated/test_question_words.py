@@ -2,7 +2,7 @@
 
 import pytest
 
-from federated.question_words import _at_most
+from federated.question_words import at_most_words
 from tests.spec.statistics import specifications
 
 TABLES = {item.code: item.universes[0].table for item in specifications()}
@@ -17,9 +17,9 @@ WORDS = {
 
 @pytest.mark.parametrize("code", WORDS)
 def test_the_bound_is_said_as_the_statistic_keeps_it(code):
-    assert _at_most(TABLES[code]) == WORDS[code]
+    assert at_most_words(TABLES[code]) == WORDS[code]
 
 
 def test_several_rows_are_rows():
     several = next(item for item in specifications() if item.code == "rows").universes[-1].table
-    assert _at_most(several) == f"At most {several.max_cells} rows count for one household."
+    assert at_most_words(several) == f"At most {several.max_cells} rows count for one household."

@@ -85,9 +85,8 @@ def test_an_analysis_is_printed_given_as_json_and_written(folder, name):
     with written.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(found["cells"])
-    assert [row["low"] for row in rows] == [
-        "" if cell["low"] is None else f"{cell['low']:.6g}" for cell in found["cells"]
-    ]
+    lows = [None if row["low"] == "" else float(row["low"]) for row in rows]
+    assert lows == [cell["low"] for cell in found["cells"]]
 
 
 def test_published_figures_come_from_a_file_too(folder):

@@ -1,0 +1,41 @@
+"""Files of answers as they were last made: a picture takes a second, and anyone may ask for a published one."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
+from typing import Final
+
+__all__ = ["MadeFiles"]
+
+KEPT_BYTES: Final = 32 * 1024 * 1024
+
+
+class MadeFiles:
+    """Makes one file at a time, and keeps the latest: an answer never changes, so neither do they.
+
+    Args:
+        most: Bytes kept at most.
+    """
+
+    def __init__(self, most: int = KEPT_BYTES) -> None:
+        self._most = most
+        self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, release: str, name: str, make: Callable[[], bytes]) -> bytes:
+        """A file of a release.
+
+        Args:
+            release: The release's digest, in hexadecimal digits.
+            name: Of the file.
+            make: Makes it.
+        """
+        # One at a time: many who ask for pictures at once would take the memory and the time of everything else.
+        with self._lock:
+            content = self._kept.pop((release, name), None)
+            if content is None:
+                content = make()
+            self._kept[release, name] = content
+            while sum(map(len, self._kept.values())) > self._most:
+                self._kept.popitem(last=False)
+        return content
