@@ -6,7 +6,10 @@ keeps envelopes others signed, digests, times and the releases, which are public
 
 from coordinator.store.database import Store, open_store
 from coordinator.store.records import (
+    AcceptanceRow,
+    AccountRow,
     AgreementRow,
+    AuditRow,
     BudgetRow,
     DecisionRow,
     DeliveryRow,
@@ -16,12 +19,17 @@ from coordinator.store.records import (
     RosterRow,
     RoundCouncilRow,
     RoundRow,
+    SessionRow,
     StageRow,
+    StartRow,
 )
 from coordinator.store.thread import StoreThread
 
 __all__ = [
+    "AcceptanceRow",
+    "AccountRow",
     "AgreementRow",
+    "AuditRow",
     "BudgetRow",
     "DecisionRow",
     "DeliveryRow",
@@ -31,7 +39,9 @@ __all__ = [
     "RosterRow",
     "RoundCouncilRow",
     "RoundRow",
+    "SessionRow",
     "StageRow",
+    "StartRow",
     "Store",
     "StoreThread",
     "open_store",
