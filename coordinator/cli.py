@@ -2,8 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -11,18 +9,21 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from coordinator.account_commands import app as account
 from coordinator.doctor import Verdict, examine
 from coordinator.enrolment import decide, find
 from coordinator.first_files import NewCoordinator, create
 from coordinator.flower_commands import app as flower
+from coordinator.opened import AsJson, SettingsFile
+from coordinator.opened import opened as _opened
 from coordinator.proposal_states import WAITING, ProposalEvent, ProposalState, next_state
 from coordinator.roster import add_agreement, draft_roster, load_membership, publish_roster
 from coordinator.serve import run_server
-from coordinator.settings import DEFAULT_FILE, Settings, load_settings
+from coordinator.settings import DEFAULT_FILE, load_settings
 from coordinator.simulate_attacks_command import simulate_attacks
 from coordinator.simulate_command import simulate
 from coordinator.status import Status, read_status
-from coordinator.store import EnrolmentRow, Store, open_store
+from coordinator.store import EnrolmentRow
 from federated.errors import ExitStatus, FileProblem, PolicyRefusal
 from federated.keys import fingerprint, public_line, read_public_key
 from federated.roster import describe_changes
@@ -41,21 +42,9 @@ app.add_typer(enrol, name="enrol")
 app.add_typer(roster, name="roster")
 app.add_typer(agreement, name="agreement")
 app.add_typer(flower, name="flower")
+app.add_typer(account, name="account")
 app.command("simulate")(simulate)
 app.command("simulate-attacks")(simulate_attacks)
-
-SettingsFile = Annotated[Path, typer.Option("--settings", "-s", help="The settings file.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Settings, Store]]:
-    settings = load_settings(path)
-    store = open_store(settings.database_url)
-    try:
-        yield settings, store
-    finally:
-        store.close()
 
 
 def _line(key: str) -> str:

@@ -3,6 +3,7 @@
 `docs/reference/coordinator-settings.md` is the same list for people, and a test holds the two together.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -14,10 +15,13 @@ from federated.yaml_document import read_form
 
 __all__ = [
     "DEFAULT_FILE",
+    "ConsoleSettings",
     "Listen",
+    "OpenIdSettings",
     "ProposalSettings",
     "RoundSettings",
     "Settings",
+    "SignInSettings",
     "StageTimeouts",
     "TlsFiles",
     "load_settings",
@@ -101,6 +105,65 @@ class RoundSettings(_Block):
     long: Annotated[Seconds, Field(description="A round that takes longer no longer holds up the next.")] = 10
 
 
+RoleName = Literal["analyst", "reviewer", "operator", "observer"]
+ClaimValue = Annotated[str, Field(min_length=1, max_length=200)]
+Issuer = Annotated[
+    str,
+    Field(
+        pattern=r"^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|localhost))(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$",
+        max_length=500,
+    ),
+]
+
+
+class OpenIdSettings(_Block):
+    """The OpenID Connect provider whose people may sign in."""
+
+    issuer: Annotated[
+        Issuer, Field(description="Its address, exactly as it names itself; plain HTTP on loopback alone.")
+    ]
+    client_id: Annotated[str, Field(min_length=1, max_length=200, description="As the provider knows these pages.")]
+    client_secret_file: Annotated[FilePath, Field(description="File that holds the client secret alone.")]
+    scopes: Annotated[tuple[ClaimValue, ...], Field(description="Scopes to ask for beside `openid`.")] = ()
+    roles_claim: Annotated[ClaimValue, Field(description="Claim of the ID token that lists a person's groups.")] = (
+        "roles"
+    )
+    roles: Annotated[dict[ClaimValue, RoleName], Field(min_length=1, description="Role by value of that claim.")]
+    agreements: Annotated[
+        dict[ClaimValue, tuple[str, ...]], Field(description="Ids of agreements by value of the same claim.")
+    ] = {}
+
+
+class SignInSettings(_Block):
+    """How people sign in to the pages."""
+
+    local: Annotated[bool, Field(description="Whether accounts with a password of their own may sign in.")] = True
+    openid: Annotated[
+        OpenIdSettings | None, Field(description="An OpenID Connect provider; see the page on signing in.")
+    ] = None
+
+
+class ConsoleSettings(_Block):
+    """The web pages."""
+
+    public_address: Annotated[
+        str | None,
+        Field(
+            pattern=r"^https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?$",
+            description="How people reach the pages, such as `https://statistics.example`.",
+        ),
+    ] = None
+    sign_in: Annotated[SignInSettings, Field(description="Signing in.")] = SignInSettings()
+
+    def placed(self, place: Callable[[str], str]) -> Self:
+        """The same with every path taken from the settings file's folder."""
+        if self.sign_in.openid is None:
+            return self
+        secret = place(self.sign_in.openid.client_secret_file)
+        openid = self.sign_in.openid.model_copy(update={"client_secret_file": secret})
+        return self.model_copy(update={"sign_in": self.sign_in.model_copy(update={"openid": openid})})
+
+
 class Settings(_Block):
     """Everything `coordinator serve` needs to know."""
 
@@ -129,6 +192,7 @@ class Settings(_Block):
     stages: Annotated[StageTimeouts, Field(description="Deadlines.")] = StageTimeouts()
     proposals: Annotated[ProposalSettings, Field(description="Collecting decisions.")] = ProposalSettings()
     rounds: Annotated[RoundSettings, Field(description="Starting rounds.")] = RoundSettings()
+    console: Annotated[ConsoleSettings, Field(description="The web pages.")] = ConsoleSettings()
 
     def placed(self, folder: Path) -> Self:
         """The same settings with every path taken from `folder` where it is relative."""
@@ -138,7 +202,8 @@ class Settings(_Block):
 
         tls = self.tls.model_copy(update={"certificate": place(self.tls.certificate), "key": place(self.tls.key)})
         paths = {name: place(getattr(self, name)) for name in ("state", "key", "agreements")}
-        return self.model_copy(update={"tls": tls, **paths})
+        console = self.console.placed(place)
+        return self.model_copy(update={"tls": tls, "console": console, **paths})
 
     @property
     def database_url(self) -> str:

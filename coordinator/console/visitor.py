@@ -1,16 +1,17 @@
-"""Who asks for a page, as the pages see it."""
+"""Who asks for a page, and what that lets them see."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from starlette.requests import Request
 
-__all__ = ["Role", "Visitor", "VisitorOf"]
+__all__ = ["NOBODY", "PUBLIC", "Role", "Visitor", "VisitorOf"]
 
 
 class Role(StrEnum):
-    """What somebody who signs in is there for."""
+    """What an account may do."""
 
     ANALYST = "analyst"
     REVIEWER = "reviewer"
@@ -23,10 +24,10 @@ class Visitor:
     """Who asks for a page; nobody signed in has no name and no roles.
 
     Attributes:
-        name: Of the account; empty for the public.
-        roles: Of the account.
-        agreements: Ids of the agreements that this account may see; empty for the public and for operators.
-        form_token: Goes into every form.
+        name: Empty for the public.
+        roles: What the account may do.
+        agreements: Ids of agreements this account may see; empty for the public and for operators.
+        form_token: Goes into every form; empty where no form can be sent.
     """
 
     name: str
@@ -34,5 +35,22 @@ class Visitor:
     agreements: frozenset[str]
     form_token: str = field(repr=False)
 
+    @property
+    def signed_in(self) -> bool:
+        """Whether it is somebody with an account."""
+        return bool(self.name)
+
+    def has(self, roles: frozenset[Role]) -> bool:
+        """Whether the account has one of these roles."""
+        return bool(self.roles & roles)
+
 
 VisitorOf = Callable[[Request], Visitor]
+"""Says who asks; given to `build_site`."""
+
+NOBODY: Final = Visitor(name="", roles=frozenset(), agreements=frozenset(), form_token="")
+
+
+def PUBLIC(_request: Request) -> Visitor:  # noqa: N802 - stands where sign-in would
+    """Everybody is the public: how the pages are served without sign-in."""
+    return NOBODY
