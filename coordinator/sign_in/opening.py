@@ -33,7 +33,7 @@ def open_desk(
     Args:
         settings: The block `console.sign_in`.
         store: The coordinator's, for writing.
-        own: Scheme, host and port under which people open the pages; HTTPS, as browsers keep the cookies over TLS alone.
+        own: Scheme, host and port under which people open the pages; HTTPS, or browsers keep no cookie.
         site: What the page around needs, for a visitor.
         clock: Gives the time, UTC.
         rng: Gives secure random bytes.
