@@ -17,6 +17,7 @@ __all__ = ["allow", "note_figures"]
 
 READ: Final = "read release"
 SHORT_LENGTH: Final = 32
+LONGEST_ABOUT: Final = 120
 
 
 def allow(
@@ -46,7 +47,9 @@ def allow(
     except PolicyRefusal:
         if visitor.name:  # the public is not followed
             word = operation.name.lower().replace("_", " ")[:SHORT_LENGTH]
-            refused = AuditRow(done_at=now, who=visitor.name, operation=word, outcome="refused", object=about)
+            # What it is about may come from the address that was typed.
+            known = about if about.isascii() and about.isprintable() and len(about) <= LONGEST_ABOUT else ""
+            refused = AuditRow(done_at=now, who=visitor.name, operation=word, outcome="refused", object=known)
             store.audit.note(refused)
         raise
 

@@ -96,7 +96,12 @@ class Desk:
 
         Raises:
             TooManyTries: For this name or from this address; the password was not looked at.
+            Busy: Too many people at once.
         """
+        with self.passwords.place():
+            return self._check_password(name, password, address)
+
+    def _check_password(self, name: str, password: str, address: str) -> AccountRow | None:
         number = self._count(name, address)
         account = self.store.accounts.get(name) if named_like_an_account(name) else None
         usable = account is not None and account.kind == "local" and account.state == "active"
@@ -118,7 +123,12 @@ class Desk:
 
         Raises:
             TooManyTries: As for passwords.
+            Busy: As for passwords.
         """
+        with self.passwords.place():
+            return self._take_code(name, code, password, address)
+
+    def _take_code(self, name: str, code: str, password: str, address: str) -> AccountRow | None:
         number = self._count(name, address)
         now = self.clock()
         account = self.store.accounts.get(name) if named_like_an_account(name) else None

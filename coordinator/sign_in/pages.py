@@ -18,7 +18,7 @@ from starlette.routing import Route
 from coordinator.sign_in import sessions
 from coordinator.sign_in.desk import FORM, Desk, TooManyTries, peer
 from coordinator.sign_in.openid import back, leave
-from coordinator.sign_in.passwords import SHORTEST, check_password
+from coordinator.sign_in.passwords import SHORTEST, Busy, check_password
 from coordinator.sign_in.provider_problem import ProviderProblem
 from coordinator.sign_in.same_origin import SAFE, NotFromHere, check_same_origin, own_path
 from coordinator.store import SessionRow
@@ -64,6 +64,9 @@ def _endpoint(desk: Desk, view: View) -> Callable[[Request], Awaitable[Response]
             return await run_in_threadpool(view, desk, request, form)
         except NotFromHere as problem:
             return await run_in_threadpool(_said, desk, request, str(problem), HTTPStatus.FORBIDDEN)
+        except Busy:
+            said = "Many people are signing in at this moment. Wait a little, then try again."
+            return await run_in_threadpool(_said, desk, request, said, HTTPStatus.SERVICE_UNAVAILABLE)
         except ProviderProblem as problem:
             return await run_in_threadpool(_said, desk, request, problem.diagnostics(), HTTPStatus.BAD_GATEWAY)
 
@@ -247,7 +250,7 @@ def _shown(row: SessionRow, mine: SessionRow) -> dict[str, object]:
 
 
 def change_password(desk: Desk, request: Request, form: Form) -> Response:
-    """Keep another password, for whoever knows the one of now; other sessions end, this one gets a new token."""
+    """Keep another password, for whoever knows the current one; other sessions end, this one gets a new token."""
     sessions.check_bound(form.get("token", ""), _cookie(request, sessions.COOKIE), FORM)
     found = desk.signed_in(request)
     if found is None or found[0].kind != "local":
@@ -262,7 +265,7 @@ def change_password(desk: Desk, request: Request, form: Form) -> Response:
     except TooManyTries as wait:
         return _own(desk, request, {"current": f"There were too many wrong tries. Wait {wait.seconds} seconds."})
     if right is None:
-        return _own(desk, request, {"current": "This is not your password of now."})
+        return _own(desk, request, {"current": "This is not your current password."})
     token, row = desk.new_session(request, name)
     desk.store.accounts.set_password(name, desk.passwords.hash(form["password"]), new=row, now=desk.clock())
     response = RedirectResponse("/account", HTTPStatus.SEE_OTHER)

@@ -5,6 +5,8 @@ expiry, no rules on characters. Kept by argon2id (RFC 9106, its second recommend
 """
 
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from threading import BoundedSemaphore
 from typing import Final
@@ -15,7 +17,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from federated.errors import QueryError
 from protocols.identifiers import RandomSource
 
-__all__ = ["SHORTEST", "Passwords", "check_password"]
+__all__ = ["PLACES", "SHORTEST", "Busy", "Passwords", "check_password"]
 
 SHORTEST: Final = 12
 LONGEST: Final = 500
@@ -23,7 +25,9 @@ FEWEST_DIFFERENT: Final = 5
 FEWEST_LEFT: Final = 6
 """Characters that must be left of a password once the words that everybody tries are taken out."""
 AT_ONCE: Final = 2
-"""Each argon2 takes 64 MiB: what strangers can make the coordinator do at once is bounded."""
+"""Each argon2 takes 64 MiB: what strangers can make the pages do at once is bounded."""
+PLACES: Final = 10
+"""So many people are let in to be compared or to wait for it; more would hold up the pages of everybody else."""
 
 TRIED_FIRST: Final = (
     *("1q2w3e4r5t6y7u8i9o0p", "qwertyuiop", "1234567890", "0987654321", "abcdefghijklmnopqrstuvwxyz", "asdfghjkl"),
@@ -74,6 +78,10 @@ def _repeats(text: str, size: int) -> bool:
     return (text[:size] * (len(text) // size + 1))[: len(text)] == text
 
 
+class Busy(Exception):
+    """More people at once than are let in."""
+
+
 class Passwords:
     """Hashes and compares passwords, a few at a time.
 
@@ -86,8 +94,23 @@ class Passwords:
         self._hasher = hasher
         self._rng = rng
         self._turns = BoundedSemaphore(AT_ONCE)
+        self._places = BoundedSemaphore(PLACES)
         # Nobody's password: a name that is not known takes as long to refuse as one that is.
         self._nobodys = self.hash(rng(32).hex())
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place among those who are let in; taken before a try is counted, as a full house is nobody's fault.
+
+        Raises:
+            Busy: There is none.
+        """
+        if not self._places.acquire(blocking=False):
+            raise Busy
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def hash(self, password: str) -> str:
         """A password as it is kept, with its salt and parameters."""

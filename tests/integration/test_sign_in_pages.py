@@ -1,19 +1,20 @@
 """Signing in with a password, through the pages: what a person sees, and what an attacker does not get."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from coordinator.sign_in import sessions
 from coordinator.sign_in.limits import FREE_BY_ADDRESS, FREE_BY_NAME
 from coordinator.sign_in.pages import WRONG, WRONG_CODE
-from coordinator.sign_in.passwords import Passwords
+from coordinator.sign_in.passwords import PLACES, Passwords
 from coordinator.store import open_store
-from coordinator.store.tables import METADATA, sign_in_attempts
+from coordinator.store.tables import METADATA, accounts, sign_in_attempts
 from tests.integration.coordinator_federation import seeded
 from tests.integration.sign_in_site import (
     CODE,
@@ -204,8 +205,26 @@ def test_guessing_at_the_password_of_an_open_browser_is_held_up(desk, browser):
     token = browser.form_token("/account")
     form = {"token": token, "password": NEW, "again": NEW}
     for _ in range(FREE_BY_NAME):
-        assert "not your password" in browser.submit("/account/password", current="wrong", **form).text
+        assert "not your current password" in browser.submit("/account/password", current="wrong", **form).text
     assert "too many wrong tries" in browser.submit("/account/password", current=PASSWORD, **form).text
+
+
+def test_a_full_house_is_said_and_not_held_against_anybody(desk, browser):
+    with ExitStack() as stack:
+        for _ in range(PLACES):
+            stack.enter_context(desk.passwords.place())
+        for _ in range(FREE_BY_NAME + 1):
+            reply = browser.sign_in()
+            assert reply.status_code == 503
+            assert "Wait a little" in reply.text
+        assert browser.send_code(CODE).status_code == 503
+    assert browser.sign_in().status_code == 303
+
+
+def test_places_are_given_back_also_after_a_wait(desk, browser):
+    for _ in range(PLACES + FREE_BY_NAME + 1):
+        reply = browser.sign_in(password="wrong")
+    assert reply.status_code == 429
 
 
 # Sessions
@@ -272,6 +291,14 @@ def test_a_right_taken_away_is_gone_at_the_next_page(desk, browser, change):
     assert browser.who() == ""
 
 
+def test_a_session_of_a_locked_account_is_worth_nothing_even_if_it_were_still_there(desk, browser):
+    browser.sign_in()
+    with desk.store.engine.begin() as connection:
+        connection.execute(update(accounts).values(state="locked"))
+    assert len(desk.store.accounts.sessions_of("ann")) == 1
+    assert browser.who() == ""
+
+
 def test_an_operator_sees_no_agreement_by_being_one(desk, browser):
     desk.store.accounts.set_rights("ann", roles="operator", agreements="north-east", by="x", now=NOW)
     browser.sign_in()
@@ -298,7 +325,7 @@ def test_changing_the_password_ends_the_other_sessions_and_renews_this_one(desk,
     for form, said in (
         ({"current": PASSWORD, "password": "short", "again": "short"}, "12 characters or more"),
         ({"current": PASSWORD, "password": NEW, "again": NEW + "s"}, "not the same"),
-        ({"current": "wrong", "password": NEW, "again": NEW}, "not your password"),
+        ({"current": "wrong", "password": NEW, "again": NEW}, "not your current password"),
     ):
         assert said in browser.submit("/account/password", token=token, **form).text
     reply = browser.submit("/account/password", token=token, current=PASSWORD, password=NEW, again=NEW)

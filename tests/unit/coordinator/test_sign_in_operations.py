@@ -258,6 +258,13 @@ def test_what_is_refused_is_written_down_for_those_who_are_signed_in(store):
     assert (line.who, line.operation, line.outcome, line.object) == ("ann", "view figures", "refused", "ab")
 
 
+@pytest.mark.parametrize("about", ["ab\nann read release", "é", "x" * 121, "\x1b[2J"])
+def test_what_was_typed_into_an_address_is_not_copied_into_the_audit(store, about):
+    with pytest.raises(PolicyRefusal):
+        allow(store, ANN, Operation.VIEW_FIGURES, about=about, agreement="north-east", now=NOW)
+    assert [row.object for _, row in store.audit.latest(size=9)] == [""]
+
+
 @pytest.mark.parametrize("operation", Operation)
 def test_every_operation_has_a_word_that_fits_the_audit(operation):
     assert len(operation.name) <= 32

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, text
+from alembic import command
+from sqlalchemy import create_engine, insert, inspect, select, text
 
 from coordinator.store import (
     AcceptanceRow,
@@ -14,8 +15,10 @@ from coordinator.store import (
     StartRow,
     open_store,
 )
+from coordinator.store.database import _alembic_config
+from coordinator.store.records import row_values
 from coordinator.store.sign_ins import MOST_STARTS
-from coordinator.store.tables import METADATA, sign_in_attempts
+from coordinator.store.tables import METADATA, enrolments, sign_in_attempts
 from federated.errors import FileProblem
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -262,6 +265,22 @@ def test_a_rejection_takes_the_acceptance_with_it(store):
     assert store.acceptances.reject(bytes([2]) * 32, by="bob", now=LATER)
     assert store.acceptances.all() == ()
     assert not store.acceptances.reject(bytes([2]) * 32, by="bob", now=LATER)
+
+
+def test_a_store_from_before_accounts_is_brought_up_to_date(tmp_path):
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = _alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        assert "accounts" not in inspect(connection).get_table_names()
+        connection.execute(insert(enrolments).values(row_values(enrolment())))
+    engine.dispose()
+    opened = open_store(url)
+    assert opened.membership.enrolments() == (enrolment(),)
+    assert opened.accounts.add(account(), by="command line")
+    opened.close()
 
 
 def test_no_table_has_a_place_for_a_token_or_password_in_clear():
