@@ -1,5 +1,6 @@
 """Signing in through a real OpenID Connect provider, and through one that lies."""
 
+import json
 from dataclasses import replace
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -329,7 +330,7 @@ def test_a_token_that_is_not_signed_by_the_provider_lets_nobody_in(liar_and_brow
     ("path", "reply"),
     [
         ("/token", httpx.Response(400, json={"error": "invalid_grant"})),
-        ("/token", httpx.Response(302, headers={"location": "https://evil.example/token"})),
+        ("/token", httpx.Response(302, headers={"location": "https://evil.example/elsewhere"})),
         ("/token", httpx.Response(200, content=b"[" * 100_000)),
         ("/token", httpx.Response(200, json=["id_token"])),
         ("/token", httpx.Response(200, content=b" " * (ANSWER_LIMIT + 1))),
@@ -366,6 +367,16 @@ def test_metadata_that_leads_elsewhere_is_refused(liar_and_browser, metadata):
     reply = browser.read("/sign-in/openid")
     assert reply.status_code == 502
     assert "location" not in reply.headers
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(liar_and_browser, clock):
+    liar, browser = liar_and_browser
+    whole = json.dumps(liar.metadata).encode()
+    for padding, status in ((ANSWER_LIMIT - len(whole), 303), (ANSWER_LIMIT, 502)):
+        padded = httpx.Response(200, content=whole + b" " * padding)
+        liar.replies["/.well-known/openid-configuration"] = padded
+        clock.forward(hours=1)  # what was fetched is no longer fresh
+        assert browser.read("/sign-in/openid").status_code == status
 
 
 def test_a_provider_that_is_gone_is_one_sentence(store, clock):

@@ -1,5 +1,6 @@
 """The store's part of signing in: accounts, sessions, tries and the audit; run on SQLite here and on PostgreSQL too."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -173,6 +174,19 @@ def test_tries_are_counted_by_name_and_by_address(store):
     store.sign_ins.attempt(pigeonhole="cccc", address="1", now=NOW + timedelta(days=2), wait=wait)
     store.sign_ins.attempt(pigeonhole="bbbb", address="1", now=NOW + timedelta(days=2), wait=wait)
     assert seen[-1] == (0, 1)
+
+
+def test_tries_at_the_same_moment_see_each_other(store):
+    def wait(by_name, _by_address):
+        return LATER if len(by_name) >= 3 else None
+
+    def attempt(number):
+        return store.sign_ins.attempt(pigeonhole="aaaa", address=str(number), now=NOW, wait=wait)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(attempt, range(12)))
+    assert sum(isinstance(one, int) for one in found) == 3
+    assert found.count(LATER) == 9
 
 
 def test_a_start_is_taken_once_and_not_forever(store):
