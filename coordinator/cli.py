@@ -3,8 +3,6 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -12,18 +10,21 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from coordinator.account_commands import app as account
 from coordinator.doctor import Verdict, examine
 from coordinator.enrolment import decide, find
 from coordinator.first_files import NewCoordinator, create
 from coordinator.flower_commands import app as flower
+from coordinator.opened import AsJson, SettingsFile
+from coordinator.opened import opened as _opened
 from coordinator.proposal_states import WAITING, ProposalEvent, ProposalState, next_state
 from coordinator.roster import add_agreement, draft_roster, load_membership, publish_roster
 from coordinator.serve import run_server
-from coordinator.settings import DEFAULT_FILE, Settings, load_settings
+from coordinator.settings import DEFAULT_FILE, load_settings
 from coordinator.simulate_attacks_command import simulate_attacks
 from coordinator.simulate_command import simulate
 from coordinator.status import Status, read_status
-from coordinator.store import EnrolmentRow, Store, open_store
+from coordinator.store import EnrolmentRow
 from federated.errors import ExitStatus, FileProblem, PolicyRefusal
 from federated.keys import fingerprint, public_line, read_public_key
 from federated.roster import describe_changes
@@ -42,21 +43,9 @@ app.add_typer(enrol, name="enrol")
 app.add_typer(roster, name="roster")
 app.add_typer(agreement, name="agreement")
 app.add_typer(flower, name="flower")
+app.add_typer(account, name="account")
 app.command("simulate")(simulate)
 app.command("simulate-attacks")(simulate_attacks)
-
-SettingsFile = Annotated[Path, typer.Option("--settings", "-s", help="The settings file.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Settings, Store]]:
-    settings = load_settings(path)
-    store = open_store(settings.database_url)
-    try:
-        yield settings, store
-    finally:
-        store.close()
 
 
 def _line(key: str) -> str:
@@ -119,9 +108,9 @@ def console(*, settings: SettingsFile = DEFAULT_FILE) -> None:
     Example: coordinator console --settings /etc/federation/coordinator.yaml
     """
     # Half a second of web libraries, which no other command needs.
-    from coordinator.console import serve_console  # noqa: PLC0415
+    from coordinator.console.serving import serve_console  # noqa: PLC0415
 
-    serve_console(load_settings(settings), tell=_say, clock=now_utc)
+    serve_console(load_settings(settings), tell=_say, clock=now_utc, rng=os.urandom)
 
 
 def _say(line: str) -> None:

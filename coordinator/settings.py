@@ -3,6 +3,7 @@
 `docs/reference/coordinator-settings.md` is the same list for people, and a test holds the two together.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -16,9 +17,11 @@ __all__ = [
     "DEFAULT_FILE",
     "ConsoleSettings",
     "Listen",
+    "OpenIdSettings",
     "ProposalSettings",
     "RoundSettings",
     "Settings",
+    "SignInSettings",
     "StageTimeouts",
     "TlsFiles",
     "load_settings",
@@ -123,6 +126,44 @@ class ConsoleContacts(_Block):
     ] = None
 
 
+RoleName = Literal["analyst", "reviewer", "operator", "observer"]
+ClaimValue = Annotated[str, Field(min_length=1, max_length=200)]
+Issuer = Annotated[
+    str,
+    Field(
+        pattern=r"^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|localhost))(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$",
+        max_length=500,
+    ),
+]
+
+
+class OpenIdSettings(_Block):
+    """The OpenID Connect provider whose people may sign in."""
+
+    issuer: Annotated[
+        Issuer, Field(description="Its address, exactly as it names itself; plain HTTP on loopback alone.")
+    ]
+    client_id: Annotated[str, Field(min_length=1, max_length=200, description="As the provider knows these pages.")]
+    client_secret_file: Annotated[FilePath, Field(description="File that holds the client secret alone.")]
+    scopes: Annotated[tuple[ClaimValue, ...], Field(description="Scopes to ask for beside `openid`.")] = ()
+    roles_claim: Annotated[ClaimValue, Field(description="Claim of the ID token that lists a person's groups.")] = (
+        "roles"
+    )
+    roles: Annotated[dict[ClaimValue, RoleName], Field(min_length=1, description="Role by value of that claim.")]
+    agreements: Annotated[
+        dict[ClaimValue, tuple[str, ...]], Field(description="Ids of agreements by value of the same claim.")
+    ] = {}
+
+
+class SignInSettings(_Block):
+    """How people sign in to the pages."""
+
+    local: Annotated[bool, Field(description="Whether accounts with a password of their own may sign in.")] = True
+    openid: Annotated[
+        OpenIdSettings | None, Field(description="An OpenID Connect provider; see the page on signing in.")
+    ] = None
+
+
 class ConsoleSettings(_Block):
     """The web pages of `coordinator console`."""
 
@@ -152,6 +193,9 @@ class ConsoleSettings(_Block):
         Field(ge=0, le=365, description="Days that councils have to comment before a published figure is public."),
     ] = 14
     contacts: Annotated[ConsoleContacts, Field(description="Whom to ask.")] = ConsoleContacts()
+    sign_in: Annotated[
+        SignInSettings | None, Field(description="Signing in; when left out, only the public pages can be seen.")
+    ] = None
 
     @model_validator(mode="after")
     def _proxy_is_near(self) -> Self:
@@ -162,6 +206,14 @@ class ConsoleSettings(_Block):
         if self.behind_proxy and self.public_address is None:
             raise ValueError("is behind a proxy, so public_address must say how people reach it")
         return self
+
+    def placed(self, place: Callable[[str], str]) -> Self:
+        """The same with every path taken from the settings file's folder."""
+        if self.sign_in is None or self.sign_in.openid is None:
+            return self
+        secret = place(self.sign_in.openid.client_secret_file)
+        openid = self.sign_in.openid.model_copy(update={"client_secret_file": secret})
+        return self.model_copy(update={"sign_in": self.sign_in.model_copy(update={"openid": openid})})
 
 
 class Settings(_Block):
@@ -202,7 +254,8 @@ class Settings(_Block):
 
         tls = self.tls.model_copy(update={"certificate": place(self.tls.certificate), "key": place(self.tls.key)})
         paths = {name: place(getattr(self, name)) for name in ("state", "key", "agreements")}
-        return self.model_copy(update={"tls": tls, **paths})
+        console = self.console.placed(place)
+        return self.model_copy(update={"tls": tls, "console": console, **paths})
 
     @property
     def database_url(self) -> str:

@@ -28,6 +28,7 @@ from federated.timestamps import time_text
 __all__ = ["Access", "access_to", "exact_file", "made_file", "show_one"]
 
 NAME_DIGITS: Final = 12
+FORM_LENGTH: Final = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def show_one(desk: Desk, asked: Asked) -> str:
     row = _row(desk, asked)
     release, access = open_release(row.content), access_to(desk, asked, row)
     question = question_of(release)
-    _note(desk, asked, row, access)
+    _note(desk, asked, row, access, "page")
     wanted = asked.wanted.get("table", ""), asked.wanted.get("page", "")
     tables = [
         show_table(release, question, table, desk.schema, address=f"/releases/{row.digest.hex()}", wanted=wanted)
@@ -93,7 +94,7 @@ def show_one(desk: Desk, asked: Asked) -> str:
 
 def exact_file(desk: Desk, asked: Asked) -> Download:
     """The answer's own bytes, of which the digest is its identity."""
-    row = _opened(desk, asked)
+    row = _opened(desk, asked, "json")
     return Download(name=f"{_name(row)}-release.json", kind="application/json", content=row.content)
 
 
@@ -103,7 +104,7 @@ def made_file(desk: Desk, asked: Asked) -> Download:
     Raises:
         FileProblem: The answer has no file of that name.
     """
-    row = _opened(desk, asked)
+    row = _opened(desk, asked, asked.names["file"].rpartition(".")[2][:FORM_LENGTH])
     release = open_release(row.content)
     for file in offered(release, manifest=_manifest(desk, row)):
         if file.name == asked.names["file"]:
@@ -112,12 +113,12 @@ def made_file(desk: Desk, asked: Asked) -> Download:
     raise FileProblem("The answer has no file of that name.", remedy="Its page links to all there are.")
 
 
-def _opened(desk: Desk, asked: Asked) -> ReleaseRow:
+def _opened(desk: Desk, asked: Asked, how: str) -> ReleaseRow:
     row = _row(desk, asked)
     access = access_to(desk, asked, row)
     if not access.open:
         raise Closed(HTTPStatus.FORBIDDEN, "The figures of this answer are not public.")
-    _note(desk, asked, row, access)
+    _note(desk, asked, row, access, how)
     return row
 
 
@@ -141,10 +142,10 @@ def _manifest(desk: Desk, row: ReleaseRow) -> Manifest | None:
     return None if proposal is None else manifest_of(proposal)
 
 
-def _note(desk: Desk, asked: Asked, row: ReleaseRow, access: Access) -> None:
+def _note(desk: Desk, asked: Asked, row: ReleaseRow, access: Access, how: str) -> None:
     """Who was shown an answer that is not public is written down, as with every other way to read it."""
     if access.open and not access.public:
-        desk.note_read(row.digest, asked.visitor.name)
+        desk.note_read(asked.visitor, row.digest, how)
 
 
 def _name(row: ReleaseRow) -> str:

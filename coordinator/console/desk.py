@@ -40,8 +40,8 @@ BUDGET_READERS: Final = frozenset({Role.ANALYST, Role.REVIEWER})
 OPERATORS: Final = frozenset({Role.OPERATOR})
 AGREEMENTS_KEPT: Final = 64
 
-NoteRead = Callable[[Digest, str], None]
-"""Writes down that somebody was shown a release: the one thing that pages write."""
+NoteRead = Callable[[Visitor, Digest, str], None]
+"""Writes down who was shown a release, and how: the one thing that these pages write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +173,7 @@ class Desk:
             values: What else the template needs.
         """
         return self.templates.get_template(f"console/{template}").render(
-            site=self._site(visitor, current),
+            site=self.site(visitor, current),
             title=title,
             errors={},
             hub=self.settings.name,
@@ -191,12 +191,15 @@ class Desk:
         """Their names, sorted."""
         return tuple(sorted(self.council_name(council) for council in councils))
 
-    def _site(self, visitor: Visitor, current: str) -> dict[str, Any]:
+    def site(self, visitor: Visitor, current: str = "") -> dict[str, Any]:
+        """What the page around every page needs: names, links, styles."""
         shown = [("/questions", "Questions"), ("/was-my-data-used", "Was my data used?"), ("/contact", "Contact")]
         if visitor.has(BUDGET_READERS):
             shown.append(("/budgets", "Budgets"))
         if visitor.has(OPERATORS):
             shown.append(("/operations", "Operations"))
+        if self.sign_in is not None:
+            shown.append(("/account", "Your account") if visitor.signed_in else (self.sign_in, "Sign in"))
         footer = [
             {"href": "/privacy", "text": "How privacy is kept"},
             {"href": "/glossary", "text": "Words we use"},

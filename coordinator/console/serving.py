@@ -8,28 +8,33 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
+from coordinator.console.desk import NoteRead
 from coordinator.console.site import build_site
-from coordinator.console.visitor import PUBLIC
+from coordinator.console.visitor import Visitor
 from coordinator.settings import Settings
+from coordinator.sign_in.audit import note_figures
+from coordinator.sign_in.opening import open_desk
 from coordinator.store import Store, open_store
 from coordinator.tls import load_certificate
 from federated.pages import stylesheet
 from federated.pages.serving import Certificate, listen, run_site
-from protocols.identifiers import Digest
+from protocols.identifiers import Digest, RandomSource
 
 __all__ = ["serve_console"]
 
 MOST_CONNECTIONS: Final = 256
-READER_LENGTH: Final = 64
 
 
-def serve_console(settings: Settings, *, tell: Callable[[str], None], clock: Callable[[], datetime]) -> None:
+def serve_console(
+    settings: Settings, *, tell: Callable[[str], None], clock: Callable[[], datetime], rng: RandomSource
+) -> None:
     """Serve the pages until SIGTERM or SIGINT.
 
     Args:
         settings: Of the coordinator.
         tell: Takes the line that says where the pages are, once they can be asked for.
         clock: Gives the time, UTC.
+        rng: Gives secure random bytes.
 
     Raises:
         FederatedError: A file, the database or the address cannot be used.
@@ -51,23 +56,26 @@ def serve_console(settings: Settings, *, tell: Callable[[str], None], clock: Cal
     ):
         port = int(listening.getsockname()[1])
         origin = console.public_address or f"https://{console.listen.host}:{port}"
+        signing = console.sign_in
         site = build_site(
             settings,
             reading,
             origin=origin,
-            visitor_of=PUBLIC,
             note_read=_note_read(writing, clock),
             styles=styles,
             clock=clock,
+            open_sign_in=None
+            if signing is None
+            else lambda around: open_desk(signing, writing, own=origin, site=around, clock=clock, rng=rng),
         )
         behind = f", for a proxy on port {port}" if console.behind_proxy else ""
         tell(f"console ready on {origin}{behind}")
         run_site(site, listening, connections=MOST_CONNECTIONS, certificate=certificate)
 
 
-def _note_read(store: Store, clock: Callable[[], datetime]) -> Callable[[Digest, str], None]:
-    def note(digest: Digest, reader: str) -> None:
-        store.releases.note_read(digest, reader=reader[:READER_LENGTH], how="page", now=clock())
+def _note_read(store: Store, clock: Callable[[], datetime]) -> NoteRead:
+    def note(visitor: Visitor, digest: Digest, how: str) -> None:
+        note_figures(store, visitor, digest, how=how, now=clock())
 
     return note
 

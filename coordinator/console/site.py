@@ -1,10 +1,10 @@
 """The pages as a web application: the guard, the table of pages, and one way to answer or fail."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
-from typing import Final
-from urllib.parse import parse_qsl
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -16,8 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from coordinator.console.desk import Asked, Desk, Download, NoteRead, SignedFiles
 from coordinator.console.guard import FORM_LIMIT, MOST_FIELDS, Closed, Guard, Knock
 from coordinator.console.pages import PAGES, Page
-from coordinator.console.visitor import NOBODY, Visitor, VisitorOf
+from coordinator.console.visitor import NOBODY, PUBLIC, Visitor, VisitorOf
 from coordinator.settings import Settings
+from coordinator.sign_in.desk import Desk as SignIn
+from coordinator.sign_in.pages import SIGN_IN, sign_in_routes
 from coordinator.store import Store
 from federated.errors import ExitStatus, FederatedError
 from federated.pages import HEADERS, renderer
@@ -31,17 +33,19 @@ STATUS: Final = {ExitStatus.INPUT: HTTPStatus.NOT_FOUND, ExitStatus.INTERNAL: HT
 NOT_FOR_YOU: Final = "This page is for people with another role. Ask whoever runs these pages if you should see it."
 NOT_PUBLIC: Final = "This page is not public, and nobody can sign in here."
 
+OpenSignIn: TypeAlias = Callable[[Callable[[Visitor], Mapping[str, Any]]], SignIn]
+
 
 def build_site(
     settings: Settings,
     store: Store,
     *,
     origin: str,
-    visitor_of: VisitorOf,
+    visitor_of: VisitorOf = PUBLIC,
     note_read: NoteRead,
     styles: bytes,
     clock: Callable[[], datetime],
-    sign_in: str | None = None,
+    open_sign_in: OpenSignIn | None = None,
 ) -> ASGIApp:
     """The console, guarded.
 
@@ -49,11 +53,11 @@ def build_site(
         settings: Of the coordinator.
         store: Its store, for reading.
         origin: Scheme, name and port by which people reach the pages.
-        visitor_of: Says who asks; run in a thread.
+        visitor_of: Says who asks, where nobody can sign in; run in a thread.
         note_read: Writes down who was shown an answer that is not public.
         styles: The style sheet.
         clock: Gives the time, UTC.
-        sign_in: Path where people sign in; None when nobody can.
+        open_sign_in: Makes signing in, from what its pages show around them; None when nobody can.
     """
     desk = Desk(
         settings=settings,
@@ -64,12 +68,17 @@ def build_site(
         clock=clock,
         note_read=note_read,
         origin=origin,
-        sign_in=sign_in,
+        sign_in=SIGN_IN if open_sign_in is not None else None,
     )
+    more: list[Route] = []
+    if open_sign_in is not None:
+        signing = open_sign_in(desk.site)
+        visitor_of, more = signing.visitor_of, sign_in_routes(signing)
     guard = Guard(origin=origin)
     routes = [
         Route("/styles.css", lambda _request: Response(styles, media_type="text/css")),
         *(Route(page.path, _endpoint(desk, guard, page, visitor_of), methods=[page.method]) for page in PAGES),
+        *more,
     ]
     handlers = dict.fromkeys((HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED), _not_there(desk))
     inner = Starlette(routes=routes, exception_handlers=handlers)
@@ -118,7 +127,7 @@ def _endpoint(desk: Desk, guard: Guard, page: Page, visitor_of: VisitorOf) -> Ca
         try:
             visitor = await run_in_threadpool(visitor_of, request)
             if page.roles is not None and not visitor.has(page.roles):
-                return _not_for(desk, visitor)
+                return _not_for(desk, visitor, request.url.path if page.method == "GET" else "/")
             asked = Asked(
                 names={name: str(value) for name, value in request.path_params.items()},
                 wanted=dict(request.query_params),
@@ -145,12 +154,13 @@ def _reply(made: str | Download) -> Response:
     return HTMLResponse(made)
 
 
-def _not_for(desk: Desk, visitor: Visitor) -> Response:
+def _not_for(desk: Desk, visitor: Visitor, path: str) -> Response:
     """Nobody is told more than that there is such a page: it is in the public documentation anyway."""
     if visitor.signed_in:
         return _failed(desk, visitor, NOT_FOR_YOU, HTTPStatus.FORBIDDEN)
     if desk.sign_in is not None:
-        return RedirectResponse(desk.sign_in, HTTPStatus.SEE_OTHER)
+        following = urlencode({"next": path})
+        return RedirectResponse(f"{desk.sign_in}?{following}", HTTPStatus.SEE_OTHER)
     return _failed(desk, visitor, NOT_PUBLIC, HTTPStatus.FORBIDDEN)
 
 

@@ -7,7 +7,10 @@ keeps envelopes others signed, digests, times and the releases, which are public
 from coordinator.store.book import Place
 from coordinator.store.database import Store, open_store
 from coordinator.store.records import (
+    AcceptanceRow,
+    AccountRow,
     AgreementRow,
+    AuditRow,
     BudgetRow,
     DecisionRow,
     DeliveryRow,
@@ -17,12 +20,17 @@ from coordinator.store.records import (
     RosterRow,
     RoundCouncilRow,
     RoundRow,
+    SessionRow,
     StageRow,
+    StartRow,
 )
 from coordinator.store.thread import StoreThread
 
 __all__ = [
+    "AcceptanceRow",
+    "AccountRow",
     "AgreementRow",
+    "AuditRow",
     "BudgetRow",
     "DecisionRow",
     "DeliveryRow",
@@ -33,7 +41,9 @@ __all__ = [
     "RosterRow",
     "RoundCouncilRow",
     "RoundRow",
+    "SessionRow",
     "StageRow",
+    "StartRow",
     "Store",
     "StoreThread",
     "open_store",

@@ -13,12 +13,16 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from coordinator.store.acceptances import AcceptanceBook
+from coordinator.store.accounts import AccountBook
+from coordinator.store.audit import AuditBook
 from coordinator.store.book import plain_database_errors
 from coordinator.store.membership import MembershipBook
 from coordinator.store.outcomes import OutcomeBook
 from coordinator.store.proposals import ProposalBook
 from coordinator.store.releases import ReleaseBook
 from coordinator.store.rounds import RoundBook
+from coordinator.store.sign_ins import SignInBook
 from federated.errors import FileProblem
 
 __all__ = ["Store", "open_store"]
@@ -46,6 +50,10 @@ class Store:
     rounds: RoundBook
     releases: ReleaseBook
     outcomes: OutcomeBook
+    accounts: AccountBook
+    sign_ins: SignInBook
+    audit: AuditBook
+    acceptances: AcceptanceBook
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -75,6 +83,10 @@ def open_store(url: str, *, read_only: bool = False) -> Store:
         rounds=RoundBook(engine),
         releases=ReleaseBook(engine),
         outcomes=OutcomeBook(engine),
+        accounts=AccountBook(engine),
+        sign_ins=SignInBook(engine),
+        audit=AuditBook(engine),
+        acceptances=AcceptanceBook(engine),
     )
 
 

@@ -1,6 +1,6 @@
 """One row of each table as a frozen value, and the one way rows are read into it."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -10,7 +10,10 @@ from federated.timestamps import parse_time, time_text
 from protocols.identifiers import CouncilId, Digest, RoundId
 
 __all__ = [
+    "AcceptanceRow",
+    "AccountRow",
     "AgreementRow",
+    "AuditRow",
     "BudgetRow",
     "DecisionRow",
     "DeliveryRow",
@@ -20,7 +23,9 @@ __all__ = [
     "RosterRow",
     "RoundCouncilRow",
     "RoundRow",
+    "SessionRow",
     "StageRow",
+    "StartRow",
     "column_value",
     "read_row",
     "row_values",
@@ -168,43 +173,136 @@ class EnrolmentRow:
     decided_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    """A person who may sign in to the pages.
+
+    Attributes:
+        name: Of a local account as given; of one of an OpenID provider made from the provider's subject.
+        kind: `local` or `openid`.
+        state: `active`, `locked`, or `removed`; a name is never given to somebody else.
+        roles: Parted by spaces.
+        agreements: Their ids, parted by spaces.
+        password_hash: By argon2, with its own salt and parameters; none until the code was used.
+        subject_hash: Of issuer and subject at an OpenID provider.
+        code_hash: Of the one-time code for a first or new password.
+        code_until: Until when that code is good.
+    """
+
+    name: str
+    kind: str
+    state: str = "active"
+    roles: str
+    agreements: str = ""
+    password_hash: str | None = field(default=None, repr=False)
+    subject_hash: bytes | None = None
+    code_hash: bytes | None = field(default=None, repr=False)
+    code_until: datetime | None = None
+    created_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRow:
+    """A browser that somebody signed in with; of its token only the hash."""
+
+    token_hash: bytes = field(repr=False)
+    account: str
+    address: str
+    started_at: datetime
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRow:
+    """A sign-in that was sent to the OpenID provider and has not come back."""
+
+    state_hash: bytes = field(repr=False)
+    next_path: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """Who did what, to what, and when.
+
+    Attributes:
+        done_at: Time.
+        who: Name of the account, or `command line`.
+        operation: From a closed list; see `coordinator.sign_in.audit`.
+        outcome: `done` or `refused`.
+        object: A digest or public key in hexadecimal, or the name of an account.
+    """
+
+    done_at: datetime
+    who: str
+    operation: str
+    outcome: str = "done"
+    object: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptanceRow:
+    """An enrolment that one operator wants accepted, until another confirms it."""
+
+    public_key: bytes
+    asked_by: str
+    asked_at: datetime
+
+
 _TIMES = frozenset(
     {
         "accepted_at",
         "added_at",
+        "asked_at",
         "changed_at",
+        "code_until",
         "created_at",
         "decided_at",
+        "done_at",
         "ended_at",
         "lease_until",
         "received_at",
         "requested_at",
+        "seen_at",
         "started_at",
     }
 )
 _BYTES_AS_TEXT = frozenset(
-    {"digest", "query_digest", "plan_digest", "agreement_digest", "release_digest", "sid", "public_key"}
+    {
+        "agreement_digest",
+        "code_hash",
+        "digest",
+        "plan_digest",
+        "public_key",
+        "query_digest",
+        "release_digest",
+        "sid",
+        "state_hash",
+        "subject_hash",
+        "token_hash",
+    }
 )
 
 
 def read_row(kind: type[RowT], row: RowMapping) -> RowT:
     """Turn a row into its value: hexadecimal text to bytes, times to aware datetimes."""
     values: dict[str, Any] = {}
-    for field in fields(kind):  # type: ignore[arg-type]  # every kind is a dataclass of this module
-        value = row[field.name]
-        if value is not None and field.name in _TIMES:
+    for one in fields(kind):  # type: ignore[arg-type]  # every kind is a dataclass of this module
+        value = row[one.name]
+        if value is not None and one.name in _TIMES:
             value = parse_time(value)
-        elif value is not None and field.name in _BYTES_AS_TEXT:
+        elif value is not None and one.name in _BYTES_AS_TEXT:
             value = bytes.fromhex(value)
-        values[field.name] = value
+        values[one.name] = value
     return kind(**values)
 
 
 def row_values(record: object) -> dict[str, Any]:
     """The reverse of `read_row`: what is written for a value."""
     values: dict[str, Any] = {}
-    for field in fields(record):  # type: ignore[arg-type]  # every record is a dataclass of this module
-        values[field.name] = column_value(field.name, getattr(record, field.name))
+    for one in fields(record):  # type: ignore[arg-type]  # every record is a dataclass of this module
+        values[one.name] = column_value(one.name, getattr(record, one.name))
     return values
 
 

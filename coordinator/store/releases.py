@@ -84,6 +84,17 @@ class ReleaseBook(Book):
                 insert(release_reads).values(release_digest=digest.hex(), reader=reader, how=how, read_at=read_at)
             )
 
+    def note_read_of_the_day(self, digest: Digest, *, reader: str, how: str, now: datetime) -> None:
+        """Write down a reading, unless the same one is written down for this day."""
+        read_at = column_value("read_at", now)
+        table = release_reads.c
+        same = (table.release_digest == digest.hex(), table.reader == reader, table.how == how)
+        since = read_at[: len("2026-01-31")]
+        with self._begin() as connection:
+            if connection.execute(select(table.number).where(*same, table.read_at >= since).limit(1)).first() is None:
+                row = {"release_digest": digest.hex(), "reader": reader, "how": how, "read_at": read_at}
+                connection.execute(insert(release_reads).values(row))
+
     def reads(self, digest: Digest) -> tuple[tuple[str, str, str], ...]:
         """(reader, request, time) of every reading of a release, oldest first."""
         columns = (release_reads.c.reader, release_reads.c.how, release_reads.c.read_at)

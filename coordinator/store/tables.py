@@ -25,11 +25,15 @@ from sqlalchemy import (
 
 __all__ = [
     "METADATA",
+    "accounts",
     "agreements",
+    "audit",
     "budget_statements",
     "decisions",
     "deliveries",
+    "enrolment_acceptances",
     "enrolments",
+    "openid_starts",
     "proposals",
     "release_reads",
     "releases",
@@ -37,6 +41,8 @@ __all__ = [
     "round_councils",
     "round_stages",
     "rounds",
+    "sessions",
+    "sign_in_attempts",
 ]
 
 METADATA = MetaData(
@@ -50,6 +56,8 @@ METADATA = MetaData(
 )
 HEX = 64
 COUNCIL = 32
+ADDRESS = 45
+"""Longest text of an IPv6 address."""
 TIME = 20
 
 
@@ -230,5 +238,83 @@ release_reads = Table(
     Column("reader", String(HEX), nullable=False),
     Column("how", String(24), nullable=False),
     _time("read_at"),
+    _version(),
+)
+
+# Sign-in to the pages. Of every token only the SHA-256 is here, so that a copy of the store lets nobody in.
+
+accounts = Table(
+    "accounts",
+    METADATA,
+    Column("name", String(HEX), primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("roles", String(120), nullable=False),
+    Column("agreements", Text, nullable=False),
+    Column("password_hash", Text, nullable=True),
+    Column("subject_hash", String(HEX), nullable=True),
+    Column("code_hash", String(HEX), nullable=True),
+    _time("code_until", nullable=True),
+    _time("created_at"),
+    _time("changed_at"),
+    _version(),
+    CheckConstraint("kind IN ('local', 'openid')", name="kind"),
+    CheckConstraint("state IN ('active', 'locked', 'removed')", name="state"),
+)
+
+sessions = Table(
+    "sessions",
+    METADATA,
+    _hex("token_hash", primary_key=True),
+    Column("account", String(HEX), ForeignKey("accounts.name"), nullable=False),
+    Column("address", String(ADDRESS), nullable=False),
+    _time("started_at"),
+    _time("seen_at"),
+    _version(),
+    Index("ix_sessions_account", "account"),
+)
+
+sign_in_attempts = Table(
+    "sign_in_attempts",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("pigeonhole", String(4), nullable=False),
+    Column("address", String(ADDRESS), nullable=False),
+    Column("succeeded", Boolean, nullable=False),
+    _time("tried_at"),
+    _version(),
+    Index("ix_sign_in_attempts_pigeonhole", "pigeonhole"),
+    Index("ix_sign_in_attempts_address", "address"),
+)
+
+openid_starts = Table(
+    "openid_starts",
+    METADATA,
+    _hex("state_hash", primary_key=True),
+    Column("next_path", Text, nullable=False),
+    _time("started_at"),
+    _version(),
+)
+
+audit = Table(
+    "audit",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    _time("done_at"),
+    Column("who", String(HEX), nullable=False),
+    Column("operation", String(32), nullable=False),
+    Column("outcome", String(8), nullable=False),
+    Column("object", String(120), nullable=False),
+    _version(),
+    Index("ix_audit_object", "object"),
+    CheckConstraint("outcome IN ('done', 'refused')", name="outcome"),
+)
+
+enrolment_acceptances = Table(
+    "enrolment_acceptances",
+    METADATA,
+    Column("public_key", String(HEX), ForeignKey("enrolments.public_key"), primary_key=True),
+    Column("asked_by", String(HEX), ForeignKey("accounts.name"), nullable=False),
+    _time("asked_at"),
     _version(),
 )

@@ -36,6 +36,7 @@ SHELLS = (
     "council_node/commands/",
     "council_node/service.py",
     "council_node/setup.py",
+    "coordinator/account_commands.py",
     "coordinator/cli.py",
     "coordinator/flower_commands.py",
     "coordinator/serve.py",

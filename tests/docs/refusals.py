@@ -158,6 +158,13 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
         "too_many_enrolments": ("The council has too many keys waiting.", "Ask the operator to reject the wrong ones."),
         "key_in_use": ("The key was enrolled for another council.", "Make a new key with `council-node init`."),
     },
+    "The web pages": {
+        "not_allowed": ("The account has no role or agreement for that.", "Ask the operator of the pages."),
+        "second_person": (
+            "A key is accepted when two operators say so, and this is not the second word.",
+            "Another operator confirms, or one of you asks again.",
+        ),
+    },
     "The analyst's service": {
         "not_found": ("There is nothing of that name under an agreement of yours.", "Check the digest."),
         "withdraw": ("The plan is past the point where it can be withdrawn.", "Look at its status."),

@@ -8,6 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from federated.outputs.formats import FORMATS
 from tests.architecture.source_tree import ROOT
 
 AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
@@ -58,7 +59,7 @@ def crawl(context: BrowserContext, home: str, visit: Callable[[Page, str, Any], 
         links = tab.eval_on_selector_all(
             "a[href]", "found => found.filter(a => a.origin === location.origin).map(a => a.href.split('#')[0])"
         )
-        files = (".csv", ".json")
+        files = tuple(f".{kind}" for kind in FORMATS)
         waiting += [
             found
             for found in dict.fromkeys(links)

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import uvicorn
 
-from coordinator.console import Role, Visitor, build_site
-from coordinator.console.visitor import NOBODY
+from coordinator.console.site import build_site
+from coordinator.console.visitor import NOBODY, Role, Visitor
 from coordinator.proposal_states import ProposalState
 from coordinator.serve import CONNECTIONS_FILE
 from coordinator.settings import ConsoleSettings, Settings
@@ -82,11 +83,11 @@ class ConsoleWorld:
     def settings(self, **console: object) -> Settings:
         return self.federation.settings.model_copy(update={"console": ConsoleSettings(**console)})
 
-    def note(self, digest: bytes, reader: str) -> None:
-        self.reads.append((digest.hex(), reader))
+    def note(self, visitor: Visitor, digest: bytes, how: str) -> None:
+        self.reads.append((digest.hex(), visitor.name, how))
 
     @contextmanager
-    def served(self, *, sign_in: str | None = None, later_days: int = 0, **console: object) -> Iterator["Served"]:
+    def served(self, *, sign_in: bool = False, later_days: int = 0, **console: object) -> Iterator["Served"]:
         visitors = self.visitors()
 
         def visitor_of(request):
@@ -101,7 +102,9 @@ class ConsoleWorld:
                 note_read=self.note,
                 styles=stylesheet(),
                 clock=lambda: self.federation.now() + timedelta(days=later_days),
-                sign_in=sign_in,
+                open_sign_in=(lambda _around: SimpleNamespace(visitor_of=visitor_of, provider=None))
+                if sign_in
+                else None,
             )
         ) as served:
             yield served

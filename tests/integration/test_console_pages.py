@@ -83,9 +83,9 @@ def test_some_pages_are_for_roles_alone_and_every_role_but_observer_has_one():
 
 
 def test_whoever_is_not_signed_in_is_sent_there_where_people_can(world):
-    with world.served(sign_in="/sign-in") as served:
+    with world.served(sign_in=True) as served:
         reply = served.ask("/budgets")
-        assert (reply.status, reply.headers["location"]) == (303, "/sign-in")
+        assert (reply.status, reply.headers["location"]) == (303, "/sign-in?next=%2Fbudgets")
         assert served.ask("/budgets", who="operator").status == 403
         assert served.ask("/questions").status == 200
 
@@ -128,7 +128,7 @@ def test_figures_that_are_not_published_are_for_the_parties_and_reading_them_is_
     assert "<table" in page.text
     assert "That you read them is written down" in page.text
     assert all(closed.ask(path(world), who=who).status == 200 for path in FIGURES)
-    assert world.reads == [(world.release, "Pat Person")] * 3
+    assert world.reads == [(world.release, "Pat Person", how) for how in ("page", "json", "csv")]
 
 
 def test_published_figures_are_public_after_the_days_for_comments_alone(world, opened):

@@ -18,13 +18,14 @@ from tests.integration.console_scale import fill
 from tests.integration.console_world import console_world
 from tests.integration.coordinator_federation import Federation
 from tests.integration.link_harness import async_test
-from tests.unit.coordinator import test_coordinator_store as on_sqlite
+from tests.unit.coordinator import test_coordinator_store, test_store_of_accounts
 
 FOUND = [Path(found) for found in [shutil.which("pg_ctl")] if found]
 PROGRAMS = [path.parent for path in [*FOUND, *Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")]]
 
 SAME = [
     function
+    for on_sqlite in (test_coordinator_store, test_store_of_accounts)
     for name, function in vars(on_sqlite).items()
     if name.startswith("test_") and list(inspect.signature(function).parameters) == ["store"]
 ]

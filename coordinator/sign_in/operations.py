@@ -1,0 +1,92 @@
+"""What can be done on the pages, and who may: the one table. `docs/reference/authorisation.md` is made from it.
+
+Some operations are about one agreement; those need that agreement in the account as well as a role.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from coordinator.console.visitor import Role, Visitor
+from federated.errors import PolicyRefusal
+
+__all__ = ["RULES", "Operation", "Rule", "check_allowed"]
+
+
+class Operation(StrEnum):
+    """What somebody wants to do."""
+
+    VIEW_REGISTER = "view the register of questions and releases"
+    VIEW_OWN_ACCOUNT = "see the own account, end its sessions, change its password"
+    VIEW_FIGURES = "see and take the figures of a release that is not published"
+    VIEW_READERS = "see who has read a release"
+    VIEW_BUDGETS = "see the councils' budgets and verify them"
+    PROPOSE = "put a question to councils"
+    WITHDRAW = "take back a question on which councils are still deciding"
+    VIEW_OPERATIONS = "see councils connected, rounds and alerts"
+    VIEW_ENROLMENTS = "see who asks to be put into the roster"
+    ASK_ACCEPTANCE = "ask for a council's key to be accepted for the next roster"
+    CONFIRM_ACCEPTANCE = "confirm an acceptance that another operator asked for"
+    REJECT_ENROLMENT = "reject a council's key that waits"
+    VIEW_AUDIT = "see who did what on these pages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Who may do something.
+
+    Attributes:
+        roles: One of these is enough.
+        public: Everybody may, signed in or not.
+        of_agreement: The account must have the agreement that it is about.
+    """
+
+    roles: frozenset[Role] = frozenset()
+    public: bool = False
+    of_agreement: bool = False
+
+
+_ALL: Final = frozenset(Role)
+_READERS: Final = frozenset({Role.ANALYST, Role.REVIEWER, Role.OBSERVER})
+_ANALYST: Final = frozenset({Role.ANALYST})
+_REVIEWER: Final = frozenset({Role.REVIEWER})
+_OPERATOR: Final = frozenset({Role.OPERATOR})
+
+RULES: Final[Mapping[Operation, Rule]] = {
+    Operation.VIEW_REGISTER: Rule(roles=_ALL, public=True),
+    Operation.VIEW_OWN_ACCOUNT: Rule(roles=_ALL),
+    Operation.VIEW_FIGURES: Rule(roles=_READERS, of_agreement=True),
+    Operation.VIEW_READERS: Rule(roles=_REVIEWER, of_agreement=True),
+    Operation.VIEW_BUDGETS: Rule(roles=_REVIEWER | _ANALYST, of_agreement=True),
+    Operation.PROPOSE: Rule(roles=_ANALYST, of_agreement=True),
+    Operation.WITHDRAW: Rule(roles=_ANALYST, of_agreement=True),
+    # An operator runs the machine and needs no figure for that: least privilege on the pages, though not on its disk.
+    Operation.VIEW_OPERATIONS: Rule(roles=_OPERATOR),
+    Operation.VIEW_ENROLMENTS: Rule(roles=_OPERATOR | _REVIEWER),
+    Operation.ASK_ACCEPTANCE: Rule(roles=_OPERATOR),
+    Operation.CONFIRM_ACCEPTANCE: Rule(roles=_OPERATOR),
+    Operation.REJECT_ENROLMENT: Rule(roles=_OPERATOR),
+    Operation.VIEW_AUDIT: Rule(roles=_REVIEWER | _OPERATOR),
+}
+
+
+def check_allowed(visitor: Visitor, operation: Operation, *, agreement: str | None = None) -> None:
+    """Refuse what the visitor may not do.
+
+    Args:
+        visitor: Who asks.
+        operation: What for.
+        agreement: Id of the agreement that it is about.
+
+    Raises:
+        PolicyRefusal: `not_allowed`.
+        TypeError: The operation is about one agreement and none is named, or the other way round.
+    """
+    rule = RULES[operation]
+    if rule.of_agreement is (agreement is None):
+        raise TypeError(f"'{operation.value}' {'needs' if rule.of_agreement else 'has'} no agreement")
+    if rule.public:
+        return
+    if not rule.roles & visitor.roles or (agreement is not None and agreement not in visitor.agreements):
+        raise PolicyRefusal("not_allowed", f"Your account may not {operation.value}.")

@@ -1,0 +1,52 @@
+"""Who did what on the pages and with accounts: only ever added to; the database itself refuses to change a line."""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, insert, select
+
+from coordinator.store.book import Book
+from coordinator.store.records import AuditRow, read_row, row_values
+from coordinator.store.tables import audit
+
+__all__ = ["COMMAND_LINE", "AuditBook", "AuditedBook"]
+
+COMMAND_LINE: Final = "command line"
+"""Stands for whoever has an account on the machine; no account of ours can have a space in its name."""
+
+
+class AuditedBook(Book):
+    """A book whose changes are in the audit, in the same transaction: neither is there without the other."""
+
+    def _note(self, connection: Connection, *, who: str, operation: str, about: str, now: datetime) -> None:
+        row = AuditRow(done_at=now, who=who, operation=operation, object=about)
+        connection.execute(insert(audit).values(row_values(row)))
+
+
+class AuditBook(Book):
+    """What is only read and refused has no other place; and the reading of it all."""
+
+    def note(self, row: AuditRow) -> None:
+        """Add a line."""
+        with self._begin() as connection:
+            connection.execute(insert(audit).values(row_values(row)))
+
+    def latest(self, *, size: int, before: int | None = None) -> tuple[tuple[int, AuditRow], ...]:
+        """Lines with their numbers, newest first.
+
+        Args:
+            size: Most of them.
+            before: Only lines with a smaller number than this.
+        """
+        wanted = select(audit).order_by(audit.c.number.desc()).limit(size)
+        if before is not None:
+            wanted = wanted.where(audit.c.number < before)
+        with self._begin() as connection:
+            found = connection.execute(wanted).mappings().all()
+        return tuple((row["number"], read_row(AuditRow, row)) for row in found)
+
+    def about(self, digest: str) -> tuple[AuditRow, ...]:
+        """Every line about one thing, oldest first."""
+        wanted = select(audit).where(audit.c.object == digest).order_by(audit.c.number)
+        with self._begin() as connection:
+            return tuple(read_row(AuditRow, row) for row in connection.execute(wanted).mappings())

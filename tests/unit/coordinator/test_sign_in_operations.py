@@ -1,0 +1,270 @@
+"""Who may do what: every role on every operation, and two people for what decides who takes part."""
+
+import itertools
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from coordinator.console.visitor import NOBODY, Role
+from coordinator.sign_in.audit import allow, note_figures
+from coordinator.sign_in.desk import visitor
+from coordinator.sign_in.operations import RULES, Operation, check_allowed
+from coordinator.sign_in.second_person import (
+    GOOD_FOR,
+    ask_acceptance,
+    check_second,
+    confirm_acceptance,
+    reject_enrolment,
+)
+from coordinator.store import AcceptanceRow, open_store
+from federated.errors import PolicyRefusal
+from tests.docs.authorisation_page import render
+from tests.docs.pages import rows
+from tests.unit.coordinator.test_coordinator_store import release, released
+from tests.unit.coordinator.test_store_of_accounts import account, audited, enrolment
+
+NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
+A, R, OP, B = Role.ANALYST, Role.REVIEWER, Role.OPERATOR, Role.OBSERVER
+EXPECTED = {
+    Operation.VIEW_REGISTER: {A, R, OP, B, None},
+    Operation.VIEW_OWN_ACCOUNT: {A, R, OP, B},
+    Operation.VIEW_FIGURES: {A, R, B},
+    Operation.VIEW_READERS: {R},
+    Operation.VIEW_BUDGETS: {A, R},
+    Operation.PROPOSE: {A},
+    Operation.WITHDRAW: {A},
+    Operation.VIEW_OPERATIONS: {OP},
+    Operation.VIEW_ENROLMENTS: {R, OP},
+    Operation.ASK_ACCEPTANCE: {OP},
+    Operation.CONFIRM_ACCEPTANCE: {OP},
+    Operation.REJECT_ENROLMENT: {OP},
+    Operation.VIEW_AUDIT: {R, OP},
+}
+"""Written by hand, beside the table of the code: a cell that changes there must be changed here too."""
+OF_AGREEMENT = {
+    Operation.VIEW_FIGURES,
+    Operation.VIEW_READERS,
+    Operation.VIEW_BUDGETS,
+    Operation.PROPOSE,
+    Operation.WITHDRAW,
+}
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    yield made
+    made.close()
+
+
+def person(*roles, name="ann", agreements=("north-east",)):
+    return replace(NOBODY, name=name, roles=frozenset(roles), agreements=frozenset(agreements))
+
+
+def may(who, operation, agreement="north-east"):
+    try:
+        check_allowed(who, operation, agreement=agreement if operation in OF_AGREEMENT else None)
+    except PolicyRefusal:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("operation", "role"), list(itertools.product(Operation, [*Role, None])))
+def test_every_role_on_every_operation(operation, role):
+    who = NOBODY if role is None else person(role)
+    assert may(who, operation) is (role in EXPECTED[operation])
+
+
+@pytest.mark.parametrize(("operation", "roles"), list(itertools.product(Operation, itertools.combinations(Role, 2))))
+def test_two_roles_may_what_either_may(operation, roles):
+    assert may(person(*roles), operation) is bool(set(roles) & EXPECTED[operation])
+
+
+@pytest.mark.parametrize(("operation", "role"), list(itertools.product(sorted(OF_AGREEMENT), Role)))
+def test_no_role_reaches_another_agreement(operation, role):
+    assert not may(person(role), operation, "south")
+    assert not may(person(role, agreements=()), operation)
+
+
+@pytest.mark.parametrize("operation", Operation)
+def test_an_account_without_roles_is_the_public(operation):
+    assert may(person(), operation) is may(NOBODY, operation)
+
+
+def test_whether_an_operation_is_about_an_agreement_cannot_be_forgotten():
+    with pytest.raises(TypeError):
+        check_allowed(person(*Role), Operation.VIEW_FIGURES)
+    with pytest.raises(TypeError):
+        check_allowed(person(*Role), Operation.VIEW_AUDIT, agreement="north-east")
+
+
+def test_the_page_says_what_is_expected():
+    shown = {cells[0]: cells[1:] for cells in rows(render()) if cells[0] not in {"To …", "---"}}
+    assert set(shown) == {operation.value for operation in Operation}
+    for operation, roles in EXPECTED.items():
+        word = "of its agreements" if operation in OF_AGREEMENT else "yes"
+        assert list(shown[operation.value]) == [word if role in roles else "–" for role in (*Role, None)]
+
+
+def test_the_tables_are_whole():
+    assert set(RULES) == set(Operation) == set(EXPECTED)
+    assert {operation for operation, rule in RULES.items() if rule.of_agreement} == OF_AGREEMENT
+    assert [operation for operation, rule in RULES.items() if rule.public] == [Operation.VIEW_REGISTER]
+
+
+def test_an_operator_sees_no_agreement_by_being_one():
+    assert visitor(account(roles="operator", agreements="north-east")).agreements == frozenset()
+    assert visitor(account(roles="observer operator", agreements="north-east")).agreements == {"north-east"}
+
+
+# Two people
+
+KEY = enrolment().public_key
+ANN, BOB = person(OP, name="ann"), person(OP, name="bob")
+
+
+@pytest.fixture
+def waiting(store):
+    for name in ("ann", "bob", "cem"):
+        store.accounts.add(account(name), by="command line")
+    store.membership.ask_enrolment(enrolment(), limit=5)
+    return store
+
+
+def state(store):
+    return store.membership.enrolments()[0].state
+
+
+def clock(at=NOW):
+    return lambda: at
+
+
+def refused(call, *arguments, at=NOW, match=None):
+    with pytest.raises(PolicyRefusal, match=match) as refusal:
+        call(*arguments, clock=clock(at))
+    return refusal.value.rule
+
+
+def test_one_operator_asks_and_another_confirms(waiting):
+    ask_acceptance(waiting, ANN, KEY, clock=clock())
+    assert state(waiting) == "pending"
+    confirm_acceptance(waiting, BOB, KEY, clock=clock())
+    assert state(waiting) == "accepted"
+    assert audited(waiting)[-2:] == [
+        ("ann", "ask acceptance", KEY.hex()),
+        ("bob", "confirm acceptance", KEY.hex()),
+    ]
+
+
+def test_nobody_is_their_own_second_person(waiting):
+    ask_acceptance(waiting, ANN, KEY, clock=clock())
+    ask_acceptance(waiting, ANN, KEY, clock=clock())
+    assert refused(confirm_acceptance, waiting, ANN, KEY, match="yourself") == "second_person"
+    assert state(waiting) == "pending"
+
+
+def test_there_is_nothing_to_confirm_that_nobody_asked_for(waiting):
+    assert refused(confirm_acceptance, waiting, BOB, KEY, match="Nobody has asked") == "second_person"
+    assert refused(confirm_acceptance, waiting, BOB, bytes(32), match="no longer waits") == "second_person"
+    assert refused(ask_acceptance, waiting, BOB, bytes(32), match="no longer waits") == "second_person"
+
+
+@pytest.mark.parametrize("role", [A, R, B])
+def test_both_must_be_operators(waiting, role):
+    for call in (ask_acceptance, confirm_acceptance, reject_enrolment):
+        assert refused(call, waiting, person(role, name="cem"), KEY) == "not_allowed"
+    ask_acceptance(waiting, ANN, KEY, clock=clock())
+    assert refused(confirm_acceptance, waiting, person(role, name="cem"), KEY) == "not_allowed"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda accounts: accounts.set_rights("ann", roles="analyst", agreements="", by="x", now=NOW),
+        lambda accounts: accounts.set_state("ann", "locked", by="x", now=NOW),
+        lambda accounts: accounts.set_state("ann", "removed", by="x", now=NOW),
+    ],
+)
+def test_the_first_must_still_be_an_operator_and_the_way_is_not_blocked(waiting, change):
+    ask_acceptance(waiting, ANN, KEY, clock=clock())
+    change(waiting.accounts)
+    assert refused(confirm_acceptance, waiting, BOB, KEY, match="no longer an operator") == "second_person"
+    ask_acceptance(waiting, BOB, KEY, clock=clock())
+    confirm_acceptance(waiting, person(OP, name="cem"), KEY, clock=clock())
+    assert state(waiting) == "accepted"
+
+
+def test_two_who_ask_do_not_replace_each_other(waiting):
+    ask_acceptance(waiting, ANN, KEY, clock=clock())
+    assert refused(ask_acceptance, waiting, BOB, KEY, match="asked already") == "second_person"
+    confirm_acceptance(waiting, BOB, KEY, clock=clock())
+
+
+@pytest.mark.parametrize("at", [NOW + GOOD_FOR, NOW - timedelta(hours=1)])
+def test_an_acceptance_does_not_wait_forever(waiting, at):
+    ask_acceptance(waiting, ANN, KEY, clock=clock())
+    assert refused(confirm_acceptance, waiting, BOB, KEY, at=at, match="days ago") == "second_person"
+
+
+def test_one_operator_can_reject(waiting):
+    ask_acceptance(waiting, ANN, KEY, clock=clock())
+    reject_enrolment(waiting, BOB, KEY, clock=clock())
+    assert state(waiting) == "rejected"
+    for call in (confirm_acceptance, ask_acceptance, reject_enrolment):
+        assert refused(call, waiting, BOB, KEY, match="no longer waits") == "second_person"
+
+
+def test_the_rule_alone():
+    asked = AcceptanceRow(public_key=KEY, asked_by="ann", asked_at=NOW)
+    assert check_second(asked, account(), BOB, enrolment(), NOW) == asked
+    for broken in (
+        (None, account(), BOB, enrolment()),
+        (asked, None, BOB, enrolment()),
+        (asked, account(roles="analyst"), BOB, enrolment()),
+        (asked, account(), ANN, enrolment()),
+        (asked, account(), BOB, enrolment(state="accepted")),
+        (asked, account(), BOB, None),
+    ):
+        with pytest.raises(PolicyRefusal):
+            check_second(*broken, NOW)
+
+
+# What is written down
+
+
+def test_every_reading_of_figures_is_written_down(store):
+    released(store)
+    digest = release().digest
+    for who, how in ((ANN, "page"), (ANN, "page"), (NOBODY, "page"), (NOBODY, "page"), (NOBODY, "csv")):
+        note_figures(store, who, digest, how=how, now=NOW)
+    note_figures(store, NOBODY, digest, how="page", now=NOW + timedelta(days=1))
+    assert [(reader, how, at[8:10]) for reader, how, at in store.releases.reads(digest)] == [
+        ("ann", "page", "01"),
+        ("ann", "page", "01"),
+        ("public", "page", "01"),
+        ("public", "csv", "01"),
+        ("public", "page", "02"),
+    ]
+    assert audited(store) == [("ann", "read release", digest.hex())] * 2
+
+
+def test_what_is_refused_is_written_down_for_those_who_are_signed_in(store):
+    for who in (ANN, NOBODY):
+        with pytest.raises(PolicyRefusal):
+            allow(store, who, Operation.VIEW_FIGURES, about="ab", agreement="north-east", now=NOW)
+    allow(store, ANN, Operation.VIEW_AUDIT, now=NOW)
+    (line,) = [row for _, row in store.audit.latest(size=9)]
+    assert (line.who, line.operation, line.outcome, line.object) == ("ann", "view figures", "refused", "ab")
+
+
+@pytest.mark.parametrize("about", ["ab\nann read release", "é", "x" * 121, "\x1b[2J"])
+def test_what_was_typed_into_an_address_is_not_copied_into_the_audit(store, about):
+    with pytest.raises(PolicyRefusal):
+        allow(store, ANN, Operation.VIEW_FIGURES, about=about, agreement="north-east", now=NOW)
+    assert [row.object for _, row in store.audit.latest(size=9)] == [""]
+
+
+@pytest.mark.parametrize("operation", Operation)
+def test_every_operation_has_a_word_that_fits_the_audit(operation):
+    assert len(operation.name) <= 32
