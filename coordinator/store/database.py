@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from coordinator.store.book import plain_database_errors
 from coordinator.store.membership import MembershipBook
+from coordinator.store.migration import migrate
 from coordinator.store.outcomes import OutcomeBook
 from coordinator.store.proposals import ProposalBook
 from coordinator.store.releases import ReleaseBook
@@ -25,11 +22,12 @@ __all__ = ["Store", "open_store"]
 
 BUSY_TIMEOUT_MS: Final = 10_000
 _PRAGMAS: Final = (
+    # First, because the next one waits for other processes too.
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
     "PRAGMA journal_mode=WAL",
     # FULL: a round's sid must survive a power cut before an invitation that names it leaves.
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
-    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
 )
 
 
@@ -63,7 +61,7 @@ def open_store(url: str) -> Store:
     """
     engine = _engine(url)
     with plain_database_errors(engine):
-        _migrate(engine)
+        migrate(engine)
     return Store(
         engine=engine,
         membership=MembershipBook(engine),
@@ -117,33 +115,3 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
-
-
-def _migrate(engine: Engine) -> None:
-    scripts = migration_scripts()
-    known = {script.revision for script in scripts.walk_revisions()}
-    with engine.begin() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
-        if found is not None and found not in known:
-            raise FileProblem(
-                f"The database was written by newer software (form '{found}'); "
-                f"this software knows forms up to '{scripts.get_current_head()}'.",
-                remedy="Install the newer software again.",
-            )
-        config = _alembic_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
-def migration_scripts() -> ScriptDirectory:
-    """The migrations this software brings with it."""
-    return ScriptDirectory.from_config(_alembic_config())
-
-
-def _alembic_config() -> Config:
-    config = Config()
-    # Alembic reads '%' as interpolation, and a folder's name may hold one.
-    folder = str(Path(__file__).parent.parent / "migrations")
-    config.set_main_option("script_location", folder.replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config

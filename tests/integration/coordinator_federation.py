@@ -244,8 +244,10 @@ class Federation:
         profile: str = "careful",
         attempts: int = 2,
         start: datetime = START,
+        database: str | None = None,
     ) -> None:
         self.start = start
+        self._database = database
         self.councils = NORTH_EAST[:size]
         self.folder = folder
         self.roster_envelope = make_roster(self.councils, start=start.date())
@@ -281,6 +283,7 @@ class Federation:
             state=str(self.folder / "state"),
             key=str(self.folder / "coordinator.pem"),
             agreements=str(self.folder / "agreements"),
+            database=self._database,
             tls=TlsFiles(certificate=str(self.folder / "server.pem"), key=str(self.folder / "server.key")),
             trust=TRUST,
             stages=StageTimeouts(**stages),

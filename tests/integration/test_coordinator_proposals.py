@@ -31,8 +31,8 @@ from tests.integration.link_harness import async_test, until
 
 
 @pytest.fixture
-def federation(tmp_path):
-    made = Federation(tmp_path)
+def federation(tmp_path, store_url):
+    made = Federation(tmp_path, database=store_url)
     yield made
     made.store.close()
 

@@ -1,7 +1,6 @@
 """The store: what is written comes back, moves are all or nothing, and a database of another age is refused."""
 
 import io
-import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -25,7 +24,7 @@ from coordinator.store import (
     StageRow,
     open_store,
 )
-from coordinator.store.database import _alembic_config, migration_scripts
+from coordinator.store.migration import alembic_config, migration_scripts
 from coordinator.store.tables import METADATA
 from federated.errors import FileProblem, InternalError
 
@@ -85,7 +84,14 @@ def release(**changes):
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(store_url):
+    made = open_store(store_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sqlite_store(tmp_path):
     made = open_store(f"sqlite:///{tmp_path / 'store.db'}")
     yield made
     made.close()
@@ -109,8 +115,8 @@ def released(store, *, row=None, council="E1"):
     )
 
 
-def test_sqlite_is_opened_for_durability_and_for_its_owner_alone(tmp_path, store):
-    with store.engine.connect() as connection:
+def test_sqlite_is_opened_for_durability_and_for_its_owner_alone(tmp_path, sqlite_store):
+    with sqlite_store.engine.connect() as connection:
         read = [connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")]
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
     assert read == ["wal", 2]
@@ -126,7 +132,7 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(store):
 
 def test_the_migrations_speak_postgresql():
     written = io.StringIO()
-    config = _alembic_config()
+    config = alembic_config()
     config.attributes |= {"dialect": "postgresql", "output": written}
     command.upgrade(config, "head", sql=True)
     sql = written.getvalue()
@@ -134,18 +140,18 @@ def test_the_migrations_speak_postgresql():
     assert "BYTEA" in sql
 
 
-def test_opening_twice_keeps_what_is_there(tmp_path, store):
+def test_opening_twice_keeps_what_is_there(store_url, store):
     store.proposals.add(proposal())
-    again = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    again = open_store(store_url)
     assert again.proposals.get(PLAN) == proposal()
     again.close()
 
 
-def test_a_database_of_newer_software_is_refused_in_one_sentence(tmp_path, store):
+def test_a_database_of_newer_software_is_refused_in_one_sentence(store_url, store):
     with store.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0099'"))
     with pytest.raises(FileProblem, match=r"newer software \(form '0099'\)"):
-        open_store(f"sqlite:///{tmp_path / 'store.db'}")
+        open_store(store_url)
 
 
 @pytest.mark.parametrize(
@@ -173,10 +179,10 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
         open_store(f"sqlite:///{tmp_path / 'file' / 'store.db'}")
 
 
-def test_an_error_while_working_is_one_sentence_without_values(tmp_path, store):
+def test_an_error_while_working_is_one_sentence_without_values(store):
     store.proposals.add(proposal())
-    with sqlite3.connect(tmp_path / "store.db") as other:
-        other.execute("DROP TABLE decisions")
+    with store.engine.begin() as connection:
+        connection.execute(text("DROP TABLE decisions"))
     with pytest.raises(FileProblem) as problem:
         store.proposals.decisions(PLAN)
     assert "SELECT" not in str(problem.value)
