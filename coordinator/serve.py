@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,16 +18,17 @@ import structlog
 from coordinator.analyst_service import AnalystService
 from coordinator.centre import Centre
 from coordinator.council_link import CouncilLink
+from coordinator.desk import Desk, owner_in
 from coordinator.enrolment import record_key
 from coordinator.grpc_enrolment import EnrolmentService
 from coordinator.grpc_link import GrpcLink, OnEvent
 from coordinator.grpc_server import Service, serving
 from coordinator.link_connection import Record
 from coordinator.mask_pool import MaskPool
-from coordinator.office import OWNER_SIZE, Note, Office
+from coordinator.office import Note, Office
 from coordinator.roster import load_membership, own_identity
 from coordinator.settings import Settings
-from coordinator.store import Store, open_store
+from coordinator.store import DeskLost, Store, open_store
 from coordinator.tls import ServerCertificate, load_certificate
 from federated.errors import FileProblem
 from federated.schema import load_schema
@@ -165,14 +166,6 @@ def json_log() -> Note:
     return note
 
 
-def _owner(folder: Path) -> str:
-    """Name under which this state folder's coordinator leases rounds; the same after a restart."""
-    path = folder / "owner"
-    if not path.exists():
-        path.write_text(os.urandom(OWNER_SIZE).hex(), encoding="ascii")
-    return path.read_text(encoding="ascii").strip()
-
-
 class _Late:
     """Stands in for what exists only once the link does: the office's keys, and who hears of connections."""
 
@@ -215,13 +208,54 @@ class _Server:
         self._told: frozenset[CouncilId] | None = None
 
     async def run(self, ready_file: Path | None) -> None:
+        """Wait for the desk, then serve until told to stop.
+
+        Raises:
+            DeskLost: Another coordinator has taken over.
+        """
+        self._listen_to_signals()
+        desk = self._desk()
+        taken = await self._take(desk)
+        if taken is None:
+            self._note("stopped", {})
+            return
+        self._store = taken
+        keeping = asyncio.create_task(desk.keep())
+        keeping.add_done_callback(lambda _task: self._wake.set())
+        try:
+            await self._serve(ready_file, keeping)
+            if keeping.done():
+                raise DeskLost
+            await desk.leave()
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+    def _desk(self) -> Desk:
+        return Desk(
+            self._store,
+            owner=owner_in(self._folder, os.urandom),
+            lease_s=self._settings.proposals.lease,
+            clock=self._clock,
+            note=self._note,
+        )
+
+    async def _take(self, desk: Desk) -> Store | None:
+        """Stand by until the desk is free; None when told to stop before."""
+        while not self._stopping:
+            taken = await desk.take()
+            if taken is not None:
+                return taken
+            await self._wait(desk.look_s)
+        return None
+
+    async def _serve(self, ready_file: Path | None, keeping: asyncio.Task[None]) -> None:
         late = _Late()
         link = self._link(late)
         office = self._office(link)
         masks = MaskPool(os.cpu_count() or 1)
         centre = Centre(office, sum_of=masks)
         late.office, late.note = office, self._heard(centre)
-        self._listen_to_signals()
         address = f"{self._settings.listen.host}:{self._settings.listen.port}"
         enrolment = EnrolmentService(record_key(self._store, self._clock))
         analysts = AnalystService(office, centre)
@@ -229,7 +263,7 @@ class _Server:
             await centre.start()
             self._announce(port, ready_file)
             try:
-                await self._until_stopped(centre, link)
+                await self._until_stopped(centre, link, keeping)
             finally:
                 # The link is still up here, so councils hear that their rounds are over.
                 await centre.stop()
@@ -257,7 +291,6 @@ class _Server:
             schema=load_schema(),
             clock=self._clock,
             rng=os.urandom,
-            owner=_owner(self._folder),
             membership=load_membership(self._settings, self._store, self._clock()),
             note=self._note,
         )
@@ -287,15 +320,17 @@ class _Server:
         sys.stdout.write(f"coordinator ready on {host}:{port}\n")
         sys.stdout.flush()
 
-    async def _until_stopped(self, centre: Centre, link: CouncilLink) -> None:
-        while not self._stopping:
+    async def _until_stopped(self, centre: Centre, link: CouncilLink, keeping: asyncio.Task[None]) -> None:
+        while not self._stopping and not keeping.done():
             await centre.refresh()
             self._tell_connections(link.connected())
-            try:
-                async with asyncio.timeout(_LOOK_S):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            await self._wait(_LOOK_S)
+
+    async def _wait(self, seconds: float) -> None:
+        """Until something happens, or for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
             self._wake.clear()
 
     def _tell_connections(self, connected: frozenset[CouncilId]) -> None:

@@ -87,7 +87,7 @@ class ProposalSettings(_Block):
         ),
     ] = 60
     lease: Annotated[
-        Seconds, Field(description="A round whose coordinator has not been heard of for this long counts as stopped.")
+        Seconds, Field(description="A coordinator not heard of for this long may be replaced by one that stands by.")
     ] = 60
 
 

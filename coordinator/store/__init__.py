@@ -4,12 +4,14 @@ No masked vector, key share or council total is ever written here (design.md sec
 keeps envelopes others signed, digests, times and the releases, which are public to every contributing council.
 """
 
+from coordinator.store.book import DeskLost
 from coordinator.store.database import Store, open_store
 from coordinator.store.records import (
     AgreementRow,
     BudgetRow,
     DecisionRow,
     DeliveryRow,
+    DeskRow,
     EnrolmentRow,
     ProposalRow,
     ReleaseRow,
@@ -25,6 +27,8 @@ __all__ = [
     "BudgetRow",
     "DecisionRow",
     "DeliveryRow",
+    "DeskLost",
+    "DeskRow",
     "EnrolmentRow",
     "ProposalRow",
     "ReleaseRow",

@@ -1,15 +1,16 @@
 """Opening the store: one database, brought to the form this software knows, or refused in one sentence."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from coordinator.store.book import plain_database_errors
+from coordinator.store.desk import DeskBook
 from coordinator.store.membership import MembershipBook
 from coordinator.store.migration import migrate
 from coordinator.store.outcomes import OutcomeBook
@@ -44,6 +45,11 @@ class Store:
     rounds: RoundBook
     releases: ReleaseBook
     outcomes: OutcomeBook
+    desk: DeskBook
+
+    def at_desk(self, turn: int) -> Self:
+        """The same store for the coordinator that has this turn at the desk: its moves are refused once it is over."""
+        return replace(self, proposals=ProposalBook(self.engine, turn), outcomes=OutcomeBook(self.engine, turn))
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -69,6 +75,7 @@ def open_store(url: str) -> Store:
         rounds=RoundBook(engine),
         releases=ReleaseBook(engine),
         outcomes=OutcomeBook(engine),
+        desk=DeskBook(engine),
     )
 
 

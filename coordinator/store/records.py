@@ -14,6 +14,7 @@ __all__ = [
     "BudgetRow",
     "DecisionRow",
     "DeliveryRow",
+    "DeskRow",
     "EnrolmentRow",
     "ProposalRow",
     "ReleaseRow",
@@ -27,6 +28,16 @@ __all__ = [
 ]
 
 RowT = TypeVar("RowT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskRow:
+    """Which coordinator acts; see `coordinator.store.desk`. `until` is None once it has left."""
+
+    owner: str
+    turn: int
+    until: datetime | None
+    taken_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,14 +93,12 @@ class DecisionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRow:
-    """A round: who drives it until when, and how it ended (`running`, `released` or `aborted`)."""
+    """A round, and how it ended (`running`, `released` or `aborted`)."""
 
     sid: RoundId
     plan_digest: Digest
     attempt: int
     stage: str
-    lease_owner: str | None
-    lease_until: datetime | None
     started_at: datetime
     ended_at: datetime | None = None
     outcome: str = "running"
@@ -176,10 +185,11 @@ _TIMES = frozenset(
         "created_at",
         "decided_at",
         "ended_at",
-        "lease_until",
         "received_at",
         "requested_at",
         "started_at",
+        "taken_at",
+        "until",
     }
 )
 _BYTES_AS_TEXT = frozenset(
@@ -193,7 +203,7 @@ def read_row(kind: type[RowT], row: RowMapping) -> RowT:
     for field in fields(kind):  # type: ignore[arg-type]  # every kind is a dataclass of this module
         value = row[field.name]
         if value is not None and field.name in _TIMES:
-            value = parse_time(value)
+            value = parse_time(value) if value else None
         elif value is not None and field.name in _BYTES_AS_TEXT:
             value = bytes.fromhex(value)
         values[field.name] = value

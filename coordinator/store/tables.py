@@ -5,7 +5,7 @@ signed files are kept as the bytes that were signed. Every row says which form i
 Changing anything here needs a new step in `coordinator/migrations/versions`; a test compares the two.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -21,14 +21,17 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 __all__ = [
     "METADATA",
+    "ONLY",
     "agreements",
     "budget_statements",
     "decisions",
     "deliveries",
+    "desk",
     "enrolments",
     "proposals",
     "release_reads",
@@ -51,6 +54,8 @@ METADATA = MetaData(
 HEX = 64
 COUNCIL = 32
 TIME = 20
+ONLY: Final = 1
+"""Key of the one row of a table that has one."""
 
 
 def _version() -> Column[Any]:
@@ -64,6 +69,18 @@ def _hex(name: str, **options: Any) -> Column[Any]:
 def _time(name: str, *, nullable: bool = False) -> Column[Any]:
     return Column(name, String(TIME), nullable=nullable)
 
+
+desk = Table(
+    "desk",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("owner", String(HEX), nullable=False),
+    Column("turn", Integer, nullable=False),
+    _time("until"),
+    _time("taken_at"),
+    _version(),
+    CheckConstraint(f"number = {ONLY}", name="number"),
+)
 
 rosters = Table(
     "rosters",
@@ -127,13 +144,13 @@ rounds = Table(
     Column("plan_digest", String(HEX), ForeignKey("proposals.plan_digest"), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("stage", String(24), nullable=False),
-    Column("lease_owner", String(HEX), nullable=True),
-    _time("lease_until", nullable=True),
     _time("started_at"),
     _time("ended_at", nullable=True),
     Column("outcome", String(16), nullable=False),
     Column("reason", Text, nullable=False),
     _version(),
+    # However often a plan is handed in: one round for each of its attempts.
+    UniqueConstraint("plan_digest", "attempt"),
     Index("ix_rounds_plan_digest", "plan_digest"),
     Index("ix_rounds_outcome", "outcome"),
 )

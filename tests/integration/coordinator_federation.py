@@ -343,15 +343,21 @@ class Federation:
     def office(self, link: InProcessLink, *, owner: str = "ours") -> Office:
         return Office(
             settings=self.settings,
-            store=self.store,
+            store=self._at_desk(owner),
             link=link,
             schema=SCHEMA,
             clock=self.now,
             rng=seeded(99),
-            owner=owner,
             membership=load_membership(self.settings, self.store, self.now()),
             note=lambda event, fields: self.events.append((event, dict(fields))),
         )
+
+    def _at_desk(self, owner: str) -> Store:
+        """The store for a coordinator that acts: as `coordinator serve` takes the desk, and nobody keeps it."""
+        lease = timedelta(seconds=self.settings.proposals.lease)
+        turn = self.store.desk.take(owner=owner, now=self.now(), until=self.now() + lease)
+        assert turn is not None, "another coordinator has the desk"
+        return self.store.at_desk(turn)
 
     def running(self, *, owner: str = "ours", greet: bool = False) -> "Running":
         return Running(self, owner, greet)
