@@ -311,7 +311,7 @@ class Federation:
         document["fields_read"].append({**document["fields_read"][0], "column": "main_age_band"})
         return yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
 
-    def plan(self, *, nonce: int = 1, question: str = QUESTION, days: int = 10) -> Plan:
+    def plan(self, *, nonce: int | bytes = 1, question: str = QUESTION, days: int = 10) -> Plan:
         now = self.now().replace(microsecond=0)
         terms = Terms(
             manifest_digest=sha256(self.manifest if hasattr(self, "manifest") else b""),
@@ -320,7 +320,7 @@ class Federation:
             return_by=now + timedelta(days=days + 1),
             not_after=now + timedelta(days=days + 2),
             attempts=self.agreement.attempts,
-            nonce=bytes([nonce]) * 32,
+            nonce=nonce if isinstance(nonce, bytes) else bytes([nonce]) * 32,
         )
         return derive_plan(
             parse_query(question.encode(), source="test"),

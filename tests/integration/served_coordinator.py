@@ -111,12 +111,9 @@ class Served:
     @contextmanager
     def client(self, coordinator: Coordinator) -> Iterator[Client]:
         """The analyst."""
-        key = coordinator.folder / "analyst.key"
-        if not key.exists():
-            write_private_key(key, ANALYST)
         workspace = Workspace(
             workspace=1,
-            key=key,
+            key=coordinator.folder / "analyst.key",
             coordinator=CoordinatorAddress(id="hub", address=coordinator.address, ca_file=self.ca_file),
             trust=TRUST,
         )
@@ -159,6 +156,7 @@ def served(
                 agreement_keys=[public_line(CEM.public)],
             )
             create(one.folder, new, now=datetime.now(UTC), rng=os.urandom)
+            write_private_key(one.folder / "analyst.key", ANALYST)
             document = yaml.safe_load(one.settings.read_text()) | {
                 "database": database,
                 "agreements": str(folder / "scripted" / "agreements"),
