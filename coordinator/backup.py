@@ -73,12 +73,8 @@ def backup(engine: Engine, path: Path, *, coordinator: str, now: datetime) -> Ba
     Raises:
         FileProblem: The file exists or cannot be written, or the database cannot be read.
     """
-    heading = {
-        "backup": VERSION,
-        "coordinator": coordinator,
-        "form": str(migration_scripts().get_current_head()),
-        "made_at": time_text(now),
-    }
+    form = str(migration_scripts().get_current_head())
+    heading = {"backup": VERSION, "coordinator": coordinator, "form": form, "made_at": time_text(now)}
     with _new_file(path) as out, plain_database_errors(engine), _snapshot(engine) as connection:
         digest, rows = hashlib.sha256(), 0
         for line in _lines(connection, heading):
@@ -86,7 +82,7 @@ def backup(engine: Engine, path: Path, *, coordinator: str, now: datetime) -> Ba
             digest.update(line)
             out.write(line)
         out.write(_line({"end": VERSION, "rows": rows, "sha256": digest.hexdigest()}))
-    return Backup(coordinator=coordinator, made_at=now, form=heading["form"], rows=rows)
+    return Backup(coordinator=coordinator, made_at=now, form=form, rows=rows)
 
 
 @contextmanager
@@ -94,7 +90,7 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
     """A file that appears under its name once it is whole and on the disk, and never in another's place."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
+        with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())

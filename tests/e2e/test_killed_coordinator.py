@@ -310,7 +310,7 @@ def test_a_coordinator_that_forgets_is_seen(tmp_path, store_url):
         made.first.start()
         wait(made.first.is_ready, "the coordinator")
         time.sleep(3)
-        with pytest.raises(AssertionError, match="is still (received|collecting)"):
+        with pytest.raises(AssertionError, match=r"is still (received|collecting)"):
             check_ends(seen, states(made, seen))
         made.first.kill()
         made.first.code = SERVE
