@@ -3,8 +3,9 @@
 `coordinator.serve` gives it a gRPC link and a server, `coordinator.simulate` an in-process link.
 """
 
+from collections.abc import Callable
 from contextlib import aclosing
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 from coordinator.budgets import Budgets
 from coordinator.office import Office
@@ -23,6 +24,9 @@ from protocols.wire.link_message import NO_REFERENCE, Kind
 __all__ = ["Centre"]
 
 _STOP_S: Final = 2.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Centre:
@@ -66,6 +70,10 @@ class Centre:
         await self.desk.end_own_rounds()
         await self._office.settle(timeout_s=timeout_s)
         self._office.thread.close()
+
+    async def in_store(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a call to the store in its turn."""
+        return await self._office.thread(call, *args, **kwargs)
 
     async def refresh(self) -> None:
         """Read the roster and the agreements again if they changed, and hand a new roster to everyone connected."""

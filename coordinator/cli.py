@@ -17,6 +17,7 @@ from coordinator.enrolment import decide, find
 from coordinator.first_files import NewCoordinator, create
 from coordinator.flower_commands import app as flower
 from coordinator.proposal_states import WAITING, ProposalEvent, ProposalState, next_state
+from coordinator.retention import purge
 from coordinator.roster import add_agreement, draft_roster, load_membership, publish_roster
 from coordinator.serve import run_server, state_folder
 from coordinator.settings import DEFAULT_FILE, Settings, load_settings
@@ -308,6 +309,26 @@ def restore_from(
         f"Ended, as they were under way then: {done.rounds_ended} rounds and {done.plans_ended} undecided plans. "
         "Ask their analysts to plan again."
     )
+
+
+@app.command("purge")
+def purge_old(settings: SettingsFile = DEFAULT_FILE, *, json_: AsJson = False) -> None:
+    """Delete what is to be kept no longer; a serving coordinator does this once a day by itself.
+
+    Example: coordinator purge
+    """
+    with _opened(settings) as (opened, store):
+        done = purge(store, opened.retention, now_utc())
+        store.tidy()
+    if json_:
+        output.print_json(json.dumps(asdict(done)))
+        return
+    output.print(
+        f"Deleted: {done.releases} answers, {done.enrolments} enrolment requests, {done.reads} readings, "
+        f"{done.timings} timings."
+    )
+    if done.unreadable:
+        output.print(f"Kept, as their manifest cannot be read: {done.unreadable} answers.")
 
 
 _MARKS = {Verdict.GOOD: "ok", Verdict.WARNING: "look", Verdict.BAD: "mend"}

@@ -8,8 +8,8 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -26,6 +26,7 @@ from coordinator.grpc_server import Service, serving
 from coordinator.link_connection import Record
 from coordinator.mask_pool import MaskPool
 from coordinator.office import Note, Office
+from coordinator.retention import purge
 from coordinator.roster import load_membership, own_identity
 from coordinator.settings import Settings
 from coordinator.store import DeskLost, Store, open_store
@@ -38,6 +39,7 @@ from protocols.identifiers import CouncilId, RandomSource
 __all__ = ["CONNECTIONS_FILE", "LinkParts", "json_log", "run_server", "state_folder"]
 
 CONNECTIONS_FILE: Final = "connections.json"
+_PURGE_EVERY: Final = timedelta(days=1)
 _LOOK_S: Final = 0.5
 """How often a running coordinator looks for a newly published roster or agreement."""
 
@@ -206,6 +208,7 @@ class _Server:
         self._wake: asyncio.Event = asyncio.Event()
         self._stopping = False
         self._told: frozenset[CouncilId] | None = None
+        self._purge_at = self._clock()
 
     async def run(self, ready_file: Path | None) -> None:
         """Wait for the desk, then serve until told to stop.
@@ -324,7 +327,23 @@ class _Server:
         while not self._stopping and not keeping.done():
             await centre.refresh()
             self._tell_connections(link.connected())
+            await self._purge(centre)
             await self._wait(_LOOK_S)
+
+    async def _purge(self, centre: Centre) -> None:
+        """Delete what is old, once a day; a failure of the database is tried again the next day."""
+        now = self._clock()
+        if now < self._purge_at:
+            return
+        self._purge_at = now + _PURGE_EVERY
+        try:
+            done = await centre.in_store(purge, self._store, self._settings.retention, now)
+            await centre.in_store(self._store.tidy)
+        except FileProblem as problem:
+            self._note("purge_failed", {"problem": problem.diagnostics()})
+            return
+        if done.anything:
+            self._note("purged", asdict(done))
 
     async def _wait(self, seconds: float) -> None:
         """Until something happens, or for so long."""

@@ -16,6 +16,7 @@ __all__ = [
     "DEFAULT_FILE",
     "Listen",
     "ProposalSettings",
+    "RetentionSettings",
     "RoundSettings",
     "Settings",
     "StageTimeouts",
@@ -29,6 +30,7 @@ _DAY_S: Final = 86_400
 _NODES_OWN_LIMIT: Final = 64
 """Rounds that a council node takes part in at once; it refuses one more as busy."""
 
+Days = Annotated[int, Field(ge=1, le=36_600)]
 Seconds = Annotated[float, Field(gt=0, le=_DAY_S)]
 FilePath = Annotated[str, Field(min_length=1, max_length=1000)]
 
@@ -101,6 +103,14 @@ class RoundSettings(_Block):
     long: Annotated[Seconds, Field(description="A round that takes longer no longer holds up the next.")] = 10
 
 
+class RetentionSettings(_Block):
+    """Days after which records without an answer are deleted. How long an answer is kept, its manifest says."""
+
+    enrolments: Annotated[Days, Field(description="Days: enrolment requests that were never accepted.")] = 90
+    reads: Annotated[Days, Field(description="Days: who has fetched which release.")] = 1096
+    timings: Annotated[Days, Field(description="Days: how long the stages of a round took.")] = 365
+
+
 class Settings(_Block):
     """Everything `coordinator serve` needs to know."""
 
@@ -129,6 +139,7 @@ class Settings(_Block):
     stages: Annotated[StageTimeouts, Field(description="Deadlines.")] = StageTimeouts()
     proposals: Annotated[ProposalSettings, Field(description="Collecting decisions.")] = ProposalSettings()
     rounds: Annotated[RoundSettings, Field(description="Starting rounds.")] = RoundSettings()
+    retention: Annotated[RetentionSettings, Field(description="Deleting what is old.")] = RetentionSettings()
 
     def placed(self, folder: Path) -> Self:
         """The same settings with every path taken from `folder` where it is relative."""

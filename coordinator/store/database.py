@@ -29,6 +29,8 @@ _PRAGMAS: Final = (
     # FULL: a round's sid must survive a power cut before an invitation that names it leaves.
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
+    # What is deleted is overwritten in the file, not only left out of it.
+    "PRAGMA secure_delete=ON",
 )
 
 
@@ -50,6 +52,12 @@ class Store:
     def at_desk(self, turn: int) -> Self:
         """The same store for the coordinator that has this turn at the desk: its moves are refused once it is over."""
         return replace(self, proposals=ProposalBook(self.engine, turn), outcomes=OutcomeBook(self.engine, turn))
+
+    def tidy(self) -> None:
+        """Let what was deleted leave SQLite's log of changes too; PostgreSQL vacuums by itself."""
+        if self.engine.dialect.name == "sqlite":
+            with plain_database_errors(self.engine), self.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Let go of every connection."""

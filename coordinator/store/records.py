@@ -131,7 +131,7 @@ class StageRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRow:
-    """A release as published."""
+    """A release as published; once `deleted_at` is set, its content is empty."""
 
     digest: Digest
     query_digest: Digest
@@ -144,6 +144,7 @@ class ReleaseRow:
     data_cut_off: str | None
     content: bytes
     created_at: datetime
+    deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +185,7 @@ _TIMES = frozenset(
         "changed_at",
         "created_at",
         "decided_at",
+        "deleted_at",
         "ended_at",
         "received_at",
         "requested_at",

@@ -1,9 +1,11 @@
 """Rounds, read back; `coordinator.store.outcomes` opens and ends them."""
 
-from sqlalchemy import select
+from datetime import datetime
+
+from sqlalchemy import delete, select
 
 from coordinator.store.book import Book
-from coordinator.store.records import RoundCouncilRow, RoundRow, StageRow, read_row
+from coordinator.store.records import RoundCouncilRow, RoundRow, StageRow, column_value, read_row
 from coordinator.store.tables import round_councils, round_stages, rounds
 from protocols.identifiers import Digest, RoundId
 
@@ -32,6 +34,12 @@ class RoundBook(Book):
         with self._begin() as connection:
             found = connection.execute(wanted).mappings().all()
         return tuple(read_row(RoundRow, row) for row in found)
+
+    def forget_stages(self, *, before: datetime) -> int:
+        """Delete the timings of rounds that ended earlier. Returns how many."""
+        old = select(rounds.c.sid).where(rounds.c.ended_at < column_value("ended_at", before))
+        with self._begin() as connection:
+            return connection.execute(delete(round_stages).where(round_stages.c.sid.in_(old))).rowcount
 
     def councils(self, sid: RoundId) -> tuple[RoundCouncilRow, ...]:
         """What became of each council in a round that has ended."""

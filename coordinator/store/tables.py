@@ -195,6 +195,7 @@ releases = Table(
     Column("data_cut_off", String(TIME), nullable=True),
     Column("content", LargeBinary, nullable=False),
     _time("created_at"),
+    _time("deleted_at", nullable=True),
     _version(),
     Index("ix_releases_query_digest", "query_digest"),
     Index("ix_releases_plan_digest", "plan_digest"),
