@@ -3,8 +3,9 @@
 `coordinator.serve` gives it a gRPC link and a server, `coordinator.simulate` an in-process link.
 """
 
+import asyncio
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final, ParamSpec, TypeVar
 
 from coordinator.budgets import Budgets
@@ -50,8 +51,8 @@ class Centre:
         self.presence = Presence(office, greet=self._greet if greet else None)
         driver = RoundDriver(office.courier, timeouts=office.settings.stages, board=office.board, sum_of=sum_of)
         rounds = office.settings.rounds
-        turns = Turns(rounds.at_once, at_most=rounds.at_most, long_s=rounds.long)
-        crew = Crew(presence=self.presence, driver=driver, deliveries=self._deliveries, turns=turns)
+        self._turns = Turns(rounds.at_once, at_most=rounds.at_most, long_s=rounds.long)
+        crew = Crew(presence=self.presence, driver=driver, deliveries=self._deliveries, turns=self._turns)
         self.desk = ProposalDesk(office, crew)
         self.budgets = Budgets(office)
         self._mark: object = None
@@ -59,6 +60,26 @@ class Centre:
     async def start(self) -> None:
         """Tidy up after an earlier stop, and go on with what was waiting."""
         await self.desk.recover()
+
+    @property
+    def rounds_under_way(self) -> int:
+        """How many rounds run."""
+        return self._turns.taken
+
+    def require_roster(self) -> None:
+        """Check that there is a roster in force.
+
+        Raises:
+            FederatedError: There is none.
+        """
+        self._office.membership.require_roster()
+
+    async def drain(self, *, timeout_s: float) -> None:
+        """Begin no further round, and give those under way so long to end."""
+        self._turns.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._turns.idle()
 
     async def stop(self, *, timeout_s: float = _STOP_S) -> None:
         """Stop every run, end rounds under way and tell their councils; the link must still be up.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from coordinator.office import Note
-from coordinator.store import Store
+from coordinator.store import DeskLost, Store
 from federated.errors import FileProblem
 from protocols.identifiers import RandomSource
 
@@ -88,6 +88,15 @@ class Desk:
             if not kept:
                 self._note("desk_lost", {"turn": self._turn})
                 return
+
+    async def look(self) -> None:
+        """Check, by writing, that the database takes what is written and the desk is ours.
+
+        Raises:
+            FederatedError: It does not, or is not.
+        """
+        if not await asyncio.to_thread(self._store.desk.keep, self._turn, until=self._clock() + self._lease):
+            raise DeskLost
 
     async def leave(self) -> None:
         """Make the desk free, so that a coordinator that stands by takes over at once."""

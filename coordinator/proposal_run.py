@@ -90,7 +90,10 @@ class ProposalRun:
             if self.state in WAITING:
                 await self._collect()
             while self.state is ProposalState.READY:
-                async with self._crew.turns.turn(self._row.analyst, must_wait=self._tell_waiting):
+                turn = self._crew.turns.turn(
+                    self._row.analyst, must_wait=self._tell_waiting, goes_on=bool(self._counted)
+                )
+                async with turn:
                     await self._round()
         except _MovedAway:
             row = await self._office.thread(self._office.store.proposals.get, self._digest)
@@ -195,6 +198,7 @@ class ProposalRun:
             councils=council_rows(report),
             stages=stage_rows(report),
         )
+        self._note_end(report, "counted")
         self._office.board.publish(self._digest, report.stage, message=words)
         # Their secrets of the round are of no more use; the answer comes under the id of the last.
         self._office.background(self._crew.driver.abort(report.order.sid, self._invited(), words))
@@ -238,6 +242,7 @@ class ProposalRun:
             councils=council_rows(report),
             stages=stage_rows(report),
         )
+        self._note_end(report, "aborted")
         if again:
             self._office.board.publish(
                 self._digest, report.stage, rule=report.rule, message=f"{reason} Inviting again."
@@ -265,11 +270,19 @@ class ProposalRun:
             stages=stage_rows(report),
             owed_to=contributors,
         )
+        self._note_end(report, "released")
         # Both at one moment (requirement R12): what is owed to the councils is in the store already, so nobody hears of
         # an answer that is not on its way to those who gave it. Copies to many councils would hold up one sentence.
         message = f"The answer is published; {release.contributed} of {len(release.councils)} councils are in it."
         office.board.publish(self._digest, RunStage.PUBLISHED, message=message, final=True, release_digest=kept.digest)
         office.background(self._crew.deliveries.deliver(kept, contributors))
+
+    def _note_end(self, report: RoundReport, outcome: str) -> None:
+        """Write down how a round went: times and numbers of councils, and nothing of what was asked or answered."""
+        times = {f"{time.stage.name.lower()}_microseconds": time.microseconds for time in report.times}
+        contributed = 0 if report.result is None else len(report.result.u3)
+        said: dict[str, str | int] = {"sid": report.order.sid.hex(), "outcome": outcome, "contributed": contributed}
+        self._office.note("round_ended", said | times)
 
     # --- moves ---
 

@@ -26,6 +26,7 @@ from coordinator.grpc_server import Service, serving
 from coordinator.link_connection import Record
 from coordinator.mask_pool import MaskPool
 from coordinator.office import Note, Office
+from coordinator.operations import Meter, telling
 from coordinator.retention import purge
 from coordinator.roster import load_membership, own_identity
 from coordinator.settings import Settings
@@ -201,12 +202,15 @@ class _Server:
         self._certificate = certificate
         self._store = store
         self._folder = folder
-        self._note = note
+        self._meter = Meter()
+        self._note = self._counted(note)
         self._record = record
         self._make_link = link
         self._clock: Callable[[], datetime] = now_utc
         self._wake: asyncio.Event = asyncio.Event()
         self._stopping = False
+        self._at_once: asyncio.Event = asyncio.Event()
+        self._centre: Centre | None = None
         self._told: frozenset[CouncilId] | None = None
         self._purge_at = self._clock()
 
@@ -218,11 +222,15 @@ class _Server:
         """
         self._listen_to_signals()
         desk = self._desk()
-        taken = await self._take(desk)
-        if taken is None:
-            self._note("stopped", {})
-            return
-        self._store = taken
+        async with telling(self._settings.operations, self._meter, lambda: self._look(desk)):
+            taken = await self._take(desk)
+            if taken is None:
+                self._note("stopped", {})
+                return
+            self._store = taken
+            await self._act(desk, ready_file)
+
+    async def _act(self, desk: Desk, ready_file: Path | None) -> None:
         keeping = asyncio.create_task(desk.keep())
         keeping.add_done_callback(lambda _task: self._wake.set())
         try:
@@ -233,6 +241,26 @@ class _Server:
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
+
+    def _counted(self, note: Note) -> Note:
+        def heard(event: str, fields: Mapping[str, str | int]) -> None:
+            self._meter.hear(event, fields)
+            note(event, fields)
+
+        return heard
+
+    async def _look(self, desk: Desk) -> None:
+        """Whether councils and analysts can be served now.
+
+        Raises:
+            FederatedError: Says what is missing.
+        """
+        if self._stopping:
+            raise FileProblem("The coordinator is stopping.")
+        if self._centre is None:
+            raise FileProblem("The coordinator stands by, or is starting.")
+        await desk.look()
+        self._centre.require_roster()
 
     def _desk(self) -> Desk:
         return Desk(
@@ -259,15 +287,22 @@ class _Server:
         masks = MaskPool(os.cpu_count() or 1)
         centre = Centre(office, sum_of=masks)
         late.office, late.note = office, self._heard(centre)
+        self._meter.connected = lambda: len(link.connected())
+        self._meter.traffic = lambda: (office.courier.bytes_sent, office.courier.bytes_received)
+        self._meter.plans = lambda: centre.in_store(self._store.proposals.counts)
         address = f"{self._settings.listen.host}:{self._settings.listen.port}"
         enrolment = EnrolmentService(record_key(self._store, self._clock))
         analysts = AnalystService(office, centre)
         async with serving(address, self._certificate, link, enrolment, analysts) as port:
             await centre.start()
+            self._centre = centre
             self._announce(port, ready_file)
             try:
                 await self._until_stopped(centre, link, keeping)
+                if self._stopping:
+                    await self._drain(centre)
             finally:
+                self._centre = None
                 # The link is still up here, so councils hear that their rounds are over.
                 await centre.stop()
                 masks.close()
@@ -306,8 +341,20 @@ class _Server:
 
         return heard
 
+    async def _drain(self, centre: Centre) -> None:
+        """Let rounds under way end; a second signal ends the wait."""
+        draining = asyncio.create_task(centre.drain(timeout_s=self._settings.rounds.drain))
+        hurry = asyncio.create_task(self._at_once.wait())
+        await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (draining, hurry):
+            task.cancel()
+        await asyncio.gather(draining, hurry, return_exceptions=True)
+        self._note("drained", {"rounds_cut_off": centre.rounds_under_way})
+
     def _listen_to_signals(self) -> None:
         def stop() -> None:
+            if self._stopping:
+                self._at_once.set()
             self._stopping = True
             self._wake.set()
 

@@ -15,6 +15,7 @@ from federated.yaml_document import read_form
 __all__ = [
     "DEFAULT_FILE",
     "Listen",
+    "OperationsSettings",
     "ProposalSettings",
     "RetentionSettings",
     "RoundSettings",
@@ -101,6 +102,9 @@ class RoundSettings(_Block):
     ] = 4
     at_most: Annotated[int, Field(ge=1, le=_NODES_OWN_LIMIT, description="Rounds that run together, all counted.")] = 20
     long: Annotated[Seconds, Field(description="A round that takes longer no longer holds up the next.")] = 10
+    drain: Annotated[
+        float, Field(ge=0, le=_DAY_S, description="On stopping, how long rounds under way are given to end.")
+    ] = 30
 
 
 class RetentionSettings(_Block):
@@ -109,6 +113,17 @@ class RetentionSettings(_Block):
     enrolments: Annotated[Days, Field(description="Days: enrolment requests that were never accepted.")] = 90
     reads: Annotated[Days, Field(description="Days: who has fetched which release.")] = 1096
     timings: Annotated[Days, Field(description="Days: how long the stages of a round took.")] = 365
+
+
+class OperationsSettings(_Block):
+    """Where health and metrics are told; keep it to this computer or a network of its own."""
+
+    host: Annotated[str, Field(min_length=1, max_length=255, description="Address for health and metrics.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[
+        int | None, Field(ge=1, le=65_535, description="TCP port for health and metrics; off when left out.")
+    ] = None
 
 
 class Settings(_Block):
@@ -140,6 +155,7 @@ class Settings(_Block):
     proposals: Annotated[ProposalSettings, Field(description="Collecting decisions.")] = ProposalSettings()
     rounds: Annotated[RoundSettings, Field(description="Starting rounds.")] = RoundSettings()
     retention: Annotated[RetentionSettings, Field(description="Deleting what is old.")] = RetentionSettings()
+    operations: Annotated[OperationsSettings, Field(description="Health and metrics.")] = OperationsSettings()
 
     def placed(self, folder: Path) -> Self:
         """The same settings with every path taken from `folder` where it is relative."""

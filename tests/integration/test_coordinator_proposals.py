@@ -395,6 +395,24 @@ async def test_stopping_in_the_middle_of_a_round_ends_it_and_tells_the_councils(
 
 
 @async_test
+async def test_before_stopping_rounds_under_way_may_end_and_none_begins(federation):
+    rounds = federation.settings.rounds.model_copy(update={"at_once": 1})
+    federation.settings = federation.settings.model_copy(update={"rounds": rounds})
+    async with federation.running() as running:
+        async with running.centre._turns.turn("somebody", must_wait=lambda _running: None):  # a round under way
+            digest = await running.centre.desk.submit(*federation.signed(federation.plan()))
+            await until(lambda: federation.store.proposals.get(digest).state == "ready")
+            await running.centre.drain(timeout_s=0.05)
+            assert running.centre.rounds_under_way == 1
+        await running.centre.drain(timeout_s=60)
+        assert running.centre.rounds_under_way == 0
+    assert (federation.store.proposals.get(digest).state, federation.store.rounds.of_plan(digest)) == ("ready", ())
+    async with federation.running() as again:  # and the next coordinator begins it
+        steps = await again.follow(digest)
+        assert steps[-1].stage is RunStage.PUBLISHED
+
+
+@async_test
 async def test_a_proposal_on_which_people_still_decide_survives_a_restart(federation):
     for council in federation.councils[:4]:
         federation.nodes[council].decision = "pending"
