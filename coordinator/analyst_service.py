@@ -99,6 +99,12 @@ class AnalystService:
             row = await self._find(request)
             if row is None or row.agreement_id not in asker.agreement_ids:
                 raise _not_here("release")
+            if row.deleted_at is not None:
+                raise PolicyRefusal(
+                    "deleted",
+                    f"The answer was deleted on {row.deleted_at:%d %B %Y}, when its time was over.",
+                    remedy="Its line in the list of releases stays.",
+                )
             now = office.clock()
             await office.thread(
                 office.store.releases.note_read, row.digest, reader=asker.keyid, how="GetRelease", now=now

@@ -3,8 +3,10 @@
 `coordinator.serve` gives it a gRPC link and a server, `coordinator.simulate` an in-process link.
 """
 
-from contextlib import aclosing
-from typing import Final
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from typing import Final, ParamSpec, TypeVar
 
 from coordinator.budgets import Budgets
 from coordinator.office import Office
@@ -23,6 +25,9 @@ from protocols.wire.link_message import NO_REFERENCE, Kind
 __all__ = ["Centre"]
 
 _STOP_S: Final = 2.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Centre:
@@ -46,8 +51,8 @@ class Centre:
         self.presence = Presence(office, greet=self._greet if greet else None)
         driver = RoundDriver(office.courier, timeouts=office.settings.stages, board=office.board, sum_of=sum_of)
         rounds = office.settings.rounds
-        turns = Turns(rounds.at_once, at_most=rounds.at_most, long_s=rounds.long)
-        crew = Crew(presence=self.presence, driver=driver, deliveries=self._deliveries, turns=turns)
+        self._turns = Turns(rounds.at_once, at_most=rounds.at_most, long_s=rounds.long)
+        crew = Crew(presence=self.presence, driver=driver, deliveries=self._deliveries, turns=self._turns)
         self.desk = ProposalDesk(office, crew)
         self.budgets = Budgets(office)
         self._mark: object = None
@@ -55,6 +60,26 @@ class Centre:
     async def start(self) -> None:
         """Tidy up after an earlier stop, and go on with what was waiting."""
         await self.desk.recover()
+
+    @property
+    def rounds_under_way(self) -> int:
+        """How many rounds run."""
+        return self._turns.taken
+
+    def require_roster(self) -> None:
+        """Check that there is a roster in force.
+
+        Raises:
+            FederatedError: There is none.
+        """
+        self._office.membership.require_roster()
+
+    async def drain(self, *, timeout_s: float) -> None:
+        """Begin no further round, and give those under way so long to end."""
+        self._turns.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._turns.idle()
 
     async def stop(self, *, timeout_s: float = _STOP_S) -> None:
         """Stop every run, end rounds under way and tell their councils; the link must still be up.
@@ -66,6 +91,10 @@ class Centre:
         await self.desk.end_own_rounds()
         await self._office.settle(timeout_s=timeout_s)
         self._office.thread.close()
+
+    async def in_store(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a call to the store in its turn."""
+        return await self._office.thread(call, *args, **kwargs)
 
     async def refresh(self) -> None:
         """Read the roster and the agreements again if they changed, and hand a new roster to everyone connected."""

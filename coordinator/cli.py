@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from coordinator.account_commands import app as account
+from coordinator.backup import backup, restore
 from coordinator.doctor import Verdict, examine
 from coordinator.enrolment import decide, find
 from coordinator.first_files import NewCoordinator, create
@@ -18,8 +19,9 @@ from coordinator.flower_commands import app as flower
 from coordinator.opened import AsJson, SettingsFile
 from coordinator.opened import opened as _opened
 from coordinator.proposal_states import WAITING, ProposalEvent, ProposalState, next_state
+from coordinator.retention import purge
 from coordinator.roster import add_agreement, draft_roster, load_membership, publish_roster
-from coordinator.serve import run_server
+from coordinator.serve import run_server, state_folder
 from coordinator.settings import DEFAULT_FILE, load_settings
 from coordinator.simulate_attacks_command import simulate_attacks
 from coordinator.simulate_command import simulate
@@ -282,6 +284,60 @@ def _print_status(found: Status) -> None:
     output.print(table)
     for problem in found.problems:
         output.print(f"Not in force: {problem}", markup=False)
+
+
+@app.command("backup")
+def backup_to(
+    file: Annotated[Path, typer.Argument(help="Where to write; a file that is there is never overwritten.")],
+    settings: SettingsFile = DEFAULT_FILE,
+) -> None:
+    """Copy the whole database to one file, also while the coordinator serves. Keys and settings are not in it.
+
+    Example: coordinator backup /srv/backups/hub-2026-03-01.backup
+    """
+    with _opened(settings) as (opened, store):
+        made = backup(store.engine, file, coordinator=opened.id, now=now_utc())
+    output.print(f"Wrote {file}: {made.rows} rows, checked by a SHA-256 of their own.", markup=False)
+
+
+@app.command("restore")
+def restore_from(
+    file: Annotated[Path, typer.Argument(help="A file that 'coordinator backup' wrote.")],
+    settings: SettingsFile = DEFAULT_FILE,
+) -> None:
+    """Fill an empty database from a backup, whichever database the backup was made of.
+
+    What was under way is ended, and its analysts are told so. The coordinator must not be running.
+
+    Example: coordinator restore /srv/backups/hub-2026-03-01.backup
+    """
+    with state_folder(load_settings(settings)), _opened(settings) as (opened, store):
+        done = restore(store.engine, file, coordinator=opened.id, now=now_utc())
+    output.print(f"Restored {done.copy.rows} rows of {time_text(done.copy.made_at)}.", markup=False)
+    output.print(
+        f"Ended, as they were under way then: {done.rounds_ended} rounds and {done.plans_ended} undecided plans. "
+        "Ask their analysts to plan again."
+    )
+
+
+@app.command("purge")
+def purge_old(settings: SettingsFile = DEFAULT_FILE, *, json_: AsJson = False) -> None:
+    """Delete what is to be kept no longer; a serving coordinator does this once a day by itself.
+
+    Example: coordinator purge
+    """
+    with _opened(settings) as (opened, store):
+        done = purge(store, opened.retention, now_utc())
+        store.tidy()
+    if json_:
+        output.print_json(json.dumps(asdict(done)))
+        return
+    output.print(
+        f"Deleted: {done.releases} answers, {done.enrolments} enrolment requests, {done.reads} readings, "
+        f"{done.timings} timings."
+    )
+    if done.unreadable:
+        output.print(f"Kept, as their manifest cannot be read: {done.unreadable} answers.")
 
 
 _MARKS = {Verdict.GOOD: "ok", Verdict.WARNING: "look", Verdict.BAD: "mend"}

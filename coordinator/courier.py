@@ -28,10 +28,13 @@ class _Requests(InPieces[CouncilId]):
         self._kind = kind
         self._reference = reference
         self._payloads = payloads
+        self.bytes_looked_up = 0
 
     def pieces(self, key: CouncilId) -> tuple[bytes, ...]:
         payload = pieces_of(self._payloads, key)
-        return (link_head(self._kind, self._reference, sum(len(piece) for piece in payload)), *payload)
+        size = sum(len(piece) for piece in payload)
+        self.bytes_looked_up += size
+        return (link_head(self._kind, self._reference, size), *payload)
 
     def __iter__(self) -> Iterator[CouncilId]:
         return iter(self._payloads)
@@ -45,10 +48,16 @@ class Courier:
 
     Args:
         link: To the councils.
+
+    Attributes:
+        bytes_sent: Of all requests so far, without what the link adds.
+        bytes_received: Of all replies.
     """
 
     def __init__(self, link: CouncilLink) -> None:
         self._link = link
+        self.bytes_sent = 0
+        self.bytes_received = 0
 
     def connected(self) -> frozenset[CouncilId]:
         """The councils that could be asked at this moment."""
@@ -72,9 +81,13 @@ class Courier:
         )
         # Every link's `exchange` is an async generator, as its interface asks: it can be closed before its end.
         generator = cast("AsyncGenerator[tuple[CouncilId, bytes], None]", replies)
-        async with aclosing(generator) as incoming:
-            async for council, reply in incoming:
-                yield council, _read(request, reply)
+        try:
+            async with aclosing(generator) as incoming:
+                async for council, reply in incoming:
+                    self.bytes_received += len(reply)
+                    yield council, _read(request, reply)
+        finally:
+            self.bytes_sent += requests.bytes_looked_up
 
 
 def _read(request: LinkMessage, reply: bytes) -> Answer:

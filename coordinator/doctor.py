@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final
 
 from coordinator.roster import Membership, load_membership, own_identity
-from coordinator.settings import Settings
+from coordinator.settings import OperationsSettings, Settings
 from coordinator.store import Store, open_store
 from coordinator.tls import load_certificate
 from federated.errors import FederatedError
@@ -16,6 +18,8 @@ from federated.errors import FederatedError
 __all__ = ["Finding", "Verdict", "examine", "findings_of"]
 
 SOON: Final = timedelta(days=14)
+_PATIENCE_S: Final = 5.0
+_LONGEST_REPLY: Final = 1000
 
 
 class Verdict(StrEnum):
@@ -47,7 +51,8 @@ def examine(settings: Settings, now: datetime) -> tuple[Finding, ...]:
     except FederatedError as error:
         return (*findings, Finding(check="database", verdict=Verdict.BAD, text=error.diagnostics()))
     try:
-        findings.append(Finding(check="database", verdict=Verdict.GOOD, text="opened and up to date"))
+        findings.append(Finding(check="database", verdict=Verdict.GOOD, text=_database(store, now)))
+        findings.extend(_operations(settings.operations))
         findings.extend(_membership(settings, store, now))
     finally:
         store.close()
@@ -57,6 +62,31 @@ def examine(settings: Settings, now: datetime) -> tuple[Finding, ...]:
 def findings_of(settings: Settings, store: Store, now: datetime) -> tuple[Finding, ...]:
     """What can be found out without writing anything: certificate, roster, agreements, enrolments."""
     return (_certificate(settings, now), *_membership(settings, store, now))
+
+
+def _database(store: Store, now: datetime) -> str:
+    holder = store.desk.holder()
+    if holder is None or holder.until is None:
+        return "opened and up to date; no coordinator acts on it"
+    heard = "acts on it" if holder.until >= now else "acted on it, and was not heard of since"
+    return f"opened and up to date; '{holder.owner[:8]}' {heard}, until {holder.until:%d %B %Y %H:%M:%S}"
+
+
+def _operations(settings: OperationsSettings) -> Iterator[Finding]:
+    """Ask the serving coordinator itself, where it can be asked."""
+    if settings.port is None:
+        return
+    connection = HTTPConnection(settings.host, settings.port, timeout=_PATIENCE_S)
+    try:
+        connection.request("GET", "/readyz")
+        reply = connection.getresponse()
+        text = reply.read(_LONGEST_REPLY).decode("utf-8", "replace").strip()
+        verdict = Verdict.GOOD if reply.status == HTTPStatus.OK else Verdict.WARNING
+    except (OSError, HTTPException) as error:
+        verdict, text = Verdict.WARNING, f"nothing answers at {settings.host}:{settings.port} ({type(error).__name__})"
+    finally:
+        connection.close()
+    yield Finding(check="readiness", verdict=verdict, text=text)
 
 
 def _attempt(check: str, look: Callable[[], str]) -> Finding:

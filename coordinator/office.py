@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any
 
 from coordinator.council_link import CouncilLink
 from coordinator.courier import Courier
@@ -18,8 +18,6 @@ __all__ = ["Note", "Office", "place"]
 
 Note = Callable[[str, Mapping[str, str | int]], None]
 """Told what happened, by an event's name and a few fields; never a payload, never a council's figure."""
-
-OWNER_SIZE: Final = 16
 
 
 def _silence(_event: str, _fields: Mapping[str, str | int]) -> None:
@@ -47,7 +45,6 @@ class Office:
         schema: The data dictionary.
         clock: Gives the time, UTC.
         rng: Gives secure random bytes.
-        owner: Name under which rounds are leased; the same after a restart of the same coordinator.
         membership: Who takes part, at the start.
         note: Where events are written down.
     """
@@ -61,7 +58,6 @@ class Office:
         schema: Schema,
         clock: Callable[[], datetime],
         rng: RandomSource,
-        owner: str,
         membership: Membership,
         note: Note = _silence,
     ) -> None:
@@ -73,7 +69,6 @@ class Office:
         self.schema = schema
         self.clock = clock
         self.rng = rng
-        self.owner = owner
         self.membership = membership
         self.note = note
         self._tasks: set[asyncio.Task[None]] = set()

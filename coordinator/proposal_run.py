@@ -7,7 +7,6 @@ acted on, so that a restart finds the truth.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from coordinator.choices import AfterRound, Opening, after_round, approvals
 from coordinator.collecting import Collection, proposal_payload
@@ -28,12 +27,9 @@ from protocols.identifiers import CouncilId
 
 __all__ = ["Crew", "ProposalRun"]
 
-_LEASE_RENEWALS = 3
-"""A lease is renewed this many times before it would run out."""
-
 
 class _MovedAway(Exception):
-    """Somebody else has moved the proposal: an operator withdrew it, or another coordinator took it over."""
+    """Somebody else has moved the proposal: an operator withdrew it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +90,10 @@ class ProposalRun:
             if self.state in WAITING:
                 await self._collect()
             while self.state is ProposalState.READY:
-                async with self._crew.turns.turn(self._row.analyst, must_wait=self._tell_waiting):
+                turn = self._crew.turns.turn(
+                    self._row.analyst, must_wait=self._tell_waiting, goes_on=bool(self._counted)
+                )
+                async with turn:
                     await self._round()
         except _MovedAway:
             row = await self._office.thread(self._office.store.proposals.get, self._digest)
@@ -151,7 +150,7 @@ class ProposalRun:
             iteration=self._iteration(),
         )
         opened = await self._open(order)
-        report = await self._drive(order)
+        report = await self._crew.driver.run(order)
         contributed = () if report.result is None else report.result.u3
         over = [council for council in order.councils if council not in contributed]
         if over:
@@ -199,6 +198,7 @@ class ProposalRun:
             councils=council_rows(report),
             stages=stage_rows(report),
         )
+        self._note_end(report, "counted")
         self._office.board.publish(self._digest, report.stage, message=words)
         # Their secrets of the round are of no more use; the answer comes under the id of the last.
         self._office.background(self._crew.driver.abort(report.order.sid, self._invited(), words))
@@ -210,39 +210,11 @@ class ProposalRun:
             plan_digest=self._digest,
             attempt=order.attempt,
             stage=RunStage.ADVERTISE_KEYS.label,
-            lease_owner=self._office.owner,
-            lease_until=now + timedelta(seconds=self._office.settings.proposals.lease),
             started_at=now,
         )
         before, row = self._next(ProposalEvent.ROUND_OPENED)
         await self._write(self._office.store.outcomes.opened, row, opened, before=before)
         return opened
-
-    async def _drive(self, order: RoundOrder) -> RoundReport:
-        stage = [RunStage.ADVERTISE_KEYS]
-        driving = asyncio.create_task(self._crew.driver.run(order, entered=stage.append))
-        keeping = asyncio.create_task(self._keep_lease(order, stage))
-        try:
-            await asyncio.wait({driving, keeping}, return_when=asyncio.FIRST_COMPLETED)
-            if driving.done():
-                return driving.result()
-            keeping.result()
-            raise _MovedAway
-        finally:
-            driving.cancel()
-            keeping.cancel()
-            await asyncio.gather(driving, keeping, return_exceptions=True)
-
-    async def _keep_lease(self, order: RoundOrder, stage: Sequence[RunStage]) -> None:
-        """Extend the lease while it is ours; returns when somebody else has ended the round."""
-        office = self._office
-        lease = office.settings.proposals.lease
-        while True:
-            await asyncio.sleep(lease / _LEASE_RENEWALS)
-            until = office.clock() + timedelta(seconds=lease)
-            renew = office.store.rounds.renew
-            if not await office.thread(renew, order.sid, stage=stage[-1].label, owner=office.owner, until=until):
-                return
 
     async def _aborted(self, report: RoundReport, opened: RoundRow) -> None:
         choice = after_round(
@@ -270,6 +242,7 @@ class ProposalRun:
             councils=council_rows(report),
             stages=stage_rows(report),
         )
+        self._note_end(report, "aborted")
         if again:
             self._office.board.publish(
                 self._digest, report.stage, rule=report.rule, message=f"{reason} Inviting again."
@@ -297,11 +270,19 @@ class ProposalRun:
             stages=stage_rows(report),
             owed_to=contributors,
         )
+        self._note_end(report, "released")
         # Both at one moment (requirement R12): what is owed to the councils is in the store already, so nobody hears of
         # an answer that is not on its way to those who gave it. Copies to many councils would hold up one sentence.
         message = f"The answer is published; {release.contributed} of {len(release.councils)} councils are in it."
         office.board.publish(self._digest, RunStage.PUBLISHED, message=message, final=True, release_digest=kept.digest)
         office.background(self._crew.deliveries.deliver(kept, contributors))
+
+    def _note_end(self, report: RoundReport, outcome: str) -> None:
+        """Write down how a round went: times and numbers of councils, and nothing of what was asked or answered."""
+        times = {f"{time.stage.name.lower()}_microseconds": time.microseconds for time in report.times}
+        contributed = 0 if report.result is None else len(report.result.u3)
+        said: dict[str, str | int] = {"sid": report.order.sid.hex(), "outcome": outcome, "contributed": contributed}
+        self._office.note("round_ended", said | times)
 
     # --- moves ---
 
@@ -337,8 +318,6 @@ class ProposalRun:
         return replace(
             opened,
             stage=report.stage.label,
-            lease_owner=None,
-            lease_until=None,
             ended_at=self._office.clock(),
             outcome=outcome,
             reason=reason,

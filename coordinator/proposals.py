@@ -5,6 +5,7 @@ exists already – and starts, resumes and stops runs.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -13,7 +14,7 @@ from coordinator.plan_intake import Submission, open_submission
 from coordinator.progress import RunStage
 from coordinator.proposal_run import Crew, ProposalRun
 from coordinator.proposal_states import OPEN, WAITING, ProposalEvent, ProposalState, next_state
-from coordinator.store import DecisionRow, ProposalRow, ReleaseRow, RoundRow
+from coordinator.store import DecisionRow, DeskLost, ProposalRow, ReleaseRow, RoundRow
 from federated.errors import FederatedError, InternalError, PolicyRefusal
 from federated.plan import Plan
 from federated.release import open_release
@@ -80,10 +81,9 @@ class ProposalDesk:
             self._show_stored(plan_digest, release)
 
     async def recover(self) -> None:
-        """After a start: end the rounds nobody drives, go on with proposals that were waiting."""
+        """After a start: end the rounds of whoever had the desk before, go on with proposals that were waiting."""
         office = self._office
-        abandoned = await office.thread(office.store.rounds.abandoned, owner=office.owner, now=office.clock())
-        for found in abandoned:
+        for found in await office.thread(office.store.rounds.running):
             await self._abandon(found)
         waiting = await office.thread(office.store.proposals.in_states, sorted(WAITING))
         for row in waiting:
@@ -98,8 +98,9 @@ class ProposalDesk:
     async def end_own_rounds(self) -> None:
         """End the rounds under way here, and tell their councils; run before the link closes."""
         office = self._office
-        for found in await office.thread(office.store.rounds.abandoned, owner=office.owner, now=office.clock()):
-            await self._abandon(found)
+        with suppress(DeskLost):  # then they are another coordinator's to end
+            for found in await office.thread(office.store.rounds.running):
+                await self._abandon(found)
 
     # --- what a submission leads to ---
 
@@ -210,6 +211,11 @@ class ProposalDesk:
         """Let nothing that goes wrong in one run reach another, or leave its watchers waiting."""
         try:
             await run.run()
+        except DeskLost as error:
+            self._office.board.publish(
+                digest, RunStage.ABORTED, rule="coordinator_stopped", message=error.diagnostics(), final=True
+            )
+            return
         except FederatedError as error:
             self._office.note("run_failed", {"plan": digest.hex(), "code": error.code})
             message = error.diagnostics()
@@ -236,7 +242,7 @@ class ProposalDesk:
         if proposal is None:
             return
         now = office.clock()
-        ended = replace(found, lease_owner=None, lease_until=None, ended_at=now, outcome="aborted", reason=STOPPED)
+        ended = replace(found, ended_at=now, outcome="aborted", reason=STOPPED)
         failed = next_state(ProposalState.RUNNING, ProposalEvent.ROUND_FAILED)
         row = replace(proposal, state=failed.value, rule="coordinator_stopped", reason=STOPPED, changed_at=now)
         if await office.thread(office.store.outcomes.aborted, row, ended, before=ProposalState.RUNNING.value):

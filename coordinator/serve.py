@@ -7,9 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -18,16 +18,19 @@ import structlog
 from coordinator.analyst_service import AnalystService
 from coordinator.centre import Centre
 from coordinator.council_link import CouncilLink
+from coordinator.desk import Desk, owner_in
 from coordinator.enrolment import record_key
 from coordinator.grpc_enrolment import EnrolmentService
 from coordinator.grpc_link import GrpcLink, OnEvent
 from coordinator.grpc_server import Service, serving
 from coordinator.link_connection import Record
 from coordinator.mask_pool import MaskPool
-from coordinator.office import OWNER_SIZE, Note, Office
+from coordinator.office import Note, Office
+from coordinator.operations import Meter, telling
+from coordinator.retention import purge
 from coordinator.roster import load_membership, own_identity
 from coordinator.settings import Settings
-from coordinator.store import Store, open_store
+from coordinator.store import DeskLost, Store, open_store
 from coordinator.tls import ServerCertificate, load_certificate
 from federated.errors import FileProblem
 from federated.schema import load_schema
@@ -38,6 +41,7 @@ from protocols.identifiers import CouncilId, RandomSource
 __all__ = ["CONNECTIONS_FILE", "LinkParts", "json_log", "run_server", "state_folder"]
 
 CONNECTIONS_FILE: Final = "connections.json"
+_PURGE_EVERY: Final = timedelta(days=1)
 _LOOK_S: Final = 0.5
 """How often a running coordinator looks for a newly published roster or agreement."""
 
@@ -166,14 +170,6 @@ def json_log() -> Note:
     return note
 
 
-def _owner(folder: Path) -> str:
-    """Name under which this state folder's coordinator leases rounds; the same after a restart."""
-    path = folder / "owner"
-    if not path.exists():
-        path.write_text(os.urandom(OWNER_SIZE).hex(), encoding="ascii")
-    return path.read_text(encoding="ascii").strip()
-
-
 class _Late:
     """Stands in for what exists only once the link does: the office's keys, and who hears of connections."""
 
@@ -207,32 +203,108 @@ class _Server:
         self._certificate = certificate
         self._store = store
         self._folder = folder
-        self._note = note
+        self._meter = Meter()
+        self._note = self._counted(note)
         self._record = record
         self._make_link = link
         self._clock: Callable[[], datetime] = now_utc
         self._wake: asyncio.Event = asyncio.Event()
         self._stopping = False
+        self._at_once: asyncio.Event = asyncio.Event()
+        self._centre: Centre | None = None
         self._told: frozenset[CouncilId] | None = None
         self._seen = _last_seen(folder)
+        self._purge_at = self._clock()
 
     async def run(self, ready_file: Path | None) -> None:
+        """Wait for the desk, then serve until told to stop.
+
+        Raises:
+            DeskLost: Another coordinator has taken over.
+        """
+        self._listen_to_signals()
+        desk = self._desk()
+        async with telling(self._settings.operations, self._meter, lambda: self._look(desk)):
+            taken = await self._take(desk)
+            if taken is None:
+                self._note("stopped", {})
+                return
+            self._store = taken
+            await self._act(desk, ready_file)
+
+    async def _act(self, desk: Desk, ready_file: Path | None) -> None:
+        keeping = asyncio.create_task(desk.keep())
+        keeping.add_done_callback(lambda _task: self._wake.set())
+        try:
+            await self._serve(ready_file, keeping)
+            if keeping.done():
+                raise DeskLost
+            await desk.leave()
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+    def _counted(self, note: Note) -> Note:
+        def heard(event: str, fields: Mapping[str, str | int]) -> None:
+            self._meter.hear(event, fields)
+            note(event, fields)
+
+        return heard
+
+    async def _look(self, desk: Desk) -> None:
+        """Whether councils and analysts can be served now.
+
+        Raises:
+            FederatedError: Says what is missing.
+        """
+        if self._stopping:
+            raise FileProblem("The coordinator is stopping.")
+        if self._centre is None:
+            raise FileProblem("The coordinator stands by, or is starting.")
+        await desk.look()
+        self._centre.require_roster()
+
+    def _desk(self) -> Desk:
+        return Desk(
+            self._store,
+            owner=owner_in(self._folder, os.urandom),
+            lease_s=self._settings.proposals.lease,
+            clock=self._clock,
+            note=self._note,
+        )
+
+    async def _take(self, desk: Desk) -> Store | None:
+        """Stand by until the desk is free; None when told to stop before."""
+        while not self._stopping:
+            taken = await desk.take()
+            if taken is not None:
+                return taken
+            await self._wait(desk.look_s)
+        return None
+
+    async def _serve(self, ready_file: Path | None, keeping: asyncio.Task[None]) -> None:
         late = _Late()
         link = self._link(late)
         office = self._office(link)
         masks = MaskPool(os.cpu_count() or 1)
         centre = Centre(office, sum_of=masks)
         late.office, late.note = office, self._heard(centre)
-        self._listen_to_signals()
+        self._meter.connected = lambda: len(link.connected())
+        self._meter.traffic = lambda: (office.courier.bytes_sent, office.courier.bytes_received)
+        self._meter.plans = lambda: centre.in_store(self._store.proposals.counts)
         address = f"{self._settings.listen.host}:{self._settings.listen.port}"
         enrolment = EnrolmentService(record_key(self._store, self._clock))
         analysts = AnalystService(office, centre)
         async with serving(address, self._certificate, link, enrolment, analysts) as port:
             await centre.start()
+            self._centre = centre
             self._announce(port, ready_file)
             try:
-                await self._until_stopped(centre, link)
+                await self._until_stopped(centre, link, keeping)
+                if self._stopping:
+                    await self._drain(centre)
             finally:
+                self._centre = None
                 # The link is still up here, so councils hear that their rounds are over.
                 await centre.stop()
                 masks.close()
@@ -259,7 +331,6 @@ class _Server:
             schema=load_schema(),
             clock=self._clock,
             rng=os.urandom,
-            owner=_owner(self._folder),
             membership=load_membership(self._settings, self._store, self._clock()),
             note=self._note,
         )
@@ -272,8 +343,20 @@ class _Server:
 
         return heard
 
+    async def _drain(self, centre: Centre) -> None:
+        """Let rounds under way end; a second signal ends the wait."""
+        draining = asyncio.create_task(centre.drain(timeout_s=self._settings.rounds.drain))
+        hurry = asyncio.create_task(self._at_once.wait())
+        await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (draining, hurry):
+            task.cancel()
+        await asyncio.gather(draining, hurry, return_exceptions=True)
+        self._note("drained", {"rounds_cut_off": centre.rounds_under_way})
+
     def _listen_to_signals(self) -> None:
         def stop() -> None:
+            if self._stopping:
+                self._at_once.set()
             self._stopping = True
             self._wake.set()
 
@@ -289,15 +372,33 @@ class _Server:
         sys.stdout.write(f"coordinator ready on {host}:{port}\n")
         sys.stdout.flush()
 
-    async def _until_stopped(self, centre: Centre, link: CouncilLink) -> None:
-        while not self._stopping:
+    async def _until_stopped(self, centre: Centre, link: CouncilLink, keeping: asyncio.Task[None]) -> None:
+        while not self._stopping and not keeping.done():
             await centre.refresh()
             self._tell_connections(link.connected())
-            try:
-                async with asyncio.timeout(_LOOK_S):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            await self._purge(centre)
+            await self._wait(_LOOK_S)
+
+    async def _purge(self, centre: Centre) -> None:
+        """Delete what is old, once a day; a failure of the database is tried again the next day."""
+        now = self._clock()
+        if now < self._purge_at:
+            return
+        self._purge_at = now + _PURGE_EVERY
+        try:
+            done = await centre.in_store(purge, self._store, self._settings.retention, now)
+            await centre.in_store(self._store.tidy)
+        except FileProblem as problem:
+            self._note("purge_failed", {"problem": problem.diagnostics()})
+            return
+        if done.anything:
+            self._note("purged", asdict(done))
+
+    async def _wait(self, seconds: float) -> None:
+        """Until something happens, or for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
             self._wake.clear()
 
     def _tell_connections(self, connected: frozenset[CouncilId]) -> None:

@@ -18,7 +18,9 @@ __all__ = [
     "ConsoleSettings",
     "Listen",
     "OpenIdSettings",
+    "OperationsSettings",
     "ProposalSettings",
+    "RetentionSettings",
     "RoundSettings",
     "Settings",
     "SignInSettings",
@@ -33,6 +35,7 @@ _DAY_S: Final = 86_400
 _NODES_OWN_LIMIT: Final = 64
 """Rounds that a council node takes part in at once; it refuses one more as busy."""
 
+Days = Annotated[int, Field(ge=1, le=36_600)]
 Seconds = Annotated[float, Field(gt=0, le=_DAY_S)]
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 Contact = Annotated[str, Field(min_length=1, max_length=300)] | None
@@ -93,7 +96,7 @@ class ProposalSettings(_Block):
         ),
     ] = 60
     lease: Annotated[
-        Seconds, Field(description="A round whose coordinator has not been heard of for this long counts as stopped.")
+        Seconds, Field(description="A coordinator not heard of for this long may be replaced by one that stands by.")
     ] = 60
 
 
@@ -105,6 +108,28 @@ class RoundSettings(_Block):
     ] = 4
     at_most: Annotated[int, Field(ge=1, le=_NODES_OWN_LIMIT, description="Rounds that run together, all counted.")] = 20
     long: Annotated[Seconds, Field(description="A round that takes longer no longer holds up the next.")] = 10
+    drain: Annotated[
+        float, Field(ge=0, le=_DAY_S, description="On stopping, how long rounds under way are given to end.")
+    ] = 30
+
+
+class RetentionSettings(_Block):
+    """Days after which records without an answer are deleted. How long an answer is kept, its manifest says."""
+
+    enrolments: Annotated[Days, Field(description="Days: enrolment requests that were never accepted.")] = 90
+    reads: Annotated[Days, Field(description="Days: who has fetched which release.")] = 1096
+    timings: Annotated[Days, Field(description="Days: how long the stages of a round took.")] = 365
+
+
+class OperationsSettings(_Block):
+    """Where health and metrics are told; keep it to this computer or a network of its own."""
+
+    host: Annotated[str, Field(min_length=1, max_length=255, description="Address for health and metrics.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[
+        int | None, Field(ge=1, le=65_535, description="TCP port for health and metrics; off when left out.")
+    ] = None
 
 
 class ConsoleListen(_Block):
@@ -245,6 +270,8 @@ class Settings(_Block):
     proposals: Annotated[ProposalSettings, Field(description="Collecting decisions.")] = ProposalSettings()
     rounds: Annotated[RoundSettings, Field(description="Starting rounds.")] = RoundSettings()
     console: Annotated[ConsoleSettings, Field(description="The web pages.")] = ConsoleSettings()
+    retention: Annotated[RetentionSettings, Field(description="Deleting what is old.")] = RetentionSettings()
+    operations: Annotated[OperationsSettings, Field(description="Health and metrics.")] = OperationsSettings()
 
     def placed(self, folder: Path) -> Self:
         """The same settings with every path taken from `folder` where it is relative."""

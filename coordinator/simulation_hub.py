@@ -13,7 +13,7 @@ import numpy as np
 from coordinator.centre import Centre
 from coordinator.council_link import CouncilLink, InProcessLink
 from coordinator.link_connection import Record
-from coordinator.office import OWNER_SIZE, Note, Office
+from coordinator.office import Note, Office
 from coordinator.progress import Step
 from coordinator.roster import load_membership
 from coordinator.round_stages import STAGES
@@ -114,7 +114,6 @@ class Hub:
             schema=load_schema(),
             clock=world.clock,
             rng=world.rng,
-            owner=world.rng(OWNER_SIZE).hex(),
             membership=load_membership(made.settings, made.store, world.clock()),
             note=note,
         )

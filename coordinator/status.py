@@ -70,6 +70,7 @@ def read_status(settings: Settings, store: Store, now: datetime) -> Status:
                 "released_at": time_text(row.created_at),
                 "councils_in": row.contributed,
                 "councils_asked": row.asked,
+                "deleted_at": "" if row.deleted_at is None else time_text(row.deleted_at),
             }
             for row in releases
         ),

@@ -17,8 +17,9 @@ __all__ = ["Turns"]
 class _Turn:
     """One turn, waited for or taken."""
 
-    def __init__(self, who: str) -> None:
+    def __init__(self, who: str, *, goes_on: bool) -> None:
         self.who = who
+        self.goes_on = goes_on
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.takes_long = False
         self.timer: asyncio.TimerHandle | None = None
@@ -39,16 +40,19 @@ class Turns:
         self._long_s = long_s
         self._taken: list[_Turn] = []
         self._waiting: list[_Turn] = []
+        self._closed = False
+        self._ended = asyncio.Event()
 
     @asynccontextmanager
-    async def turn(self, who: str, *, must_wait: Callable[[int], None]) -> AsyncIterator[None]:
+    async def turn(self, who: str, *, must_wait: Callable[[int], None], goes_on: bool = False) -> AsyncIterator[None]:
         """Hold a turn for the length of the block.
 
         Args:
             who: On whose behalf.
             must_wait: Told how many turns are taken, when this one cannot begin at once.
+            goes_on: It goes on with what earlier turns began, which is lost without it: given out also after `close`.
         """
-        turn = _Turn(who)
+        turn = _Turn(who, goes_on=goes_on)
         self._waiting.append(turn)
         self._give_out()
         try:
@@ -59,10 +63,25 @@ class Turns:
         finally:
             self._end(turn)
 
+    def close(self) -> None:
+        """Begin nothing new."""
+        self._closed = True
+
+    async def idle(self) -> None:
+        """Wait until nothing runs, and nothing waits that goes on with what was begun."""
+        while self._taken or any(turn.goes_on for turn in self._waiting):
+            self._ended.clear()
+            await self._ended.wait()
+
+    @property
+    def taken(self) -> int:
+        """How many run."""
+        return len(self._taken)
+
     def _give_out(self) -> None:
-        while self._waiting and self._room():
+        while self._room() and (may_begin := [turn for turn in self._waiting if turn.goes_on or not self._closed]):
             running = Counter(taken.who for taken in self._taken)
-            following = min(self._waiting, key=lambda turn: running[turn.who])  # of equals, the one here longest
+            following = min(may_begin, key=lambda turn: running[turn.who])  # of equals, the one here longest
             self._waiting.remove(following)
             self._taken.append(following)
             following.timer = asyncio.get_running_loop().call_later(self._long_s, self._took_long, following)
@@ -82,4 +101,5 @@ class Turns:
             turn.timer.cancel()
         # One that was given up before it began still waits.
         (self._taken if turn in self._taken else self._waiting).remove(turn)
+        self._ended.set()
         self._give_out()

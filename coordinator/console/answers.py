@@ -19,6 +19,7 @@ from federated.attacker_words import attacker_words
 from federated.errors import FileProblem
 from federated.manifest import Manifest
 from federated.outputs.formats import Offered, offered
+from federated.pages import day
 from federated.pages.figures import question_of, show_table
 from federated.presentation import SHORTHAND
 from federated.rationals import rational
@@ -126,6 +127,13 @@ def _row(desk: Desk, asked: Asked) -> ReleaseRow:
     row = desk.store.releases.get(digest_of(asked.names["digest"], "answer"))
     if row is None:
         raise FileProblem("There is no such answer here.", remedy="The list of questions leads to all there are.")
+    if row.deleted_at is not None:
+        desk.made.forget(row.digest.hex())
+        raise Closed(
+            HTTPStatus.GONE,
+            f"This answer was deleted on {day(row.deleted_at.date())}, when its time was over. What was asked and when "
+            "it was answered stays in the register.",
+        )
     return row
 
 

@@ -85,6 +85,7 @@ def show_one(desk: Desk, asked: Asked) -> str:
         raise FileProblem("There is no such question here.", remedy="The list of questions has all there are.")
     facts, manifest = QuestionFacts.read(row), manifest_of(row)
     release = desk.store.releases.of_plan(digest)
+    kept = release if release is not None and release.deleted_at is None else None
     agreement = desk.files.agreement(row.agreement_digest)
     trusted = facts.agreement in asked.visitor.agreements
     return desk.page(
@@ -108,8 +109,8 @@ def show_one(desk: Desk, asked: Asked) -> str:
         agreement=agreement,
         councils=desk.council_names(facts.councils),
         history=_history(row, desk.store.rounds.of_plan(digest), release),
-        release=None if release is None else release.digest.hex(),
-        checks=check_question(desk, row, release) if trusted else None,
+        release=None if kept is None else kept.digest.hex(),
+        checks=check_question(desk, row, kept) if trusted else None,
     )
 
 
@@ -122,6 +123,8 @@ def _history(row: ProposalRow, rounds: tuple[RoundRow, ...], release: ReleaseRow
     ]
     if release is not None:
         lines.append((time_text(release.created_at), "The answer was made and sent to the councils in it."))
+        if release.deleted_at is not None:
+            lines.append((time_text(release.deleted_at), "The answer was deleted here, as its time was over."))
     elif row.changed_at != row.received_at:
         lines.append((time_text(row.changed_at), f"{standing_of(row).label}. {reason_of(row)}"))
     return lines

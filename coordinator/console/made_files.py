@@ -39,3 +39,9 @@ class MadeFiles:
             while sum(map(len, self._kept.values())) > self._most:
                 self._kept.popitem(last=False)
         return content
+
+    def forget(self, release: str) -> None:
+        """Keep nothing of a release any more: its time is over."""
+        with self._lock:
+            for key in [key for key in self._kept if key[0] == release]:
+                del self._kept[key]

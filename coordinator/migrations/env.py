@@ -1,4 +1,4 @@
-"""Run by Alembic: takes the connection that `coordinator.store.database` opened."""
+"""Run by Alembic: takes the connection that `coordinator.store.migration` holds."""
 
 from alembic import context
 

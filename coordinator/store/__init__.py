@@ -4,7 +4,7 @@ No masked vector, key share or council total is ever written here (design.md sec
 keeps envelopes others signed, digests, times and the releases, which are public to every contributing council.
 """
 
-from coordinator.store.book import Place
+from coordinator.store.book import DeskLost, Place
 from coordinator.store.database import Store, open_store
 from coordinator.store.records import (
     AcceptanceRow,
@@ -14,6 +14,7 @@ from coordinator.store.records import (
     BudgetRow,
     DecisionRow,
     DeliveryRow,
+    DeskRow,
     EnrolmentRow,
     ProposalRow,
     ReleaseRow,
@@ -34,6 +35,8 @@ __all__ = [
     "BudgetRow",
     "DecisionRow",
     "DeliveryRow",
+    "DeskLost",
+    "DeskRow",
     "EnrolmentRow",
     "Place",
     "ProposalRow",

@@ -10,10 +10,21 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from coordinator.store.records import row_values
+from coordinator.store.tables import ONLY, desk
 from federated.errors import FileProblem
 from federated.timestamps import time_text
 
-__all__ = ["Book", "Place", "in_order", "plain_database_errors"]
+__all__ = ["Book", "DeskLost", "Place", "in_order", "plain_database_errors"]
+
+
+class DeskLost(FileProblem):
+    """Another coordinator acts on this database now; what was to be written is not written."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another coordinator has taken over this database.",
+            remedy="Ask the other one; or start this one again, and it stands by.",
+        )
 
 
 @contextmanager
@@ -56,16 +67,36 @@ def in_order(table: Table, time: str, identity: str, *, start: Place | None, new
 
 
 class Book:
-    """One part of the store; each public method of a book is one transaction."""
+    """One part of the store; each public method of a book is one transaction.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        engine: The database.
+        turn: Number of the turn at the desk under which moves are written; None for commands and simulations, which
+            have no desk.
+    """
+
+    def __init__(self, engine: Engine, turn: int | None = None) -> None:
         self._engine = engine
+        self._turn = turn
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
         """A transaction: on the disk when the block ends, undone when it raises."""
         with plain_database_errors(self._engine), self._engine.begin() as connection:
             yield connection
+
+    def _require_turn(self, connection: Connection) -> None:
+        """Undo the transaction unless the desk is still ours; to be called after the first change, which locks SQLite.
+
+        Raises:
+            DeskLost: Another coordinator has it.
+        """
+        if self._turn is None:
+            return
+        # On PostgreSQL nobody takes the desk between this and the end of the transaction.
+        ours = select(desk.c.turn).where(desk.c.number == ONLY).with_for_update(read=True)
+        if connection.execute(ours).scalar() != self._turn:
+            raise DeskLost
 
     def _put(self, connection: Connection, table: Table, records: Sequence[object]) -> None:
         """Write rows, over those with the same keys."""

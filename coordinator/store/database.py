@@ -1,14 +1,10 @@
 """Opening the store: one database, brought to the form this software knows, or refused in one sentence."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -17,7 +13,9 @@ from coordinator.store.acceptances import AcceptanceBook
 from coordinator.store.accounts import AccountBook
 from coordinator.store.audit import AuditBook
 from coordinator.store.book import plain_database_errors
+from coordinator.store.desk import DeskBook
 from coordinator.store.membership import MembershipBook
+from coordinator.store.migration import migrate
 from coordinator.store.outcomes import OutcomeBook
 from coordinator.store.proposals import ProposalBook
 from coordinator.store.releases import ReleaseBook
@@ -29,11 +27,14 @@ __all__ = ["Store", "open_store"]
 
 BUSY_TIMEOUT_MS: Final = 10_000
 _PRAGMAS: Final = (
+    # First, because the next one waits for other processes too.
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
     "PRAGMA journal_mode=WAL",
     # FULL: a round's sid must survive a power cut before an invitation that names it leaves.
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
-    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
+    # What is deleted is overwritten in the file, not only left out of it.
+    "PRAGMA secure_delete=ON",
 )
 
 
@@ -54,6 +55,17 @@ class Store:
     sign_ins: SignInBook
     audit: AuditBook
     acceptances: AcceptanceBook
+    desk: DeskBook
+
+    def at_desk(self, turn: int) -> Self:
+        """The same store for the coordinator that has this turn at the desk: its moves are refused once it is over."""
+        return replace(self, proposals=ProposalBook(self.engine, turn), outcomes=OutcomeBook(self.engine, turn))
+
+    def tidy(self) -> None:
+        """Let what was deleted leave SQLite's log of changes too; PostgreSQL vacuums by itself."""
+        if self.engine.dialect.name == "sqlite":
+            with plain_database_errors(self.engine), self.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -72,7 +84,7 @@ def open_store(url: str, *, read_only: bool = False) -> Store:
     """
     engine = _engine(url)
     with plain_database_errors(engine):
-        _migrate(engine)
+        migrate(engine)
     if read_only:
         engine.dispose()
         event.listen(engine, "connect", _refuse_writes_sqlite if _is_sqlite(engine) else _refuse_writes_postgresql)
@@ -87,6 +99,7 @@ def open_store(url: str, *, read_only: bool = False) -> Store:
         sign_ins=SignInBook(engine),
         audit=AuditBook(engine),
         acceptances=AcceptanceBook(engine),
+        desk=DeskBook(engine),
     )
 
 
@@ -146,33 +159,3 @@ def _refuse_writes_sqlite(connection: Any, _record: object) -> None:
 def _refuse_writes_postgresql(connection: Any, _record: object) -> None:
     connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
     connection.commit()
-
-
-def _migrate(engine: Engine) -> None:
-    scripts = migration_scripts()
-    known = {script.revision for script in scripts.walk_revisions()}
-    with engine.begin() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
-        if found is not None and found not in known:
-            raise FileProblem(
-                f"The database was written by newer software (form '{found}'); "
-                f"this software knows forms up to '{scripts.get_current_head()}'.",
-                remedy="Install the newer software again.",
-            )
-        config = _alembic_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
-def migration_scripts() -> ScriptDirectory:
-    """The migrations this software brings with it."""
-    return ScriptDirectory.from_config(_alembic_config())
-
-
-def _alembic_config() -> Config:
-    config = Config()
-    # Alembic reads '%' as interpolation, and a folder's name may hold one.
-    folder = str(Path(__file__).parent.parent / "migrations")
-    config.set_main_option("script_location", folder.replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config

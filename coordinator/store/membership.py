@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from coordinator.store.book import Book
 from coordinator.store.records import AgreementRow, BudgetRow, EnrolmentRow, RosterRow, column_value, read_row
@@ -91,6 +91,12 @@ class MembershipBook(Book):
         change = update(enrolments).where(enrolments.c.public_key == public_key.hex())
         with self._begin() as connection:
             connection.execute(change.values(state=state, decided_at=column_value("decided_at", now)))
+
+    def forget_enrolments(self, *, before: datetime) -> int:
+        """Delete older requests that were never accepted. Returns how many."""
+        old = (enrolments.c.state != "accepted", enrolments.c.requested_at < column_value("requested_at", before))
+        with self._begin() as connection:
+            return connection.execute(delete(enrolments).where(*old)).rowcount
 
     def keep_budgets(self, rows: Sequence[BudgetRow]) -> None:
         """Keep the latest statement of each council."""

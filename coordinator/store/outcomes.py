@@ -34,7 +34,8 @@ class OutcomeBook(Book):
     """Moves of a proposal together with what moved it.
 
     `before` is the state the caller believes the proposal to be in; a move returns False, and writes nothing, when
-    somebody else (an operator who withdraws it) has moved it meanwhile.
+    somebody else (an operator who withdraws it) has moved it meanwhile. It raises `DeskLost`, and writes nothing, when
+    the coordinator that makes it no longer has the desk.
     """
 
     def moved(self, row: ProposalRow, *, before: str, kept: Sequence[DecisionRow] = ()) -> bool:
@@ -97,7 +98,9 @@ class OutcomeBook(Book):
 
     def _move(self, connection: Connection, row: ProposalRow, before: str) -> bool:
         mine = (proposals.c.plan_digest == row.plan_digest.hex(), proposals.c.state == before)
-        return connection.execute(update(proposals).where(*mine).values(row_values(row))).rowcount == 1
+        moved = connection.execute(update(proposals).where(*mine).values(row_values(row))).rowcount == 1
+        self._require_turn(connection)
+        return moved
 
     def _end(
         self,

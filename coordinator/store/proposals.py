@@ -16,9 +16,15 @@ class ProposalBook(Book):
     """Proposals and decisions."""
 
     def add(self, row: ProposalRow) -> bool:
-        """Keep a proposal; whether its plan is new here."""
+        """Keep a proposal; whether its plan is new here.
+
+        Raises:
+            DeskLost: Another coordinator has the desk, and would not know of it.
+        """
         with self._begin() as connection:
-            return self._put_new(connection, proposals, row)
+            new = self._put_new(connection, proposals, row)
+            self._require_turn(connection)
+            return new
 
     def get(self, plan_digest: Digest) -> ProposalRow | None:
         """The proposal of that plan."""

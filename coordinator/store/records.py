@@ -17,6 +17,7 @@ __all__ = [
     "BudgetRow",
     "DecisionRow",
     "DeliveryRow",
+    "DeskRow",
     "EnrolmentRow",
     "ProposalRow",
     "ReleaseRow",
@@ -32,6 +33,16 @@ __all__ = [
 ]
 
 RowT = TypeVar("RowT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskRow:
+    """Which coordinator acts; see `coordinator.store.desk`. `until` is None once it has left."""
+
+    owner: str
+    turn: int
+    until: datetime | None
+    taken_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +98,12 @@ class DecisionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRow:
-    """A round: who drives it until when, and how it ended (`running`, `released` or `aborted`)."""
+    """A round, and how it ended (`running`, `released` or `aborted`)."""
 
     sid: RoundId
     plan_digest: Digest
     attempt: int
     stage: str
-    lease_owner: str | None
-    lease_until: datetime | None
     started_at: datetime
     ended_at: datetime | None = None
     outcome: str = "running"
@@ -127,7 +136,7 @@ class StageRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRow:
-    """A release as published."""
+    """A release as published; once `deleted_at` is set, its content is empty."""
 
     digest: Digest
     query_digest: Digest
@@ -140,6 +149,7 @@ class ReleaseRow:
     data_cut_off: str | None
     content: bytes
     created_at: datetime
+    deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,12 +270,14 @@ _TIMES = frozenset(
         "created_at",
         "decided_at",
         "done_at",
+        "deleted_at",
         "ended_at",
-        "lease_until",
         "received_at",
         "requested_at",
         "seen_at",
         "started_at",
+        "taken_at",
+        "until",
     }
 )
 _BYTES_AS_TEXT = frozenset(
@@ -291,7 +303,7 @@ def read_row(kind: type[RowT], row: RowMapping) -> RowT:
     for one in fields(kind):  # type: ignore[arg-type]  # every kind is a dataclass of this module
         value = row[one.name]
         if value is not None and one.name in _TIMES:
-            value = parse_time(value)
+            value = parse_time(value) if value else None
         elif value is not None and one.name in _BYTES_AS_TEXT:
             value = bytes.fromhex(value)
         values[one.name] = value

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select, update
 
 from coordinator.store.book import Book
 from coordinator.store.records import DeliveryRow, ReleaseRow, column_value, read_row
-from coordinator.store.tables import deliveries, release_reads, releases
+from coordinator.store.tables import deliveries, proposals, release_reads, releases
 from protocols.identifiers import CouncilId, Digest
 
 __all__ = ["ReleaseBook"]
@@ -25,8 +25,8 @@ class ReleaseBook(Book):
         return self._newest(releases.c.plan_digest == plan_digest.hex())
 
     def of_question(self, query_digest: Digest) -> ReleaseRow | None:
-        """The newest release of the identical question."""
-        return self._newest(releases.c.query_digest == query_digest.hex())
+        """The newest release of the identical question whose content is still kept."""
+        return self._newest(releases.c.query_digest == query_digest.hex(), releases.c.deleted_at.is_(None))
 
     def digests_of(self, plan_digests: Collection[Digest]) -> dict[Digest, Digest]:
         """Plan → its newest release, for those of these plans that have one; their contents are not read."""
@@ -62,7 +62,7 @@ class ReleaseBook(Book):
         wanted = (
             select(releases)
             .join(deliveries, deliveries.c.release_digest == releases.c.digest)
-            .where(deliveries.c.council == council, deliveries.c.receipt.is_(None))
+            .where(deliveries.c.council == council, deliveries.c.receipt.is_(None), releases.c.deleted_at.is_(None))
             .order_by(releases.c.created_at)
         )
         with self._begin() as connection:
@@ -101,6 +101,28 @@ class ReleaseBook(Book):
         wanted = select(*columns).where(release_reads.c.release_digest == digest.hex()).order_by(release_reads.c.number)
         with self._begin() as connection:
             return tuple((reader, how, at) for reader, how, at in connection.execute(wanted))
+
+    def with_manifests(self) -> tuple[tuple[Digest, bytes], ...]:
+        """Each release whose content is kept, with the signed manifest of its plan."""
+        columns = (releases.c.digest, proposals.c.manifest_envelope)
+        joined = select(*columns).join(proposals, proposals.c.plan_digest == releases.c.plan_digest)
+        with self._begin() as connection:
+            found = connection.execute(joined.where(releases.c.deleted_at.is_(None))).all()
+        return tuple((Digest(bytes.fromhex(digest)), manifest) for digest, manifest in found)
+
+    def delete_contents(self, digests: Collection[Digest], *, now: datetime) -> int:
+        """Delete the contents of releases; their lines stay. Returns how many."""
+        wanted = releases.c.digest.in_([digest.hex() for digest in digests])
+        change = update(releases).where(wanted, releases.c.deleted_at.is_(None))
+        with self._begin() as connection:
+            deleted = connection.execute(change.values(content=b"", deleted_at=column_value("deleted_at", now)))
+        return deleted.rowcount
+
+    def forget_reads(self, *, before: datetime) -> int:
+        """Delete the record of older readings. Returns how many."""
+        with self._begin() as connection:
+            old = delete(release_reads).where(release_reads.c.read_at < column_value("read_at", before))
+            return connection.execute(old).rowcount
 
     def _newest(self, *conditions: object) -> ReleaseRow | None:
         wanted = select(releases).where(*conditions)  # type: ignore[arg-type]  # column comparisons

@@ -1,9 +1,9 @@
-"""Rounds, read back, and their leases; `coordinator.store.outcomes` opens and ends them."""
+"""Rounds, read back; `coordinator.store.outcomes` opens and ends them."""
 
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import delete, select
 
 from coordinator.store.book import Book, Place, in_order
 from coordinator.store.records import RoundCouncilRow, RoundRow, StageRow, column_value, read_row
@@ -15,13 +15,6 @@ __all__ = ["RoundBook"]
 
 class RoundBook(Book):
     """Rounds, the councils in them and the time each stage took."""
-
-    def renew(self, sid: RoundId, *, stage: str, owner: str, until: datetime) -> bool:
-        """Extend the lease of a running round; whether it was still ours to extend."""
-        mine = (rounds.c.sid == sid.hex(), rounds.c.lease_owner == owner, rounds.c.outcome == "running")
-        change = update(rounds).where(*mine).values(stage=stage, lease_until=column_value("lease_until", until))
-        with self._begin() as connection:
-            return connection.execute(change).rowcount == 1
 
     def get(self, sid: RoundId) -> RoundRow | None:
         """The round of that session id."""
@@ -36,16 +29,18 @@ class RoundBook(Book):
             found = connection.execute(wanted).mappings().all()
         return tuple(read_row(RoundRow, row) for row in found)
 
-    def abandoned(self, *, owner: str, now: datetime) -> tuple[RoundRow, ...]:
-        """Running rounds that nobody drives: their lease is ours from before, or has run out."""
-        late = rounds.c.lease_until < column_value("lease_until", now)
-        wanted = select(rounds).where(
-            rounds.c.outcome == "running",
-            or_(rounds.c.lease_owner == owner, rounds.c.lease_owner.is_(None), late),
-        )
+    def running(self) -> tuple[RoundRow, ...]:
+        """Rounds that have begun and not ended, oldest first."""
+        wanted = select(rounds).where(rounds.c.outcome == "running").order_by(rounds.c.started_at)
         with self._begin() as connection:
-            found = connection.execute(wanted.order_by(rounds.c.started_at)).mappings().all()
+            found = connection.execute(wanted).mappings().all()
         return tuple(read_row(RoundRow, row) for row in found)
+
+    def forget_stages(self, *, before: datetime) -> int:
+        """Delete the timings of rounds that ended earlier. Returns how many."""
+        old = select(rounds.c.sid).where(rounds.c.ended_at < column_value("ended_at", before))
+        with self._begin() as connection:
+            return connection.execute(delete(round_stages).where(round_stages.c.sid.in_(old))).rowcount
 
     def councils(self, sid: RoundId) -> tuple[RoundCouncilRow, ...]:
         """What became of each council in a round that has ended."""

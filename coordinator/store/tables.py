@@ -5,7 +5,7 @@ signed files are kept as the bytes that were signed. Every row says which form i
 Changing anything here needs a new step in `coordinator/migrations/versions`; a test compares the two.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -21,16 +21,19 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 __all__ = [
     "METADATA",
+    "ONLY",
     "accounts",
     "agreements",
     "audit",
     "budget_statements",
     "decisions",
     "deliveries",
+    "desk",
     "enrolment_acceptances",
     "enrolments",
     "openid_starts",
@@ -59,6 +62,8 @@ COUNCIL = 32
 ADDRESS = 45
 """Longest text of an IPv6 address."""
 TIME = 20
+ONLY: Final = 1
+"""Key of the one row of a table that has one."""
 
 
 def _version() -> Column[Any]:
@@ -72,6 +77,18 @@ def _hex(name: str, **options: Any) -> Column[Any]:
 def _time(name: str, *, nullable: bool = False) -> Column[Any]:
     return Column(name, String(TIME), nullable=nullable)
 
+
+desk = Table(
+    "desk",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("owner", String(HEX), nullable=False),
+    Column("turn", Integer, nullable=False),
+    _time("until"),
+    _time("taken_at"),
+    _version(),
+    CheckConstraint(f"number = {ONLY}", name="number"),
+)
 
 rosters = Table(
     "rosters",
@@ -137,13 +154,13 @@ rounds = Table(
     Column("plan_digest", String(HEX), ForeignKey("proposals.plan_digest"), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("stage", String(24), nullable=False),
-    Column("lease_owner", String(HEX), nullable=True),
-    _time("lease_until", nullable=True),
     _time("started_at"),
     _time("ended_at", nullable=True),
     Column("outcome", String(16), nullable=False),
     Column("reason", Text, nullable=False),
     _version(),
+    # However often a plan is handed in: one round for each of its attempts.
+    UniqueConstraint("plan_digest", "attempt"),
     Index("ix_rounds_plan_digest", "plan_digest"),
     Index("ix_rounds_outcome", "outcome"),
     Index("ix_rounds_started_at", "started_at", "sid"),
@@ -190,6 +207,7 @@ releases = Table(
     Column("data_cut_off", String(TIME), nullable=True),
     Column("content", LargeBinary, nullable=False),
     _time("created_at"),
+    _time("deleted_at", nullable=True),
     _version(),
     Index("ix_releases_query_digest", "query_digest"),
     Index("ix_releases_plan_digest", "plan_digest"),

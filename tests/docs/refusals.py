@@ -143,6 +143,10 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
             "The council's IT officer finds the cause in the log.",
         ),
         "release": ("The release is not of a round this council was in.", "Report it: the coordinator is at fault."),
+        "deleted": (
+            "The answer's time was over, and the coordinator deleted it; its line in the list stays.",
+            "Ask again, at a new charge, if the purpose still stands.",
+        ),
         "coordinator_stopped": ("The coordinator stopped while the round was under way.", "Hand the plan in again."),
         "internal": ("Something unexpected happened.", "Report it."),
     },

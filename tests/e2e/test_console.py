@@ -114,5 +114,5 @@ def test_a_reviewer_goes_from_a_budget_to_its_question_and_verifies_without_a_sc
     tab.get_by_role("link", name="Read the answer").press("Enter")
     assert tab.get_by_role("table").count() == 1
     with tab.expect_download() as download:
-        tab.get_by_role("link", name="Download the exact file").click()
+        tab.get_by_role("link", name="the exact answer (JSON)").click()
     assert download.value.suggested_filename.endswith(".json")

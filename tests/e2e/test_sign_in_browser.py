@@ -14,9 +14,8 @@ from coordinator.sign_in import sessions
 from coordinator.sign_in.provider import open_provider
 from coordinator.store import open_store
 from coordinator.tls import issue_certificate, make_authority, save_pair
-from council_node.page.door import HEADERS
 from federated.demo.processes import wait_for
-from federated.pages import stylesheet
+from federated.pages import HEADERS, stylesheet
 from federated.shell import now_utc
 from tests.architecture.source_tree import ROOT
 from tests.integration.openid_process import SECRET, provider_process, settings_for

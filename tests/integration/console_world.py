@@ -177,9 +177,9 @@ def serving(make: Callable[[str], object]) -> Iterator[Served]:
 
 
 @contextmanager
-def console_world(folder: Path) -> Iterator[ConsoleWorld]:
+def console_world(folder: Path, *, database: str | None = None) -> Iterator[ConsoleWorld]:
     """Eight councils that answered two questions; the last of them was lost in the second."""
-    federation = Federation(folder)
+    federation = Federation(folder, database=database)
     with ThreadPoolExecutor(1) as pool:  # the thread that drives a browser has an event loop of its own
         pool.submit(lambda: asyncio.run(_ask(federation))).result()
     reading = open_store(federation.settings.database_url, read_only=True)

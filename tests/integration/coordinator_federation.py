@@ -244,8 +244,10 @@ class Federation:
         profile: str = "careful",
         attempts: int = 2,
         start: datetime = START,
+        database: str | None = None,
     ) -> None:
         self.start = start
+        self._database = database
         self.councils = NORTH_EAST[:size]
         self.folder = folder
         self.roster_envelope = make_roster(self.councils, start=start.date())
@@ -281,6 +283,7 @@ class Federation:
             state=str(self.folder / "state"),
             key=str(self.folder / "coordinator.pem"),
             agreements=str(self.folder / "agreements"),
+            database=self._database,
             tls=TlsFiles(certificate=str(self.folder / "server.pem"), key=str(self.folder / "server.key")),
             trust=TRUST,
             stages=StageTimeouts(**stages),
@@ -308,7 +311,7 @@ class Federation:
         document["fields_read"].append({**document["fields_read"][0], "column": "main_age_band"})
         return yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
 
-    def plan(self, *, nonce: int = 1, question: str = QUESTION, days: int = 10) -> Plan:
+    def plan(self, *, nonce: int | bytes = 1, question: str = QUESTION, days: int = 10) -> Plan:
         now = self.now().replace(microsecond=0)
         terms = Terms(
             manifest_digest=sha256(self.manifest if hasattr(self, "manifest") else b""),
@@ -317,7 +320,7 @@ class Federation:
             return_by=now + timedelta(days=days + 1),
             not_after=now + timedelta(days=days + 2),
             attempts=self.agreement.attempts,
-            nonce=bytes([nonce]) * 32,
+            nonce=nonce if isinstance(nonce, bytes) else bytes([nonce]) * 32,
         )
         return derive_plan(
             parse_query(question.encode(), source="test"),
@@ -340,15 +343,21 @@ class Federation:
     def office(self, link: InProcessLink, *, owner: str = "ours") -> Office:
         return Office(
             settings=self.settings,
-            store=self.store,
+            store=self._at_desk(owner),
             link=link,
             schema=SCHEMA,
             clock=self.now,
             rng=seeded(99),
-            owner=owner,
             membership=load_membership(self.settings, self.store, self.now()),
             note=lambda event, fields: self.events.append((event, dict(fields))),
         )
+
+    def _at_desk(self, owner: str) -> Store:
+        """The store for a coordinator that acts: as `coordinator serve` takes the desk, and nobody keeps it."""
+        lease = timedelta(seconds=self.settings.proposals.lease)
+        turn = self.store.desk.take(owner=owner, now=self.now(), until=self.now() + lease)
+        assert turn is not None, "another coordinator has the desk"
+        return self.store.at_desk(turn)
 
     def running(self, *, owner: str = "ours", greet: bool = False) -> "Running":
         return Running(self, owner, greet)

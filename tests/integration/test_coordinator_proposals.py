@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import threading
 from datetime import timedelta
 
 import numpy as np
@@ -11,6 +12,7 @@ from sqlalchemy import MetaData, select
 
 from coordinator.progress import CouncilState, RunStage
 from coordinator.store import RosterRow
+from coordinator.store.book import Book
 from coordinator.store.tables import METADATA
 from federated.agreement import AGREEMENT_TYPE, parse_agreement
 from federated.errors import PolicyRefusal, SignatureProblem
@@ -31,8 +33,8 @@ from tests.integration.link_harness import async_test, until
 
 
 @pytest.fixture
-def federation(tmp_path):
-    made = Federation(tmp_path)
+def federation(tmp_path, store_url):
+    made = Federation(tmp_path, database=store_url)
     yield made
     made.store.close()
 
@@ -315,7 +317,7 @@ async def test_a_restart_ends_the_round_it_interrupted_and_never_runs_it_again_b
         row = federation.store.proposals.get(digest)
         assert (row.state, row.rule) == ("failed", "coordinator_stopped")
         (found,) = federation.store.rounds.of_plan(digest)
-        assert (found.outcome, found.lease_owner) == ("aborted", None)
+        assert found.outcome == "aborted"
         assert "stopped during this round" in found.reason
         assert all(node.seen == [Kind.ABORT] for node in federation.nodes.values())
         await again.centre.desk.ensure_watchable(digest)
@@ -324,40 +326,59 @@ async def test_a_restart_ends_the_round_it_interrupted_and_never_runs_it_again_b
 
 
 @async_test
-async def test_another_coordinators_round_is_left_alone_until_its_lease_has_run_out(federation):
-    federation.set_timing(reconnect=60)
-    plan = federation.plan()
-    running = federation.running(owner="theirs")
-    await running.__aenter__()
-    for council in federation.councils:
-        running.cut(council, Kind.SHARES)
-    digest = await running.centre.desk.submit(*federation.signed(plan))
-    await running.until(digest, RunStage.MASKED_INPUT)
-    async with federation.running(owner="ours"):
-        assert federation.store.rounds.of_plan(digest)[0].outcome == "running"
-    federation.offset = timedelta(seconds=federation.settings.proposals.lease + 1)
-    async with federation.running(owner="ours"):
-        assert federation.store.rounds.of_plan(digest)[0].outcome == "aborted"
-    await running.__aexit__()
+async def test_a_coordinator_that_was_replaced_releases_nothing(federation):
+    plan, sids, ends = await two_coordinators(federation)
+    (first, second) = federation.store.rounds.of_plan(plan.digest)
+    assert [first.sid, second.sid] == sids
+    assert [first.outcome, second.outcome] == ["aborted", "released"]
+    assert federation.store.releases.of_plan(plan.digest).sid == second.sid
+    assert [step.rule for step in ends] == ["coordinator_stopped", ""]
+    assert "Another coordinator has taken over" in ends[0].message
+    assert all(len(node.releases) == 1 for node in federation.nodes.values())
 
 
 @async_test
-async def test_losing_the_lease_stops_the_round_here(federation):
-    federation.set_timing(lease=0.3, reconnect=60)
-    async with federation.running() as running:
-        for council in federation.councils:
-            running.cut(council, Kind.SHARES)
-        plan = federation.plan()
-        digest = await running.centre.desk.submit(*federation.signed(plan))
-        await running.until(digest, RunStage.MASKED_INPUT)
-        (found,) = federation.store.rounds.of_plan(digest)
-        proposal = federation.store.proposals.get(digest)
-        federation.store.outcomes.aborted(
-            replace(proposal, state="failed", reason="Taken over."), replace(found, outcome="aborted"), before="running"
-        )
-        steps = await running.follow(digest)
-        assert steps[-1].message == "Taken over."
-    assert federation.store.proposals.get(digest).state == "failed"
+async def test_without_the_desk_a_replaced_coordinator_would_release_the_round_that_was_ended(federation, monkeypatch):
+    monkeypatch.setattr(Book, "_require_turn", lambda _self, _connection: None)
+    plan, sids, _ends = await two_coordinators(federation)
+    assert federation.store.releases.of_plan(plan.digest).sid == sids[0]
+
+
+async def two_coordinators(federation):
+    """One is not heard of during its round, is replaced, and goes on while the other runs the plan's next round.
+
+    Returns:
+        The plan, the two session ids, and the last step that each one's watchers saw.
+    """
+    plan = federation.plan()
+    sids, may_go_on = [], [threading.Event(), threading.Event()]
+
+    def hold(message):
+        """Each round stops where one message of each council is missing for the sum."""
+        if message.kind is Kind.INVITE and message.reference not in sids:
+            sids.append(message.reference)
+        if message.kind is Kind.STATEMENTS:
+            assert may_go_on[sids.index(message.reference)].wait(60)
+
+    for node in federation.nodes.values():
+        node.before = hold
+    async with federation.running(owner="theirs") as replaced:
+        digest = await replaced.centre.desk.submit(*federation.signed(plan))
+        await replaced.until(digest, RunStage.UNMASK)
+        with pytest.raises(AssertionError, match="another coordinator has the desk"):
+            federation.running(owner="ours")
+        federation.offset = timedelta(seconds=federation.settings.proposals.lease + 1)
+        async with federation.running(owner="ours") as current:
+            assert federation.store.rounds.of_plan(digest)[0].outcome == "aborted"
+            await current.centre.desk.submit(*federation.signed(plan))
+            await current.until(digest, RunStage.UNMASK)
+            assert federation.store.proposals.get(digest).state == "running"
+            may_go_on[0].set()
+            late = await replaced.follow(digest)
+            may_go_on[1].set()
+            steps = await current.follow(digest)
+            await current.settle()
+    return plan, sids, [late[-1], steps[-1]]
 
 
 @async_test
@@ -371,6 +392,24 @@ async def test_stopping_in_the_middle_of_a_round_ends_it_and_tells_the_councils(
     assert federation.store.rounds.of_plan(digest)[0].outcome == "aborted"
     assert federation.store.proposals.get(digest).state == "failed"
     assert federation.nodes[federation.councils[1]].seen[-1] is Kind.ABORT
+
+
+@async_test
+async def test_before_stopping_rounds_under_way_may_end_and_none_begins(federation):
+    rounds = federation.settings.rounds.model_copy(update={"at_once": 1})
+    federation.settings = federation.settings.model_copy(update={"rounds": rounds})
+    async with federation.running() as running:
+        async with running.centre._turns.turn("somebody", must_wait=lambda _running: None):  # a round under way
+            digest = await running.centre.desk.submit(*federation.signed(federation.plan()))
+            await until(lambda: federation.store.proposals.get(digest).state == "ready")
+            await running.centre.drain(timeout_s=0.05)
+            assert running.centre.rounds_under_way == 1
+        await running.centre.drain(timeout_s=60)
+        assert running.centre.rounds_under_way == 0
+    assert (federation.store.proposals.get(digest).state, federation.store.rounds.of_plan(digest)) == ("ready", ())
+    async with federation.running() as again:  # and the next coordinator begins it
+        steps = await again.follow(digest)
+        assert steps[-1].stage is RunStage.PUBLISHED
 
 
 @async_test

@@ -172,7 +172,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the step back."""
+    """Take the step back: everything is lost, as there is no form before this one."""
     op.drop_table("release_reads")
     op.drop_table("deliveries")
     op.drop_table("round_stages")

@@ -114,7 +114,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the step back."""
+    """Take the step back: accounts, sessions and the audit are lost."""
     op.drop_table("audit")
     if op.get_context().dialect.name == "postgresql":
         op.execute("DROP FUNCTION audit_is_only_added_to")

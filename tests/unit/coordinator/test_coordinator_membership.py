@@ -18,6 +18,7 @@ from coordinator.roster import (
     own_identity,
     publish_roster,
 )
+from coordinator.settings import load_settings
 from coordinator.store import open_store
 from federated.errors import ExitStatus, FileProblem, PolicyRefusal, SignatureProblem
 from federated.keys import fingerprint, make_key, public_line
@@ -54,8 +55,11 @@ def new(tmp_path):
 
 
 @pytest.fixture
-def settings(tmp_path, new):
-    return create(tmp_path, new, now=START, rng=seeded(42))[0]
+def settings(tmp_path, new, store_url):
+    create(tmp_path, new, now=START, rng=seeded(42))
+    file = tmp_path / "coordinator.yaml"
+    file.write_text(f"{file.read_text()}database: {store_url}\n")
+    return load_settings(file)
 
 
 @pytest.fixture
@@ -180,9 +184,9 @@ def test_doctor_tells_everything_at_once(settings):
     }
     Path(settings.key).unlink()
     Path(settings.tls.certificate).write_bytes(b"")
-    for path in Path(settings.state).glob("coordinator.db*"):
-        path.unlink()
-    (Path(settings.state) / "coordinator.db").write_bytes(b"not a database, and long enough to be looked at")
+    spoilt = Path(settings.state) / "spoilt.db"
+    spoilt.write_bytes(b"not a database, and long enough to be looked at")
+    settings = settings.model_copy(update={"database": f"sqlite:///{spoilt}"})
     bad = {finding.check for finding in examine(settings, START) if finding.verdict is Verdict.BAD}
     assert bad == {"identity", "certificate", "database"}
     soon = examine(settings, START + timedelta(days=390))

@@ -1,7 +1,7 @@
 """The store: what is written comes back, moves are all or nothing, and a database of another age is refused."""
 
 import io
-import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,8 @@ from coordinator.store import (
     BudgetRow,
     DecisionRow,
     DeliveryRow,
+    DeskLost,
+    DeskRow,
     EnrolmentRow,
     ProposalRow,
     ReleaseRow,
@@ -25,7 +27,7 @@ from coordinator.store import (
     StageRow,
     open_store,
 )
-from coordinator.store.database import _alembic_config, migration_scripts
+from coordinator.store.migration import alembic_config, migration_scripts
 from coordinator.store.tables import METADATA
 from federated.errors import FileProblem, InternalError
 
@@ -55,8 +57,6 @@ def round_row(**changes):
         "plan_digest": PLAN,
         "attempt": 1,
         "stage": "advertise keys",
-        "lease_owner": "ours",
-        "lease_until": NOW + timedelta(seconds=60),
         "started_at": NOW,
     }
     return RoundRow(**(fields | changes))
@@ -85,7 +85,14 @@ def release(**changes):
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(store_url):
+    made = open_store(store_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sqlite_store(tmp_path):
     made = open_store(f"sqlite:///{tmp_path / 'store.db'}")
     yield made
     made.close()
@@ -96,7 +103,7 @@ def released(store, *, row=None, council="E1"):
     assert store.outcomes.opened(proposal(state="running"), round_row(), before="received")
     assert store.outcomes.released(
         proposal(state="released"),
-        round_row(outcome="released", ended_at=NOW, lease_owner=None, lease_until=None),
+        round_row(outcome="released", ended_at=NOW),
         row or release(),
         before="running",
         councils=[
@@ -109,8 +116,8 @@ def released(store, *, row=None, council="E1"):
     )
 
 
-def test_sqlite_is_opened_for_durability_and_for_its_owner_alone(tmp_path, store):
-    with store.engine.connect() as connection:
+def test_sqlite_is_opened_for_durability_and_for_its_owner_alone(tmp_path, sqlite_store):
+    with sqlite_store.engine.connect() as connection:
         read = [connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")]
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
     assert read == ["wal", 2]
@@ -126,7 +133,7 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(store):
 
 def test_the_migrations_speak_postgresql():
     written = io.StringIO()
-    config = _alembic_config()
+    config = alembic_config()
     config.attributes |= {"dialect": "postgresql", "output": written}
     command.upgrade(config, "head", sql=True)
     sql = written.getvalue()
@@ -134,18 +141,18 @@ def test_the_migrations_speak_postgresql():
     assert "BYTEA" in sql
 
 
-def test_opening_twice_keeps_what_is_there(tmp_path, store):
+def test_opening_twice_keeps_what_is_there(store_url, store):
     store.proposals.add(proposal())
-    again = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    again = open_store(store_url)
     assert again.proposals.get(PLAN) == proposal()
     again.close()
 
 
-def test_a_database_of_newer_software_is_refused_in_one_sentence(tmp_path, store):
+def test_a_database_of_newer_software_is_refused_in_one_sentence(store_url, store):
     with store.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0099'"))
     with pytest.raises(FileProblem, match=r"newer software \(form '0099'\)"):
-        open_store(f"sqlite:///{tmp_path / 'store.db'}")
+        open_store(store_url)
 
 
 @pytest.mark.parametrize(
@@ -173,10 +180,10 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
         open_store(f"sqlite:///{tmp_path / 'file' / 'store.db'}")
 
 
-def test_an_error_while_working_is_one_sentence_without_values(tmp_path, store):
+def test_an_error_while_working_is_one_sentence_without_values(store):
     store.proposals.add(proposal())
-    with sqlite3.connect(tmp_path / "store.db") as other:
-        other.execute("DROP TABLE decisions")
+    with store.engine.begin() as connection:
+        connection.execute(text("DROP TABLE decisions"))
     with pytest.raises(FileProblem) as problem:
         store.proposals.decisions(PLAN)
     assert "SELECT" not in str(problem.value)
@@ -325,21 +332,80 @@ def test_who_read_a_release_is_written_down(store):
     assert [reader for reader, _, _ in store.releases.reads(release().digest)] == ["ab", "cd"]
 
 
-def test_only_rounds_that_nobody_drives_are_abandoned(store):
+def test_rounds_under_way_are_found_until_they_end(store):
     store.proposals.add(proposal())
-    store.outcomes.opened(proposal(state="running"), round_row(lease_owner="theirs"), before="received")
-    before, after = NOW + timedelta(seconds=59), NOW + timedelta(seconds=61)
-    assert store.rounds.abandoned(owner="ours", now=before) == ()
-    assert [row.sid for row in store.rounds.abandoned(owner="ours", now=after)] == [SID]
-    assert [row.sid for row in store.rounds.abandoned(owner="theirs", now=before)] == [SID]
-    later = NOW + timedelta(seconds=120)
-    assert not store.rounds.renew(SID, stage="unmask", owner="ours", until=later)
-    assert store.rounds.renew(SID, stage="unmask", owner="theirs", until=later)
-    assert store.rounds.abandoned(owner="ours", now=after) == ()
-    assert store.rounds.get(SID).stage == "unmask"
+    assert store.rounds.running() == ()
+    store.outcomes.opened(proposal(state="running"), round_row(), before="received")
+    assert store.rounds.running() == (round_row(),)
     store.outcomes.aborted(proposal(state="failed"), round_row(outcome="aborted"), before="running")
-    assert not store.rounds.renew(SID, stage="unmask", owner="theirs", until=later)
-    assert store.rounds.abandoned(owner="theirs", now=later) == ()
+    assert store.rounds.running() == ()
+
+
+def test_a_plan_has_one_round_for_each_attempt(store):
+    store.proposals.add(proposal())
+    store.outcomes.opened(proposal(state="running"), round_row(), before="received")
+    with pytest.raises(FileProblem):
+        store.outcomes.opened(proposal(state="running"), round_row(sid=OTHER), before="running")
+    assert [row.sid for row in store.rounds.of_plan(PLAN)] == [SID]
+
+
+def take(store, owner, *, after_s=0):
+    now = NOW + timedelta(seconds=after_s)
+    return store.desk.take(owner=owner, now=now, until=now + timedelta(seconds=60))
+
+
+def test_the_desk_is_one_coordinators_until_it_leaves_or_is_not_heard_of(store):
+    assert store.desk.holder() is None
+    assert take(store, "ours") == 1
+    assert take(store, "theirs", after_s=60) is None
+    assert store.desk.holder() == DeskRow(owner="ours", turn=1, until=NOW + timedelta(seconds=60), taken_at=NOW)
+    assert take(store, "ours", after_s=1) == 2  # after a restart
+    assert not store.desk.keep(1, until=NOW + timedelta(days=1))
+    assert store.desk.keep(2, until=NOW + timedelta(seconds=100))
+    assert take(store, "theirs", after_s=100) is None
+    assert take(store, "theirs", after_s=101) == 3
+    store.desk.leave(2)  # too late to leave what is theirs
+    assert take(store, "ours", after_s=102) is None
+    store.desk.leave(3)
+    assert store.desk.holder().until is None
+    assert take(store, "ours", after_s=102) == 4
+
+
+def test_of_many_coordinators_that_want_the_desk_at_once_one_gets_it(store_url):
+    stores = [open_store(store_url) for _ in range(6)]
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        for turn in range(1, 6):
+            taken = list(pool.map(lambda pair, turn=turn: take(pair[1], f"{turn}/{pair[0]}"), enumerate(stores)))
+            assert sorted(taken, key=str) == [turn] + [None] * 5
+            stores[0].desk.leave(turn)
+    for opened in stores:
+        opened.close()
+
+
+def test_a_coordinator_that_has_lost_the_desk_writes_no_move(store):
+    lost, current = store.at_desk(take(store, "ours")), store.at_desk(take(store, "theirs", after_s=61))
+    with pytest.raises(DeskLost):
+        lost.proposals.add(proposal())
+    assert store.proposals.get(PLAN) is None
+    assert current.proposals.add(proposal())
+    assert current.outcomes.opened(proposal(state="running"), round_row(), before="received")
+    ended = {"councils": [], "stages": []}
+    for write in (
+        lambda: lost.outcomes.moved(proposal(state="failed"), before="running"),
+        lambda: lost.outcomes.opened(proposal(state="running"), round_row(sid=OTHER, attempt=2), before="running"),
+        lambda: lost.outcomes.aborted(proposal(state="failed"), round_row(outcome="aborted"), before="running"),
+        lambda: lost.outcomes.released(
+            proposal(state="released"), round_row(outcome="released"), release(), before="running", owed_to=[], **ended
+        ),
+    ):
+        with pytest.raises(DeskLost):
+            write()
+        assert store.proposals.get(PLAN).state == "running"
+        assert store.rounds.of_plan(PLAN) == (round_row(),)
+        assert store.releases.of_plan(PLAN) is None
+    assert current.outcomes.released(
+        proposal(state="released"), round_row(outcome="released"), release(), before="running", owed_to=[], **ended
+    )
 
 
 def test_proposals_are_found_by_state(store):

@@ -16,7 +16,7 @@ from coordinator.store import (
     StartRow,
     open_store,
 )
-from coordinator.store.database import _alembic_config
+from coordinator.store.migration import migrating
 from coordinator.store.records import row_values
 from coordinator.store.sign_ins import MOST_STARTS
 from coordinator.store.tables import METADATA, enrolments, sign_in_attempts
@@ -284,10 +284,9 @@ def test_a_rejection_takes_the_acceptance_with_it(store):
 def test_a_store_from_before_accounts_is_brought_up_to_date(tmp_path):
     url = f"sqlite:///{tmp_path / 'old.db'}"
     engine = create_engine(url)
-    with engine.begin() as connection:
-        config = _alembic_config()
-        config.attributes["connection"] = connection
+    with migrating(engine) as config:
         command.upgrade(config, "0001")
+    with engine.begin() as connection:
         assert "accounts" not in inspect(connection).get_table_names()
         connection.execute(insert(enrolments).values(row_values(enrolment())))
     engine.dispose()

@@ -134,3 +134,29 @@ async def test_a_turn_given_up_in_the_moment_that_it_would_have_begun_harms_nobo
     await asyncio.gather(queue.tasks["ann1"])
     await until(lambda: queue.begun == ["ann1", "cem1"])
     await queue.end("cem1")
+
+
+@async_test
+async def test_once_closed_nothing_begins_but_what_goes_on() -> None:
+    queue = Queue(1)
+    await queue.add("ann1")
+    began = asyncio.Event()
+
+    async def go_on() -> None:
+        async with queue.turns.turn("ann", must_wait=lambda _running: None, goes_on=True):
+            began.set()
+
+    await queue.add("bob1")
+    going_on = asyncio.create_task(go_on())
+    await asyncio.sleep(0)
+    queue.turns.close()
+    idle = asyncio.create_task(queue.turns.idle())
+    await asyncio.sleep(0)
+    assert (idle.done(), queue.turns.taken) == (False, 1)
+    await queue.end("ann1")
+    await asyncio.wait_for(idle, 1)
+    await going_on
+    assert began.is_set()
+    assert queue.begun == ["ann1"]
+    queue.tasks["bob1"].cancel()
+    await asyncio.gather(queue.tasks["bob1"], return_exceptions=True)
