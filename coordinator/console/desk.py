@@ -23,6 +23,7 @@ from federated.timestamps import parse_time, time_text
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 
 __all__ = [
+    "AUDIT_READERS",
     "BUDGET_READERS",
     "OPERATORS",
     "Asked",
@@ -38,6 +39,7 @@ __all__ = [
 
 BUDGET_READERS: Final = frozenset({Role.ANALYST, Role.REVIEWER})
 OPERATORS: Final = frozenset({Role.OPERATOR})
+AUDIT_READERS: Final = frozenset({Role.OPERATOR, Role.REVIEWER})
 AGREEMENTS_KEPT: Final = 64
 
 NoteRead = Callable[[Visitor, Digest, str], None]
@@ -148,6 +150,7 @@ class Desk:
         note_read: Writes down who was shown an answer that is not public.
         origin: Scheme, name and port of these pages.
         sign_in: Path where people sign in; None when nobody can.
+        deciding: The store, for writing down what operators decide; None where nobody can sign in.
         made: Files of answers as they were last made.
     """
 
@@ -160,6 +163,7 @@ class Desk:
     note_read: NoteRead
     origin: str
     sign_in: str | None
+    deciding: Store | None = None
     made: MadeFiles = field(default_factory=MadeFiles)
 
     def page(self, template: str, visitor: Visitor, *, title: str, current: str = "", **values: Any) -> str:
@@ -198,6 +202,8 @@ class Desk:
             shown.append(("/budgets", "Budgets"))
         if visitor.has(OPERATORS):
             shown.append(("/operations", "Operations"))
+        if visitor.has(AUDIT_READERS):
+            shown.append(("/audit", "Audit"))
         if self.sign_in is not None:
             shown.append(("/account", "Your account") if visitor.signed_in else (self.sign_in, "Sign in"))
         footer = [

@@ -1,28 +1,36 @@
-"""The operator's pages: what needs attention, who takes part, how long rounds took. They change nothing."""
+"""The operator's pages: what needs attention, who takes part, how long rounds took, and who did what here.
+
+What can be changed is whether a council's key is accepted for the next list, and that takes two operators.
+"""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from coordinator.console.desk import Asked, Desk, cut, place_asked
+from coordinator.console.desk import Asked, Desk, cut, digest_of, place_asked
 from coordinator.console.question import title_of
+from coordinator.console.visitor import Visitor
 from coordinator.doctor import Verdict, findings_of
 from coordinator.progress import RunStage
 from coordinator.serve import CONNECTIONS_FILE
-from coordinator.store import Place, RoundRow, StageRow
-from federated.errors import FederatedError
+from coordinator.sign_in.second_person import ask_acceptance, confirm_acceptance, reject_enrolment
+from coordinator.store import Place, RoundRow, StageRow, Store
+from federated.errors import FederatedError, FileProblem
 from federated.keys import fingerprint
 from federated.pages import part_of
 from federated.roster import ROSTER_TYPE, describe_changes, parse_roster
 from federated.signing import unsafe_payload
 from federated.timestamps import parse_time, time_text
 
-__all__ = ["show", "show_councils", "show_rounds"]
+__all__ = ["decide", "show", "show_audit", "show_councils", "show_rounds"]
 
 SIZE: Final = 50
 ROUNDS: Final = 25
+LINES: Final = 100
+LONGEST_NUMBER: Final = 15
 STATEMENT_AGE: Final = timedelta(days=30)
 """A council's last budget statement is overdue when it is older."""
 UNSEEN: Final = timedelta(days=7)
@@ -80,6 +88,43 @@ class RoundShown:
     stages: tuple[StageRow, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestShown:
+    """A council that asks to be put into the list.
+
+    Attributes:
+        first: The operator who asked for it to be accepted, if one has.
+    """
+
+    key: str
+    name: str
+    fingerprint: str
+    asked: str
+    first: str | None
+
+
+class Change(Protocol):
+    """One of the acts of `coordinator.sign_in.second_person`."""
+
+    def __call__(self, store: Store, visitor: Visitor, public_key: bytes, *, clock: Callable[[], datetime]) -> None:
+        """Decide, or refuse."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What can be decided, and what is said afterwards."""
+
+    change: Change
+    done: str
+
+
+ACTS: Final = {
+    "ask": Act(change=ask_acceptance, done="Another operator must confirm it within a week."),
+    "confirm": Act(change=confirm_acceptance, done="The key is accepted for the next list of councils."),
+    "reject": Act(change=reject_enrolment, done="The key is rejected. The council can ask again."),
+}
+
+
 def show(desk: Desk, asked: Asked) -> str:
     """What needs attention."""
     now = desk.clock()
@@ -123,8 +168,26 @@ def _some(names: list[str]) -> str:
     return f"{listed} and {more} more" if more > 0 else listed
 
 
+def decide(desk: Desk, asked: Asked) -> str:
+    """Ask for a key to be accepted, confirm what another operator asked, or reject a key.
+
+    Raises:
+        FileProblem: There is no such request, or nobody can decide here.
+        PolicyRefusal: `second_person`, `not_allowed`.
+    """
+    act = ACTS.get(asked.names["act"])
+    if act is None or desk.deciding is None:
+        raise FileProblem("There is nothing to decide here.", remedy="The page of the councils has what can be.")
+    act.change(desk.deciding, asked.visitor, digest_of(asked.names["key"], "request"), clock=desk.clock)
+    return _councils(desk, asked, done=act.done)
+
+
 def show_councils(desk: Desk, asked: Asked) -> str:
     """The roster with fingerprints, what changed in it, and who asks to be put into it."""
+    return _councils(desk, asked)
+
+
+def _councils(desk: Desk, asked: Asked, done: str = "") -> str:
     rows = desk.store.membership.latest_rosters(2)
     rosters = [parse_roster(unsafe_payload(row.envelope, ROSTER_TYPE)) for row in rows]
     entries = sorted(rosters[0].councils.values(), key=lambda entry: entry.name) if rosters else []
@@ -146,6 +209,7 @@ def show_councils(desk: Desk, asked: Asked) -> str:
         for entry in entries[part]
     ]
     requests = desk.store.membership.enrolments()
+    waiting = {row.public_key: row.asked_by for row in desk.store.acceptances.all()}
     return desk.page(
         "councils.html",
         asked.visitor,
@@ -155,7 +219,35 @@ def show_councils(desk: Desk, asked: Asked) -> str:
         councils=shown,
         pages=pages,
         changes=describe_changes(rosters[1] if len(rosters) > 1 else None, rosters[0]) if rosters else (),
-        requests=[(row, desk.council_name(row.council)) for row in requests if row.state == "pending"],
+        requests=[
+            RequestShown(
+                key=row.public_key.hex(),
+                name=desk.council_name(row.council),
+                fingerprint=row.fingerprint,
+                asked=time_text(row.requested_at),
+                first=waiting.get(row.public_key),
+            )
+            for row in requests
+            if row.state == "pending"
+        ],
+        can_decide=desk.deciding is not None,
+        done=done,
+    )
+
+
+def show_audit(desk: Desk, asked: Asked) -> str:
+    """Who did what on these pages and with accounts, newest first."""
+    wanted = asked.wanted.get("before", "")
+    before = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) <= LONGEST_NUMBER else None
+    found = desk.store.audit.latest(size=LINES + 1, before=before)
+    shown = found[:LINES]
+    return desk.page(
+        "audit.html",
+        asked.visitor,
+        title="Audit",
+        current="/audit",
+        lines=[(time_text(row.done_at), row) for _, row in shown],
+        older=f"/audit?before={shown[-1][0]}" if len(found) > LINES else None,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from coordinator.console import answers, budgets, catalogue, operations, papers
-from coordinator.console.desk import BUDGET_READERS, OPERATORS, Asked, Desk, Download
+from coordinator.console.desk import AUDIT_READERS, BUDGET_READERS, OPERATORS, Asked, Desk, Download
 from coordinator.console.visitor import Role
 
 __all__ = ["PAGES", "Page"]
@@ -48,5 +48,7 @@ PAGES: Final = (
     Page(path="/budgets/{council}/verify", view=budgets.verify, roles=BUDGET_READERS, method="POST"),
     Page(path="/operations", view=operations.show, roles=OPERATORS),
     Page(path="/operations/councils", view=operations.show_councils, roles=OPERATORS),
+    Page(path="/operations/councils/{key}/{act}", view=operations.decide, roles=OPERATORS, method="POST"),
     Page(path="/operations/rounds", view=operations.show_rounds, roles=OPERATORS),
+    Page(path="/audit", view=operations.show_audit, roles=AUDIT_READERS),
 )

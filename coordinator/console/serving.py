@@ -64,6 +64,7 @@ def serve_console(
             note_read=_note_read(writing, clock),
             styles=styles,
             clock=clock,
+            deciding=None if signing is None else writing,
             open_sign_in=None
             if signing is None
             else lambda around: open_desk(signing, writing, own=origin, site=around, clock=clock, rng=rng),

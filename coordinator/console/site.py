@@ -46,6 +46,7 @@ def build_site(
     styles: bytes,
     clock: Callable[[], datetime],
     open_sign_in: OpenSignIn | None = None,
+    deciding: Store | None = None,
 ) -> ASGIApp:
     """The console, guarded.
 
@@ -58,6 +59,7 @@ def build_site(
         styles: The style sheet.
         clock: Gives the time, UTC.
         open_sign_in: Makes signing in, from what its pages show around them; None when nobody can.
+        deciding: The store, for writing down what operators decide; None where nobody can sign in.
     """
     desk = Desk(
         settings=settings,
@@ -69,6 +71,7 @@ def build_site(
         note_read=note_read,
         origin=origin,
         sign_in=SIGN_IN if open_sign_in is not None else None,
+        deciding=deciding,
     )
     more: list[Route] = []
     if open_sign_in is not None:

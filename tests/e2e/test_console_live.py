@@ -1,6 +1,7 @@
 """`coordinator console` beside a coordinator and nodes that run: the command people type, over TLS, in a browser."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -8,15 +9,20 @@ import ssl
 import subprocess
 import urllib.error
 import urllib.request
+from contextlib import closing
 from fractions import Fraction
 
 import pytest
 import yaml
 
+from coordinator.settings import load_settings
+from coordinator.store import EnrolmentRow, open_store
 from federated.demo.papers import GROUP
 from federated.demo.processes import command, wait_for
 from federated.demo.questions import demo_questions
+from federated.keys import fingerprint, make_key
 from federated.privacy import Mechanism
+from federated.shell import now_utc
 from tests.e2e import browser_checks
 from tests.e2e.browser_checks import SCRIPTS_ON, crawl, faults
 from tests.e2e.federation import NORTH_EAST, running_federation
@@ -123,6 +129,106 @@ def test_behind_a_proxy_published_figures_are_those_the_analyst_gets(federation,
     with pytest.raises(urllib.error.HTTPError, match="421"):
         ask("127.0.0.1")
     assert stop(federation, "proxied", running) == 0
+
+
+PASSWORD = "a long sentence for tests"
+
+
+def account(federation, settings, name, *options):
+    """A new account, and the one-time code for its owner."""
+    done = subprocess.run(
+        [command("coordinator"), "account", "add", name, *options, "--settings", str(settings), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return json.loads(done.stdout)["code"]
+
+
+def enter(tab, origin, name, code, *, wanted):
+    """Go to a page, be sent to sign in, set a first password with the code, and go there again."""
+    tab.goto(f"{origin}{wanted}")
+    assert "/sign-in" in tab.url
+    tab.goto(f"{origin}/set-password")
+    tab.get_by_label("Name of your account").fill(name)
+    tab.get_by_label("Code").fill(code)
+    tab.get_by_label("New password", exact=True).fill(PASSWORD)
+    tab.get_by_label("New password again").fill(PASSWORD)
+    tab.get_by_role("button", name="Set password and sign in").click()
+    tab.goto(f"{origin}{wanted}")
+    assert tab.url == f"{origin}{wanted}"
+
+
+def test_people_sign_in_and_each_sees_what_is_theirs(federation, answered):
+    """A reviewer checks a budget and reads a closed answer; two operators accept a council's key; all is in the audit."""
+    settings = configure(federation, sign_in={})
+    of_agreement = ("--agreement", federation.agreement.id)
+    codes = {
+        "rae": account(federation, settings, "rae", "--role", "reviewer", *of_agreement),
+        "olu": account(federation, settings, "olu", "--role", "operator"),
+        "pip": account(federation, settings, "pip", "--role", "operator"),
+    }
+    key = make_key(os.urandom).public
+    ask_to_join(settings, key)
+    running, origin = start(federation, "signed", settings)
+    digest = answered.last.release_digest.hex()
+    wrong, tabs = {}, {}
+    with browser_checks.chromium() as browser:
+        for name, wanted in {"rae": "/budgets", "olu": "/operations/councils", "pip": "/operations"}.items():
+            tabs[name] = browser.new_context(ignore_https_errors=True, **SCRIPTS_ON).new_page()
+            enter(tabs[name], origin, name, codes[name], wanted=wanted)
+        rae, olu, pip = tabs.values()
+
+        assert rae.goto(f"{origin}/operations").status == 403
+        assert rae.goto(f"{origin}/releases/{digest}").status == 200
+        assert rae.get_by_role("table").count() > 0
+        assert olu.goto(f"{origin}/budgets").status == 403
+        assert olu.goto(f"{origin}/releases/{digest}/release.json").status == 403
+
+        olu.goto(f"{origin}/operations/councils")
+        olu.get_by_role("button", name="Ask for acceptance").click()
+        assert "Another operator must confirm" in olu.content()
+        assert olu.get_by_role("button", name="Confirm").count() == 0
+        pip.goto(f"{origin}/operations/councils")
+        wrong |= {"councils": found} if (found := faults(pip)) else {}
+        pip.get_by_role("button", name="Confirm").click()
+        assert "accepted for the next list" in pip.content()
+        assert state_of(settings, key) == "accepted"
+
+        for name, tab in tabs.items():
+            visit = lambda tab, address, _reply: wrong.update({address: found} if (found := faults(tab)) else {})  # noqa: E731
+            seen = crawl(tab.context, f"{origin}/", visit)
+            assert f"{origin}/audit" in seen, name
+        rae.goto(f"{origin}/audit")
+        told = [row.inner_text() for row in rae.get_by_role("row").all()]
+        for who, what, about in (
+            ("rae", "Read release", digest),
+            ("olu", "Ask acceptance", key.hex()),
+            ("pip", "Confirm acceptance", key.hex()),
+        ):
+            assert any(who in line and what in line and about in line for line in told), what
+        rae.goto(f"{origin}/account")
+        rae.get_by_role("button", name="Sign out", exact=True).click()
+        assert rae.goto(f"{origin}/budgets").url.startswith(f"{origin}/sign-in")
+    assert wrong == {}
+    assert stop(federation, "signed", running) == 0
+    log = running.log.read_text(encoding="utf-8")
+    assert "Traceback" not in log
+    assert PASSWORD not in log
+
+
+def ask_to_join(settings, key):
+    with closing(open_store(load_settings(settings).database_url)) as store:
+        row = EnrolmentRow(
+            public_key=key, council="E06000047", fingerprint=fingerprint(key), state="pending", requested_at=now_utc()
+        )
+        store.membership.ask_enrolment(row, limit=5)
+
+
+def state_of(settings, key):
+    with closing(open_store(load_settings(settings).database_url)) as store:
+        return next(row.state for row in store.membership.enrolments() if row.public_key == key)
 
 
 def test_a_port_that_is_taken_is_said_in_one_sentence(federation):

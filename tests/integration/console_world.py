@@ -102,6 +102,7 @@ class ConsoleWorld:
                 note_read=self.note,
                 styles=stylesheet(),
                 clock=lambda: self.federation.now() + timedelta(days=later_days),
+                deciding=self.federation.store if sign_in else None,
                 open_sign_in=(lambda _around: SimpleNamespace(visitor_of=visitor_of, provider=None))
                 if sign_in
                 else None,

@@ -53,6 +53,8 @@ def filled(world, path):
         "digest": world.release,
         "file": f"{world.answered[0].tables[0].name}.csv",
         "council": world.federation.councils[0],
+        "key": "0" * 64,
+        "act": "ask",
     }
     return re.sub(r"\{(\w+)\}", lambda found: parts[found[1]], path)
 
@@ -71,7 +73,9 @@ def test_each_page_is_shown_to_its_roles_and_to_nobody_else(world, opened, page,
     form = {"token": TOKEN} if page.method == "POST" else None
     reply = opened.ask(filled(world, page.path), who=who, method=page.method, form=form)
     allowed = page.roles is None or who in {role.value for role in page.roles}
-    assert reply.status == (200 if allowed else 403), reply.text
+    # Where nobody can sign in, nobody can decide.
+    found = 404 if page.path.endswith("{act}") else 200
+    assert reply.status == (found if allowed else 403), reply.text
     if not allowed:
         assert "This did not work" in reply.text
         assert world.federation.councils[0] not in reply.text
@@ -88,6 +92,14 @@ def test_whoever_is_not_signed_in_is_sent_there_where_people_can(world):
         assert (reply.status, reply.headers["location"]) == (303, "/sign-in?next=%2Fbudgets")
         assert served.ask("/budgets", who="operator").status == 403
         assert served.ask("/questions").status == 200
+
+
+@pytest.mark.parametrize(("act", "status"), [("ask", 409), ("confirm", 409), ("reject", 409), ("accept", 404)])
+def test_what_does_not_wait_cannot_be_decided(world, act, status):
+    with world.served(sign_in=True) as served:
+        path = f"/operations/councils/{'0' * 64}/{act}"
+        assert served.ask(path, who="operator", method="POST", form={"token": TOKEN}).status == status
+        assert served.ask(path, who="operator", method="POST", form={"token": "0" * 64}).status == 403
 
 
 def test_without_sign_in_everybody_is_the_public():
