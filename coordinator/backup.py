@@ -17,12 +17,22 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from alembic import command
-from sqlalchemy import Connection, Engine, MetaData, Table, func, select, text, update
+from sqlalchemy import Connection, Engine, MetaData, Table, delete, func, select, text, update
 
 from coordinator.proposal_states import WAITING, ProposalEvent, ProposalState, next_state
 from coordinator.store.book import plain_database_errors
 from coordinator.store.migration import migrating, migration_scripts
-from coordinator.store.tables import METADATA, desk, openid_starts, proposals, rounds, sessions, sign_in_attempts
+from coordinator.store.tables import (
+    METADATA,
+    accounts,
+    desk,
+    enrolment_acceptances,
+    openid_starts,
+    proposals,
+    rounds,
+    sessions,
+    sign_in_attempts,
+)
 from federated.errors import FileProblem, InternalError
 from federated.timestamps import parse_time, time_text
 
@@ -57,11 +67,13 @@ class Restored:
         copy: The backup.
         rounds_ended: Rounds that were under way when it was made.
         plans_ended: Plans on which councils were deciding then.
+        accounts_locked: Accounts that could sign in then; nobody can until they are unlocked or reset.
     """
 
     copy: Backup
     rounds_ended: int
     plans_ended: int
+    accounts_locked: int
 
 
 # --- making one ---
@@ -183,7 +195,8 @@ def restore(engine: Engine, path: Path, *, coordinator: str, now: datetime) -> R
         command.upgrade(config, "head")
         _count_on(connection)
         rounds_ended, plans_ended = _end_what_was_under_way(connection, found, now)
-    return Restored(copy=found, rounds_ended=rounds_ended, plans_ended=plans_ended)
+        locked = _take_back_rights(connection, now)
+    return Restored(copy=found, rounds_ended=rounds_ended, plans_ended=plans_ended, accounts_locked=locked)
 
 
 def _verified(path: Path) -> Backup:
@@ -265,6 +278,18 @@ def _count_on(connection: Connection) -> None:
         if column is not None and highest is not None:
             sequence = text("SELECT setval(pg_get_serial_sequence(:table, :column), :highest)")
             connection.execute(sequence, {"table": table.name, "column": column.name, "highest": highest})
+
+
+def _take_back_rights(connection: Connection, now: datetime) -> int:
+    """Lock every account, and let operators ask anew: rights may have been taken away after the backup was made.
+
+    Returns:
+        Accounts that were locked.
+    """
+    connection.execute(delete(enrolment_acceptances))
+    shut = {"state": "locked", "password_hash": None, "code_hash": None, "code_until": None}
+    change = update(accounts).where(accounts.c.state == "active")
+    return connection.execute(change.values(**shut, changed_at=time_text(now))).rowcount
 
 
 def _end_what_was_under_way(connection: Connection, found: Backup, now: datetime) -> tuple[int, int]:

@@ -312,12 +312,20 @@ def restore_from(
     Example: coordinator restore /srv/backups/hub-2026-03-01.backup
     """
     with state_folder(load_settings(settings)), _opened(settings) as (opened, store):
-        done = restore(store.engine, file, coordinator=opened.id, now=now_utc())
+        now = now_utc()
+        done = restore(store.engine, file, coordinator=opened.id, now=now)
+        purge(store, opened.retention, now)  # what was deleted since the backup does not come back
+        store.tidy()
     output.print(f"Restored {done.copy.rows} rows of {time_text(done.copy.made_at)}.", markup=False)
     output.print(
         f"Ended, as they were under way then: {done.rounds_ended} rounds and {done.plans_ended} undecided plans. "
         "Ask their analysts to plan again."
     )
+    if done.accounts_locked:
+        output.print(
+            f"Locked: {done.accounts_locked} accounts, as rights may have been taken away since. Give those that are "
+            "still wanted a new code with 'coordinator account reset'."
+        )
 
 
 @app.command("purge")

@@ -239,10 +239,10 @@ class _Server:
             await self._serve(ready_file, keeping)
             if keeping.done():
                 raise DeskLost
-            await desk.leave()
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
+        await desk.leave()  # last: renewed once more, it would keep the next one waiting
 
     def _counted(self, note: Note) -> Note:
         def heard(event: str, fields: Mapping[str, str | int]) -> None:
@@ -386,8 +386,10 @@ class _Server:
             return
         self._purge_at = now + _PURGE_EVERY
         try:
-            done = await centre.in_store(purge, self._store, self._settings.retention, now)
-            await centre.in_store(self._store.tidy)
+            try:
+                done = await centre.in_store(purge, self._store, self._settings.retention, now)
+            finally:  # what was deleted before something failed must leave the file too
+                await centre.in_store(self._store.tidy)
         except FileProblem as problem:
             self._note("purge_failed", {"problem": problem.diagnostics()})
             return

@@ -25,6 +25,7 @@ from federated.roster import ROSTER_TYPE, Coordinator, Roster, RosterEntry, open
 from federated.schema import Schema
 from federated.signing import sign_payload, unsafe_payload
 from federated.trust import TrustSettings
+from federated.yaml_document import write_document
 from protocols.identifiers import CouncilId, RandomSource
 
 __all__ = ["PracticePapers", "make_papers", "partner_settings", "pinned_agreement", "rehearsing_settings"]
@@ -153,8 +154,7 @@ def _with_analyst(payload: bytes, analyst: SigningKey) -> bytes:
     """The agreement's content with the throw-away analyst in the place of the first."""
     document = yaml.safe_load(payload)
     document["analysts"][0]["public_key"] = public_line(analyst.public)
-    written: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
-    return written.encode("utf-8")
+    return write_document(document).encode("utf-8")
 
 
 def _pinned_roster(settings: Settings) -> Roster | None:

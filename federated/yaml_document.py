@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from federated.errors import FileProblem
 
-__all__ = ["Fault", "form_faults", "read_form"]
+__all__ = ["Fault", "form_faults", "read_form", "write_document"]
 
 DOCUMENT_LIMIT: Final = 1024 * 1024
 DEPTH_LIMIT: Final = 24
@@ -70,6 +70,35 @@ class Fault:
     def name(self) -> str:
         """The field as people write it, for example ``groups.1.profile``."""
         return ".".join(str(part) for part in self.path) or "the file"
+
+
+class _Writer(yaml.SafeDumper):
+    """Writes so that the reader of this module reads the same again."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write what comes twice out twice: the reader refuses anchors."""
+        del data
+        return True
+
+
+def _written(writer: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # To the library 09 and 1e5 are text, and it leaves them bare; here they are a number and a decimal.
+    bare = not (_WHOLE.fullmatch(text) or _DECIMAL.fullmatch(text) or text.lower() in _WORDS)
+    return writer.represent_scalar("tag:yaml.org,2002:str", text, style=None if bare else "'")
+
+
+_Writer.add_representer(str, _written)
+
+
+def write_document(document: object, *, width: int = 80) -> str:
+    """A document of mappings, lists and plain values as YAML that `read_form` reads as the same.
+
+    Args:
+        document: In the order in which it is to be written.
+        width: Of a line, where text can be folded.
+    """
+    written: str = yaml.dump(document, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=width)
+    return written
 
 
 class _Malformed(Exception):

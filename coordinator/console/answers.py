@@ -29,7 +29,6 @@ from federated.timestamps import time_text
 __all__ = ["Access", "access_to", "exact_file", "made_file", "show_one"]
 
 NAME_DIGITS: Final = 12
-FORM_LENGTH: Final = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +94,8 @@ def show_one(desk: Desk, asked: Asked) -> str:
 
 def exact_file(desk: Desk, asked: Asked) -> Download:
     """The answer's own bytes, of which the digest is its identity."""
-    row = _opened(desk, asked, "json")
+    row, access = _opened(desk, asked)
+    _note(desk, asked, row, access, "json")
     return Download(name=f"{_name(row)}-release.json", kind="application/json", content=row.content)
 
 
@@ -105,22 +105,22 @@ def made_file(desk: Desk, asked: Asked) -> Download:
     Raises:
         FileProblem: The answer has no file of that name.
     """
-    row = _opened(desk, asked, asked.names["file"].rpartition(".")[2][:FORM_LENGTH])
+    row, access = _opened(desk, asked)
     release = open_release(row.content)
     for file in offered(release, manifest=_manifest(desk, row)):
         if file.name == asked.names["file"]:
+            _note(desk, asked, row, access, file.format)
             content = desk.made.get(row.digest.hex(), file.name, file.make)
             return Download(name=f"{_name(row)}-{file.name}", kind=file.media_type, content=content)
     raise FileProblem("The answer has no file of that name.", remedy="Its page links to all there are.")
 
 
-def _opened(desk: Desk, asked: Asked, how: str) -> ReleaseRow:
+def _opened(desk: Desk, asked: Asked) -> tuple[ReleaseRow, Access]:
     row = _row(desk, asked)
     access = access_to(desk, asked, row)
     if not access.open:
         raise Closed(HTTPStatus.FORBIDDEN, "The figures of this answer are not public.")
-    _note(desk, asked, row, access, how)
-    return row
+    return row, access
 
 
 def _row(desk: Desk, asked: Asked) -> ReleaseRow:

@@ -7,6 +7,7 @@ from coordinator.console.desk import Asked, Desk, cut, digest_of, place_asked
 from coordinator.console.evidence import check_question
 from coordinator.console.question import QuestionFacts, manifest_of, title_of
 from coordinator.console.words import MECHANISMS, STANDINGS, Standing, reason_of, standing_of
+from coordinator.proposal_states import OPEN
 from coordinator.store import Place, ProposalRow, ReleaseRow, RoundRow
 from federated.attacker_words import attacker_words
 from federated.clauses import MEANINGS
@@ -125,7 +126,8 @@ def _history(row: ProposalRow, rounds: tuple[RoundRow, ...], release: ReleaseRow
         lines.append((time_text(release.created_at), "The answer was made and sent to the councils in it."))
         if release.deleted_at is not None:
             lines.append((time_text(release.deleted_at), "The answer was deleted here, as its time was over."))
-    elif row.changed_at != row.received_at:
+    # While councils decide, the moment of a change is that of one council's decision.
+    elif row.state not in OPEN and row.changed_at != row.received_at:
         lines.append((time_text(row.changed_at), f"{standing_of(row).label}. {reason_of(row)}"))
     return lines
 

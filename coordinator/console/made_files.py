@@ -2,11 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from threading import Lock
+from http import HTTPStatus
+from threading import BoundedSemaphore, Lock
 from typing import Final
+
+from coordinator.console.guard import Closed
 
 __all__ = ["MadeFiles"]
 
+MOST_WAITING: Final = 6
 KEPT_BYTES: Final = 32 * 1024 * 1024
 
 
@@ -21,6 +25,7 @@ class MadeFiles:
         self._most = most
         self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._lock = Lock()
+        self._places = BoundedSemaphore(MOST_WAITING)
 
     def get(self, release: str, name: str, make: Callable[[], bytes]) -> bytes:
         """A file of a release.
@@ -29,7 +34,18 @@ class MadeFiles:
             release: The release's digest, in hexadecimal digits.
             name: Of the file.
             make: Makes it.
+
+        Raises:
+            Closed: Too many wait already; each of them holds a thread that other pages need.
         """
+        if not self._places.acquire(blocking=False):
+            raise Closed(HTTPStatus.SERVICE_UNAVAILABLE, "Many files are being made at this moment. Try again later.")
+        try:
+            return self._made(release, name, make)
+        finally:
+            self._places.release()
+
+    def _made(self, release: str, name: str, make: Callable[[], bytes]) -> bytes:
         # One at a time: many who ask for pictures at once would take the memory and the time of everything else.
         with self._lock:
             content = self._kept.pop((release, name), None)

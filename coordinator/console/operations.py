@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
-from coordinator.console.desk import Asked, Desk, cut, digest_of, place_asked
+from coordinator.console.desk import BUDGET_READERS, Asked, Desk, cut, digest_of, place_asked
 from coordinator.console.question import title_of
 from coordinator.console.visitor import Visitor
 from coordinator.doctor import Verdict, findings_of
 from coordinator.progress import RunStage
 from coordinator.serve import CONNECTIONS_FILE
+from coordinator.sign_in.audit import READ
 from coordinator.sign_in.second_person import ask_acceptance, confirm_acceptance, reject_enrolment
 from coordinator.store import Place, RoundRow, StageRow, Store
 from federated.errors import FederatedError, FileProblem
@@ -121,7 +122,7 @@ class Act:
 ACTS: Final = {
     "ask": Act(change=ask_acceptance, done="Another operator must confirm it within a week."),
     "confirm": Act(change=confirm_acceptance, done="The key is accepted for the next list of councils."),
-    "reject": Act(change=reject_enrolment, done="The key is rejected. The council can ask again."),
+    "reject": Act(change=reject_enrolment, done="The key is rejected. The council can ask with another key."),
 }
 
 
@@ -241,12 +242,16 @@ def show_audit(desk: Desk, asked: Asked) -> str:
     before = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) <= LONGEST_NUMBER else None
     found = desk.store.audit.latest(size=LINES + 1, before=before)
     shown = found[:LINES]
+    # Who has read an answer is for reviewers of its agreement, and for nobody else.
+    read = [bytes.fromhex(row.object) for _, row in shown if row.operation == READ]
+    theirs = asked.visitor.agreements if asked.visitor.has(BUDGET_READERS) else frozenset[str]()
+    open_to = {digest.hex() for digest, name in desk.store.releases.agreements_of(read).items() if name in theirs}
     return desk.page(
         "audit.html",
         asked.visitor,
         title="Audit",
         current="/audit",
-        lines=[(time_text(row.done_at), row) for _, row in shown],
+        lines=[(time_text(row.done_at), row) for _, row in shown if row.operation != READ or row.object in open_to],
         older=f"/audit?before={shown[-1][0]}" if len(found) > LINES else None,
     )
 

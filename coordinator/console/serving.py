@@ -71,7 +71,13 @@ def serve_console(
         )
         behind = f", for a proxy on port {port}" if console.behind_proxy else ""
         tell(f"console ready on {origin}{behind}")
-        run_site(site, listening, connections=MOST_CONNECTIONS, certificate=certificate)
+        run_site(
+            site,
+            listening,
+            connections=MOST_CONNECTIONS,
+            certificate=certificate,
+            behind_proxy=console.behind_proxy,
+        )
 
 
 def _note_read(store: Store, clock: Callable[[], datetime]) -> NoteRead:

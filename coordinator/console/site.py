@@ -20,7 +20,7 @@ from coordinator.console.visitor import NOBODY, PUBLIC, Visitor, VisitorOf
 from coordinator.settings import Settings
 from coordinator.sign_in.desk import Desk as SignIn
 from coordinator.sign_in.pages import SIGN_IN, sign_in_routes
-from coordinator.store import Store
+from coordinator.store import DatabaseProblem, Store
 from federated.errors import ExitStatus, FederatedError
 from federated.pages import HEADERS, renderer
 from federated.schema import load_schema
@@ -31,6 +31,7 @@ __all__ = ["build_site"]
 STATUS: Final = {ExitStatus.INPUT: HTTPStatus.NOT_FOUND, ExitStatus.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR}
 """Status of the reply by kind of failure; otherwise 409, as somebody must decide or mend something first."""
 NOT_FOR_YOU: Final = "This page is for people with another role. Ask whoever runs these pages if you should see it."
+LATER: Final = "The pages cannot read what they show at this moment. Try again later."
 NOT_PUBLIC: Final = "This page is not public, and nobody can sign in here."
 
 OpenSignIn: TypeAlias = Callable[[Callable[[Visitor], Mapping[str, Any]]], SignIn]
@@ -85,6 +86,8 @@ def build_site(
     ]
     handlers = dict.fromkeys((HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED), _not_there(desk))
     inner = Starlette(routes=routes, exception_handlers=handlers)
+    # Its redirects would name plain HTTP where a proxy speaks TLS.
+    inner.router.redirect_slashes = False
     return _Guarded(inner, desk, guard)
 
 
@@ -140,6 +143,8 @@ def _endpoint(desk: Desk, guard: Guard, page: Page, visitor_of: VisitorOf) -> Ca
             made = await run_in_threadpool(page.view, desk, asked)
         except Closed as closed:
             return _failed(desk, visitor, str(closed), closed.status)
+        except DatabaseProblem:
+            return _failed(desk, visitor, LATER, HTTPStatus.SERVICE_UNAVAILABLE)
         except FederatedError as error:
             status = STATUS.get(error.exit_status, HTTPStatus.CONFLICT)
             return _failed(desk, visitor, error.diagnostics(), status)

@@ -13,9 +13,10 @@ from coordinator.store import AuditRow, Store
 from federated.errors import PolicyRefusal
 from protocols.identifiers import Digest
 
-__all__ = ["allow", "note_figures"]
+__all__ = ["READ", "allow", "note_figures"]
 
 READ: Final = "read release"
+"""As the audit calls it."""
 SHORT_LENGTH: Final = 32
 LONGEST_ABOUT: Final = 120
 

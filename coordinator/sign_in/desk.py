@@ -83,11 +83,15 @@ class Desk:
             return None
         account, row = found
         now = self.clock()
-        if account.state != "active" or not sessions.is_live(row, now):
+        if account.state != "active" or not sessions.is_live(row, now) or not self._lets_in(account.kind):
             return None
         if now - row.seen_at >= sessions.SEEN_EVERY:
             self.store.accounts.touch(row.token_hash, now=now)
         return account, row
+
+    def _lets_in(self, kind: str) -> bool:
+        """Whether accounts of this kind may sign in: a session begun before that was switched off is over."""
+        return self.local if kind == "local" else self.provider is not None
 
     def check_password(self, name: str, password: str, *, address: str) -> AccountRow | None:
         """The account, if name and password are right.
@@ -191,10 +195,17 @@ class Desk:
         return token, row
 
     def page(
-        self, template: str, request: Request, *, title: str, errors: Mapping[str, str] | None = None, **values: Any
+        self,
+        template: str,
+        request: Request,
+        *,
+        title: str,
+        errors: Mapping[str, str] | None = None,
+        seen: Visitor | None = None,
+        **values: Any,
     ) -> str:
-        """A page as HTML."""
-        seen = self.visitor_of(request)
+        """A page as HTML, for whoever asks unless `seen` is given."""
+        seen = self.visitor_of(request) if seen is None else seen
         return self.templates.get_template(f"sign_in/{template}").render(
             site=self.site(seen), title=title, visitor=seen, errors=errors or {}, **values
         )

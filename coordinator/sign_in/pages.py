@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -15,20 +15,24 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from coordinator.console.visitor import NOBODY
 from coordinator.sign_in import sessions
 from coordinator.sign_in.desk import FORM, Desk, TooManyTries, peer
 from coordinator.sign_in.openid import back, leave
 from coordinator.sign_in.passwords import SHORTEST, Busy, check_password
 from coordinator.sign_in.provider_problem import ProviderProblem
 from coordinator.sign_in.same_origin import SAFE, NotFromHere, check_same_origin, own_path
-from coordinator.store import SessionRow
-from federated.errors import FederatedError, QueryError
+from coordinator.store import DatabaseProblem, SessionRow
+from federated.errors import QueryError
+from federated.shell import unexpected
 from federated.timestamps import time_text
 
 __all__ = ["SIGN_IN", "sign_in_routes"]
 
 SIGN_IN: Final = "/sign-in"
 """Where people sign in."""
+FAILED: Final = "This did not work"
+LATER: Final = "Nobody can sign in at this moment. Try again later."
 FORM_LIMIT: Final = 16 * 1024
 MOST_FIELDS: Final = 10
 WRONG: Final = "Your name or your password is wrong, or this account cannot sign in here."
@@ -71,8 +75,11 @@ def _endpoint(desk: Desk, view: View) -> Callable[[Request], Awaitable[Response]
             return await run_in_threadpool(_said, desk, request, said, HTTPStatus.SERVICE_UNAVAILABLE)
         except ProviderProblem as problem:
             return await run_in_threadpool(_said, desk, request, problem.diagnostics(), HTTPStatus.BAD_GATEWAY)
-        except FederatedError as problem:
-            return await run_in_threadpool(_said, desk, request, problem.diagnostics(), HTTPStatus.CONFLICT)
+        except Exception as problem:  # noqa: BLE001 - the outermost loop: a traceback could show what was typed
+            # Not with what the store knows of the visitor: it may be the store that failed.
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            said = LATER if isinstance(problem, DatabaseProblem) else unexpected(problem).diagnostics()
+            return HTMLResponse(desk.page("said.html", request, title=FAILED, seen=NOBODY, said=said), status)
 
     return answer
 
@@ -92,7 +99,7 @@ async def _form(request: Request) -> Form:
 
 
 def _said(desk: Desk, request: Request, sentence: str, status: HTTPStatus) -> Response:
-    return HTMLResponse(desk.page("said.html", request, title="This did not work", said=sentence), status)
+    return HTMLResponse(desk.page("said.html", request, title=FAILED, said=sentence), status)
 
 
 # Signing in and out
@@ -114,7 +121,7 @@ def _before(
     title: str,
     errors: Mapping[str, str] | None = None,
     status: HTTPStatus = HTTPStatus.OK,
-    **values: object,
+    **values: Any,
 ) -> Response:
     """A page with a form for somebody who is not signed in; its token is bound to a cookie of its own."""
     kept = sessions.cookie_value(request.headers.raw, sessions.BEFORE)
@@ -185,11 +192,13 @@ def _cookie(request: Request, name: str) -> str | None:
 
 def show_set_password(desk: Desk, request: Request, _form: Form) -> Response:
     """The form for the code that the operator gave."""
+    _require_local(desk)
     return _before(desk, request, "set_password.html", title="Set your password")
 
 
 def set_password(desk: Desk, request: Request, form: Form) -> Response:
     """Take the code, keep the password, and begin a session."""
+    _require_local(desk)
     sessions.check_bound(form.get("token", ""), _cookie(request, sessions.BEFORE), FORM)
     title = "Set your password"
     name = form.get("name", "").strip()
@@ -203,6 +212,16 @@ def set_password(desk: Desk, request: Request, form: Form) -> Response:
     if account is None:
         return _before(desk, request, "set_password.html", title=title, errors={"name": WRONG_CODE})
     return desk.enter(request, account.name, "/account")
+
+
+def _require_local(desk: Desk) -> None:
+    """Where accounts kept here are switched off, a code would let somebody past the provider's second factor.
+
+    Raises:
+        NotFromHere: They are.
+    """
+    if not desk.local:
+        raise NotFromHere("Here people sign in with their organisation's account alone.")
 
 
 def _password_errors(form: Form, name: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ No masked vector, key share or council total is ever written here (design.md sec
 keeps envelopes others signed, digests, times and the releases, which are public to every contributing council.
 """
 
-from coordinator.store.book import DeskLost, Place
+from coordinator.store.book import DatabaseProblem, DeskLost, Place
 from coordinator.store.database import Store, open_store
 from coordinator.store.records import (
     AcceptanceRow,
@@ -33,6 +33,7 @@ __all__ = [
     "AgreementRow",
     "AuditRow",
     "BudgetRow",
+    "DatabaseProblem",
     "DecisionRow",
     "DeliveryRow",
     "DeskLost",

@@ -14,7 +14,11 @@ from coordinator.store.tables import ONLY, desk
 from federated.errors import FileProblem
 from federated.timestamps import time_text
 
-__all__ = ["Book", "DeskLost", "Place", "in_order", "plain_database_errors"]
+__all__ = ["Book", "DatabaseProblem", "DeskLost", "Place", "in_order", "plain_database_errors"]
+
+
+class DatabaseProblem(FileProblem):
+    """The database cannot be used; what it says names the place, which strangers need not know."""
 
 
 class DeskLost(FileProblem):
@@ -32,13 +36,13 @@ def plain_database_errors(engine: Engine) -> Iterator[None]:
     """Translate the database's errors into one plain sentence, without statements or values.
 
     Raises:
-        FileProblem: From the database's error.
+        DatabaseProblem: From the database's error.
     """
     try:
         yield
     except SQLAlchemyError as error:
         where = engine.url.render_as_string(hide_password=True)
-        raise FileProblem(
+        raise DatabaseProblem(
             f"The database {where} cannot be used: {_cause(error)}.",
             remedy="Check the setting 'database', that the database runs, and the disk's free space.",
         ) from error

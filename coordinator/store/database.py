@@ -108,7 +108,7 @@ def _engine(url: str) -> Engine:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(parsed)
-        return create_engine(parsed, pool_pre_ping=True)
+        return create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError) as error:
         raise FileProblem(
             "The setting 'database' is not a database address this software knows.",
@@ -124,7 +124,7 @@ def _engine(url: str) -> Engine:
 def _sqlite_engine(url: URL) -> Engine:
     if url.database and url.database != ":memory:":
         _create_private(Path(url.database))
-    engine = create_engine(url)
+    engine = create_engine(url, hide_parameters=True)  # an error would quote the row otherwise
     event.listen(engine, "connect", _configure_sqlite)
     return engine
 

@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, select, update
 
 from coordinator.store.book import Book
 from coordinator.store.records import AgreementRow, BudgetRow, EnrolmentRow, RosterRow, column_value, read_row
-from coordinator.store.tables import agreements, budget_statements, enrolments, rosters
+from coordinator.store.tables import agreements, budget_statements, enrolment_acceptances, enrolments, rosters
 from protocols.identifiers import CouncilId, Digest
 
 __all__ = ["MembershipBook"]
@@ -89,13 +89,17 @@ class MembershipBook(Book):
     def decide_enrolment(self, public_key: bytes, *, state: str, now: datetime) -> None:
         """Record what was decided about a request."""
         change = update(enrolments).where(enrolments.c.public_key == public_key.hex())
+        asked = delete(enrolment_acceptances).where(enrolment_acceptances.c.public_key == public_key.hex())
         with self._begin() as connection:
+            connection.execute(asked)
             connection.execute(change.values(state=state, decided_at=column_value("decided_at", now)))
 
     def forget_enrolments(self, *, before: datetime) -> int:
         """Delete older requests that were never accepted. Returns how many."""
         old = (enrolments.c.state != "accepted", enrolments.c.requested_at < column_value("requested_at", before))
+        theirs = enrolment_acceptances.c.public_key.in_(select(enrolments.c.public_key).where(*old))
         with self._begin() as connection:
+            connection.execute(delete(enrolment_acceptances).where(theirs))
             return connection.execute(delete(enrolments).where(*old)).rowcount
 
     def keep_budgets(self, rows: Sequence[BudgetRow]) -> None:

@@ -80,6 +80,7 @@ class ProposalBook(Book):
         """Keep the current decision of each council, over its earlier one."""
         with self._begin() as connection:
             self._put(connection, decisions, rows)
+            self._require_turn(connection)
 
     def decisions(self, plan_digest: Digest) -> tuple[DecisionRow, ...]:
         """The current decisions on a plan, by council."""

@@ -28,6 +28,13 @@ class ReleaseBook(Book):
         """The newest release of the identical question whose content is still kept."""
         return self._newest(releases.c.query_digest == query_digest.hex(), releases.c.deleted_at.is_(None))
 
+    def agreements_of(self, digests: Collection[bytes]) -> dict[bytes, str]:
+        """Release → id of its agreement, for those of these that there are."""
+        wanted = select(releases.c.digest, releases.c.agreement_id)
+        with self._begin() as connection:
+            found = connection.execute(wanted.where(releases.c.digest.in_(sorted(item.hex() for item in digests))))
+            return {bytes.fromhex(digest): name for digest, name in found}
+
     def digests_of(self, plan_digests: Collection[Digest]) -> dict[Digest, Digest]:
         """Plan → its newest release, for those of these plans that have one; their contents are not read."""
         wanted = (

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, Protocol
 
-import yaml
-
 from council_node.mapping.content import key_warning
 from council_node.mapping.form import DateOrder
 from council_node.mapping.heading_row import check_heading_row
@@ -23,6 +21,7 @@ from council_node.mapping.survey import MOST_WORDINGS, Surveyed, count_wordings,
 from council_node.mapping.vocabulary import AGE_BAND, Vocabulary, age_band, joined_columns
 from council_node.sources.text_rows import TextSource
 from federated.schema import Column, ColumnType
+from federated.yaml_document import write_document
 
 __all__ = ["Asker", "Draft", "DraftColumn", "Nobody", "Wording", "draft_mapping"]
 
@@ -128,7 +127,7 @@ class Draft:
         """The mapping file."""
         head = "# Made by `council-node map`. Check it with the housing team; docs/guides/council-it.md explains it.\n"
         document = self.document(dataset=dataset, system=system, place=place)
-        return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+        return head + write_document(document, width=120)
 
 
 def draft_mapping(source: TextSource, words: Vocabulary, *, asker: Asker, today: date) -> Draft:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 from pydantic import ValidationError
 
 from federated.agreement import AGREEMENT_TYPE, Agreement, Group, parse_agreement
@@ -18,6 +17,7 @@ from federated.lookups import CarriedGroup, Columns, carry, read_lookup
 from federated.schema import load_schema
 from federated.schema.code_history import CodeHistory, parse_code_history
 from federated.shell import now_utc, output
+from federated.yaml_document import write_document
 from protocols.secagg import CohortRuleBroken, CohortRules, Profile
 
 __all__ = ["register"]
@@ -130,7 +130,7 @@ def _write(carried: tuple[CarriedGroup, ...], out: Path | None, *, min_cohort: i
             remedy="Give several of them one group code and name in the lookup, to be asked together.",
         )
     if out is not None:
-        write_file(out, yaml.safe_dump({"groups": kept}, sort_keys=False, allow_unicode=True).encode())
+        write_file(out, write_document({"groups": kept}).encode())
 
 
 def _compare(carried: tuple[CarriedGroup, ...], agreement: Agreement) -> None:

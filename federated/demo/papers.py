@@ -15,6 +15,7 @@ from federated.privacy import FILTER_SHARE_OF_DELTA, zcdp_epsilon
 from federated.query import Query
 from federated.rationals import rational_text
 from federated.schema import load_schema
+from federated.yaml_document import write_document
 from protocols.identifiers import CouncilId
 from protocols.secagg import Profile
 
@@ -33,7 +34,7 @@ def _text(name: str) -> dict[str, Any]:
 
 def yaml_payload(document: Mapping[str, Any]) -> bytes:
     """A document as the bytes that are signed."""
-    return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True).encode("utf-8")
+    return write_document(dict(document)).encode("utf-8")
 
 
 SENSITIVE: Final = 2

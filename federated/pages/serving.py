@@ -58,6 +58,7 @@ def run_site(
     *,
     connections: int,
     certificate: Certificate | None = None,
+    behind_proxy: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -66,6 +67,8 @@ def run_site(
         listening: Where.
         connections: Served at once; one more is told to come back later.
         certificate: For TLS; plain HTTP without.
+        behind_proxy: A proxy on this computer says in `X-Forwarded-For` who asks: the last address that is not its own
+            counts, as a client can put others before it.
     """
     # No log of its own: it would quote addresses, and with them what is secret in them.
     config = uvicorn.Config(
@@ -75,7 +78,8 @@ def run_site(
         lifespan="off",
         ws="none",
         http="h11",
-        proxy_headers=False,
+        proxy_headers=behind_proxy,
+        forwarded_allow_ips=["127.0.0.1", "::1"],
         server_header=False,
         date_header=False,
         limit_concurrency=connections,

@@ -7,7 +7,6 @@ The form is checked field by field; every error names the field, what was expect
 from datetime import date
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from federated.errors import QueryError
@@ -15,7 +14,7 @@ from federated.query.conditions import And, Between, Condition, Equals, In, Name
 from federated.query.measures import Days, Measure, Measured, Points, Value
 from federated.query.model import MAX_EDGES, DatePart, Dimension, Level, Period, Query, Table, parse_epsilon
 from federated.rationals import rational, rational_text
-from federated.yaml_document import read_form
+from federated.yaml_document import read_form, write_document
 from protocols.encoding import Json
 
 __all__ = ["parse_query", "question_document", "write_query"]
@@ -237,7 +236,7 @@ def _leaf(column: str, form: _ConditionForm) -> Condition:
 
 def write_query(query: Query) -> str:
     """The question as YAML; reading it back gives the same question."""
-    return yaml.safe_dump(question_document(query), sort_keys=False, allow_unicode=True)
+    return write_document(question_document(query))
 
 
 def question_document(query: Query) -> dict[str, Json]:

@@ -196,11 +196,8 @@ def test_people_sign_in_and_each_sees_what_is_theirs(federation, answered):
         assert "accepted for the next list" in pip.content()
         assert state_of(settings, key) == "accepted"
 
-        for name, tab in tabs.items():
-            visit = lambda tab, address, _reply: wrong.update({address: found} if (found := faults(tab)) else {})  # noqa: E731
-            seen = crawl(tab.context, f"{origin}/", visit)
-            assert f"{origin}/audit" in seen, name
         rae.goto(f"{origin}/audit")
+        wrong |= {"audit": found} if (found := faults(rae)) else {}
         told = [row.inner_text() for row in rae.get_by_role("row").all()]
         for who, what, about in (
             ("rae", "Read release", digest),

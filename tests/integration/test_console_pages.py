@@ -14,7 +14,9 @@ from coordinator.console.pages import PAGES
 from coordinator.console.question import manifest_of
 from coordinator.console.visitor import NOBODY, PUBLIC, Role
 from coordinator.settings import ConsoleSettings
-from coordinator.store import open_store
+from coordinator.sign_in.audit import READ
+from coordinator.store import AuditRow, DatabaseProblem, open_store
+from coordinator.store.proposals import ProposalBook
 from coordinator.store.tables import proposals
 from federated.errors import FileProblem
 from federated.keys import fingerprint
@@ -100,6 +102,42 @@ def test_what_does_not_wait_cannot_be_decided(world, act, status):
         path = f"/operations/councils/{'0' * 64}/{act}"
         assert served.ask(path, who="operator", method="POST", form={"token": TOKEN}).status == status
         assert served.ask(path, who="operator", method="POST", form={"token": "0" * 64}).status == 403
+
+
+def test_a_database_that_is_away_is_said_without_its_place(world, opened, monkeypatch):
+    def gone(*_args, **_changes):
+        raise DatabaseProblem("The database postgresql://hub@db.internal/hub cannot be used.")
+
+    monkeypatch.setattr(ProposalBook, "page", gone)
+    reply = opened.ask("/questions")
+    assert reply.status == 503
+    assert "Try again later" in reply.text
+    assert "db.internal" not in reply.text
+
+
+def test_no_address_leads_elsewhere_by_a_stroke_too_many(opened):
+    reply = opened.ask("/questions/")
+    assert (reply.status, reply.headers.get("location")) == (404, None)
+
+
+def test_who_read_an_answer_is_told_to_reviewers_of_its_agreement_alone(world, opened):
+    digest = world.answered[0].digest.hex()
+    line = AuditRow(done_at=world.federation.now(), who="ann.example", operation=READ, object=digest)
+    world.federation.store.audit.note(line)
+    assert "ann.example" in opened.ask("/audit", who="reviewer").text
+    for who in ("stranger", "operator"):
+        reply = opened.ask("/audit", who=who)
+        assert reply.status == 200
+        assert "ann.example" not in reply.text
+
+
+def test_what_is_closed_does_not_tell_how_many_joined_or_were_lost(world, closed):
+    """One council of the second answer was lost."""
+    for release in world.answered:
+        page = said(closed.ask(f"/releases/{release.digest.hex()}"))
+        assert "8 councils were asked" in page
+        assert "contributed" not in page
+        assert "joined the round" not in page
 
 
 def test_without_sign_in_everybody_is_the_public():

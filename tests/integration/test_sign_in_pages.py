@@ -8,12 +8,15 @@ from datetime import timedelta
 import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select, update
+from starlette.requests import Request
 
+from coordinator.console.visitor import NOBODY
 from coordinator.sign_in import sessions
 from coordinator.sign_in.limits import FREE_BY_ADDRESS, FREE_BY_NAME
 from coordinator.sign_in.pages import WRONG, WRONG_CODE
 from coordinator.sign_in.passwords import PLACES, Passwords
-from coordinator.store import open_store
+from coordinator.store import DatabaseProblem, open_store
+from coordinator.store.accounts import AccountBook
 from coordinator.store.tables import METADATA, accounts, sign_in_attempts
 from tests.integration.coordinator_federation import seeded
 from tests.integration.sign_in_site import (
@@ -31,6 +34,12 @@ from tests.integration.sign_in_site import (
 from tests.unit.coordinator.test_sign_in_rules import HOSTILE
 
 NEW = "seven ducks on a pond"
+
+
+def request_of(browser):
+    """A request as this browser would send it now."""
+    kept = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies.jar)
+    return Request({"type": "http", "headers": [(b"cookie", kept.encode())], "client": ("192.0.2.1", 1)})
 
 
 @pytest.fixture
@@ -106,6 +115,37 @@ def test_local_accounts_can_be_shut_out(desk):
     before = browser.cookies.get(sessions.BEFORE)
     reply = browser.submit("/sign-in", token=sessions.bound(before, "form"), name="ann", password=PASSWORD)
     assert WRONG in reply.text
+
+
+def test_where_local_accounts_are_shut_out_no_code_lets_anybody_in_and_no_session_goes_on(desk):
+    """Otherwise a code would lead past the provider's second factor."""
+    inside = Browser(desk)
+    inside.sign_in()
+    shut = replace(desk, local=False)
+    assert shut.visitor_of(request_of(inside)) == NOBODY
+    assert desk.visitor_of(request_of(inside)).name == "ann"
+    give_code(desk)
+    browser = Browser(shut)
+    assert browser.read("/set-password").status_code == 403
+    before = sessions.bound("x", "form")
+    reply = browser.submit("/set-password", token=before, name="ann", code=CODE, password=NEW, again=NEW)
+    assert reply.status_code == 403
+    assert sessions.COOKIE not in browser.cookies
+
+
+def test_a_store_that_fails_is_said_and_nothing_of_it(desk, browser, monkeypatch):
+    browser.sign_in()
+
+    def gone(*_args, **_changes):
+        raise DatabaseProblem("The database sqlite:////srv/hub/coordinator.db cannot be used.")
+
+    for name in ("session", "get"):
+        monkeypatch.setattr(AccountBook, name, gone)
+    for path in ("/sign-in", "/account"):
+        reply = browser.read(path)
+        assert reply.status_code == 503
+        assert "srv" not in reply.text
+        assert "Try again later" in reply.text
 
 
 def test_an_unknown_name_costs_the_same_work_and_the_same_writes(desk, browser):

@@ -391,6 +391,7 @@ def test_a_coordinator_that_has_lost_the_desk_writes_no_move(store):
     assert current.outcomes.opened(proposal(state="running"), round_row(), before="received")
     ended = {"councils": [], "stages": []}
     for write in (
+        lambda: lost.proposals.keep_decisions([decision("E06000001", decision="refused")]),
         lambda: lost.outcomes.moved(proposal(state="failed"), before="running"),
         lambda: lost.outcomes.opened(proposal(state="running"), round_row(sid=OTHER, attempt=2), before="running"),
         lambda: lost.outcomes.aborted(proposal(state="failed"), round_row(outcome="aborted"), before="running"),

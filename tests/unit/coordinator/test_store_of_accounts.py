@@ -1,5 +1,6 @@
 """The store's part of signing in: accounts, sessions, tries and the audit; run on SQLite here and on PostgreSQL too."""
 
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +21,7 @@ from coordinator.store.migration import migrating
 from coordinator.store.records import row_values
 from coordinator.store.sign_ins import MOST_STARTS
 from coordinator.store.tables import METADATA, enrolments, sign_in_attempts
+from coordinator.store.tables import accounts as accounts_table
 from federated.errors import FileProblem
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -268,8 +270,29 @@ def test_an_acceptance_that_moved_on_changes_nothing(store):
     assert not store.acceptances.confirm(stale, by="bob", now=LATER)
     store.membership.decide_enrolment(bytes([2]) * 32, state="rejected", now=NOW)
     assert not store.acceptances.confirm(asked, by="bob", now=LATER)
-    assert store.acceptances.get(asked.public_key) == asked
+    assert store.acceptances.get(asked.public_key) is None
     assert [row.state for row in store.membership.enrolments()] == ["rejected"]
+
+
+def test_a_request_that_is_forgotten_takes_the_acceptance_with_it(store):
+    """It refers to the request: left behind, nothing could ever be forgotten again."""
+    store.accounts.add(account(), by="command line")
+    store.membership.ask_enrolment(enrolment(2), limit=5)
+    asked = AcceptanceRow(public_key=bytes([2]) * 32, asked_by="ann", asked_at=NOW)
+    store.acceptances.ask(asked)
+    assert store.membership.forget_enrolments(before=NOW + timedelta(days=120)) == 1
+    assert store.acceptances.all() == ()
+    assert store.membership.enrolments() == ()
+
+
+def test_an_error_of_the_database_quotes_no_row(store):
+    secret = "7" * 40
+    store.accounts.add(account(password_hash=secret), by="command line")
+    with pytest.raises(FileProblem) as caught, store.accounts._begin() as connection:
+        connection.execute(insert(accounts_table).values(row_values(account(password_hash=secret))))
+    told = "".join(traceback.format_exception(caught.value))
+    assert "INSERT INTO accounts" in told
+    assert secret not in told
 
 
 def test_a_rejection_takes_the_acceptance_with_it(store):
