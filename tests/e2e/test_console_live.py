@@ -156,6 +156,7 @@ def enter(tab, origin, name, code, *, wanted):
     tab.get_by_label("New password", exact=True).fill(PASSWORD)
     tab.get_by_label("New password again").fill(PASSWORD)
     tab.get_by_role("button", name="Set password and sign in").click()
+    tab.wait_for_url(f"{origin}/account")
     tab.goto(f"{origin}{wanted}")
     assert tab.url == f"{origin}{wanted}"
 
@@ -188,12 +189,12 @@ def test_people_sign_in_and_each_sees_what_is_theirs(federation, answered):
 
         olu.goto(f"{origin}/operations/councils")
         olu.get_by_role("button", name="Ask for acceptance").click()
-        assert "Another operator must confirm" in olu.content()
+        olu.get_by_text("Another operator must confirm").wait_for()
         assert olu.get_by_role("button", name="Confirm").count() == 0
         pip.goto(f"{origin}/operations/councils")
         wrong |= {"councils": found} if (found := faults(pip)) else {}
         pip.get_by_role("button", name="Confirm").click()
-        assert "accepted for the next list" in pip.content()
+        pip.get_by_text("accepted for the next list").wait_for()
         assert state_of(settings, key) == "accepted"
 
         rae.goto(f"{origin}/audit")

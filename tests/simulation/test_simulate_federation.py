@@ -86,6 +86,7 @@ def test_a_crossing_of_protected_characteristics_is_approved_by_the_people_who_a
     )
     scenario = Scenario(questions=(small(tables=(crossing,)),), councils=8, seed=8)
     monkeypatch.setattr("federated.plan.BASE_FACTOR", 1)
+    monkeypatch.setattr("federated.cohort.BASE_FACTOR", 1)
     monkeypatch.setattr("council_node.policy.BASE_FACTOR", 1)
     (item,) = simulate(scenario).rounds
     assert item.release.contributed == 8
