@@ -7,10 +7,11 @@ The document also keeps the noisy whole-number totals, so that anyone can make t
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from functools import cached_property
+from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -221,10 +222,16 @@ class Release(_Record):
             self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":")
         ).encode()
 
-    @property
+    @cached_property
     def digest(self) -> Digest:
-        """SHA-256 of the release's bytes, as receipts name it."""
+        """SHA-256 of the release's bytes, as receipts name it; worked out once, as each table's files name it."""
         return sha256(self.encode())
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, with other values where `update` says so: its digest is its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("digest", None)
+        return copied
 
     def table(self, name: str) -> TableRecord:
         """The table of that name.
