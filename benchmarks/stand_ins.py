@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from protocols.encoding import sha256
 from protocols.envelope import SignedMessage, sign_message
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
-from protocols.key_agreement import derive_key, public_bytes, shared_secret
+from protocols.key_agreement import public_bytes, shared_secret
 from protocols.ring import Ring
 from protocols.secagg import CohortRules, LedgerClaim, Profile, RoundContext, Stage, Thresholds, round_id
 from protocols.secagg.context import NONCE_SIZE
-from protocols.secagg.dealing import seal
-from protocols.secagg.key_schedule import channel_label, mask_private_key
+from protocols.secagg.dealing import Outgoing, seal
+from protocols.secagg.key_schedule import mask_private_key
 from protocols.secagg.messages import Advert, KeyShare, dealt_body
 from protocols.secagg.share_records import SALT_SIZE, Opening, Openings, RevealedShare, openings_size
 from protocols.secagg.transcript import ShareKind, leaf, leaves, self_seed_commitment
@@ -109,8 +109,8 @@ class StandIns:
             s_salt=os.urandom(SALT_SIZE),
         )
         secret = shared_secret(dealer.channel, key)
-        keys = {receiver: derive_key(secret, channel_label(h1, dealer.council, receiver))}
-        [opening] = seal({receiver: share}, sid=self.context.sid, h1=h1, dealer=dealer.council, keys=keys)
+        to = {receiver: Outgoing(agreed=secret, channel_key=key, mask_key=b"", pair_seed=b"")}
+        [opening] = seal({receiver: share}, sid=self.context.sid, h1=h1, dealer=dealer.council, to=to)
         row = [os.urandom(DIGEST_SIZE)] * len(self.names)
         row[self.names.index(receiver)] = leaf(opening.encode())
         return self._dealt(dealer, h1, row), opening
@@ -118,7 +118,8 @@ class StandIns:
     def deal(self, dealer: StandIn, h1: Digest) -> bytes:
         """KEY_SHARES for the coordinator, which looks at leaves and signature and can open nothing."""
         count, own = len(self.names), self.names.index(dealer.council)
-        openings = Openings(content=os.urandom(openings_size(count, own)), count=count, own=own)
+        suite = self.context.suite
+        openings = Openings(content=os.urandom(openings_size(count, own, suite)), count=count, own=own, suite=suite)
         row = [leaves([openings.encoded(position)]) for position in range(count)]
         return self._dealt(dealer, h1, row).encode() + openings.content
 
@@ -146,7 +147,7 @@ class StandIns:
     def _council(self, council: CouncilId) -> StandIn:
         s_seed, b_seed = random_elements(2, os.urandom)
         channel = X25519PrivateKey.generate()
-        mask_key = public_bytes(mask_private_key(s_seed, sid=self.context.sid, owner=council))
+        mask_key = mask_private_key(s_seed, sid=self.context.sid, owner=council, suite=self.context.suite).public
         advert = Advert(channel_key=public_bytes(channel), mask_key=mask_key, claim=self.claim)
         return StandIn(
             council=council,

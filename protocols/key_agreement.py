@@ -76,6 +76,6 @@ def _public_key(content: bytes) -> X25519PublicKey:
     return X25519PublicKey.from_public_bytes(content)
 
 
-def derive_key(secret: bytes, info: bytes) -> bytes:
-    """32 key bytes by HKDF-SHA256 without salt; `info` is length-prefixed and names the one use of the key."""
-    return HKDF(algorithm=SHA256(), length=KEY_SIZE, salt=None, info=info).derive(secret)
+def derive_key(secret: bytes, info: bytes, size: int = KEY_SIZE) -> bytes:
+    """Key bytes by HKDF-SHA256 without salt; `info` is length-prefixed and names the one use of the key."""
+    return HKDF(algorithm=SHA256(), length=size, salt=None, info=info).derive(secret)

@@ -16,14 +16,13 @@ from protocols.encoding import sha256
 from protocols.envelope import SignedMessage, verify_message
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
-from protocols.key_agreement import private_key, public_bytes
 from protocols.ring import RingVector
 from protocols.secagg.cohort import Thresholds
 from protocols.secagg.context import RoundContext
 from protocols.secagg.deliveries import Dealing, Deliveries
 from protocols.secagg.errors import BelowThreshold
-from protocols.secagg.key_schedule import mask_private_bytes
-from protocols.secagg.mask_removal import MaskSum, MaskWork, lost_work, sum_masks, survivor_work
+from protocols.secagg.key_schedule import mask_private_key
+from protocols.secagg.mask_removal import MaskSum, MaskWork, Peer, lost_work, sum_masks, survivor_work
 from protocols.secagg.messages import (
     Advert,
     Stage,
@@ -111,16 +110,16 @@ class Aggregator:
             signed = decode_advert(message, self._context)
             advert = self._advert_from(sender, signed)
             self._adverts[sender] = signed, advert
-            self._keys_in_use |= {advert.channel_key, advert.mask_key}
+            self._keys_in_use |= set(advert.key_parts)
 
         self._receive(AggregatorEvent.ADVERT, sender, self._context.eligible, lambda: (sha256(message), accept))
 
     def _advert_from(self, sender: CouncilId, signed: SignedMessage) -> Advert:
         self._verify(sender, signed)
-        advert = advert_of(signed)
-        keys = {advert.channel_key, advert.mask_key}
+        advert = advert_of(signed, self._context.suite)
+        keys = set(advert.key_parts)
         # Every node would refuse the round, so a copied key must not get into it.
-        if len(keys) == 1 or keys & self._keys_in_use:
+        if len(keys) != len(advert.key_parts) or keys & self._keys_in_use:
             raise RemoteProtocolError(f"{sender} advertised a key that is in use already")
         return advert
 
@@ -258,7 +257,7 @@ class Aggregator:
                 threshold=self.thresholds.t,
                 points={council: 1 + position for position, council in enumerate(self._u1)},
             )
-        work = [self._work(owner, secret) for owner, secret in rebuilt.secrets.items()]
+            work = [self._work(owner, secret) for owner, secret in rebuilt.secrets.items()]
         self._total -= sum_of(work, self._context.ring, self._context.cells)
         result = SecureSum(
             total=self._context.ring.decode_signed(self._total),
@@ -291,14 +290,22 @@ class Aggregator:
             case ShareKind.MASK_KEY:
                 advertised = self._adverts[owner][1].mask_key
                 return lambda s_seed: (
-                    public_bytes(private_key(mask_private_bytes(s_seed, sid=sid, owner=owner))) == advertised
+                    mask_private_key(s_seed, sid=sid, owner=owner, suite=self._context.suite).public == advertised
                 )
 
     def _work(self, owner: CouncilId, seed: int) -> MaskWork:
         if owner in self._headers:
             return survivor_work(owner, seed, h2=self._h2)
-        survivor_keys = {survivor: self._adverts[survivor][1].mask_key for survivor in self._u3}
-        return lost_work(owner, seed, context=self._context, h2=self._h2, survivor_keys=survivor_keys)
+        position = self._u1.index(owner)
+        peers = [
+            Peer(
+                council=survivor,
+                mask_key=self._adverts[survivor][1].mask_key,
+                wrapped=self._dealings[survivor].openings.opening(position).wrapped,
+            )
+            for survivor in self._u3
+        ]
+        return lost_work(owner, seed, context=self._context, h1=self._h1, h2=self._h2, peers=peers)
 
     # --- shared ---
 

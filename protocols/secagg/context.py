@@ -11,6 +11,7 @@ from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest, RoundId
 from protocols.ring import Ring
 from protocols.secagg.cohort import CohortRules
+from protocols.suite import Suite
 from protocols.wire.codec import unsigned
 
 NONCE_SIZE: Final = 32
@@ -85,6 +86,7 @@ class RoundContext:
         rules: Of the agreement, for the named group.
         ring: Of the plan.
         cells: Length of every vector, at least 1.
+        suite: What keys are agreed with; of the agreement, so that no coordinator can choose the weaker one.
     """
 
     sid: RoundId
@@ -94,6 +96,7 @@ class RoundContext:
     rules: CohortRules
     ring: Ring
     cells: int
+    suite: Suite = Suite.X25519
 
     def __post_init__(self) -> None:
         """Refuse a context that two parties could read differently."""

@@ -1,10 +1,12 @@
 """Dealing the two seeds of a council, and opening what others dealt (R1).
 
 Each member v gets AES-256-GCM(b_share ‖ s_share ‖ salt_b ‖ salt_s) under a key used once, from u to v in
-this round, hence with a zero nonce. The associated data names h1, u and v.
+this round, hence with a zero nonce. The associated data names h1, u and v. In the hybrid suite the key's ciphertext
+stands before it, and each v above u also gets the pair's seed r, wrapped for its mask key: the seed of v opens it too.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -12,12 +14,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from protocols.errors import MalformedMessage
 from protocols.identifiers import CouncilId, Digest, RandomSource, RoundId
+from protocols.key_agreement import derive_key
 from protocols.secagg.errors import BadKeyShare
-from protocols.secagg.key_schedule import channel_label
+from protocols.secagg.key_schedule import channel_label, wrap_label
 from protocols.secagg.messages import Dealt, KeyShare, decode_key_share
 from protocols.secagg.share_records import SALT_SIZE, Opening
 from protocols.secagg.transcript import ShareKind, share_commitment
 from protocols.shamir import encode_element, split
+from protocols.suite import PrivateKey, encapsulate
 
 _NONCE: Final = bytes(12)  # each key encrypts one message
 
@@ -50,49 +54,133 @@ def commitments(sid: RoundId, dealer: CouncilId, receiver: CouncilId, share: Key
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """What a dealer needs to seal a share for one receiver.
+
+    Attributes:
+        agreed: Secret of the X25519 keys of both channels.
+        channel_key: The receiver's.
+        mask_key: The receiver's.
+        pair_seed: Seed of the pair where the dealer is the lower and the suite has one; else empty.
+    """
+
+    agreed: bytes = field(repr=False)
+    channel_key: bytes
+    mask_key: bytes
+    pair_seed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """From whom to whom, in which view."""
+
+    sid: RoundId
+    h1: Digest
+    dealer: CouncilId
+    receiver: CouncilId
+
+
 def seal(
     shares: Mapping[CouncilId, KeyShare],
     *,
     sid: RoundId,
     h1: Digest,
     dealer: CouncilId,
-    keys: Mapping[CouncilId, bytes],
+    to: Mapping[CouncilId, Outgoing],
 ) -> tuple[Opening, ...]:
-    """Commit to every share and encrypt it for its receiver; `keys` are the dealer's outgoing channels."""
-
-    def sealed(receiver: CouncilId, share: KeyShare) -> Opening:
-        b_commitment, s_commitment = commitments(sid, dealer, receiver, share)
-        ciphertext = b""
-        if receiver != dealer:
-            ciphertext = AESGCM(keys[receiver]).encrypt(_NONCE, share.encode(), channel_label(h1, dealer, receiver))
-        return Opening(b_commitment=b_commitment, s_commitment=s_commitment, ciphertext=ciphertext)
-
-    return tuple(sealed(receiver, share) for receiver, share in shares.items())
+    """Commit to every share and encrypt it for its receiver; `to` has every member but the dealer."""
+    return tuple(
+        _sealed(share, Ends(sid=sid, h1=h1, dealer=dealer, receiver=receiver), to.get(receiver))
+        for receiver, share in shares.items()
+    )
 
 
-def unseal(dealt: Dealt, opening: Opening, *, sid: RoundId, h1: Digest, receiver: CouncilId, key: bytes) -> KeyShare:
+def _sealed(share: KeyShare, ends: Ends, to: Outgoing | None) -> Opening:
+    b_commitment, s_commitment = commitments(ends.sid, ends.dealer, ends.receiver, share)
+    if to is None:
+        return Opening(b_commitment=b_commitment, s_commitment=s_commitment, ciphertext=b"")
+    secret, ciphertext = encapsulate(to.channel_key)
+    label = channel_label(ends.h1, ends.dealer, ends.receiver, ciphertext)
+    sealed = AESGCM(derive_key(to.agreed + secret, label)).encrypt(_NONCE, share.encode(), label)
+    return Opening(
+        b_commitment=b_commitment,
+        s_commitment=s_commitment,
+        ciphertext=ciphertext + sealed,
+        wrapped=_wrapped(to.pair_seed, ends, to.mask_key) if to.pair_seed else b"",
+    )
+
+
+def _wrapped(pair_seed: bytes, ends: Ends, mask_key: bytes) -> bytes:
+    secret, ciphertext = encapsulate(mask_key)
+    label = wrap_label(ends.h1, ends.dealer, ends.receiver, ciphertext)
+    return ciphertext + AESGCM(derive_key(secret, label)).encrypt(_NONCE, pair_seed, label)
+
+
+def unwrap(wrapped: bytes, ends: Ends, mask_private: PrivateKey, *, ciphertext_size: int) -> bytes:
+    """The pair's seed that the lower of a pair sent to the higher; empty where the suite has none.
+
+    Args:
+        wrapped: From the lower's opening.
+        ends: The lower as dealer, the higher as receiver.
+        mask_private: The higher's.
+        ciphertext_size: Of the suite.
+
+    Raises:
+        InvalidTag: It cannot be opened.
+    """
+    if not wrapped:
+        return b""
+    ciphertext = wrapped[:ciphertext_size]
+    label = wrap_label(ends.h1, ends.dealer, ends.receiver, ciphertext)
+    key = derive_key(mask_private.open(ciphertext), label)
+    return AESGCM(key).decrypt(_NONCE, wrapped[ciphertext_size:], label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What a receiver opens a dealer's message with.
+
+    Attributes:
+        agreed: Secret of the X25519 keys of both channels.
+        channel_private: The receiver's.
+        mask_private: The receiver's.
+        ciphertext_size: Of the suite.
+    """
+
+    agreed: bytes = field(repr=False)
+    channel_private: PrivateKey = field(repr=False)
+    mask_private: PrivateKey = field(repr=False)
+    ciphertext_size: int
+
+
+def unseal(dealt: Dealt, opening: Opening, ends: Ends, by: Received) -> tuple[KeyShare, bytes]:
     """Decrypt a key share and check it against its commitments.
 
     Args:
         dealt: The dealer's signed message; its signature and its leaf for `opening` have been checked, so
             whatever is wrong here was signed by the dealer.
-        opening: Commitments and ciphertext for `receiver`.
-        sid: The round.
-        h1: This council's view of the adverts.
-        receiver: This council.
-        key: Of the channel from the dealer.
+        opening: Commitments and ciphertext for this council.
+        ends: The dealer, this council, and its view of the adverts.
+        by: This council's keys.
+
+    Returns:
+        The share, and the pair's seed where the dealer is the lower and the suite has one, else nothing.
 
     Raises:
         BadKeyShare: It does not decrypt, is no field element, or is not what the commitments say.
     """
-    dealer = dealt.message.sender
+    ciphertext, sealed = opening.ciphertext[: by.ciphertext_size], opening.ciphertext[by.ciphertext_size :]
+    label = channel_label(ends.h1, ends.dealer, ends.receiver, ciphertext)
     try:
-        share = decode_key_share(AESGCM(key).decrypt(_NONCE, opening.ciphertext, channel_label(h1, dealer, receiver)))
+        key = derive_key(by.agreed + by.channel_private.open(ciphertext), label)
+        share = decode_key_share(AESGCM(key).decrypt(_NONCE, sealed, label))
+        seed = unwrap(opening.wrapped, ends, by.mask_private, ciphertext_size=by.ciphertext_size)
     except (InvalidTag, MalformedMessage) as problem:
         raise _bad("cannot be opened", dealt, opening) from problem
-    if commitments(sid, dealer, receiver, share) != (opening.b_commitment, opening.s_commitment):
+    if commitments(ends.sid, ends.dealer, ends.receiver, share) != (opening.b_commitment, opening.s_commitment):
         raise _bad("is not the one committed to", dealt, opening)
-    return share
+    return share, seed
 
 
 def _bad(what: str, dealt: Dealt, opening: Opening) -> BadKeyShare:

@@ -9,39 +9,64 @@ pairwise mask  X25519(S_u, S_v)                    "mask/v1", h2, plan_digest, l
 self mask      b_seed_u                            "self/v1", h2, u
 =============  ==================================  =========================================
 
-Channel and mask keys are different X25519 keys because the seed of the mask key becomes public when its
-council drops out.
+In the hybrid suite (`protocols.suite`) two secrets stand behind one another where X25519 alone stands here:
+
+=============  ==================================  =========================================
+mask key S_u   s_seed_u, 96 bytes                  "mask-key/v2", sid, u
+channel u→v    X25519(C_u, C_v) ‖ KEM(C_v)         "channel/v2", h1, u, v, ciphertext
+pair seed r    s_seed of the lower                 "pair-seed/v1", sid, lower, higher
+wrapping of r  KEM(S_higher)                       "pair-wrap/v1", h1, lower, higher, ciphertext
+pairwise mask  X25519(S_u, S_v) ‖ r                "mask/v2", h2, plan_digest, lower, higher
+=============  ==================================  =========================================
+
+The lower sends r to the higher, wrapped. So the seed of either that drops out gives the pair's mask: the lower's by
+deriving r, the higher's by opening what the lower sent, which the coordinator has.
+
+Channel and mask keys are different keys because the seed of the mask key becomes public when its council drops out.
 """
 
 from typing import Literal
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from protocols.encoding import length_prefixed
 from protocols.identifiers import CouncilId, Digest, RoundId
-from protocols.key_agreement import derive_key, private_key
+from protocols.key_agreement import derive_key
 from protocols.shamir import encode_element
+from protocols.suite import PrivateKey, Suite
 
 
-def mask_private_bytes(s_seed: int, *, sid: RoundId, owner: CouncilId) -> bytes:
-    """The X25519 private key that a seed stands for; revealing the seed reveals the key, and only then."""
-    return derive_key(encode_element(s_seed), length_prefixed("mask-key/v1", sid, owner.encode("ascii")))
+def mask_private_bytes(s_seed: int, *, sid: RoundId, owner: CouncilId, suite: Suite) -> bytes:
+    """The private key that a seed stands for; revealing the seed reveals the key, and only then."""
+    name = "mask-key/v1" if suite is Suite.X25519 else "mask-key/v2"
+    return derive_key(encode_element(s_seed), length_prefixed(name, sid, owner.encode("ascii")), suite.private_size)
 
 
-def mask_private_key(s_seed: int, *, sid: RoundId, owner: CouncilId) -> X25519PrivateKey:
+def mask_private_key(s_seed: int, *, sid: RoundId, owner: CouncilId, suite: Suite) -> PrivateKey:
     """:func:`mask_private_bytes` as a key."""
-    return private_key(mask_private_bytes(s_seed, sid=sid, owner=owner))
+    return PrivateKey.read(mask_private_bytes(s_seed, sid=sid, owner=owner, suite=suite), suite)
 
 
-def channel_label(h1: Digest, sender: CouncilId, receiver: CouncilId) -> bytes:
+def channel_label(h1: Digest, sender: CouncilId, receiver: CouncilId, ciphertext: bytes = b"") -> bytes:
     """HKDF info and AEAD associated data of the channel from `sender` to `receiver`."""
-    return length_prefixed("channel/v1", h1, sender.encode("ascii"), receiver.encode("ascii"))
+    ends = (h1, sender.encode("ascii"), receiver.encode("ascii"))
+    return length_prefixed("channel/v2", *ends, ciphertext) if ciphertext else length_prefixed("channel/v1", *ends)
 
 
-def pair_label(h2: Digest, plan_digest: Digest, one: CouncilId, other: CouncilId) -> bytes:
+def pair_seed(s_seed: int, *, sid: RoundId, lower: CouncilId, higher: CouncilId) -> bytes:
+    """r: the second half of a pair's secret, known to whoever knows the lower's seed."""
+    return derive_key(
+        encode_element(s_seed), length_prefixed("pair-seed/v1", sid, lower.encode("ascii"), higher.encode("ascii"))
+    )
+
+
+def wrap_label(h1: Digest, lower: CouncilId, higher: CouncilId, ciphertext: bytes) -> bytes:
+    """HKDF info and AEAD associated data of r on its way to the higher of a pair."""
+    return length_prefixed("pair-wrap/v1", h1, lower.encode("ascii"), higher.encode("ascii"), ciphertext)
+
+
+def pair_label(h2: Digest, plan_digest: Digest, one: CouncilId, other: CouncilId, suite: Suite) -> bytes:
     """HKDF info of the pairwise mask, the same from both ends."""
     lower, higher = sorted((one.encode("ascii"), other.encode("ascii")))
-    return length_prefixed("mask/v1", h2, plan_digest, lower, higher)
+    return length_prefixed("mask/v1" if suite is Suite.X25519 else "mask/v2", h2, plan_digest, lower, higher)
 
 
 def pair_sign(me: CouncilId, peer: CouncilId) -> Literal[1, -1]:

@@ -4,18 +4,23 @@ A survivor's b_seed gives its self mask. A lost council's s_seed gives its mask 
 survivor shares with it. Work items hold all they need, so a coordinator may spread them over processes.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TypeAlias
 
+from cryptography.exceptions import InvalidTag
+
 from protocols.identifiers import CouncilId, Digest
-from protocols.key_agreement import derive_key, private_key, shared_secret
+from protocols.key_agreement import KEY_SIZE, derive_key, private_key, shared_secret
 from protocols.masks import MaskKey, add_masks
 from protocols.ring import Ring, RingVector
 from protocols.secagg.context import RoundContext
-from protocols.secagg.key_schedule import mask_private_bytes, pair_label, pair_sign, self_label
+from protocols.secagg.dealing import Ends, unwrap
+from protocols.secagg.errors import BelowThreshold
+from protocols.secagg.key_schedule import mask_private_bytes, pair_label, pair_seed, pair_sign, self_label
 from protocols.shamir import encode_element
+from protocols.suite import PrivateKey, Suite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,21 +49,24 @@ class DanglingMasks:
         private: Its X25519 mask key.
         h2: The view of the key shares.
         plan_digest: Of the round.
-        peers: Each survivor and its public mask key.
+        suite: Of the round.
+        peers: Each survivor, its public X25519 mask key, and the seed of the pair where the suite has one.
     """
 
     owner: CouncilId
     private: bytes = field(repr=False)
     h2: Digest
     plan_digest: Digest
-    peers: tuple[tuple[CouncilId, bytes], ...]
+    suite: Suite
+    peers: tuple[tuple[CouncilId, bytes, bytes], ...] = field(repr=False)
 
     def keys(self) -> Iterator[MaskKey]:
         """Derive each mask key, with one key agreement each; the sign is the survivor's."""
         private = private_key(self.private)
-        for peer, public in self.peers:
-            label = pair_label(self.h2, self.plan_digest, self.owner, peer)
-            yield MaskKey(key=derive_key(shared_secret(private, public), label), sign=pair_sign(peer, self.owner))
+        for peer, public, seed in self.peers:
+            label = pair_label(self.h2, self.plan_digest, self.owner, peer, self.suite)
+            secret = shared_secret(private, public) + seed
+            yield MaskKey(key=derive_key(secret, label), sign=pair_sign(peer, self.owner))
 
 
 MaskWork: TypeAlias = SelfMask | DanglingMasks
@@ -80,14 +88,49 @@ def survivor_work(owner: CouncilId, b_seed: int, *, h2: Digest) -> SelfMask:
     return SelfMask(seed=encode_element(b_seed), info=self_label(h2, owner))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A survivor, as what a lost council's seed removes depends on it.
+
+    Attributes:
+        council: Which.
+        mask_key: As it advertised it.
+        wrapped: What it dealt to the lost council besides its share: the pair's seed, where it is the lower.
+    """
+
+    council: CouncilId
+    mask_key: bytes
+    wrapped: bytes
+
+
 def lost_work(
-    owner: CouncilId, s_seed: int, *, context: RoundContext, h2: Digest, survivor_keys: Mapping[CouncilId, bytes]
+    owner: CouncilId, s_seed: int, *, context: RoundContext, h1: Digest, h2: Digest, peers: Sequence[Peer]
 ) -> DanglingMasks:
-    """What the s_seed of a lost council removes."""
+    """What the s_seed of a lost council removes.
+
+    Raises:
+        BelowThreshold: A survivor (`culprit`) had dealt to the lost council what cannot be opened.
+    """
+    content = mask_private_bytes(s_seed, sid=context.sid, owner=owner, suite=context.suite)
+    private = PrivateKey.read(content, context.suite)
+
+    def seed_with(peer: Peer) -> bytes:
+        if owner < peer.council and context.suite is not Suite.X25519:
+            return pair_seed(s_seed, sid=context.sid, lower=owner, higher=peer.council)
+        ends = Ends(sid=context.sid, h1=h1, dealer=peer.council, receiver=owner)
+        try:
+            return unwrap(peer.wrapped, ends, private, ciphertext_size=context.suite.ciphertext_size)
+        except InvalidTag as problem:
+            raise BelowThreshold(
+                f"what {peer.council} dealt to {owner} cannot be opened, so its mask cannot be taken off",
+                culprit=peer.council,
+            ) from problem
+
     return DanglingMasks(
         owner=owner,
-        private=mask_private_bytes(s_seed, sid=context.sid, owner=owner),
+        private=content[:KEY_SIZE],
         h2=h2,
         plan_digest=context.plan_digest,
-        peers=tuple(survivor_keys.items()),
+        suite=context.suite,
+        peers=tuple((peer.council, peer.mask_key[:KEY_SIZE], seed_with(peer)) for peer in peers),
     )

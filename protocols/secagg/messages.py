@@ -13,7 +13,8 @@ CONFIRMATION   signed(h3)
 UNMASK         signed(h3 ‖ kind 1, share 32, salt 32 for each of U2)
 =============  ===========================================================================================
 
-An opening is commit_b 32 ‖ commit_s 32 ‖ ciphertext 144, without ciphertext from a council to itself. The
+An opening is commit_b 32 ‖ commit_s 32 ‖ ciphertext 144, without ciphertext from a council to itself. In the hybrid
+suite a public key has 1,216 bytes, a ciphertext 1,232, and to those above it a dealer adds 1,136 of wrapped seed. The
 coordinator's messages are lists, each a count in two bytes and then: ADVERTS the adverts; SHARES the signed
 part of each KEY_SHARES, each followed by the receiver's own opening; SURVIVORS the signed part of each
 MASKED_INPUT; STATEMENTS the confirmations. They are not signed: everything in them is, by councils.
@@ -28,22 +29,22 @@ from typing import Final, TypeVar
 from protocols.envelope import ENVELOPE_SIZE, VERSION, SignedMessage, read_signed
 from protocols.errors import MalformedMessage
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
-from protocols.key_agreement import KEY_SIZE, check_public_key
 from protocols.secagg.context import COUNTER_SIZE, LedgerClaim, RoundContext
 from protocols.secagg.share_records import (
-    CIPHERTEXT_SIZE,
-    OPENING_SIZE,
     REVEALED_SIZE,
     SALT_SIZE,
     Opening,
     Openings,
     RevealedShares,
     decode_opening,
+    largest_opening,
+    opening_size,
     openings_size,
     read_revealed,
 )
 from protocols.secagg.transcript import ShareKind
 from protocols.shamir import ELEMENT_SIZE, decode_element
+from protocols.suite import Suite, check_public, parts
 from protocols.wire.codec import Reader, unsigned
 
 T = TypeVar("T")
@@ -75,13 +76,14 @@ def size_limit(stage: Stage, context: RoundContext) -> int:
     councils = len(context.eligible)
     advert = ENVELOPE_SIZE + _advert_size(context)
     dealt = ENVELOPE_SIZE + _dealt_size(councils)
+    opening = largest_opening(context.suite)
     header = ENVELOPE_SIZE + 2 * DIGEST_SIZE
     statement = ENVELOPE_SIZE + DIGEST_SIZE
     limits = {
         Stage.ADVERT: advert,
         Stage.ADVERTS: _LIST_HEAD_SIZE + councils * advert,
-        Stage.KEY_SHARES: dealt + councils * OPENING_SIZE,
-        Stage.SHARES: _LIST_HEAD_SIZE + councils * (dealt + OPENING_SIZE),
+        Stage.KEY_SHARES: dealt + councils * opening,
+        Stage.SHARES: _LIST_HEAD_SIZE + councils * (dealt + opening),
         Stage.MASKED_INPUT: header + context.vector_bytes,
         Stage.SURVIVORS: _LIST_HEAD_SIZE + councils * header,
         Stage.CONFIRMATION: statement,
@@ -102,6 +104,11 @@ class Advert:
     mask_key: bytes
     claim: LedgerClaim
 
+    @property
+    def key_parts(self) -> tuple[bytes, ...]:
+        """Every part of both keys: each may be in a round once."""
+        return (*parts(self.channel_key), *parts(self.mask_key))
+
     def encode_body(self) -> bytes:
         """The bytes to sign."""
         seen = struct.pack(f">{len(self.claim.seen)}Q", *self.claim.seen)
@@ -109,15 +116,15 @@ class Advert:
 
 
 def _advert_size(context: RoundContext) -> int:
-    return 2 * KEY_SIZE + COUNTER_SIZE + DIGEST_SIZE + COUNTER_SIZE * len(context.eligible)
+    return 2 * context.suite.public_size + COUNTER_SIZE + DIGEST_SIZE + COUNTER_SIZE * len(context.eligible)
 
 
-def advert_of(message: SignedMessage) -> Advert:
+def advert_of(message: SignedMessage, suite: Suite) -> Advert:
     """Read the body of an advert; both keys must be canonical and of full order."""
     reader = Reader(message.body, what=f"the advert of {message.sender}", limit=len(message.body))
-    channel_key, mask_key = reader.take(KEY_SIZE, "channel key"), reader.take(KEY_SIZE, "mask key")
-    check_public_key(channel_key)
-    check_public_key(mask_key)
+    channel_key, mask_key = reader.take(suite.public_size, "channel key"), reader.take(suite.public_size, "mask key")
+    check_public(channel_key, suite)
+    check_public(mask_key, suite)
     counter, head = reader.unsigned(COUNTER_SIZE, "counter"), reader.take(DIGEST_SIZE, "ledger head")
     councils = (len(message.body) - reader.position) // COUNTER_SIZE
     seen = struct.unpack(f">{councils}Q", reader.take(councils * COUNTER_SIZE, "counters seen"))
@@ -207,9 +214,9 @@ def decode_key_shares(content: bytes, context: RoundContext, members: Sequence[C
     reader = _reader(content, Stage.KEY_SHARES, context)
     message = read_signed(reader, stage=Stage.KEY_SHARES, body_size=_dealt_size(len(members)))
     own = members.index(message.sender) if message.sender in members else len(members)
-    openings = reader.take(openings_size(len(members), own), "openings")
+    openings = reader.take(openings_size(len(members), own, context.suite), "openings")
     reader.finish()
-    return _dealt_of(message), Openings(content=openings, count=len(members), own=own)
+    return _dealt_of(message), Openings(content=openings, count=len(members), own=own, suite=context.suite)
 
 
 def pieces_of_shares(dealt: Sequence[bytes], openings: Sequence[bytes]) -> tuple[bytes, ...]:
@@ -235,8 +242,8 @@ def decode_shares(
 
     def entry(reader: Reader) -> tuple[Dealt, Opening]:
         message = read_signed(reader, stage=Stage.KEY_SHARES, body_size=_dealt_size(members))
-        size = OPENING_SIZE - CIPHERTEXT_SIZE if message.sender == receiver else OPENING_SIZE
-        return _dealt_of(message), decode_opening(reader.take(size, "opening"))
+        size = opening_size(message.sender, receiver, context.suite)
+        return _dealt_of(message), decode_opening(reader.take(size, "opening"), context.suite)
 
     return _list(content, Stage.SHARES, context, entry, lambda item: item[0].message.sender)
 

@@ -12,13 +12,13 @@ from protocols.encoding import sha256
 from protocols.envelope import Sign, SignedMessage, sign_message, verify_message
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest, RandomSource
-from protocols.key_agreement import KEY_SIZE, derive_key, private_key, public_bytes, shared_secret
+from protocols.key_agreement import derive_key
 from protocols.masks import ONE_CORE, Cores, MaskKey, add_masks
 from protocols.ring import IntegerVector
 from protocols.secagg.context import LedgerClaim, RoundContext
-from protocols.secagg.dealing import seal, split_seeds, unseal
+from protocols.secagg.dealing import Ends, Outgoing, Received, seal, split_seeds, unseal
 from protocols.secagg.errors import BelowThreshold
-from protocols.secagg.key_schedule import channel_label, mask_private_key, pair_label, pair_sign, self_label
+from protocols.secagg.key_schedule import mask_private_key, pair_label, pair_seed, pair_sign, self_label
 from protocols.secagg.messages import (
     Advert,
     Dealt,
@@ -51,6 +51,7 @@ from protocols.secagg.transcript import (
     unmask_kinds,
 )
 from protocols.shamir import encode_element, random_elements
+from protocols.suite import PrivateKey, Suite
 
 
 def advertise(
@@ -74,9 +75,9 @@ def advertise(
     if me not in context.eligible or len(claim.seen) != len(context.eligible):
         raise LocalProtocolError(f"{me} is not eligible, or its claim is not about the eligible councils")
     [s_seed] = random_elements(1, rng)
-    channel_private = private_key(rng(KEY_SIZE))
-    mask_private = mask_private_key(s_seed, sid=context.sid, owner=me)
-    advert = Advert(channel_key=public_bytes(channel_private), mask_key=public_bytes(mask_private), claim=claim)
+    channel_private = PrivateKey.read(rng(context.suite.private_size), context.suite)
+    mask_private = mask_private_key(s_seed, sid=context.sid, owner=me, suite=context.suite)
+    advert = Advert(channel_key=channel_private.public, mask_key=mask_private.public, claim=claim)
     message = sign_message(sid=context.sid, stage=Stage.ADVERT, sender=me, body=advert.encode_body(), sign=sign)
     state = Advertised(
         context=context,
@@ -107,10 +108,20 @@ def share_keys(state: Advertised, adverts: bytes, rng: RandomSource, sign: Sign)
     """
     context, me = state.context, state.me
     cohort, channel_keys = _accept_cohort(state, decode_adverts(adverts, context))
-    outgoing, incoming = _channels(state, cohort.h1, channel_keys)
+    agreed = {peer: state.channel_private.agree(key) for peer, key in channel_keys.items() if peer != me}
+    pair_seeds = _pair_seeds(state, cohort)
+    to = {
+        peer: Outgoing(
+            agreed=secret,
+            channel_key=channel_keys[peer],
+            mask_key=cohort.mask_keys[peer],
+            pair_seed=pair_seeds.get(peer, b""),
+        )
+        for peer, secret in agreed.items()
+    }
     [b_seed] = random_elements(1, rng)
     shares = split_seeds(b_seed, state.s_seed, members=cohort.members, threshold=cohort.thresholds.t, rng=rng)
-    openings = seal(shares, sid=context.sid, h1=cohort.h1, dealer=me, keys=outgoing)
+    openings = seal(shares, sid=context.sid, h1=cohort.h1, dealer=me, to=to)
     encoded = [opening.encode() for opening in openings]
     body = dealt_body(cohort.h1, self_seed_commitment(context.sid, me, b_seed), [leaf(item) for item in encoded])
     message = sign_message(sid=context.sid, stage=Stage.KEY_SHARES, sender=me, body=body, sign=sign)
@@ -119,8 +130,10 @@ def share_keys(state: Advertised, adverts: bytes, rng: RandomSource, sign: Sign)
         me=me,
         cohort=cohort,
         b_seed=b_seed,
+        channel_private=state.channel_private,
         mask_private=state.mask_private,
-        incoming=incoming,
+        agreed=agreed,
+        pair_seeds=pair_seeds,
         own_share=shares[me],
         dealt=message,
     )
@@ -137,10 +150,10 @@ def _accept_cohort(state: Advertised, messages: tuple[SignedMessage, ...]) -> tu
     for message in messages:
         if message.sender != state.me:
             _verify(context, message)  # refuses a council that is not eligible or not the pinned one
-    adverts = {message.sender: advert_of(message) for message in messages}
-    keys = {key for advert in adverts.values() for key in (advert.channel_key, advert.mask_key)}
+    adverts = {message.sender: advert_of(message, context.suite) for message in messages}
+    keys = [key for advert in adverts.values() for key in advert.key_parts]
     # A copied key is a swapped one, or another council's seed shown as this one's.
-    if len(keys) != 2 * len(messages):
+    if len(set(keys)) != len(keys):
         raise RemoteProtocolError("a public key is in the adverts twice")
     cohort = Cohort(
         members=tuple(adverts),
@@ -152,18 +165,11 @@ def _accept_cohort(state: Advertised, messages: tuple[SignedMessage, ...]) -> tu
     return cohort, {council: advert.channel_key for council, advert in adverts.items()}
 
 
-def _channels(
-    state: Advertised, h1: Digest, channel_keys: dict[CouncilId, bytes]
-) -> tuple[dict[CouncilId, bytes], dict[CouncilId, bytes]]:
-    """Channel keys to and from every other member, from one key agreement each."""
-    outgoing: dict[CouncilId, bytes] = {}
-    incoming: dict[CouncilId, bytes] = {}
-    for peer, public in channel_keys.items():
-        if peer != state.me:
-            secret = shared_secret(state.channel_private, public)
-            outgoing[peer] = derive_key(secret, channel_label(h1, state.me, peer))
-            incoming[peer] = derive_key(secret, channel_label(h1, peer, state.me))
-    return outgoing, incoming
+def _pair_seeds(state: Advertised, cohort: Cohort) -> dict[CouncilId, bytes]:
+    if state.context.suite is Suite.X25519:
+        return {}
+    sid, me = state.context.sid, state.me
+    return {peer: pair_seed(state.s_seed, sid=sid, lower=me, higher=peer) for peer in cohort.members if me < peer}
 
 
 def accept_shares(state: SharedKeys, shares: bytes) -> ReadyToMask:
@@ -188,7 +194,8 @@ def accept_shares(state: SharedKeys, shares: bytes) -> ReadyToMask:
     if state.dealt not in (dealt.message for dealt, _ in entries):  # (1), (2)
         raise RemoteProtocolError(f"the key shares do not hold the message that {me} sent")
     position = cohort.members.index(me)
-    held = {dealt.message.sender: _open(state, dealt, opening, position) for dealt, opening in entries}
+    opened = {dealt.message.sender: _open(state, dealt, opening, position) for dealt, opening in entries}
+    pair_seeds = {peer: state.pair_seeds.get(peer, seed) for peer, (_, seed) in opened.items()}
     h2 = shares_view(cohort.h1, (dealt.message for dealt, _ in entries))
     return ReadyToMask(
         context=context,
@@ -196,12 +203,12 @@ def accept_shares(state: SharedKeys, shares: bytes) -> ReadyToMask:
         cohort=cohort,
         sharers=sharers,
         h2=h2,
-        masks=_mask_keys(state, sharers, h2),
-        held=held,
+        masks=_mask_keys(state, pair_seeds, h2),
+        held={peer: share for peer, (share, _) in opened.items()},
     )
 
 
-def _open(state: SharedKeys, dealt: Dealt, opening: Opening, position: int) -> KeyShare:
+def _open(state: SharedKeys, dealt: Dealt, opening: Opening, position: int) -> tuple[KeyShare, bytes]:
     dealer = dealt.message.sender
     if dealer != state.me:
         _verify(state.context, dealt.message)  # (3)
@@ -210,19 +217,26 @@ def _open(state: SharedKeys, dealt: Dealt, opening: Opening, position: int) -> K
     if leaf(opening.encode()) != dealt.leaf(position):  # (4): here it is the courier that is at fault
         raise RemoteProtocolError(f"the key share delivered for {dealer} is not the one that it signed")
     if dealer == state.me:
-        return state.own_share
-    key = state.incoming[dealer]
-    return unseal(dealt, opening, sid=state.context.sid, h1=state.cohort.h1, receiver=state.me, key=key)  # (5)
+        return state.own_share, b""
+    ends = Ends(sid=state.context.sid, h1=state.cohort.h1, dealer=dealer, receiver=state.me)
+    by = Received(
+        agreed=state.agreed[dealer],
+        channel_private=state.channel_private,
+        mask_private=state.mask_private,
+        ciphertext_size=state.context.suite.ciphertext_size,
+    )
+    return unseal(dealt, opening, ends, by)  # (5)
 
 
-def _mask_keys(state: SharedKeys, sharers: tuple[CouncilId, ...], h2: Digest) -> tuple[MaskKey, ...]:
+def _mask_keys(state: SharedKeys, pair_seeds: dict[CouncilId, bytes], h2: Digest) -> tuple[MaskKey, ...]:
     own = MaskKey(key=derive_key(encode_element(state.b_seed), self_label(h2, state.me)), sign=1)
-    return (own, *(_pair_mask(state, peer, h2) for peer in sharers if peer != state.me))
+    return (own, *(_pair_mask(state, peer, seed, h2) for peer, seed in pair_seeds.items() if peer != state.me))
 
 
-def _pair_mask(state: SharedKeys, peer: CouncilId, h2: Digest) -> MaskKey:
-    secret = shared_secret(state.mask_private, state.cohort.mask_keys[peer])
-    label = pair_label(h2, state.context.plan_digest, state.me, peer)
+def _pair_mask(state: SharedKeys, peer: CouncilId, seed: bytes, h2: Digest) -> MaskKey:
+    context = state.context
+    secret = state.mask_private.agree(state.cohort.mask_keys[peer]) + seed
+    label = pair_label(h2, context.plan_digest, state.me, peer, context.suite)
     return MaskKey(key=derive_key(secret, label), sign=pair_sign(state.me, peer))
 
 

@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from protocols.envelope import SignedMessage
 from protocols.identifiers import CouncilId, Digest
 from protocols.masks import MaskKey
 from protocols.secagg.cohort import Thresholds
 from protocols.secagg.context import LedgerClaim, RoundContext
 from protocols.secagg.messages import KeyShare
+from protocols.suite import PrivateKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +25,8 @@ class Advertised:
     context: RoundContext
     me: CouncilId
     s_seed: int = field(repr=False)
-    channel_private: X25519PrivateKey = field(repr=False)
-    mask_private: X25519PrivateKey = field(repr=False)
+    channel_private: PrivateKey = field(repr=False)
+    mask_private: PrivateKey = field(repr=False)
     advert: SignedMessage
 
 
@@ -52,14 +51,21 @@ class Cohort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedKeys:
-    """After the first half of R1: own seeds dealt to every member."""
+    """After the first half of R1: own seeds dealt to every member.
+
+    Attributes:
+        agreed: Secret of the X25519 keys of this council's channel and every other member's.
+        pair_seeds: Seeds of the pairs in which this council is the lower; none where the suite has none.
+    """
 
     context: RoundContext
     me: CouncilId
     cohort: Cohort
     b_seed: int = field(repr=False)
-    mask_private: X25519PrivateKey = field(repr=False)
-    incoming: Mapping[CouncilId, bytes] = field(repr=False)
+    channel_private: PrivateKey = field(repr=False)
+    mask_private: PrivateKey = field(repr=False)
+    agreed: Mapping[CouncilId, bytes] = field(repr=False)
+    pair_seeds: Mapping[CouncilId, bytes] = field(repr=False)
     own_share: KeyShare = field(repr=False)
     dealt: SignedMessage
 

@@ -20,6 +20,7 @@ from protocols.secagg.context import NONCE_SIZE, LedgerClaim, RoundContext, roun
 from protocols.secagg.messages import Stage
 from protocols.secagg.secure_sum import SecureSum
 from protocols.secagg.session import ParticipantSession
+from protocols.suite import Suite
 
 _NOBODY: Mapping[Stage, frozenset[CouncilId]] = {}
 
@@ -32,7 +33,15 @@ class Parties:
     councils: Mapping[CouncilId, ParticipantSession]
 
 
-def prepare(councils: Iterable[CouncilId], *, rules: CohortRules, ring: Ring, cells: int, rng: RandomSource) -> Parties:
+def prepare(
+    councils: Iterable[CouncilId],
+    *,
+    rules: CohortRules,
+    ring: Ring,
+    cells: int,
+    rng: RandomSource,
+    suite: Suite = Suite.X25519,
+) -> Parties:
     """Make identities, a roster of them, and a session for each council.
 
     Args:
@@ -41,6 +50,7 @@ def prepare(councils: Iterable[CouncilId], *, rules: CohortRules, ring: Ring, ce
         ring: Of the plan.
         cells: Of the plan.
         rng: Secure random bytes for every party.
+        suite: Of the agreement.
     """
     identities = {council: Ed25519PrivateKey.from_private_bytes(rng(32)) for council in sorted(councils)}
     plan_digest, roster_digest = sha256(b"plan"), sha256(b"roster")
@@ -58,6 +68,7 @@ def prepare(councils: Iterable[CouncilId], *, rules: CohortRules, ring: Ring, ce
         rules=rules,
         ring=ring,
         cells=cells,
+        suite=suite,
     )
     sessions = {council: ParticipantSession(context, council, key.sign, rng) for council, key in identities.items()}
     return Parties(context=context, councils=sessions)
@@ -71,6 +82,7 @@ def run_secure_sum(
     ring: Ring | None = None,
     min_cohort: int = 4,
     min_honest: int = 3,
+    suite: Suite = Suite.X25519,
     drop: Mapping[Stage, frozenset[CouncilId]] = _NOBODY,
 ) -> SecureSum:
     """Sum one vector per council so that nothing but the sum comes out.
@@ -82,6 +94,7 @@ def run_secure_sum(
         ring: 64 bits if not given.
         min_cohort: Fewest councils in a round.
         min_honest: Fewest honest noise shares.
+        suite: What keys are agreed with.
         drop: Councils that are lost for good before their message of a stage arrives (`ADVERT`, `KEY_SHARES`,
             `MASKED_INPUT`, `CONFIRMATION` or `UNMASK`).
 
@@ -93,7 +106,7 @@ def run_secure_sum(
     """
     rules = CohortRules(profile=profile, eligible_count=len(inputs), min_cohort=min_cohort, min_honest=min_honest)
     cells = len(next(iter(inputs.values())))
-    parties = prepare(inputs, rules=rules, ring=ring or Ring(bits=64), cells=cells, rng=rng)
+    parties = prepare(inputs, rules=rules, ring=ring or Ring(bits=64), cells=cells, rng=rng, suite=suite)
     councils, aggregator, lost = dict(parties.councils), Aggregator(parties.context), set[CouncilId]()
 
     def replies(

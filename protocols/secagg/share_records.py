@@ -11,24 +11,54 @@ from typing import Final
 import numpy as np
 
 from protocols.errors import MalformedMessage
-from protocols.identifiers import DIGEST_SIZE
+from protocols.identifiers import DIGEST_SIZE, CouncilId
 from protocols.secagg.transcript import ShareKind
 from protocols.shamir import ELEMENT_SIZE, Elements, read_elements
+from protocols.suite import Suite
 
 SALT_SIZE: Final = 32
 KEY_SHARE_SIZE: Final = 2 * (ELEMENT_SIZE + SALT_SIZE)
-CIPHERTEXT_SIZE: Final = KEY_SHARE_SIZE + 16
-OPENING_SIZE: Final = 2 * DIGEST_SIZE + CIPHERTEXT_SIZE
+TAG_SIZE: Final = 16
+PAIR_SEED_SIZE: Final = 32
+COMMITMENTS_SIZE: Final = 2 * DIGEST_SIZE
 REVEALED_SIZE: Final = 1 + ELEMENT_SIZE + SALT_SIZE
+
+
+def sealed_size(suite: Suite) -> int:
+    """Bytes of a key share on its way, with what its receiver needs to open it."""
+    return suite.ciphertext_size + KEY_SHARE_SIZE + TAG_SIZE
+
+
+def wrapped_size(suite: Suite) -> int:
+    """Bytes of the pair's seed on its way from the lower to the higher; none where the suite has none."""
+    return suite.ciphertext_size + PAIR_SEED_SIZE + TAG_SIZE if suite.ciphertext_size else 0
+
+
+def opening_size(dealer: CouncilId, receiver: CouncilId, suite: Suite) -> int:
+    """Bytes of an opening: a council seals nothing for itself, and wraps nothing for those below it."""
+    if dealer == receiver:
+        return COMMITMENTS_SIZE
+    return COMMITMENTS_SIZE + sealed_size(suite) + (wrapped_size(suite) if dealer < receiver else 0)
+
+
+def largest_opening(suite: Suite) -> int:
+    """Most bytes of an opening."""
+    return COMMITMENTS_SIZE + sealed_size(suite) + wrapped_size(suite)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What stands behind one leaf of a dealer's signed body."""
+    """What stands behind one leaf of a dealer's signed body.
+
+    Attributes:
+        ciphertext: The key share, sealed; empty from a council to itself.
+        wrapped: The pair's seed, wrapped; empty but in the hybrid suite from the lower to the higher.
+    """
 
     b_commitment: bytes
     s_commitment: bytes
     ciphertext: bytes
+    wrapped: bytes = b""
 
     def commitment(self, kind: ShareKind) -> bytes:
         """The commitment to the share of one of the two seeds."""
@@ -36,15 +66,17 @@ class Opening:
 
     def encode(self) -> bytes:
         """The bytes that are hashed to the leaf."""
-        return self.b_commitment + self.s_commitment + self.ciphertext
+        return self.b_commitment + self.s_commitment + self.ciphertext + self.wrapped
 
 
-def decode_opening(content: bytes) -> Opening:
+def decode_opening(content: bytes, suite: Suite) -> Opening:
     """An opening from its bytes, whose length has been checked."""
+    end = COMMITMENTS_SIZE + sealed_size(suite)
     return Opening(
         b_commitment=content[:DIGEST_SIZE],
-        s_commitment=content[DIGEST_SIZE : 2 * DIGEST_SIZE],
-        ciphertext=content[2 * DIGEST_SIZE :],
+        s_commitment=content[DIGEST_SIZE:COMMITMENTS_SIZE],
+        ciphertext=content[COMMITMENTS_SIZE:end],
+        wrapped=content[end:],
     )
 
 
@@ -56,29 +88,38 @@ class Openings:
         content: As they came, one after another.
         count: Members.
         own: The dealer's position, where there is no ciphertext; `count` if it is no member.
+        suite: Of the round.
     """
 
     content: bytes
     count: int
     own: int
+    suite: Suite
 
     def encoded(self, position: int) -> bytes:
         """The bytes of the opening for a member."""
-        start = _start(position, own=self.own)
-        return self.content[start : _start(position + 1, own=self.own)]
+        start = _start(position, own=self.own, suite=self.suite)
+        return self.content[start : _start(position + 1, own=self.own, suite=self.suite)]
+
+    def opening(self, position: int) -> Opening:
+        """The opening for a member."""
+        return decode_opening(self.encoded(position), self.suite)
 
     def commitment(self, position: int, kind: ShareKind) -> bytes:
         """The dealer's commitment to a member's share of one of the two seeds."""
-        return decode_opening(self.encoded(position)).commitment(kind)
+        return self.opening(position).commitment(kind)
 
 
-def openings_size(count: int, own: int) -> int:
+def openings_size(count: int, own: int, suite: Suite) -> int:
     """Bytes of :class:`Openings`."""
-    return _start(count, own=own)
+    return _start(count, own=own, suite=suite)
 
 
-def _start(position: int, *, own: int) -> int:
-    return position * OPENING_SIZE - (CIPHERTEXT_SIZE if position > own else 0)
+def _start(position: int, *, own: int, suite: Suite) -> int:
+    """Where a member's opening begins: those above the dealer are longer, and its own is the shortest."""
+    above = max(0, position - own - 1)
+    sealed = position - (1 if position > own else 0)
+    return position * COMMITMENTS_SIZE + sealed * sealed_size(suite) + above * wrapped_size(suite)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,7 @@ from protocols.secagg.messages import (
     encode_shares,
 )
 from protocols.secagg.transcript import leaf
+from protocols.suite import Suite
 from protocols.wire.codec import Reader
 from protocols.wire.link_message import Kind, LinkMessage
 from tests.integration.federation_world import (
@@ -118,7 +119,7 @@ def advert_by(round_: Rehearsal, sender: CouncilId, key: Any, **changes: Any) ->
     def made(message: SignedMessage) -> SignedMessage:
         if message.sender != sender:
             return message
-        body = replace(advert_of(message), **changes).encode_body()
+        body = replace(advert_of(message, Suite.X25519), **changes).encode_body()
         return sign_message(sid=round_.sid, stage=Stage.ADVERT, sender=sender, body=body, sign=key.sign)
 
     return encode_list(Stage.ADVERTS, [made(message) for message in adverts(round_)])
@@ -129,7 +130,9 @@ def swapped_identity(round_: Rehearsal) -> bytes:
 
 
 def copied_keys(round_: Rehearsal) -> bytes:
-    victim: Advert = advert_of(next(message for message in adverts(round_) if message.sender == COUNCILS[0]))
+    victim: Advert = advert_of(
+        next(message for message in adverts(round_) if message.sender == COUNCILS[0]), Suite.X25519
+    )
     return advert_by(round_, OTHER, round_.world.keys[OTHER], mask_key=victim.mask_key)
 
 
@@ -142,7 +145,7 @@ def invented_council(round_: Rehearsal) -> bytes:
 
 
 def peer_saw_a_later_ledger(round_: Rehearsal) -> bytes:
-    claim = advert_of(next(message for message in adverts(round_) if message.sender == OTHER)).claim
+    claim = advert_of(next(message for message in adverts(round_) if message.sender == OTHER), Suite.X25519).claim
     seen = [99 if council == ME else count for council, count in zip(round_.plan.eligible, claim.seen, strict=True)]
     return advert_by(round_, OTHER, round_.world.keys[OTHER], claim=replace(claim, seen=tuple(seen)))
 

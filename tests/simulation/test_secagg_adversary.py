@@ -48,6 +48,7 @@ from protocols.secagg.messages import (
 )
 from protocols.secagg.transcript import ShareKind, leaf, survivors_view, unmask_kinds
 from protocols.shamir import combine, decode_element, weights_at_zero
+from protocols.suite import Suite
 from tests.simulation.secagg_rehearsal import Rehearsal, council_ids
 
 VICTIM = CouncilId("E00000001")
@@ -137,7 +138,7 @@ def test_leaving_the_victim_out_or_swapping_its_keys_is_refused(honest):
 
 def test_a_swapped_key_of_another_council_is_refused(honest):
     adverts = adverts_of(honest)
-    advert = advert_of(adverts[2])
+    advert = advert_of(adverts[2], Suite.X25519)
     swapped = Advert(channel_key=b"\x09" + bytes(31), mask_key=advert.mask_key, claim=advert.claim).encode_body()
     adverts[2] = SignedMessage(
         stage=Stage.ADVERT, sender=adverts[2].sender, body=swapped, signature=adverts[2].signature
@@ -149,7 +150,7 @@ def test_a_swapped_key_of_another_council_is_refused(honest):
 @pytest.mark.parametrize("copy", ["channel of another", "mask of another", "its own"])
 def test_a_key_used_twice_is_refused_by_councils_and_aggregator(honest, copy):
     adverts = adverts_of(honest)
-    victim, own = advert_of(adverts[0]), advert_of(adverts[1])
+    victim, own = advert_of(adverts[0], Suite.X25519), advert_of(adverts[1], Suite.X25519)
     keys = {
         "channel of another": (victim.channel_key, own.mask_key),
         "mask of another": (own.channel_key, victim.mask_key),
@@ -170,7 +171,7 @@ def test_a_key_used_twice_is_refused_by_councils_and_aggregator(honest, copy):
 @pytest.mark.parametrize("which", ["channel_key", "mask_key"])
 def test_a_key_of_small_order_or_odd_encoding_is_refused(honest, point, which):
     adverts = adverts_of(honest)
-    own = advert_of(adverts[1])
+    own = advert_of(adverts[1], Suite.X25519)
     keys = {"channel_key": own.channel_key, "mask_key": own.mask_key, which: point.to_bytes(32, "little")}
     adverts[1] = resign(honest, adverts[1], Advert(**keys, claim=own.claim).encode_body())
     with refused("X25519 public key"):

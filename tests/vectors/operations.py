@@ -33,6 +33,7 @@ from protocols.secagg.messages import (
 )
 from protocols.secagg.transcript import ShareKind, self_seed_commitment, share_commitment, unmask_kinds
 from protocols.shamir import combine, decode_element, encode_element, split, weights_at_zero
+from protocols.suite import Suite
 from protocols.wire.codec import Reader
 from tests.simulation.secagg_rehearsal import REPLIES, Rehearsal
 
@@ -120,11 +121,15 @@ def thresholds(profile, eligible, min_cohort, min_honest, n):
 
 
 def mask_private(s_seed, sid, owner):
-    return {"private": mask_private_bytes(decode_element(unhex(s_seed)), sid=unhex(sid), owner=owner).hex()}
+    return {
+        "private": mask_private_bytes(
+            decode_element(unhex(s_seed)), sid=unhex(sid), owner=owner, suite=Suite.X25519
+        ).hex()
+    }
 
 
 def pair_key(secret, h2, plan_digest, one, other):
-    key = derive_key(unhex(secret), pair_label(unhex(h2), unhex(plan_digest), one, other))
+    key = derive_key(unhex(secret), pair_label(unhex(h2), unhex(plan_digest), one, other, Suite.X25519))
     return {"key": key.hex(), "sign_of_one": pair_sign(one, other), "sign_of_other": pair_sign(other, one)}
 
 
@@ -209,7 +214,7 @@ def decode(*, stage, receiver, message, **given):
 
 
 def _advert(message):
-    advert_of(message)
+    advert_of(message, Suite.X25519)
     return message.sender
 
 

@@ -6,6 +6,7 @@ from protocols.errors import MalformedMessage
 from protocols.secagg import Stage
 from protocols.secagg.messages import KeyShare, advert_of, decode_advert, decode_key_share
 from protocols.shamir import PRIME
+from protocols.suite import Suite
 from tests.simulation.secagg_rehearsal import Rehearsal, council_ids
 
 ELEMENT, NO_ELEMENT = bytes(32), PRIME.to_bytes(32, "little")
@@ -36,9 +37,9 @@ def test_a_key_share_has_two_field_elements_two_salts_and_nothing_else(content):
 def test_an_advert_has_nothing_left_over():
     rehearsal = Rehearsal(5, seed="parts").advertise()
     message = decode_advert(rehearsal.replies[Stage.ADVERT][council_ids(5)[0]], rehearsal.context)
-    assert advert_of(message).claim == rehearsal.claim
+    assert advert_of(message, Suite.X25519).claim == rehearsal.claim
     longer = type(message)(
         stage=message.stage, sender=message.sender, body=message.body + b"x", signature=message.signature
     )
     with pytest.raises(MalformedMessage, match="left over"):
-        advert_of(longer)
+        advert_of(longer, Suite.X25519)
