@@ -2,7 +2,16 @@
 
 import sys
 
-from benchmarks import concurrent_queries, end_to_end, exact_noise, growth, local_counts, real_connections, secure_sum
+from benchmarks import (
+    concurrent_queries,
+    end_to_end,
+    exact_noise,
+    growth,
+    hybrid_masks,
+    local_counts,
+    real_connections,
+    secure_sum,
+)
 from benchmarks.peers import __main__ as peers
 
 if __name__ == "__main__":
@@ -10,6 +19,7 @@ if __name__ == "__main__":
     concurrent_queries.main(["--councils", "20", "--queries", "20", "--repeats", "3", "--record"])
     real_connections.main(["--councils", "100", "--lost", "10", "--repeats", "3", "--record"])
     secure_sum.main(["--record"])
+    hybrid_masks.main(["--record"])
     exact_noise.main(["--record"])
     local_counts.main(["--record"])
     growth.main(["--record"])

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from federated.agreement import Agreement
 from federated.clauses import MEANINGS
+from protocols.suite import Suite
 
 __all__ = ["changes", "describe", "diff"]
 
@@ -33,6 +34,7 @@ def describe(agreement: Agreement) -> tuple[str, ...]:
         *(_dataset(name, agreement) for name in agreement.datasets),
         *(_group(agreement, group.name) for group in agreement.groups),
         _budget(agreement),
+        *_keys(agreement),
         (
             f"One question is answered at most {agreement.attempts} times. You have {agreement.decision_days} days to "
             "decide on it."
@@ -47,6 +49,14 @@ def describe(agreement: Agreement) -> tuple[str, ...]:
             f"Complaints: {agreement.contacts.complaints}."
         ),
     )
+
+
+def _keys(agreement: Agreement) -> Iterator[str]:
+    if agreement.key_agreement is Suite.HYBRID:
+        yield (
+            "What is sent is masked with keys that a future quantum computer could not find either, as long as "
+            "ML-KEM-768 holds."
+        )
 
 
 def _list(items: Iterator[str]) -> str:
@@ -157,6 +167,8 @@ def _value(text: str) -> str:
 
 
 def _direction(field: str, before: str, after: str) -> str:
+    if field == "key_agreement":
+        return "; this is stricter" if after == Suite.HYBRID else "; this is looser"
     if field not in LOOSER_WHEN_HIGHER | LOOSER_WHEN_LOWER:
         return ""
     rises = Fraction(after) > Fraction(before)

@@ -44,6 +44,7 @@ from protocols.errors import LocalProtocolError
 from protocols.identifiers import CouncilId, Digest
 from protocols.ring import Ring, headroom_ok
 from protocols.secagg import CohortRules
+from protocols.suite import Suite
 
 __all__ = [
     "Plan",
@@ -163,6 +164,7 @@ class Plan:
     tables: tuple[PlannedTable, ...]
     noise: NoiseSpec
     ring: Ring
+    suite: Suite
     round_charge: Charge
     delta: Fraction
     terms: Terms
@@ -284,6 +286,8 @@ class Plan:
                 "max_colluders": self.rules.max_colluders,
                 "min_cohort": self.rules.min_cohort,
                 "min_honest": self.rules.min_honest,
+                # Said where it is not the usual one, so that the plans of every earlier agreement keep their bytes.
+                **({} if self.suite is Suite.X25519 else {"key_agreement": self.suite.value}),
             },
             "tables": [
                 planned.canonical(block.parameter)
@@ -356,6 +360,7 @@ def derive_plan(
         tables=tables,
         noise=noise,
         ring=_ring(tables, noise, rules),
+        suite=agreement.key_agreement,
         round_charge=charge,
         delta=agreement.budget_delta,
         terms=terms,

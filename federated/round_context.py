@@ -24,4 +24,5 @@ def round_context(plan: Plan, roster: Roster, sid: RoundId) -> RoundContext:
         rules=plan.rules,
         ring=plan.ring,
         cells=plan.cells,
+        suite=plan.suite,
     )

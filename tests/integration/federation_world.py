@@ -478,6 +478,7 @@ class Rehearsal:
                 rules=self.plan.rules,
                 ring=self.plan.ring,
                 cells=self.plan.cells,
+                suite=self.plan.suite,
             )
         )
         for seat in self.seats.values():

@@ -8,6 +8,7 @@ from protocols.identifiers import CouncilId
 from protocols.ring import Ring
 from protocols.secagg import Aggregator, CohortRules, LedgerClaim, Profile, Stage
 from protocols.secagg.run import prepare
+from protocols.suite import Suite
 from tests.vectors.seeded import SeededRandom
 
 REPLIES = (Stage.ADVERT, Stage.KEY_SHARES, Stage.MASKED_INPUT, Stage.CONFIRMATION, Stage.UNMASK)
@@ -36,10 +37,13 @@ class Rehearsal:
         min_cohort=4,
         min_honest=3,
         eligible=None,
+        suite=Suite.X25519,
     ):
         self.rng = SeededRandom(f"{seed}/{n}/{profile}/{cells}/{bits}")
         rules = CohortRules(profile=profile, eligible_count=eligible or n, min_cohort=min_cohort, min_honest=min_honest)
-        parties = prepare(council_ids(eligible or n), rules=rules, ring=Ring(bits=bits), cells=cells, rng=self.rng)
+        parties = prepare(
+            council_ids(eligible or n), rules=rules, ring=Ring(bits=bits), cells=cells, rng=self.rng, suite=suite
+        )
         self.context = parties.context
         self.all_sessions = dict(parties.councils)
         self.sessions = {council: self.all_sessions[council] for council in council_ids(n)}

@@ -18,6 +18,7 @@ def prefixed(*fields):
 
 
 def hkdf(secret, info):
+    """The first 32 bytes: a longer output begins with the same ones."""
     extracted = hmac.new(bytes(32), secret, hashlib.sha256).digest()
     return hmac.new(extracted, info + b"\x01", hashlib.sha256).digest()
 
@@ -49,10 +50,16 @@ def stream(key, cells, width):
     return [int.from_bytes(content[at : at + width], "little") for at in range(0, cells * width, width)]
 
 
-def masked_input(*, me, seeds, public_keys, vector, sid, h2, plan_digest, bits):
-    """y of a council from its two seeds, as integers below 2^bits."""
+def pair_seed(s_seed, *, sid, lower, higher):
+    """r of a pair in the hybrid suite, from the mask seed of the lower."""
+    return hkdf(s_seed.to_bytes(32, "little"), prefixed(b"pair-seed/v1", sid, lower.encode(), higher.encode()))
+
+
+def masked_input(*, me, seeds, public_keys, vector, sid, h2, plan_digest, bits, pair_seeds=None):
+    """y of a council from its two seeds, as integers below 2^bits; with the seed of each of its pairs, in the hybrid."""
+    version = b"v1" if pair_seeds is None else b"v2"
     b_seed, s_seed = (seed.to_bytes(32, "little") for seed in seeds)
-    private = hkdf(s_seed, prefixed(b"mask-key/v1", sid, me.encode()))
+    private = hkdf(s_seed, prefixed(b"mask-key/" + version, sid, me.encode()))
     total = [
         value + word
         for value, word in zip(
@@ -63,7 +70,8 @@ def masked_input(*, me, seeds, public_keys, vector, sid, h2, plan_digest, bits):
         if peer == me:
             continue
         lower, higher = sorted((me, peer))
-        key = hkdf(x25519(private, public), prefixed(b"mask/v1", h2, plan_digest, lower.encode(), higher.encode()))
+        secret = x25519(private, public[:32]) + (b"" if pair_seeds is None else pair_seeds[peer])
+        key = hkdf(secret, prefixed(b"mask/" + version, h2, plan_digest, lower.encode(), higher.encode()))
         sign = 1 if me == lower else -1
         total = [value + sign * word for value, word in zip(total, stream(key, len(vector), bits // 8), strict=True)]
     return [value % 2**bits for value in total]
