@@ -56,7 +56,7 @@ setup-system: .stamps/system ## Install what the tests need besides Python: a Po
 	@touch $@
 
 test: setup setup-web setup-system check ## Run everything CI runs
-	$(BIN)/python -m pytest -n 3 -m "not long"
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: setup ## Run the slow suites at full size and record docs/evidence.json
 	$(BIN)/python -m pytest -m long

@@ -86,7 +86,9 @@ def rows(kind, number, seed):
 
 
 @pytest.mark.parametrize("kind", ["plain", "skewed", "sparse"])
-@pytest.mark.parametrize(("epsilon", "number"), [("3", 20_000), ("1", ROWS), ("1/2", 2 * ROWS)])
+@pytest.mark.parametrize(
+    ("epsilon", "number"), [("3", 20_000), ("1", ROWS), pytest.param("1/2", 2 * ROWS, marks=pytest.mark.long)]
+)
 def test_intervals_for_the_noise_hold_the_exact_fit(kind, epsilon, number):
     features, outcome = rows(kind, number, 1)
     truth, noise = exact_fit(ASKED, features, outcome), noise_of_a_round(ASKED, epsilon)

@@ -125,7 +125,9 @@ def test_skewed_shares_are_held_as_often_as_declared(name):
 
 
 @pytest.mark.parametrize("name", NOISES)
-@pytest.mark.parametrize("size", [0, 1, 2, 4, 8])
+@pytest.mark.parametrize(
+    "size", [0, 1, pytest.param(2, marks=pytest.mark.long), 4, pytest.param(8, marks=pytest.mark.long)]
+)
 def test_sparse_shares_keep_their_word(name, size):
     # Numbers from nothing to a few times the limit, where one is as large as all others, or is alone.
     noise = NOISES[name]
