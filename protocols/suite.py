@@ -5,7 +5,7 @@ it makes a secret and a ciphertext, and only the holder of the private key finds
 parts' secrets go into one key, so that it is safe as long as either part is.
 
 References:
-    RFC 7748 (X25519), FIPS 203 (ML-KEM); why both: `docs/adr/0013-masks-against-quantum-computers.md`.
+    RFC 7748 (X25519), FIPS 203 (ML-KEM); why both: `docs/adr/0014-masks-against-quantum-computers.md`.
 """
 
 from dataclasses import dataclass, field
