@@ -468,9 +468,7 @@ def neighbours():
 @pytest.mark.parametrize("kind", ["households", "rows", "sum", "mean", "co_occurrence"])
 def test_the_nodes_own_vector_moves_by_no_more_than_claimed(tmp_path, kind):
     measure = {"measures": (measured("dependent_children_n", 0, 4),)} if kind in {"sum", "mean"} else {}
-    table = Table(
-        name="t", statistic=kind, by=(Dimension(column="main_sex"),), max_cells=2, **measure
-    )
+    table = Table(name="t", statistic=kind, by=(Dimension(column="main_sex"),), max_cells=2, **measure)
     claimed = statistic(kind).sensitivity(table)
     norms = Counter()
     for household in list(neighbours())[1::3]:
