@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup setup-web setup-system demo questions test test-long check fix lock images proto vectors docs bench clean
+.PHONY: help setup setup-web setup-system demo questions test test-long mutate-guards check fix lock images proto vectors docs bench clean
 
 help: ## Show what can be run
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ test: setup setup-web setup-system check ## Run everything CI runs
 
 test-long: setup ## Run the slow suites at full size and record docs/evidence.json
 	$(BIN)/python -m pytest -m long
+
+mutate-guards: setup setup-web setup-system ## Take each guard out of a copy, and see that its tests turn red (some twenty minutes)
+	$(BIN)/python -m tests.mutations --record
 
 check: setup ## Lint, types, import contract
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Keeps the figures of long runs in docs/evidence.json: what was run, at which commit, on how much, with what result.
 
-Used by tests marked `long` only, when what they assert is true. One entry a name; a later run takes the place of an
+Used by tests marked `long` and by `make mutate-guards`, when what they assert is true. One entry a name; a later run takes the place of an
 earlier one.
 """
 
@@ -8,7 +8,7 @@ import json
 import platform
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,21 +19,29 @@ EVIDENCE = ROOT / "docs/evidence.json"
 
 
 def record(
-    name: str, figures: Mapping[str, object], *, test: str, n: int, seed: int | None = None, path: Path = EVIDENCE
+    name: str,
+    figures: Mapping[str, object],
+    *,
+    test: str = "",
+    command: Sequence[str] = (),
+    n: int,
+    seed: int | None = None,
+    path: Path = EVIDENCE,
 ) -> None:
-    """Write down what a long test found.
+    """Write down what a long run found.
 
     Args:
         name: Which claim the figures are evidence for.
         figures: What was found.
         test: The test, as pytest names it, which goes into the command that repeats it.
+        command: That command, where it is not a test.
         n: How many cells, residuals or cases the figures rest on.
         seed: Of the synthetic cases; noise and masks have none.
         path: The file.
     """
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"version": 1, "runs": {}}
     kept["runs"][name] = {
-        "command": shlex.join([".venv/bin/python", "-m", "pytest", "-m", "long", test]),
+        "command": shlex.join(command or [".venv/bin/python", "-m", "pytest", "-m", "long", test]),
         "commit": _commit(),
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),

@@ -452,10 +452,10 @@ def test_a_list_that_is_not_the_schemas_is_refused(tmp_path):
 
 
 def neighbours():
-    """Every household of up to three rows over a few cells and values."""
+    """Every household of up to three rows over a few cells and values: some are in more cells than may count."""
     kinds = [
         {"main_sex": sex, "assessment_date": QUARTER.start, "dependent_children_n": value}
-        for sex, value in product(SEXES[:2], (0, 3, 6))
+        for sex, value in product(SEXES[:3], (0, 6))
     ]
     for size in (1, 2, 3):
         yield from (
@@ -468,12 +468,10 @@ def neighbours():
 @pytest.mark.parametrize("kind", ["households", "rows", "sum", "mean", "co_occurrence"])
 def test_the_nodes_own_vector_moves_by_no_more_than_claimed(tmp_path, kind):
     measure = {"measures": (measured("dependent_children_n", 0, 4),)} if kind in {"sum", "mean"} else {}
-    table = Table(
-        name="t", statistic=kind, by=(Dimension(column="main_sex"),), max_cells=2 if kind != "rows" else 3, **measure
-    )
+    table = Table(name="t", statistic=kind, by=(Dimension(column="main_sex"),), max_cells=2, **measure)
     claimed = statistic(kind).sensitivity(table)
     norms = Counter()
-    for household in list(neighbours())[::3]:
+    for household in list(neighbours())[1::3]:
         rows = [{"household": "A", **row} for row in household]
         vector = np.array(node_vectors(tmp_path, rows, question(table))[0])
         norms["l1"] = max(norms["l1"], int(np.abs(vector).sum()))
@@ -494,7 +492,7 @@ def test_the_nodes_own_bands_for_quantiles_move_by_no_more_than_claimed(tmp_path
     )
     claimed = statistic("quantile").sensitivity(table)
     largest = 0
-    for household in list(neighbours())[::3]:
+    for household in list(neighbours())[1::3]:
         rows = [{"household": "A", **row} for row in household]
         vector = np.array(node_vectors(tmp_path, rows, question(table), mechanism=mechanism)[0])
         largest = max(largest, int((np.abs(vector) if mechanism is Mechanism.DISCRETE_LAPLACE else vector**2).sum()))

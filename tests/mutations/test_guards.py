@@ -1,0 +1,63 @@
+"""The list of guards fits the code and SECURITY.md; a few, drawn anew each time, are taken out and missed."""
+
+import ast
+import os
+import random
+from dataclasses import replace
+
+import pytest
+
+from tests.mutations.listed import ROOT, Change, Mutation, listed, rows_of_security, unlisted
+from tests.mutations.trial import copy_project, try_one
+
+SAMPLE = 2
+ROW = "Order is a table; whatever is not in it is refused"
+SEED = int(os.environ.get("GUARDS_SEED") or random.SystemRandom().randrange(1 << 32))
+
+
+@pytest.mark.parametrize("mutation", listed(), ids=lambda found: found.label)
+def test_each_guard_is_where_the_list_says(mutation: Mutation):
+    assert set(mutation.tests) <= set(rows_of_security()[mutation.row])
+    for change in mutation.changes:
+        changed = change.apply((ROOT / change.file).read_text(encoding="utf-8"))
+        if change.file.endswith(".py"):
+            ast.parse(changed)
+
+
+def test_every_test_of_the_security_page_is_held_to_turn_red():
+    assert unlisted() == []
+
+
+def one_that_is_quick() -> Mutation:
+    return next(found for found in listed() if found.row == ROW)
+
+
+def test_a_guard_that_has_moved_is_noticed():
+    change = one_that_is_quick().changes[0]
+    text = (ROOT / change.file).read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="0 times, not once"):
+        change.apply(text.replace(change.old, ""))
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    return copy_project(tmp_path_factory.mktemp("guards") / "copy")
+
+
+def test_some_guards_are_missed_when_they_are_gone(copy):
+    print(f"GUARDS_SEED={SEED}")
+    quick = [found for found in listed() if not found.slow]
+    drawn = random.Random(SEED).sample(quick, min(SAMPLE, len(quick)))
+    assert [outcome.told for outcome in (try_one(found, copy) for found in drawn) if not outcome.red] == []
+
+
+def test_a_change_that_takes_no_guard_out_is_told(copy):
+    first = one_that_is_quick()
+    idle = Change(file=first.changes[0].file, old=first.changes[0].old, new=first.changes[0].old)
+    assert try_one(replace(first, changes=(idle,)), copy).green == first.tests
+
+
+def test_a_change_that_breaks_the_file_counts_for_nothing(copy):
+    first = one_that_is_quick()
+    broken = Change(file=first.changes[0].file, old=first.changes[0].old, new="(\n")
+    assert try_one(replace(first, changes=(broken,)), copy).problem

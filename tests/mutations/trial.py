@@ -1,0 +1,141 @@
+"""Tries one mutation: in a copy of the project, never in the project itself."""
+
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from tests.mutations.listed import ROOT, Mutation
+
+LONGEST_S: Final = 900
+SHARED: Final = (".venv", "node_modules", "federated/pages/static")
+"""Made by `make setup` and `make setup-web`; read by tests, written by none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one mutation led to.
+
+    Attributes:
+        mutation: Which.
+        green: Tests that did not notice.
+        problem: Why it could not be tried; empty when it could.
+        seconds: How long it took.
+    """
+
+    mutation: Mutation
+    green: tuple[str, ...] = ()
+    problem: str = ""
+    seconds: float
+
+    @property
+    def red(self) -> bool:
+        """Whether every test noticed."""
+        return not self.green and not self.problem
+
+    @property
+    def told(self) -> str:
+        """One line."""
+        if self.problem:
+            return f"NOT TRIED {self.mutation.label}: {self.problem}"
+        return f"NOT NOTICED {self.mutation.label}: {', '.join(self.green)}" if self.green else self.mutation.label
+
+
+def try_all(mutations: Sequence[Mutation], *, jobs: int) -> Iterator[Outcome]:
+    """Try mutations, several at once, each in a copy of its own; outcomes in the order they come."""
+    copies: queue.SimpleQueue[Path] = queue.SimpleQueue()
+
+    def one(mutation: Mutation) -> Outcome:
+        copy = copies.get()
+        try:
+            return try_one(mutation, copy)
+        finally:
+            copies.put(copy)
+
+    with TemporaryDirectory(prefix="guards-") as folder, ThreadPoolExecutor(jobs) as pool:
+        for number in range(jobs):
+            copies.put(copy_project(Path(folder) / f"copy{number}"))
+        waiting = [pool.submit(one, mutation) for mutation in mutations]
+        for done in as_completed(waiting):
+            yield done.result()
+
+
+def copy_project(target: Path) -> Path:
+    """Copy the files that git knows, as they stand; what was installed is linked."""
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
+    for name in filter(None, map(os.fsdecode, names)):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    for name in SHARED:
+        if (ROOT / name).exists():
+            (target / name).symlink_to(ROOT / name)
+    return target
+
+
+def try_one(mutation: Mutation, copy: Path) -> Outcome:
+    """Take a guard out of the copy, run its tests there, and put it back."""
+    before = {change.file: (copy / change.file).read_text(encoding="utf-8") for change in mutation.changes}
+    began = time.monotonic()
+    try:
+        for change in mutation.changes:
+            path = copy / change.file
+            path.write_text(change.apply(path.read_text(encoding="utf-8")), encoding="utf-8")
+        green, problem = _run(mutation.tests, copy)
+    except ValueError as error:
+        green, problem = (), str(error)
+    finally:
+        for name, text in before.items():
+            (copy / name).write_text(text, encoding="utf-8")
+    return Outcome(mutation=mutation, green=green, problem=problem, seconds=time.monotonic() - began)
+
+
+def _run(tests: Sequence[str], copy: Path) -> tuple[tuple[str, ...], str]:
+    """Run tests.
+
+    Returns:
+        Those of which no case failed, and why they could not be run.
+    """
+    report = copy.parent / f"{copy.name}.xml"
+    report.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    # Byte code of the guard that was there would be taken for that of a file as old and as long.
+    surroundings = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(
+            [*command, *tests],
+            cwd=copy,
+            env=surroundings,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return (), f"its tests had not ended after {LONGEST_S} s"
+    if done.returncode not in {0, 1}:  # 2: nothing was collected, so a red test would be red for the wrong reason
+        return (), " / ".join(done.stdout.strip().splitlines()[-3:])
+    failed = {_function(case) for case in ET.parse(report).iter("testcase") if len(case) and _is_red(case)}
+    return tuple(test for test in tests if _named(test) not in failed), ""
+
+
+def _is_red(case: ET.Element) -> bool:
+    return any(child.tag in {"failure", "error"} for child in case)
+
+
+def _function(case: ET.Element) -> tuple[str, str]:
+    return case.get("classname", ""), case.get("name", "").partition("[")[0]
+
+
+def _named(test: str) -> tuple[str, str]:
+    path, _, function = test.partition("::")
+    return path.removesuffix(".py").replace("/", "."), function
