@@ -3,11 +3,13 @@
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -110,20 +112,25 @@ def _run(tests: Sequence[str], copy: Path) -> tuple[tuple[str, ...], str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
     # Byte code of the guard that was there would be taken for that of a file as old and as long.
     surroundings = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        done = subprocess.run(
-            [*command, *tests],
-            cwd=copy,
-            env=surroundings,
-            capture_output=True,
-            text=True,
-            timeout=LONGEST_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return (), f"its tests had not ended after {LONGEST_S} s"
-    if done.returncode not in {0, 1}:  # 2: nothing was collected, so a red test would be red for the wrong reason
-        return (), " / ".join(done.stdout.strip().splitlines()[-3:])
+    # A group of its own: what a test started, and could not end without its guard, ends with it.
+    with subprocess.Popen(
+        [*command, *tests],
+        cwd=copy,
+        env=surroundings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        try:
+            told, _ = running.communicate(timeout=LONGEST_S)
+        except subprocess.TimeoutExpired:
+            return (), f"its tests had not ended after {LONGEST_S} s"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+    if running.returncode not in {0, 1}:  # 2: nothing was collected, so a red test would be red for the wrong reason
+        return (), " / ".join(told.strip().splitlines()[-3:])
     failed = {_function(case) for case in ET.parse(report).iter("testcase") if len(case) and _is_red(case)}
     return tuple(test for test in tests if _named(test) not in failed), ""
 
