@@ -43,6 +43,12 @@ def test_the_node_of_the_compose_file_is_locked_in():
     assert looser(COMPOSE["services"]["admin"]) == []
 
 
+def test_the_image_itself_names_the_one_user_without_rights():
+    """For whoever starts it without the compose file."""
+    told = re.findall(r"^USER (.*)$", (ROOT / "docker/council_node.Dockerfile").read_text(), re.MULTILINE)
+    assert told == ["10001:10001"]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "noticed"),
     [

@@ -26,7 +26,7 @@ def asked(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium(asked):  # asked first: its rounds need an event loop, and a browser's is running from then on
     with browser_checks.chromium() as found:
         yield found
 

@@ -305,13 +305,19 @@ def test_wheels_that_are_not_the_locked_ones_are_refused(tmp_path):
     folder = ROOT / "build/wheels/node"
     wheel = next((folder if folder.is_dir() else fetch_wheels(PARTIES["node"])).glob("h11-*.whl"))
     (line,) = re.findall(r"^h11==.*(?:\n    --hash.*)+", NODE_REQUIREMENTS.read_text(), re.MULTILINE)
-    (tmp_path / "one.txt").write_text(line.rstrip("\\\n ") + "\n")
-    install = [sys.executable, "-m", "pip", "install", "--no-index", "--find-links", str(tmp_path), "--require-hashes"]
-    install += ["--no-deps", "--target", str(tmp_path / "out"), "--quiet", "-r", str(tmp_path / "one.txt")]
+    dockerfile = PARTIES["node"].dockerfile.read_text()
+    (options,) = re.findall(r"\$pip install (.*) --find-links \. (.*) -r /requirements\.txt", dockerfile)
+    install = [sys.executable, "-m", "pip", "install", *" ".join(options).split(), "--find-links", str(tmp_path)]
+    install += ["--no-deps", "--target", str(tmp_path / "out"), "-r", str(tmp_path / "one.txt")]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")} | {
         "PIP_CONFIG_FILE": os.devnull
     }
     shutil.copyfile(wheel, tmp_path / wheel.name)
+    (tmp_path / "one.txt").write_text(line.partition(" ")[0] + "\n")
+    unnamed = subprocess.run(install, capture_output=True, text=True, check=False, env=environment)
+    assert unnamed.returncode != 0, "a package whose hash is not listed was installed"
+    assert "Hashes are required" in unnamed.stderr
+    (tmp_path / "one.txt").write_text(line.rstrip("\\\n ") + "\n")
     assert subprocess.run(install, capture_output=True, check=False, env=environment).returncode == 0
     content = bytearray(wheel.read_bytes())
     content[len(content) // 2] ^= 1

@@ -171,12 +171,16 @@ def test_a_neighbour_can_neither_plant_a_session_nor_send_a_form(site, context):
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        tab = context.new_page()
+        tab, neighbour = context.new_page(), f"http://neighbour.{DOMAIN}:{server.server_port}/"
+        server.target, server.token = site.own, ""
+        # Before anybody has signed in no cookie of ours is in the way: the name alone keeps another's out.
+        tab.goto(neighbour)
+        assert {one["name"] for one in context.cookies(site.own)} == {"session"}
         sign_in(tab, site)
         ours = [one["value"] for one in context.cookies() if one["name"] == sessions.COOKIE]
         # Even with a form token that it should never have.
-        server.target, server.token = site.own, sessions.bound(ours[0], "form")
-        tab.goto(f"http://neighbour.{DOMAIN}:{server.server_port}/")
+        server.token = sessions.bound(ours[0], "form")
+        tab.goto(neighbour)
         sent = {one["name"]: one["value"] for one in context.cookies(site.own)}
         assert sent == {"session": "planted", sessions.COOKIE: ours[0]}
         with tab.expect_response(f"{site.own}/**") as answered:

@@ -66,8 +66,10 @@ async def test_a_question_of_another_epsilon_is_not_the_identical_question(feder
         question = QUESTION.replace('epsilon: "1"', 'epsilon: "1/2"')
         other = federation.plan(nonce=2, question=question)
         steps = await running.ask(other)
-        assert steps[-1].release_digest == federation.store.releases.of_plan(other.digest).digest
-        assert federation.store.releases.of_plan(first.digest).digest != steps[-1].release_digest
+        made = federation.store.releases.of_plan(other.digest)
+        assert made is not None, "the other question was given the first one's answer"
+        assert steps[-1].release_digest == made.digest
+        assert federation.store.releases.of_plan(first.digest).digest != made.digest
 
 
 @async_test

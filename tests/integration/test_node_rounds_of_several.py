@@ -155,7 +155,7 @@ def test_a_round_run_again_at_other_coefficients_is_charged_again_and_the_plan_e
     spent = [item for item in me.station.ledger.rounds() if item.plan_digest == proposal.plan.digest]
     assert sum(item.charge.rho for item in spent) == 4 * proposal.plan.round_charge.rho
     # Three rounds and one attempt more: then no more, whatever number or attempt a further round says it is.
-    for attempt, words in ((5, "allows 4"), (1, "answered 4 time")):
+    for attempt, words in ((5, "The plan allows 4"), (1, "answered 4 time")):
         said = invited(world, proposal, replace(SECOND, number=3), attempt=attempt, nonce=9)
         assert (said.kind, said.rule) == (Kind.REFUSAL, "attempts")
         assert words in said.words

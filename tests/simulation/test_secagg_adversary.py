@@ -5,6 +5,7 @@ its identity key, which it signs anything with.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -614,3 +615,13 @@ def test_the_masked_input_depends_on_every_view(honest):
     partial = accept(honest, entries_of(honest)[:4])
     _, other = mask_input(partial, honest.inputs[VICTIM], honest.sign(VICTIM))
     assert not set(np.frombuffer(message[-24:], "<u8")) & set(np.frombuffer(other[-24:], "<u8"))
+    # Every single mask is another one: those of councils that are in both views, and the council's own.
+    assert not keys_of(ready) & keys_of(partial)
+    shared = honest.states[VICTIM][Stage.KEY_SHARES]
+    other_plan = replace(shared, context=replace(shared.context, plan_digest=sha256(b"another plan")))
+    elsewhere = accept_shares(other_plan, honest.requests[Stage.SHARES][VICTIM])
+    assert len(keys_of(ready) & keys_of(elsewhere)) == 1  # its own mask hangs on the round, whose id names the plan
+
+
+def keys_of(state):
+    return {mask.key for mask in state.masks}
