@@ -5,6 +5,7 @@ import typer
 from federated.commands import (
     analyse,
     baseline,
+    comparing,
     demo,
     files,
     groups,
@@ -24,8 +25,10 @@ app: typer.Typer = new_app(
 app.add_typer(keys.app, name="keys")
 app.add_typer(files.roster, name="roster")
 groups.register(files.agreement)
+comparing.register_agreement(files.agreement)
 app.add_typer(files.agreement, name="agreement")
 manifest_review.register(files.manifest)
+comparing.register_manifest(files.manifest)
 app.add_typer(files.manifest, name="manifest")
 planning.register(app)
 questions.register(app)

@@ -197,7 +197,12 @@ class Desk:
 
     def site(self, visitor: Visitor, current: str = "") -> dict[str, Any]:
         """What the page around every page needs: names, links, styles."""
-        shown = [("/questions", "Questions"), ("/was-my-data-used", "Was my data used?"), ("/contact", "Contact")]
+        shown = [
+            ("/questions", "Questions"),
+            ("/agreements", "Agreements"),
+            ("/was-my-data-used", "Was my data used?"),
+            ("/contact", "Contact"),
+        ]
         if visitor.has(BUDGET_READERS):
             shown.append(("/budgets", "Budgets"))
         if visitor.has(OPERATORS):

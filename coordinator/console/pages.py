@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from coordinator.console import answers, budgets, catalogue, operations, papers
+from coordinator.console import agreements, answers, budgets, catalogue, operations, papers
 from coordinator.console.desk import AUDIT_READERS, BUDGET_READERS, OPERATORS, Asked, Desk, Download
 from coordinator.console.visitor import Role
 
@@ -38,6 +38,8 @@ PAGES: Final = (
     Page(path="/releases/{digest}", view=answers.show_one),
     Page(path="/releases/{digest}/release.json", view=answers.exact_file),
     Page(path="/releases/{digest}/{file}", view=answers.made_file),
+    Page(path="/agreements", view=agreements.show_list),
+    Page(path="/agreements/{agreement}", view=agreements.show_one),
     Page(path="/was-my-data-used", view=papers.was_my_data_used),
     Page(path="/contact", view=papers.contact),
     Page(path="/privacy", view=papers.privacy),

@@ -70,6 +70,19 @@ class ProposalBook(Book):
         found.sort(key=lambda row: (row.received_at, row.plan_digest), reverse=not newer)
         return tuple(sorted(found[:size], key=lambda row: (row.received_at, row.plan_digest), reverse=True))
 
+    def of_manifest(self, manifest_id: str, *, size: int, before: Place | None = None) -> tuple[ProposalRow, ...]:
+        """Proposals whose manifest has that id, newest first: a question and its repeats.
+
+        Args:
+            manifest_id: As the manifest says it. Two agreements may each have a manifest of one id.
+            size: Most rows given.
+            before: Only those that came before this place.
+        """
+        query = in_order(proposals, "received_at", "plan_digest", start=before, newer=False)
+        with self._begin() as connection:
+            found = connection.execute(query.where(proposals.c.manifest_id == manifest_id).limit(size)).mappings().all()
+        return tuple(read_row(ProposalRow, row) for row in found)
+
     def counts(self) -> dict[str, int]:
         """Number of proposals in each state that has any."""
         counted = select(proposals.c.state, func.count()).group_by(proposals.c.state)
