@@ -5,6 +5,7 @@ import typer
 from federated.commands import (
     analyse,
     baseline,
+    calendar,
     comparing,
     demo,
     files,
@@ -13,7 +14,9 @@ from federated.commands import (
     manifest_review,
     planning,
     questions,
+    remarks,
     review,
+    standing,
 )
 from federated.shell import main_of, new_app
 
@@ -35,6 +38,10 @@ questions.register(app)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(baseline.app, name="baseline")
 review.register(app)
+calendar.register(app)
+app.add_typer(standing.app, name="standing")
+app.add_typer(remarks.remarks, name="remarks")
+app.add_typer(remarks.board, name="board")
 demo.register(app)
 
 main = main_of(app)

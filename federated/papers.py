@@ -37,6 +37,7 @@ __all__ = [
     "sign_minutes",
     "sign_outcome",
     "unsafe_claims",
+    "unsafe_minutes",
 ]
 
 TEXT_LIMIT: Final = 4000
@@ -238,6 +239,16 @@ def quorum(agreement: Agreement) -> int:
     return len(agreement.reviewers) // 2 + 1
 
 
+def unsafe_minutes(envelope: bytes) -> Minutes:
+    """Minutes, signatures unchecked: only to show a person what they are asked to sign.
+
+    Raises:
+        SignatureProblem: They are no minutes.
+    """
+    body = unsafe_claims(envelope, PaperKind.MINUTES)
+    return _read_minutes(body, str(body.get("agreement")), ())
+
+
 def open_minutes(envelope: bytes, agreement: Agreement) -> Minutes:
     """Check minutes.
 
@@ -246,16 +257,19 @@ def open_minutes(envelope: bytes, agreement: Agreement) -> Minutes:
     """
     keys = agreement.reviewer_keys
     opened: Opened = open_envelope(envelope, statement_type(PaperKind.MINUTES), keys, quorum(agreement))
-    body = open_statement(PaperKind.MINUTES, envelope, keys)
+    return _read_minutes(open_statement(PaperKind.MINUTES, envelope, keys), agreement.id, opened.signers)
+
+
+def _read_minutes(body: Mapping[str, Any], agreement: str, signers: tuple[str, ...]) -> Minutes:
     with _Reading(PaperKind.MINUTES, body, {"agreement", "held_on", "present", "rulings"}):
-        if body["agreement"] != agreement.id:
+        if body["agreement"] != agreement:
             raise ValueError
         return Minutes(
-            agreement=agreement.id,
+            agreement=agreement,
             held_on=date.fromisoformat(body["held_on"]),
             present=tuple(_same(_text(name, LINE_LIMIT), name) for name in _few(body["present"], MOST_PRESENT)),
             rulings=tuple(map(_ruling, _few(body["rulings"], MOST_RULINGS))),
-            signers=opened.signers,
+            signers=signers,
         )
 
 
@@ -318,7 +332,7 @@ def _text(text: Any, most: int, *, lines: bool = False) -> str:
     plain = "\n".join(line.rstrip() for line in text.strip().splitlines()) if lines else text.strip()
     if not 0 < len(plain) <= most:
         raise QueryError(f"The text has {len(plain)} characters; 1 to {most} are possible.", remedy="Write less.")
-    if any(unicodedata.category(letter) in _STEERING and letter != "\n" for letter in plain):
+    if any(unicodedata.category(letter) in _STEERING and not (lines and letter == "\n") for letter in plain):
         raise QueryError("The text holds a control character.", remedy="Write it as plain text.")
     return plain
 

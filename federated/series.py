@@ -10,6 +10,7 @@ from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
@@ -25,7 +26,17 @@ from federated.timestamps import parse_time, time_text
 from federated.yaml_document import write_document
 from protocols.encoding import Json
 
-__all__ = ["MONTHS", "Repeat", "Series", "open_series", "repeats", "sign_series"]
+__all__ = [
+    "MONTHS",
+    "Repeat",
+    "RepeatStanding",
+    "Series",
+    "Standing",
+    "open_series",
+    "repeats",
+    "sign_series",
+    "standings",
+]
 
 MONTHS: Final[Mapping[str, int]] = {"monthly": 1, "quarterly": 3, "yearly": 12}
 """Months of a period, by what the manifest calls its frequency."""
@@ -156,6 +167,54 @@ class Repeat:
 def repeats(series: Series) -> tuple[Repeat, ...]:
     """Every time that the series asks: each whole period that ends, with the days to wait, by its last day."""
     return tuple(_repeats(series))
+
+
+class Standing(StrEnum):
+    """Where a repeat stands."""
+
+    WAITS = "not due yet"
+    DUE = "due, and not asked yet"
+    ASKED = "asked"
+    MISSED = "never asked: the series has lapsed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatStanding:
+    """A repeat and where it stands.
+
+    Attributes:
+        state: Of its question, once it was asked.
+    """
+
+    repeat: Repeat
+    standing: Standing
+    state: str = ""
+
+
+def standings(series: Series, states: Mapping[int, str], today: date) -> tuple[RepeatStanding, ...]:
+    """Where each repeat stands.
+
+    Args:
+        series: The series.
+        states: Number of a repeat → state of its question, for those that were asked.
+        today: The day, UTC.
+    """
+    return tuple(
+        RepeatStanding(
+            repeat=repeat,
+            standing=_standing(series, repeat, today, asked=repeat.number in states),
+            state=states.get(repeat.number, ""),
+        )
+        for repeat in repeats(series)
+    )
+
+
+def _standing(series: Series, repeat: Repeat, today: date, *, asked: bool) -> Standing:
+    if asked:
+        return Standing.ASKED
+    if today < repeat.due:
+        return Standing.WAITS
+    return Standing.DUE if today <= series.until else Standing.MISSED
 
 
 def _repeats(series: Series) -> Iterator[Repeat]:

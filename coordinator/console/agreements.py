@@ -9,7 +9,7 @@ from federated.agreement_words import describe
 from federated.differences import compare, version_warnings
 from federated.errors import FileProblem
 
-__all__ = ["show_list", "show_one"]
+__all__ = ["show_list", "show_one", "versions_kept"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Item:
 def show_list(desk: Desk, asked: Asked) -> str:
     """Every agreement, with its versions, the latest first."""
     by_id: dict[str, list[Item]] = {}
-    for item in _all(desk):
+    for item in versions_kept(desk):
         by_id.setdefault(item.agreement.id, []).append(item)
     families = sorted(by_id.values(), key=lambda items: items[0].agreement.title)
     return desk.page("agreements.html", asked.visitor, title="Agreements", current="/agreements", families=families)
@@ -37,7 +37,7 @@ def show_list(desk: Desk, asked: Asked) -> str:
 def show_one(desk: Desk, asked: Asked) -> str:
     """One version in plain words, what it changed, and its signatures, checked just now."""
     digest = digest_of(asked.names["agreement"], "agreement")
-    known = _all(desk)
+    known = versions_kept(desk)
     found = next((item for item in known if item.agreement.digest == digest), None)
     if found is None:
         raise FileProblem("There is no such agreement here.", remedy="The list of agreements has all there are.")
@@ -61,7 +61,7 @@ def show_one(desk: Desk, asked: Asked) -> str:
     )
 
 
-def _all(desk: Desk) -> list[Item]:
+def versions_kept(desk: Desk) -> list[Item]:
     """Every version kept, by id and then the latest first."""
     current = desk.files.in_force().agreements
     found = {digest: signed.agreement for digest, signed in current.items()}

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import func, select, update
 
-from coordinator.store.book import Book, Place, in_order
+from coordinator.store.audit import AuditedBook
+from coordinator.store.book import Place, in_order
 from coordinator.store.records import PaperRow, column_value, read_row
 from coordinator.store.tables import papers
 from protocols.identifiers import Digest
@@ -13,7 +14,7 @@ from protocols.identifiers import Digest
 __all__ = ["PaperBook"]
 
 
-class PaperBook(Book):
+class PaperBook(AuditedBook):
     """Papers. Their signatures are checked before they come here."""
 
     def add(self, row: PaperRow, *, limit: int) -> bool | None:
@@ -56,9 +57,12 @@ class PaperBook(Book):
         rows = [read_row(PaperRow, row) for row in found]
         return tuple(sorted(rows, key=lambda row: (row.received_at, row.digest), reverse=True))
 
-    def hide(self, digest: Digest, *, reason: str, now: datetime) -> bool:
-        """Show a paper no more; whether it was there and shown. What was signed stays as it is."""
+    def hide(self, digest: Digest, *, reason: str, now: datetime, by: str) -> bool:
+        """Show a paper no more, and write down who did it; whether it was there and shown. What was signed stays."""
         shown = (papers.c.digest == digest.hex(), papers.c.hidden_at.is_(None))
         values = {"hidden_at": column_value("hidden_at", now), "hidden_reason": reason}
         with self._begin() as connection:
-            return connection.execute(update(papers).where(*shown).values(**values)).rowcount == 1
+            hidden = connection.execute(update(papers).where(*shown).values(**values)).rowcount == 1
+            if hidden:
+                self._note(connection, who=by, operation="hide paper", about=digest.hex(), now=now)
+            return hidden

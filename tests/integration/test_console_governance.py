@@ -1,20 +1,36 @@
-"""Pages of governance over a real store: versions of agreements and what they changed, and repeats of a question."""
+"""Pages of governance over a real store: versions, repeats, calendar, standing questions, remarks, minutes, measures."""
 
 import html
+import json
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 import yaml
 
-from coordinator.store import AgreementRow
+from coordinator.proposal_states import OPEN
+from coordinator.store import AgreementRow, PaperRow
 from federated.agreement import AGREEMENT_TYPE, parse_agreement
-from federated.manifest import MANIFEST_TYPE
+from federated.manifest import MANIFEST_TYPE, parse_manifest
+from federated.papers import (
+    Comment,
+    Minutes,
+    OutcomeNote,
+    PaperKind,
+    Ruling,
+    paper_digest,
+    sign_comment,
+    sign_minutes,
+    sign_outcome,
+)
+from federated.query import parse_query
+from federated.series import Series, repeats, sign_series
 from federated.signing import sign_payload, unsafe_payload
 from protocols.encoding import sha256
 from tests.integration.console_world import console_world
-from tests.integration.coordinator_federation import ANALYST, CEM, make_agreement
+from tests.integration.coordinator_federation import ANALYST, CEM, QUESTION, REVIEWER, council_key, make_agreement
+from tests.unit.federated.test_calendar import read
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +42,13 @@ def world(tmp_path_factory):
 @pytest.fixture(scope="module")
 def closed(world):
     with world.served() as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def opened(world):
+    """The agreement's figures are public, and the days for comments are over."""
+    with world.served(publish=(world.agreement,), later_days=15) as served:
         yield served
 
 
@@ -96,3 +119,192 @@ def test_a_repeat_is_held_against_the_question_before(world, closed):
     other = replace(repeat, plan_digest=sha256(b"another"), manifest_id="quite-another")
     assert store.proposals.add(other)
     assert "since it was last asked" not in closed.ask(f"/questions/{other.plan_digest.hex()}").text
+
+
+# Papers
+
+
+def keep(world, kind, envelope, *, subject, author, agreement=None):
+    row = PaperRow(
+        digest=paper_digest(envelope, kind),
+        kind=kind.value,
+        agreement_id=agreement or world.agreement,
+        subject=subject,
+        author=author,
+        envelope=envelope,
+        received_at=world.federation.now(),
+    )
+    assert world.federation.store.papers.add(row, limit=99)
+    return row.digest
+
+
+def comment(world, text, *, release=0, council=0, key=None, publish=True, minutes=None):
+    code, digest = world.federation.councils[council], world.answered[release].digest
+    made = Comment(
+        council=code, release=digest, text=text, publish=publish, staff_minutes=minutes, at=world.federation.now()
+    )
+    envelope = sign_comment(made, key or council_key(code))
+    return keep(world, PaperKind.COMMENT, envelope, subject=digest.hex(), author=code)
+
+
+def test_what_was_said_of_an_answer_is_shown_to_whoever_may_see_its_figures(world, closed, opened):
+    comment(world, "Rents rose here in <b>March</b>.\nWe agree.", minutes=30)
+    comment(world, "Between us: two teams were away.", council=1, publish=False, minutes=50)
+    digest = world.answered[0].digest
+    note = OutcomeNote(agreement=world.agreement, release=digest, text="Two desks moved.", at=world.federation.now())
+    keep(world, PaperKind.OUTCOME, sign_outcome(note, ANALYST), subject=digest.hex(), author=ANALYST.keyid)
+    address = f"/releases/{digest.hex()}"
+    public, party = opened.ask(address), closed.ask(address, who="analyst")
+    assert "Rents rose here in &lt;b&gt;March&lt;/b&gt;." in public.text
+    assert "Two desks moved." in said(public)
+    assert "two teams were away" not in public.text
+    assert "two teams were away" in party.text
+    for nobody in (closed.ask(address), closed.ask(address, who="stranger")):
+        assert "Rents rose" not in nobody.text
+        assert "desks moved" not in nobody.text
+    found = json.loads(opened.ask(f"{address}/remarks.json").body)
+    # Several of one second stand in no order of their own.
+    assert sorted((item["kind"], item["text"]) for item in found["remarks"]) == [
+        ("comment", ["Rents rose here in <b>March</b>.", "We agree."]),
+        ("outcome", ["Two desks moved."]),
+    ]
+    assert closed.ask(f"{address}/remarks.json").status == 403
+    assert len(json.loads(closed.ask(f"{address}/remarks.json", who="reviewer").body)["remarks"]) == 3
+
+
+def test_what_an_operator_hides_leaves_its_reason(world, opened):
+    digest = comment(world, "It was the Smiths of 4 Mill Lane.", release=1)
+    address = f"/releases/{world.answered[1].digest.hex()}"
+    assert "Mill Lane" in opened.ask(address).text
+    world.federation.store.papers.hide(digest, reason="It names a household.", now=world.federation.now(), by="olu")
+    page = opened.ask(address)
+    assert "Mill Lane" not in page.text
+    assert "Mill Lane" not in opened.ask(f"{address}/remarks.json").text
+    assert re.search(r"Hidden by the operator on \d+ \w+ \d{4}: It names a household\.", said(page))
+
+
+def test_what_is_not_signed_by_whom_it_names_is_not_shown(world, opened, closed):
+    comment(world, "Said by an impostor.", release=1, council=2, key=ANALYST)
+    address = f"/releases/{world.answered[1].digest.hex()}"
+    assert "impostor" not in opened.ask(address).text
+    shown = closed.ask(address, who="reviewer")
+    assert "impostor" not in shown.text
+    assert "Its signature does not hold" in shown.text
+
+
+def test_minutes_are_shown_with_who_signed_and_those_without_a_quorum_are_not(world, closed):
+    plan = bytes.fromhex(world.plans["released"])
+    ruling = Ruling(plan=plan, about="Families by age", decision="May be put.", reason="The benefit is <i>clear</i>.")
+    met = Minutes(agreement=world.agreement, held_on=date(2026, 2, 1), present=("Rae <Reviewer>",), rulings=(ruling,))
+    keep(world, PaperKind.MINUTES, sign_minutes(met, REVIEWER), subject="2026-02-01", author=REVIEWER.keyid)
+    other = replace(met, held_on=date(2026, 1, 1), rulings=(replace(ruling, decision="Never agreed to."),))
+    keep(world, PaperKind.MINUTES, sign_minutes(other, ANALYST), subject="2026-01-01", author=ANALYST.keyid)
+    page = closed.ask("/board")
+    assert "Rae &lt;Reviewer&gt;" in page.text
+    assert "The benefit is &lt;i&gt;clear&lt;/i&gt;." in page.text
+    assert f'href="/questions/{world.plans["released"]}"' in page.text
+    assert "Never agreed to." not in page.text
+    assert "not signed by enough" in page.text
+
+
+# Calendar and standing questions
+
+
+@pytest.fixture(scope="module")
+def standing(world):
+    """A series whose first repeat is the question that was answered, with a second due and further ones to come."""
+    document = yaml.safe_load(world.federation.manifest) | {"frequency": "quarterly"}
+    made = Series(
+        id=document["id"],
+        edition=1,
+        agreement=world.agreement,
+        question=parse_query(QUESTION.encode()),
+        manifest=parse_manifest(yaml.safe_dump(document, sort_keys=False).encode()),
+        wait_days=20,
+        until=date(2026, 11, 30),
+        signed_at=world.federation.now().replace(microsecond=0),
+    )
+    older = replace(made, until=date(2026, 6, 30))
+    keep(world, PaperKind.SERIES, sign_series(older, ANALYST), subject=made.id, author=ANALYST.keyid)
+    newer = replace(made, edition=2)
+    keep(world, PaperKind.SERIES, sign_series(newer, ANALYST), subject=made.id, author=ANALYST.keyid)
+    forged = replace(made, edition=9, question=replace(made.question, title="A forged question"))
+    keep(world, PaperKind.SERIES, sign_series(forged, REVIEWER), subject=made.id, author=REVIEWER.keyid)
+    return newer
+
+
+def test_the_calendar_has_what_is_open_and_what_ends_and_no_more(world, closed):
+    page = said(closed.ask("/calendar"))
+    for what in ("Councils decide until", "Answer promised by", "Agreement ends"):
+        assert what in page, what
+    open_rows = world.federation.store.proposals.in_states(sorted(OPEN))
+    events = read(closed.ask("/calendar.ics").body)
+    decide = [event for event in events if event["SUMMARY"].endswith("councils decide until")]
+    assert len(decide) == len([row for row in open_rows if row.state != "running"]) > 0
+    assert {event["URL"].rsplit("/", 1)[0] for event in decide} == {f"{closed.origin}/questions"}
+    assert closed.ask("/calendar.ics").headers["content-type"] == "text/calendar; charset=utf-8"
+
+
+def test_figures_that_become_public_are_in_the_calendar_until_they_are(world, opened):
+    with world.served(publish=(world.agreement,)) as waiting:
+        assert "Figures become public" in said(waiting.ask("/calendar"))
+    assert "Figures become public" not in said(opened.ask("/calendar"))
+
+
+def test_a_standing_question_shows_each_repeat_its_cost_and_when_it_lapses(world, standing, closed):
+    page = said(closed.ask("/standing"))
+    assert "edition 2" in page
+    assert "edition 1" not in page
+    assert "A forged question" not in page
+    assert "asked about 1 January 2025 to 31 March 2025" in page
+    due, waits = (f"{word}, from" for word in ("due, and not asked yet", "not due yet"))
+    assert due in page
+    assert waits in page
+    assert f"ε {len(repeats(standing))}" in page
+    told = said(closed.ask("/calendar"))
+    assert "Standing question lapses unless somebody reviews it" in told
+    assert "Standing question is due" in told
+    assert "Lapsed" not in page
+    keep_agreement(world, world.federation.agreement_envelope)
+    for days in (310, 400):  # its last day is over; its agreement has ended too
+        with world.served(later_days=days) as late:
+            told = said(late.ask("/standing"))
+            assert "Lapsed" in told
+            assert "never asked: the series has lapsed" in told
+            assert "Standing question is due" not in said(late.ask("/calendar"))
+
+
+# Measures
+
+
+def test_the_measures_count_what_is_in_the_register(world, opened, closed):
+    found = {item["name"]: item["value"] for item in json.loads(opened.ask("/measures.json").body)["measures"]}
+    rows = world.federation.store.proposals.page((), size=100)
+    assert found["questions_asked"] == len(rows)
+    assert found["questions_done"] == found["answered_without_new_collection"] == len(world.answered)
+    assert found["councils_taking_part"] == len(world.federation.councils)
+    assert found["copies_received"] == pytest.approx(100, abs=15)
+    assert found["median_staff_minutes"] == 40
+    assert found["median_days_to_answer"] < 0.01
+    assert 0 < found["answered_on_time"] <= 100
+    table = opened.ask("/measures.csv").body.decode().splitlines()
+    assert table[0] == "name,label,value,unit,meaning"
+    assert len(table) == len(found) + 1
+    # Before figures are public, no number of councils that were in an answer is told.
+    private = {item["name"]: item["value"] for item in json.loads(closed.ask("/measures.json").body)["measures"]}
+    assert (private["councils_taking_part"], private["copies_received"]) == (0, None)
+    assert private["median_seconds_to_councils"] is None
+
+
+def test_a_late_answer_and_an_overdue_question_count_against_the_share(world):
+    with world.served(publish=(world.agreement,), later_days=60) as late:
+        found = {item["name"]: item["value"] for item in json.loads(late.ask("/measures.json").body)["measures"]}
+    assert found["overdue"] == 0  # the questions of the test world say nothing of when they were promised
+    store = world.federation.store
+    row = store.proposals.get(bytes.fromhex(world.plans["collecting"]))
+    promised = world.federation.now() + timedelta(days=11)
+    assert store.proposals.add(replace(row, plan_digest=sha256(b"late"), return_by=promised))
+    with world.served(publish=(world.agreement,), later_days=60) as late:
+        after = {item["name"]: item["value"] for item in json.loads(late.ask("/measures.json").body)["measures"]}
+    assert after["overdue"] == 1
+    assert after["answered_on_time"] < found["answered_on_time"]
