@@ -185,10 +185,13 @@ class AnalystService:
 
         async def listed(asker: Asker) -> pb.ListQuestionsReply:
             size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
-            page = self._office.store.proposals.page
-            rows = await self._office.thread(page, (), size=size + 1, start=_after(request.page))
+            store, thread = self._office.store, self._office.thread
+            kept = await thread(store.membership.agreements)
+            versions = {row.digest for row in kept if row.agreement_id in asker.agreement_ids} | set(asker.agreements)
+            start = _after(request.page)
+            rows = await thread(store.proposals.page, (), size=size + 1, start=start, agreements=versions)
             following = _page_after(rows[size - 1]) if len(rows) > size else ""
-            questions = await asyncio.to_thread(_questions, rows[:size], asker)
+            questions = await asyncio.to_thread(lambda: [_question(row) for row in rows[:size]])
             return pb.ListQuestionsReply(version=VERSION, questions=questions, next_page=following)
 
         return await self._serve("ListQuestions", request, context, listed)
@@ -291,12 +294,8 @@ def _summary(row: ReleaseRow) -> pb.ReleaseSummary:
     )
 
 
-def _questions(rows: Iterable[ProposalRow], asker: Asker) -> list[pb.QuestionSummary]:
-    found = ((row, QuestionFacts.read(row)) for row in rows)
-    return [_question(row, facts) for row, facts in found if facts.agreement in asker.agreement_ids]
-
-
-def _question(row: ProposalRow, facts: QuestionFacts) -> pb.QuestionSummary:
+def _question(row: ProposalRow) -> pb.QuestionSummary:
+    facts = QuestionFacts.read(row)
     return pb.QuestionSummary(
         plan_digest=row.plan_digest,
         query_digest=row.query_digest,

@@ -26,6 +26,8 @@ __all__ = ["Measure", "as_csv", "as_json", "measures", "show"]
 
 _DAY: Final = 86_400
 COMMENTS_READ: Final = 500
+COUNTED_EVERY_S: Final = 300
+"""They are of the whole register, so strangers could otherwise have it read as often as they like."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,13 @@ def as_csv(desk: Desk, _asked: Asked) -> Download:
 
 
 def measures(desk: Desk) -> tuple[Measure, ...]:
-    """Every measure, in the order in which they are shown."""
+    """Every measure, in the order in which they are shown; counted once in five minutes, however many ask."""
+    mark = int(desk.clock().timestamp()) // COUNTED_EVERY_S
+    content = desk.made.get("measures", str(mark), lambda: json.dumps([asdict(one) for one in _count(desk)]).encode())
+    return tuple(Measure(**item) for item in json.loads(content))
+
+
+def _count(desk: Desk) -> tuple[Measure, ...]:
     return (*_questions(desk), *_waits(desk), *_councils(desk), *_staff(desk))
 
 

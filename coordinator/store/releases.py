@@ -7,11 +7,13 @@ from sqlalchemy import delete, insert, select, update
 
 from coordinator.store.book import Book
 from coordinator.store.records import DeliveryRow, ReleaseRow, column_value, read_row
-from coordinator.store.tables import deliveries, proposals, release_reads, releases
+from coordinator.store.tables import deliveries, papers, proposals, release_reads, releases
 from federated.timestamps import parse_time
 from protocols.identifiers import CouncilId, Digest
 
 __all__ = ["ReleaseBook"]
+
+DELETED_WITH = "Deleted with the answer, whose time was over."
 
 
 class ReleaseBook(Book):
@@ -154,11 +156,17 @@ class ReleaseBook(Book):
         return tuple((Digest(bytes.fromhex(digest)), manifest) for digest, manifest in found)
 
     def delete_contents(self, digests: Collection[Digest], *, now: datetime) -> int:
-        """Delete the contents of releases; their lines stay. Returns how many."""
+        """Delete the contents of releases, and what was said of them; their lines stay. Returns how many."""
         wanted = releases.c.digest.in_([digest.hex() for digest in digests])
         change = update(releases).where(wanted, releases.c.deleted_at.is_(None))
         with self._begin() as connection:
             deleted = connection.execute(change.values(content=b"", deleted_at=column_value("deleted_at", now)))
+            # A comment can quote the figures, so it goes with them.
+            said = update(papers).where(
+                papers.c.subject.in_([digest.hex() for digest in digests]), papers.c.kind.in_(("comment", "outcome"))
+            )
+            gone = {"envelope": b"", "hidden_at": column_value("hidden_at", now), "hidden_reason": DELETED_WITH}
+            connection.execute(said.values(**gone))
         return deleted.rowcount
 
     def forget_reads(self, *, before: datetime) -> int:

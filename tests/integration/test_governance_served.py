@@ -8,6 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from coordinator.cli import app as operator
 from federated.cli import app
 from federated.keys import write_private_key
 from federated.papers import Comment, sign_comment
@@ -151,6 +152,27 @@ def test_comments_notes_and_minutes_go_to_the_register_and_come_back_checked(wor
     world.run("board", "sign", typed, "--key", world.served.first.folder / "reviewer.key", "--out", signed, "--yes")
     assert "Handed in" in world.run("board", "bring", signed, who="reviewer")
     assert "May be put." in world.run("board", "show")
+
+
+def test_an_operator_hides_a_paper_with_a_reason_and_only_once(world):
+    federation = world.federation
+    found = federation.store.papers.page("series", size=5)
+    if not found:
+        world.series()
+        world.run("standing", "run", world.folder / "series.dsse")
+        found = federation.store.papers.page("series", size=5)
+    settings = ["--settings", str(world.served.first.settings)]
+    listed = CliRunner().invoke(operator, ["paper", "list", "series", "--json", *settings])
+    [row, *_] = json.loads(listed.output)
+    assert row["digest"] == found[0].digest.hex()
+    hide = ["paper", "hide", row["digest"], "--reason", "Signed in error", *settings]
+    assert CliRunner().invoke(operator, hide).exit_code == 0
+    kept = federation.store.papers.get(found[0].digest)
+    assert (kept.hidden_reason, kept.envelope) == ("Signed in error", found[0].envelope)
+    assert federation.store.audit.latest(size=1)[0][1].object == row["digest"]
+    assert CliRunner().invoke(operator, hide).exit_code != 0
+    for wrong in (["paper", "hide", "zz", "--reason", "x"], ["paper", "hide", row["digest"], "--reason", " "]):
+        assert CliRunner().invoke(operator, [*wrong, *settings]).exit_code != 0
 
 
 def test_every_council_has_an_answer_at_the_moment_the_department_can_fetch_it(world, record_property):

@@ -1,7 +1,7 @@
 """What analysts and reviewers list and hand in: questions, and signed papers under their own agreements alone."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import grpc
 import pytest
@@ -182,6 +182,37 @@ async def test_papers_of_another_agreement_are_as_if_they_were_not_there(federat
         federation.store.papers.add(theirs, limit=9)
         found = (await caller.call("ListPapers", pb.ListPapersRequest(kind="comment"))).papers
         assert [item.paper_digest for item in found] == [row.digest]
+
+
+@async_test
+async def test_what_was_said_of_an_answer_is_deleted_with_it(federation):
+    async with federation.running() as running:
+        caller = Caller(federation, running)
+        release = (await caller.asked())[-1].release_digest
+        added = await caller.call("AddPaper", paper("comment", comment(federation, release, text="It was 1,234.")))
+        await caller.call("AddPaper", paper("series", sign_series(series(federation), ANALYST)))
+        assert federation.store.releases.delete_contents([release], now=federation.now()) == 1
+        kept = federation.store.papers.get(added.paper_digest)
+        assert (kept.envelope, kept.hidden_reason) == (b"", "Deleted with the answer, whose time was over.")
+        [gone] = (await caller.call("ListPapers", pb.ListPapersRequest(kind="comment"))).papers
+        assert gone.paper == b""
+        [stays] = (await caller.call("ListPapers", pb.ListPapersRequest(kind="series"))).papers
+        assert stays.paper
+
+
+@async_test
+async def test_questions_of_another_agreement_are_not_listed_nor_named_by_a_page(federation):
+    async with federation.running() as running:
+        caller = Caller(federation, running)
+        await caller.asked()
+        [mine] = federation.store.proposals.page((), size=5)
+        for number in range(3):
+            moment = mine.received_at + timedelta(minutes=1 + number)
+            theirs = replace(mine, plan_digest=bytes([number]) * 32, agreement_digest=bytes(32), received_at=moment)
+            assert federation.store.proposals.add(theirs)
+        reply = await caller.call("ListQuestions", pb.ListQuestionsRequest(page_size=1))
+        assert [item.plan_digest for item in reply.questions] == [mine.plan_digest]
+        assert reply.next_page == ""
 
 
 @async_test
