@@ -16,7 +16,7 @@ from federated.agreement import Agreement
 from federated.errors import PolicyRefusal, QueryError
 from federated.papers import PaperKind, open_comment, open_minutes, open_outcome, paper_digest, unsafe_claims
 from federated.roster import Roster
-from federated.series import open_series
+from federated.series import check_signed_by_now, open_series
 from federated.signing import open_envelope, statement_type
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 
@@ -70,9 +70,8 @@ async def take_paper(office: Office, asker: Asker, kind: PaperKind, envelope: by
     """
     if len(envelope) > PAPER_LIMIT:  # (0)
         raise QueryError(f"The paper has {len(envelope)} bytes; at most {PAPER_LIMIT} are taken.")
-    roster = office.membership.require_roster()
     agreements = [signed.agreement for signed in asker.agreements.values()]
-    taken = await office.thread(_checked, office.store, roster, agreements, kind, envelope)  # (1), (2)
+    taken = await office.thread(_checked, office, agreements, kind, envelope)  # (1), (2)
     digest = paper_digest(envelope, kind)
     row = PaperRow(
         digest=digest,
@@ -93,12 +92,12 @@ async def take_paper(office: Office, asker: Asker, kind: PaperKind, envelope: by
     return digest, added
 
 
-def _checked(store: Store, roster: Roster, agreements: Sequence[Agreement], kind: PaperKind, envelope: bytes) -> Taken:
+def _checked(office: Office, agreements: Sequence[Agreement], kind: PaperKind, envelope: bytes) -> Taken:
     match kind:
         case PaperKind.COMMENT:
-            return _comment(store, roster, agreements, envelope)
+            return _comment(office.store, office.membership.require_roster(), agreements, envelope)
         case PaperKind.OUTCOME:
-            return _outcome(store, agreements, envelope)
+            return _outcome(office.store, agreements, envelope)
         case PaperKind.MINUTES:
             agreement = _named(agreements, envelope, kind)
             minutes = open_minutes(envelope, agreement)
@@ -106,6 +105,7 @@ def _checked(store: Store, roster: Roster, agreements: Sequence[Agreement], kind
         case PaperKind.SERIES:
             agreement = _named(agreements, envelope, kind)
             series = open_series(envelope, agreement)
+            check_signed_by_now(series, office.clock())
             return Taken(agreement=agreement.id, subject=series.id, author=_first_signer(envelope, agreement, kind))
 
 

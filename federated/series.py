@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Final
 
 from federated.agreement import Agreement
-from federated.errors import FederatedError, QueryError, SignatureProblem
+from federated.errors import FederatedError, PolicyRefusal, QueryError, SignatureProblem
 from federated.keys import SigningKey
 from federated.manifest import Manifest, parse_manifest
 from federated.papers import PaperKind
@@ -32,6 +32,7 @@ __all__ = [
     "RepeatStanding",
     "Series",
     "Standing",
+    "check_signed_by_now",
     "open_series",
     "repeats",
     "sign_series",
@@ -43,6 +44,7 @@ MONTHS: Final[Mapping[str, int]] = {"monthly": 1, "quarterly": 3, "yearly": 12}
 LONGEST: Final = timedelta(days=366)
 """From signing to the last day: then it lapses, unless somebody reviews it and signs anew."""
 MOST_WAIT: Final = 365
+CLOCKS_APART: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +272,20 @@ def open_series(envelope: bytes, agreement: Agreement) -> Series:
         raise SignatureProblem("The series says of its costs or days what does not follow from its question.")
     agreement.check_epsilon(series.question.epsilon)  # (3)
     return series
+
+
+def check_signed_by_now(series: Series, now: datetime) -> None:
+    """Refuse a series dated ahead: it could run for longer than the year after which somebody must look at it.
+
+    Raises:
+        PolicyRefusal: `series_dates`.
+    """
+    if series.signed_at > now + CLOCKS_APART:
+        raise PolicyRefusal(
+            "series_dates",
+            f"The series says that it was signed on {series.signed_at:%d %B %Y}, which is still to come.",
+            remedy="Check the clock of the computer on which it was signed, and sign it again.",
+        )
 
 
 def _manifest_text(manifest: Manifest) -> str:

@@ -18,7 +18,7 @@ from typing import Final
 from federated.client import Client, Trusted
 from federated.errors import FederatedError, FileProblem, PolicyRefusal
 from federated.schema import load_schema
-from federated.series import Repeat, Series, repeats
+from federated.series import Repeat, Series, check_signed_by_now, repeats
 from federated.timestamps import parse_time, time_text
 from protocols.identifiers import Digest
 from protocols.wire import analyst_pb2 as pb
@@ -177,7 +177,7 @@ def run_series(
         tell: Is told what became of each repeat that is due.
 
     Raises:
-        PolicyRefusal: `series_lapsed`: nothing is asked any more.
+        PolicyRefusal: `series_lapsed`: nothing is asked any more; or `series_dates`: it is dated ahead.
         FederatedError: What the first repeat that could not be asked met; the others were tried.
     """
     if now.date() > series.until:
@@ -186,6 +186,7 @@ def run_series(
             f"The standing question '{series.id}' lapsed at the end of {series.until}. Nothing was asked.",
             remedy="Review it with the councils. If it is still needed, sign a new edition.",
         )
+    check_signed_by_now(series, now)
     states = states_of(series, list(client.questions()))
     problem: FederatedError | None = None
     for repeat in repeats(series):

@@ -180,6 +180,10 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
             "One author has handed in as many papers about one thing as are kept.",
             "Ask the operator, if one more is needed.",
         ),
+        "series_dates": (
+            "A standing question is dated ahead, so it could run for longer than a year.",
+            "Check the clock of the computer on which it was signed, and sign it again.",
+        ),
         "series_lapsed": (
             "The last day of a standing question is over, so nothing is asked any more.",
             "Review it with the councils, and sign a new edition if it is still needed.",

@@ -10,27 +10,16 @@ import pytest
 import yaml
 
 from coordinator.proposal_states import OPEN
-from coordinator.store import AgreementRow, PaperRow
+from coordinator.store import AgreementRow
 from coordinator.store.releases import ReleaseBook
 from federated.agreement import AGREEMENT_TYPE, parse_agreement
-from federated.manifest import MANIFEST_TYPE, parse_manifest
-from federated.papers import (
-    Comment,
-    Minutes,
-    OutcomeNote,
-    PaperKind,
-    Ruling,
-    paper_digest,
-    sign_comment,
-    sign_minutes,
-    sign_outcome,
-)
-from federated.query import parse_query
-from federated.series import Series, repeats, sign_series
+from federated.manifest import MANIFEST_TYPE
+from federated.series import repeats
 from federated.signing import sign_payload, unsafe_payload
 from protocols.encoding import sha256
 from tests.integration.console_world import console_world
-from tests.integration.coordinator_federation import ANALYST, CEM, QUESTION, REVIEWER, council_key, make_agreement
+from tests.integration.coordinator_federation import ANALYST, CEM, REVIEWER, make_agreement
+from tests.integration.governance_papers import comment, keep_series, meeting, outcome, standing_series
 from tests.unit.federated.test_calendar import read
 
 
@@ -125,36 +114,11 @@ def test_a_repeat_is_held_against_the_question_before(world, closed):
 # Papers
 
 
-def keep(world, kind, envelope, *, subject, author, agreement=None):
-    row = PaperRow(
-        digest=paper_digest(envelope, kind),
-        kind=kind.value,
-        agreement_id=agreement or world.agreement,
-        subject=subject,
-        author=author,
-        envelope=envelope,
-        received_at=world.federation.now(),
-    )
-    assert world.federation.store.papers.add(row, limit=99)
-    return row.digest
-
-
-def comment(world, text, *, release=0, council=0, key=None, publish=True, minutes=None):
-    code, digest = world.federation.councils[council], world.answered[release].digest
-    made = Comment(
-        council=code, release=digest, text=text, publish=publish, staff_minutes=minutes, at=world.federation.now()
-    )
-    envelope = sign_comment(made, key or council_key(code))
-    return keep(world, PaperKind.COMMENT, envelope, subject=digest.hex(), author=code)
-
-
 def test_what_was_said_of_an_answer_is_shown_to_whoever_may_see_its_figures(world, closed, opened):
     comment(world, "Rents rose here in <b>March</b>.\nWe agree.", minutes=30)
     comment(world, "Between us: two teams were away.", council=1, publish=False, minutes=50)
-    digest = world.answered[0].digest
-    note = OutcomeNote(agreement=world.agreement, release=digest, text="Two desks moved.", at=world.federation.now())
-    keep(world, PaperKind.OUTCOME, sign_outcome(note, ANALYST), subject=digest.hex(), author=ANALYST.keyid)
-    address = f"/releases/{digest.hex()}"
+    outcome(world, "Two desks moved.")
+    address = f"/releases/{world.release}"
     public, party = opened.ask(address), closed.ask(address, who="analyst")
     assert "Rents rose here in &lt;b&gt;March&lt;/b&gt;." in public.text
     assert "Two desks moved." in said(public)
@@ -194,12 +158,8 @@ def test_what_is_not_signed_by_whom_it_names_is_not_shown(world, opened, closed)
 
 
 def test_minutes_are_shown_with_who_signed_and_those_without_a_quorum_are_not(world, closed):
-    plan = bytes.fromhex(world.plans["released"])
-    ruling = Ruling(plan=plan, about="Families by age", decision="May be put.", reason="The benefit is <i>clear</i>.")
-    met = Minutes(agreement=world.agreement, held_on=date(2026, 2, 1), present=("Rae <Reviewer>",), rulings=(ruling,))
-    keep(world, PaperKind.MINUTES, sign_minutes(met, REVIEWER), subject="2026-02-01", author=REVIEWER.keyid)
-    other = replace(met, held_on=date(2026, 1, 1), rulings=(replace(ruling, decision="Never agreed to."),))
-    keep(world, PaperKind.MINUTES, sign_minutes(other, ANALYST), subject="2026-01-01", author=ANALYST.keyid)
+    meeting(world, held_on=date(2026, 2, 1), decision="May be put.")
+    meeting(world, held_on=date(2026, 1, 1), decision="Never agreed to.", key=ANALYST)
     page = closed.ask("/board")
     assert "Rae &lt;Reviewer&gt;" in page.text
     assert "The benefit is &lt;i&gt;clear&lt;/i&gt;." in page.text
@@ -213,24 +173,11 @@ def test_minutes_are_shown_with_who_signed_and_those_without_a_quorum_are_not(wo
 
 @pytest.fixture(scope="module")
 def standing(world):
-    """A series whose first repeat is the question that was answered, with a second due and further ones to come."""
-    document = yaml.safe_load(world.federation.manifest) | {"frequency": "quarterly"}
-    made = Series(
-        id=document["id"],
-        edition=1,
-        agreement=world.agreement,
-        question=parse_query(QUESTION.encode()),
-        manifest=parse_manifest(yaml.safe_dump(document, sort_keys=False).encode()),
-        wait_days=20,
-        until=date(2026, 11, 30),
-        signed_at=world.federation.now().replace(microsecond=0),
-    )
-    older = replace(made, until=date(2026, 6, 30))
-    keep(world, PaperKind.SERIES, sign_series(older, ANALYST), subject=made.id, author=ANALYST.keyid)
-    newer = replace(made, edition=2)
-    keep(world, PaperKind.SERIES, sign_series(newer, ANALYST), subject=made.id, author=ANALYST.keyid)
-    forged = replace(made, edition=9, question=replace(made.question, title="A forged question"))
-    keep(world, PaperKind.SERIES, sign_series(forged, REVIEWER), subject=made.id, author=REVIEWER.keyid)
+    newer = standing_series(world)
+    keep_series(world, replace(newer, edition=1, until=date(2026, 6, 30)))
+    keep_series(world, newer)
+    forged = replace(newer, edition=9, question=replace(newer.question, title="A forged question"))
+    keep_series(world, forged, key=REVIEWER)
     return newer
 
 

@@ -167,6 +167,10 @@ async def test_notes_minutes_and_series_are_taken_from_those_who_may_sign_them_a
             [found] = (await caller.call("ListPapers", pb.ListPapersRequest(kind=kind))).papers
             assert found.paper == envelope
         assert (await caller.refused("AddPaper", paper("poem", b"")))[1]["code"] == "input"
+        ahead = series(federation, signed_at=federation.now().replace(microsecond=0) + timedelta(days=1))
+        assert (await caller.refused("AddPaper", paper("series", sign_series(ahead, ANALYST))))[1][
+            "rule"
+        ] == "series_dates"
         elsewhere = sign_series(series(federation, agreement="another"), ANALYST)
         assert (await caller.refused("AddPaper", paper("series", elsewhere)))[1]["rule"] == "not_found"
 

@@ -293,6 +293,16 @@ def test_nothing_is_asked_after_its_last_day(tmp_path):
     assert remote.handed_in == []
 
 
+def test_a_series_dated_ahead_asks_nothing(tmp_path):
+    remote = Remote()
+    ahead = series(signed_at=at(5, 1))
+    with pytest.raises(PolicyRefusal) as refusal:
+        remote.run(ahead, tmp_path, at(4, 25))
+    assert refusal.value.rule == "series_dates"
+    assert remote.handed_in == []
+    assert remote.run(ahead, tmp_path, at(5, 1))
+
+
 def test_of_two_runs_at_once_the_first_plan_on_the_disk_counts(tmp_path):
     question = sha256(b"question")
     mine, theirs = (
