@@ -1,9 +1,10 @@
-"""The analysts' and reviewers' gRPC service: submit, watch, fetch, list, budgets, agreements.
+"""The analysts' and reviewers' gRPC service: submit, watch, fetch, list, budgets, agreements, signed papers.
 
 A thin shell: who asks is checked by `coordinator.authorisation`, what happens is the desk's. A request that cannot
 be served ends with a gRPC status whose details are JSON: code, rule, message, remedy.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, Final, NoReturn, TypeVar, cast
@@ -13,11 +14,13 @@ from google.protobuf.message import Message
 
 from coordinator.authorisation import Asker, admit
 from coordinator.centre import Centre
+from coordinator.console.question import QuestionFacts
 from coordinator.office import Office, place
+from coordinator.paper_intake import paper_kind, papers_of, take_paper
 from coordinator.progress import Step
-from coordinator.store import DeliveryRow, ReleaseRow
+from coordinator.store import DeliveryRow, PaperRow, Place, ProposalRow, ReleaseRow
 from federated.errors import ExitStatus, FederatedError, InternalError, PolicyRefusal, QueryError
-from federated.timestamps import time_text
+from federated.timestamps import parse_time, time_text
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 from protocols.wire import analyst_pb2 as pb
 from protocols.wire.analyst_pb2_grpc import add_AnalystServicer_to_server
@@ -175,6 +178,43 @@ class AnalystService:
 
         return await self._serve("GetAgreementState", request, context, state)
 
+    async def ListQuestions(  # noqa: N802
+        self, request: pb.ListQuestionsRequest, context: Context
+    ) -> pb.ListQuestionsReply:
+        """List the questions under the asker's agreements, newest first, and where each stands."""
+
+        async def listed(asker: Asker) -> pb.ListQuestionsReply:
+            size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
+            store, thread = self._office.store, self._office.thread
+            kept = await thread(store.membership.agreements)
+            versions = {row.digest for row in kept if row.agreement_id in asker.agreement_ids} | set(asker.agreements)
+            start = _after(request.page)
+            rows = await thread(store.proposals.page, (), size=size + 1, start=start, agreements=versions)
+            following = _page_after(rows[size - 1]) if len(rows) > size else ""
+            questions = await asyncio.to_thread(lambda: [_question(row) for row in rows[:size]])
+            return pb.ListQuestionsReply(version=VERSION, questions=questions, next_page=following)
+
+        return await self._serve("ListQuestions", request, context, listed)
+
+    async def AddPaper(self, request: pb.AddPaperRequest, context: Context) -> pb.AddPaperReply:  # noqa: N802
+        """Take a signed paper about a question or an answer; who must have signed it depends on its kind."""
+
+        async def taken(asker: Asker) -> pb.AddPaperReply:
+            digest, added = await take_paper(self._office, asker, paper_kind(request.kind), request.paper)
+            return pb.AddPaperReply(version=VERSION, paper_digest=digest, added=added)
+
+        return await self._serve("AddPaper", request, context, taken)
+
+    async def ListPapers(self, request: pb.ListPapersRequest, context: Context) -> pb.ListPapersReply:  # noqa: N802
+        """Give papers under the asker's agreements as they were signed; of one that is hidden, why."""
+
+        async def listed(asker: Asker) -> pb.ListPapersReply:
+            kind = paper_kind(request.kind)
+            rows = await self._office.thread(papers_of, self._office.store, asker, kind, request.subject)
+            return pb.ListPapersReply(version=VERSION, papers=map(_paper, rows))
+
+        return await self._serve("ListPapers", request, context, listed)
+
     # --- shared ---
 
     async def _serve(
@@ -252,6 +292,51 @@ def _summary(row: ReleaseRow) -> pb.ReleaseSummary:
         councils_in=row.contributed,
         councils_asked=row.asked,
     )
+
+
+def _question(row: ProposalRow) -> pb.QuestionSummary:
+    facts = QuestionFacts.read(row)
+    return pb.QuestionSummary(
+        plan_digest=row.plan_digest,
+        query_digest=row.query_digest,
+        agreement_id=facts.agreement,
+        state=row.state,
+        title=facts.title,
+        received_at=time_text(row.received_at),
+        collect_by=time_text(facts.terms.collect_by),
+        return_by=time_text(facts.terms.return_by),
+        manifest_id=row.manifest_id,
+        period_from=facts.period[0],
+        period_to=facts.period[1],
+    )
+
+
+def _paper(row: PaperRow) -> pb.Paper:
+    hidden = row.hidden_at is not None
+    return pb.Paper(
+        paper_digest=row.digest,
+        paper=b"" if hidden else row.envelope,
+        author=row.author,
+        received_at=time_text(row.received_at),
+        hidden_at="" if row.hidden_at is None else time_text(row.hidden_at),
+        hidden_reason=row.hidden_reason,
+    )
+
+
+def _page_after(row: ProposalRow) -> str:
+    return f"{time_text(row.received_at)}_{row.plan_digest.hex()}"
+
+
+def _after(page: str) -> Place | None:
+    if not page:
+        return None
+    time, _, identity = page.partition("_")
+    try:
+        return parse_time(time), bytes.fromhex(identity)
+    except (ValueError, QueryError) as error:
+        raise QueryError(
+            "The page is not one that this coordinator gave out.", remedy="Start again without a page."
+        ) from error
 
 
 def _councils(asker: Asker, agreement_digest: bytes) -> tuple[CouncilId, ...]:

@@ -18,6 +18,7 @@ from coordinator.first_files import NewCoordinator, create
 from coordinator.flower_commands import app as flower
 from coordinator.opened import AsJson, SettingsFile
 from coordinator.opened import opened as _opened
+from coordinator.paper_commands import app as paper
 from coordinator.proposal_states import WAITING, ProposalEvent, ProposalState, next_state
 from coordinator.retention import purge
 from coordinator.roster import add_agreement, draft_roster, load_membership, publish_roster
@@ -46,6 +47,7 @@ app.add_typer(roster, name="roster")
 app.add_typer(agreement, name="agreement")
 app.add_typer(flower, name="flower")
 app.add_typer(account, name="account")
+app.add_typer(paper, name="paper")
 app.command("simulate")(simulate)
 app.command("simulate-attacks")(simulate_attacks)
 

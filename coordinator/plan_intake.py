@@ -22,12 +22,14 @@ class Submission:
     Attributes:
         plan: Derived again from its own question.
         analyst: Key id of who signed the plan.
+        manifest_id: Name of the manifest, the same in its repeats.
         plan_envelope: As signed.
         manifest_envelope: As signed.
     """
 
     plan: Plan
     analyst: str
+    manifest_id: str
     plan_envelope: bytes = field(repr=False)
     manifest_envelope: bytes = field(repr=False)
 
@@ -61,6 +63,7 @@ def open_submission(
     return Submission(
         plan=plan,
         analyst=opened.signers[0],
+        manifest_id=manifest.id,
         plan_envelope=plan_envelope,
         manifest_envelope=manifest_envelope,
     )

@@ -155,6 +155,8 @@ class ProposalDesk:
             state=ProposalState.RECEIVED.value,
             received_at=now,
             changed_at=now,
+            manifest_id=submission.manifest_id,
+            return_by=plan.terms.return_by,
         )
         if not await self._office.thread(self._office.store.proposals.add, row):
             raise InternalError("The plan was kept by somebody else at the same moment.", remedy="Submit it again.")

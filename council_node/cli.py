@@ -2,7 +2,19 @@
 
 import typer
 
-from council_node.commands import checking, deciding, flower, health, joining, ledger, mapping, page, proof, showing
+from council_node.commands import (
+    checking,
+    commenting,
+    deciding,
+    flower,
+    health,
+    joining,
+    ledger,
+    mapping,
+    page,
+    proof,
+    showing,
+)
 from council_node.crash_safety import forbid_dumps, tell_without_values
 from federated.shell import main_of, new_app
 
@@ -14,6 +26,7 @@ app: typer.Typer = new_app(
 joining.register(app)
 deciding.register(app)
 showing.register(app)
+commenting.register(app)
 mapping.register(app)
 health.register(app)
 checking.register(app)

@@ -1,4 +1,4 @@
-"""An agreement in plain words: what a person reads before accepting it, and what changed since the last time."""
+"""An agreement in plain words: what a person reads before accepting it; and what differs between two documents."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,10 +10,12 @@ from federated.agreement import Agreement
 from federated.clauses import MEANINGS
 from protocols.suite import Suite
 
-__all__ = ["changes", "describe", "diff"]
+__all__ = ["Leaf", "changes", "describe", "leaves", "sentence"]
 
 LOOSER_WHEN_HIGHER: Final = frozenset({"epsilon", "delta", "max_epsilon_per_query", "attempts", "max_cells"})
 LOOSER_WHEN_LOWER: Final = frozenset({"min_cohort", "min_honest"})
+_NAMES: Final = ("name", "body", "column", "party", "title")
+"""Fields by which the entries of a list are told apart."""
 
 
 def describe(agreement: Agreement) -> tuple[str, ...]:
@@ -101,22 +103,17 @@ def _budget(agreement: Agreement) -> str:
     )
 
 
-def diff(old: Agreement, new: Agreement) -> tuple[str, ...]:
-    """What changed between two versions, one sentence each; empty when nothing did but the version number.
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """What differs between two documents of names, lists and texts, one sentence for each difference.
 
     A sentence ends with "looser" where the change lets more be learned, with "stricter" where it lets less be.
     """
-    return changes(*({**item.model_dump(mode="json"), "version": 0} for item in (old, new)))
+    before, after = dict(leaves(old)), dict(leaves(new))
+    both = dict.fromkeys((*before, *after))
+    return tuple(_judged(leaf, before, after) for leaf in both if before.get(leaf) != after.get(leaf))
 
 
-def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
-    """What differs between two documents of names, lists and texts, one sentence for each difference."""
-    before, after = dict(_walk((), old)), dict(_walk((), new))
-    leaves = dict.fromkeys((*before, *after))
-    return tuple(_sentence(leaf, before, after) for leaf in leaves if before.get(leaf) != after.get(leaf))
-
-
-class _Leaf(NamedTuple):
+class Leaf(NamedTuple):
     """One thing an agreement says: a field, or one item of a list."""
 
     path: tuple[str, ...]
@@ -124,41 +121,57 @@ class _Leaf(NamedTuple):
 
     @property
     def label(self) -> str:
+        """Where it stands, for people."""
         words = ", ".join(part if part.startswith("'") else part.replace("_", " ") for part in self.path)
         return f"{words}: {self.item}" if self.item else words
 
 
-def _walk(path: tuple[str, ...], value: Any) -> Iterator[tuple[_Leaf, str]]:
+def leaves(document: Mapping[str, Any]) -> Iterator[tuple[Leaf, str]]:
+    """Everything that a document of names, lists and texts says, one thing at a time."""
+    yield from _walk((), document)
+
+
+def _walk(path: tuple[str, ...], value: Any) -> Iterator[tuple[Leaf, str]]:
     match value:
-        case dict():
+        case Mapping():
             for name, item in value.items():
                 yield from _walk((*path, str(name)), item)
         case list():
             yield from _walk_list(path, value)
         case _:
-            yield _Leaf(path), str(value)
+            yield Leaf(path), str(value)
 
 
-def _walk_list(path: tuple[str, ...], items: list[Any]) -> Iterator[tuple[_Leaf, str]]:
+def _walk_list(path: tuple[str, ...], items: list[Any]) -> Iterator[tuple[Leaf, str]]:
     seen: Counter[str] = Counter()
     for item in items:
         if not isinstance(item, dict):
-            yield _Leaf(path, str(item)), ""
+            yield Leaf(path, str(item)), ""
             continue
         # Entries are told apart by their name, so that moving one is no change. Two of one name are numbered, so
         # that neither hides what happens to the other.
-        name = str(item.get("name", item.get("body")))
+        name = str(next((item[key] for key in _NAMES if key in item), None))
         seen[name] += 1
         number = f" ({seen[name]})" if seen[name] > 1 else ""
         yield from _walk((*path, f"'{name}{number}'"), item)
 
 
-def _sentence(leaf: _Leaf, before: Mapping[_Leaf, str], after: Mapping[_Leaf, str]) -> str:
+def sentence(leaf: Leaf, before: Mapping[Leaf, str], after: Mapping[Leaf, str]) -> str:
+    """One difference between two documents, as told by :func:`leaves`."""
+    return _told(leaf, before, after, direction="")
+
+
+def _judged(leaf: Leaf, before: Mapping[Leaf, str], after: Mapping[Leaf, str]) -> str:
+    both = leaf in before and leaf in after
+    direction = _direction(leaf.path[-1], before[leaf], after[leaf]) if both else ""
+    return _told(leaf, before, after, direction=direction)
+
+
+def _told(leaf: Leaf, before: Mapping[Leaf, str], after: Mapping[Leaf, str], *, direction: str) -> str:
     if leaf not in before:
         return f"New – {leaf.label}{_value(after[leaf])}."
     if leaf not in after:
         return f"Gone – {leaf.label}{_value(before[leaf])}."
-    direction = _direction(leaf.path[-1], before[leaf], after[leaf])
     return f"Changed – {leaf.label}: it was {before[leaf]}, it is now {after[leaf]}{direction}."
 
 
@@ -167,8 +180,6 @@ def _value(text: str) -> str:
 
 
 def _direction(field: str, before: str, after: str) -> str:
-    if field == "key_agreement":
-        return "; this is stricter" if after == Suite.HYBRID else "; this is looser"
     if field not in LOOSER_WHEN_HIGHER | LOOSER_WHEN_LOWER:
         return ""
     rises = Fraction(after) > Fraction(before)

@@ -5,6 +5,8 @@ import typer
 from federated.commands import (
     analyse,
     baseline,
+    calendar,
+    comparing,
     demo,
     files,
     groups,
@@ -12,7 +14,9 @@ from federated.commands import (
     manifest_review,
     planning,
     questions,
+    remarks,
     review,
+    standing,
 )
 from federated.shell import main_of, new_app
 
@@ -24,14 +28,20 @@ app: typer.Typer = new_app(
 app.add_typer(keys.app, name="keys")
 app.add_typer(files.roster, name="roster")
 groups.register(files.agreement)
+comparing.register_agreement(files.agreement)
 app.add_typer(files.agreement, name="agreement")
 manifest_review.register(files.manifest)
+comparing.register_manifest(files.manifest)
 app.add_typer(files.manifest, name="manifest")
 planning.register(app)
 questions.register(app)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(baseline.app, name="baseline")
 review.register(app)
+calendar.register(app)
+app.add_typer(standing.app, name="standing")
+app.add_typer(remarks.remarks, name="remarks")
+app.add_typer(remarks.board, name="board")
 demo.register(app)
 
 main = main_of(app)

@@ -5,7 +5,7 @@ are opened against the keys in the workspace, budgets against the councils' own 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -21,6 +21,7 @@ from federated.budget_statement import STATEMENT_KIND, BudgetStatement, read_sta
 from federated.errors import ExitStatus, FederatedError, QueryError, SignatureProblem, TransportError
 from federated.keys import SigningKey, trusted_keys
 from federated.manifest import MANIFEST_TYPE
+from federated.papers import PaperKind
 from federated.plan import PLAN_TYPE, Plan, Terms
 from federated.planner import Planner
 from federated.privacy import Totals
@@ -177,13 +178,23 @@ class Client:
         Yields:
             Steps of the run; the last one has `final` set, and `release_digest` when there is a release.
         """
-        request = pb.SubmitRequest(
-            version=1,
-            plan=sign_payload(plan.encode(), PLAN_TYPE, [self._key]),
-            manifest=sign_payload(manifest, MANIFEST_TYPE, [self._key]),
-            refresh=refresh,
-        )
+        signed_plan, signed_manifest = self.sign(plan, manifest)
+        request = pb.SubmitRequest(version=1, plan=signed_plan, manifest=signed_manifest, refresh=refresh)
         yield from self._stream("Submit", request)
+
+    def sign(self, plan: Plan, manifest: bytes) -> tuple[bytes, bytes]:
+        """The plan and its manifest, each signed with this workspace's key; sends nothing."""
+        return sign_payload(plan.encode(), PLAN_TYPE, [self._key]), sign_payload(manifest, MANIFEST_TYPE, [self._key])
+
+    def hand_in(self, plan: bytes, manifest: bytes) -> pb.Progress:
+        """Hand in a signed plan, and return with its first step: the run goes on without us."""
+        steps = self._stream("Submit", pb.SubmitRequest(version=1, plan=plan, manifest=manifest))
+        try:
+            return next(steps)
+        except StopIteration:
+            raise TransportError("The coordinator said nothing of the plan.", remedy="Try again.") from None
+        finally:
+            steps.close()
 
     def watch(self, plan_digest: bytes) -> Iterator[pb.Progress]:
         """Follow a run that was handed in before."""
@@ -210,6 +221,25 @@ class Client:
             if not page:
                 return
 
+    def questions(self) -> Iterator[pb.QuestionSummary]:
+        """Every question under our agreements, newest first, as the coordinator tells of it."""
+        page = ""
+        while True:
+            reply = self._call("ListQuestions", pb.ListQuestionsRequest(version=1, page=page))
+            yield from reply.questions
+            page = reply.next_page
+            if not page:
+                return
+
+    def add_paper(self, kind: PaperKind, envelope: bytes) -> tuple[bytes, bool]:
+        """Hand in a signed paper; its digest, and whether it is new there."""
+        reply = self._call("AddPaper", pb.AddPaperRequest(version=1, kind=kind.value, paper=envelope))
+        return reply.paper_digest, reply.added
+
+    def papers(self, kind: PaperKind, *, subject: str = "") -> tuple[pb.Paper, ...]:
+        """Papers of a kind under our agreements, oldest first; whoever reads them opens them and so checks them."""
+        return tuple(self._call("ListPapers", pb.ListPapersRequest(version=1, kind=kind.value, subject=subject)).papers)
+
     def reads(self, release_digest: bytes) -> tuple[Read, ...]:
         """Who was given a release, by the coordinator's own record; asking for it is no reading."""
         reply = self._call("ListReads", pb.ListReadsRequest(version=1, release_digest=release_digest))
@@ -227,7 +257,7 @@ class Client:
         except grpc.RpcError as error:
             raise _translated(error) from error
 
-    def _stream(self, method: str, request: Message) -> Iterator[pb.Progress]:
+    def _stream(self, method: str, request: Message) -> Generator[pb.Progress, None, None]:
         try:
             yield from getattr(self._stub, method)(self._signed(method, request))
         except grpc.RpcError as error:

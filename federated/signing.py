@@ -32,6 +32,7 @@ __all__ = [
     "open_statement",
     "sign_payload",
     "sign_statement",
+    "signature_count",
     "statement_type",
     "unsafe_payload",
 ]
@@ -138,6 +139,15 @@ def unsafe_payload(envelope: bytes, payload_type: str, *, limit: int = ENVELOPE_
     if opened.payload_type != payload_type:
         raise SignatureProblem(f"This file is a {opened.payload_type[:80]!a}, but '{payload_type}' is needed here.")
     return opened.payload
+
+
+def signature_count(envelope: bytes, *, limit: int = ENVELOPE_LIMIT) -> int:
+    """How many signatures an envelope carries, none of them checked.
+
+    Raises:
+        SignatureProblem: Not an envelope.
+    """
+    return len(_read(envelope, limit).signatures)
 
 
 def statement_type(kind: str) -> str:

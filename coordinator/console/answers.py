@@ -4,8 +4,9 @@ An answer's figures are for the parties of its agreement, until the operator ope
 the councils have had their days to comment. That there is an answer, and how it was made, is public from the start.
 """
 
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 from coordinator.console.desk import Asked, Desk, Download, digest_of
 from coordinator.console.guard import Closed
 from coordinator.console.question import charge_of, manifest_of
+from coordinator.console.remarks import Remark, remarks_on
 from coordinator.console.words import MECHANISMS
 from coordinator.store import ReleaseRow
 from federated.attacker_words import attacker_words
@@ -26,7 +28,7 @@ from federated.rationals import rational
 from federated.release import Release, open_release
 from federated.timestamps import time_text
 
-__all__ = ["Access", "access_to", "exact_file", "made_file", "show_one"]
+__all__ = ["Access", "access_to", "exact_file", "made_file", "remarks_file", "show_one"]
 
 NAME_DIGITS: Final = 12
 
@@ -86,6 +88,7 @@ def show_one(desk: Desk, asked: Asked) -> str:
         mechanism=MECHANISMS[release.mechanism],
         learned=_learned(release, question.unit),
         bounds=[(measure.what, measure.clip) for table in release.tables for measure in table.measures],
+        remarks=_remarks(desk, asked, row, access),
         shorthand=SHORTHAND,
         period=release.period.partition("/")[::2],
         address=f"{desk.origin}/releases/{row.digest.hex()}",
@@ -113,6 +116,22 @@ def made_file(desk: Desk, asked: Asked) -> Download:
             content = desk.made.get(row.digest.hex(), file.name, file.make)
             return Download(name=f"{_name(row)}-{file.name}", kind=file.media_type, content=content)
     raise FileProblem("The answer has no file of that name.", remedy="Its page links to all there are.")
+
+
+def remarks_file(desk: Desk, asked: Asked) -> Download:
+    """What councils and the department said of an answer, for a program."""
+    row, access = _opened(desk, asked)
+    remarks = [asdict(remark) for remark in _remarks(desk, asked, row, access)]
+    document = {"version": 1, "release": row.digest.hex(), "remarks": remarks}
+    content = json.dumps(document, ensure_ascii=False, indent=1).encode()
+    return Download(name=f"{_name(row)}-remarks.json", kind="application/json", content=content)
+
+
+def _remarks(desk: Desk, asked: Asked, row: ReleaseRow, access: Access) -> tuple[Remark, ...]:
+    """What this visitor may see of what was said: it can quote figures, so nobody sees more of it than of those."""
+    if not access.open:
+        return ()
+    return remarks_on(desk, row, parties=row.agreement_id in asked.visitor.agreements)
 
 
 def _opened(desk: Desk, asked: Asked) -> tuple[ReleaseRow, Access]:

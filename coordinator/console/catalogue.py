@@ -11,13 +11,17 @@ from coordinator.proposal_states import OPEN
 from coordinator.store import Place, ProposalRow, ReleaseRow, RoundRow
 from federated.attacker_words import attacker_words
 from federated.clauses import MEANINGS
+from federated.differences import Difference, compare
 from federated.errors import FileProblem
+from federated.manifest_form import Manifest
 from federated.rationals import rational_text
 from federated.timestamps import time_text
 
 __all__ = ["show_list", "show_one"]
 
 SIZE: Final = 25
+REPEATS_READ: Final = 5
+"""Questions of one manifest that are looked at for the one before: other agreements may have manifests of that name."""
 _NAMED: Final = {item.name: item for item in STANDINGS}
 _ROUND_ENDS: Final = {
     "running": "It is under way.",
@@ -37,6 +41,23 @@ class Item:
     reason: str
     received: str
     release: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """The question that another one repeats.
+
+    Attributes:
+        plan: Its plan.
+        period: First and last day it asked about.
+        changes: What its manifest and the later one differ in.
+        same_agreement: Whether both were asked under the same version of the agreement.
+    """
+
+    plan: str
+    period: tuple[str, str]
+    changes: tuple[Difference, ...]
+    same_agreement: bool
 
 
 def show_list(desk: Desk, asked: Asked) -> str:
@@ -105,6 +126,7 @@ def show_one(desk: Desk, asked: Asked) -> str:
         learned=attacker_words(facts.charge, facts.delta, facts.unit)[:3],
         mechanism=MECHANISMS[facts.mechanism],
         manifest=manifest,
+        repeat=_repeat(desk, row, facts, manifest),
         purpose=MEANINGS[manifest.purpose_category],
         prohibited=[MEANINGS[use] for use in manifest.prohibited_uses],
         agreement=agreement,
@@ -113,6 +135,19 @@ def show_one(desk: Desk, asked: Asked) -> str:
         release=None if kept is None else kept.digest.hex(),
         checks=check_question(desk, row, kept) if trusted else None,
     )
+
+
+def _repeat(desk: Desk, row: ProposalRow, facts: QuestionFacts, manifest: Manifest) -> Repeat | None:
+    """The last question before this one with the same manifest under the same agreement."""
+    if not row.manifest_id:
+        return None
+    for before in desk.store.proposals.of_manifest(row.manifest_id, size=REPEATS_READ, before=_place(row)):
+        earlier = QuestionFacts.read(before)
+        if earlier.agreement == facts.agreement:
+            changes = compare(manifest_of(before), manifest)
+            same = before.agreement_digest == row.agreement_digest
+            return Repeat(plan=before.plan_digest.hex(), period=earlier.period, changes=changes, same_agreement=same)
+    return None
 
 
 def _history(row: ProposalRow, rounds: tuple[RoundRow, ...], release: ReleaseRow | None) -> list[tuple[str, str]]:

@@ -197,7 +197,13 @@ class Desk:
 
     def site(self, visitor: Visitor, current: str = "") -> dict[str, Any]:
         """What the page around every page needs: names, links, styles."""
-        shown = [("/questions", "Questions"), ("/was-my-data-used", "Was my data used?"), ("/contact", "Contact")]
+        shown = [
+            ("/questions", "Questions"),
+            ("/calendar", "Calendar"),
+            ("/agreements", "Agreements"),
+            ("/was-my-data-used", "Was my data used?"),
+            ("/contact", "Contact"),
+        ]
         if visitor.has(BUDGET_READERS):
             shown.append(("/budgets", "Budgets"))
         if visitor.has(OPERATORS):
@@ -208,6 +214,8 @@ class Desk:
             shown.append(("/account", "Your account") if visitor.signed_in else (self.sign_in, "Sign in"))
         footer = [
             {"href": "/privacy", "text": "How privacy is kept"},
+            {"href": "/board", "text": "Minutes of the review board"},
+            {"href": "/measures", "text": "How the programme is doing"},
             {"href": "/glossary", "text": "Words we use"},
             {"href": "/accessibility", "text": "Accessibility statement"},
         ]

@@ -17,7 +17,7 @@ from federated.signing import open_envelope
 from protocols.encoding import sha256
 from protocols.identifiers import Digest
 
-__all__ = ["Check", "attempt", "check_question"]
+__all__ = ["Check", "attempt", "check_agreement", "check_question"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def check_question(desk: Desk, row: ProposalRow, release: ReleaseRow | None) -> 
 
 
 def _checks(desk: Desk, row: ProposalRow, release: ReleaseRow | None) -> Iterator[Check]:
-    yield attempt("Agreement", lambda: _agreement(desk, row.agreement_digest))  # (0)
+    yield attempt("Agreement", lambda: check_agreement(desk, row.agreement_digest))  # (0)
     agreement = desk.files.agreement(row.agreement_digest)
     if agreement is None:
         return
@@ -67,7 +67,12 @@ def _checks(desk: Desk, row: ProposalRow, release: ReleaseRow | None) -> Iterato
         yield attempt("Answer", lambda: _release(desk, release, row, agreement))  # (3)
 
 
-def _agreement(desk: Desk, digest: Digest) -> str:
+def check_agreement(desk: Desk, digest: Digest) -> str:
+    """Check who signed an agreement, by the keys that this coordinator pins.
+
+    Raises:
+        SignatureProblem: It is not kept here, is another one, or is not signed by enough of them.
+    """
     current = desk.files.in_force().agreements.get(digest)
     kept = desk.store.membership.agreement(digest)
     envelope = current.envelope if current is not None else kept.envelope if kept is not None else None

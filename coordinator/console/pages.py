@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from coordinator.console import answers, budgets, catalogue, operations, papers
+from coordinator.console import agreements, answers, board, budgets, calendar, catalogue, measures, operations, papers
 from coordinator.console.desk import AUDIT_READERS, BUDGET_READERS, OPERATORS, Asked, Desk, Download
 from coordinator.console.visitor import Role
 
@@ -37,7 +37,17 @@ PAGES: Final = (
     Page(path="/questions/{plan}", view=catalogue.show_one),
     Page(path="/releases/{digest}", view=answers.show_one),
     Page(path="/releases/{digest}/release.json", view=answers.exact_file),
+    Page(path="/releases/{digest}/remarks.json", view=answers.remarks_file),
     Page(path="/releases/{digest}/{file}", view=answers.made_file),
+    Page(path="/agreements", view=agreements.show_list),
+    Page(path="/agreements/{agreement}", view=agreements.show_one),
+    Page(path="/calendar", view=calendar.show),
+    Page(path="/calendar.ics", view=calendar.calendar_file),
+    Page(path="/standing", view=calendar.show_standing),
+    Page(path="/measures", view=measures.show),
+    Page(path="/measures.json", view=measures.as_json),
+    Page(path="/measures.csv", view=measures.as_csv),
+    Page(path="/board", view=board.show),
     Page(path="/was-my-data-used", view=papers.was_my_data_used),
     Page(path="/contact", view=papers.contact),
     Page(path="/privacy", view=papers.privacy),

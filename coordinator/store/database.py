@@ -17,6 +17,7 @@ from coordinator.store.desk import DeskBook
 from coordinator.store.membership import MembershipBook
 from coordinator.store.migration import migrate
 from coordinator.store.outcomes import OutcomeBook
+from coordinator.store.papers import PaperBook
 from coordinator.store.proposals import ProposalBook
 from coordinator.store.releases import ReleaseBook
 from coordinator.store.rounds import RoundBook
@@ -54,6 +55,7 @@ class Store:
     accounts: AccountBook
     sign_ins: SignInBook
     audit: AuditBook
+    papers: PaperBook
     acceptances: AcceptanceBook
     desk: DeskBook
 
@@ -98,6 +100,7 @@ def open_store(url: str, *, read_only: bool = False) -> Store:
         accounts=AccountBook(engine),
         sign_ins=SignInBook(engine),
         audit=AuditBook(engine),
+        papers=PaperBook(engine),
         acceptances=AcceptanceBook(engine),
         desk=DeskBook(engine),
     )

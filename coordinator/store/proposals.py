@@ -49,7 +49,13 @@ class ProposalBook(Book):
         return {row.plan_digest: row for row in rows}
 
     def page(
-        self, states: Collection[str], *, size: int, start: Place | None = None, newer: bool = False
+        self,
+        states: Collection[str],
+        *,
+        size: int,
+        start: Place | None = None,
+        newer: bool = False,
+        agreements: Collection[Digest] | None = None,
     ) -> tuple[ProposalRow, ...]:
         """Proposals in the order in which they came, newest first; reads no more rows than it gives for each state.
 
@@ -58,17 +64,32 @@ class ProposalBook(Book):
             size: Most rows given.
             start: Where an earlier page ended, which is left out; the newest when left out.
             newer: Give those that came after `start`, and not those before.
+            agreements: Only those under these versions of agreements; under any when left out.
         """
         wanted = [proposals.c.state == state for state in sorted(states)] or [true()]
+        under = true() if agreements is None else proposals.c.agreement_digest.in_(sorted(d.hex() for d in agreements))
         found: list[ProposalRow] = []
         with self._begin() as connection:
             # One state at a time, as an index is in order within one state only.
             for condition in wanted:
                 query = in_order(proposals, "received_at", "plan_digest", start=start, newer=newer)
-                rows = connection.execute(query.where(condition).limit(size)).mappings().all()
+                rows = connection.execute(query.where(condition, under).limit(size)).mappings().all()
                 found += [read_row(ProposalRow, row) for row in rows]
         found.sort(key=lambda row: (row.received_at, row.plan_digest), reverse=not newer)
         return tuple(sorted(found[:size], key=lambda row: (row.received_at, row.plan_digest), reverse=True))
+
+    def of_manifest(self, manifest_id: str, *, size: int, before: Place | None = None) -> tuple[ProposalRow, ...]:
+        """Proposals whose manifest has that id, newest first: a question and its repeats.
+
+        Args:
+            manifest_id: As the manifest says it. Two agreements may each have a manifest of one id.
+            size: Most rows given.
+            before: Only those that came before this place.
+        """
+        query = in_order(proposals, "received_at", "plan_digest", start=before, newer=False)
+        with self._begin() as connection:
+            found = connection.execute(query.where(proposals.c.manifest_id == manifest_id).limit(size)).mappings().all()
+        return tuple(read_row(ProposalRow, row) for row in found)
 
     def counts(self) -> dict[str, int]:
         """Number of proposals in each state that has any."""

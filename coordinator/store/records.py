@@ -19,6 +19,7 @@ __all__ = [
     "DeliveryRow",
     "DeskRow",
     "EnrolmentRow",
+    "PaperRow",
     "ProposalRow",
     "ReleaseRow",
     "RosterRow",
@@ -80,6 +81,32 @@ class ProposalRow:
     reason: str = ""
     received_at: datetime
     changed_at: datetime
+    manifest_id: str = ""
+    return_by: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperRow:
+    """A signed paper of governance: what somebody said of an answer, minutes, or a series of questions.
+
+    Attributes:
+        digest: SHA-256 of what was signed.
+        kind: See `federated.papers.PaperKind`.
+        subject: Digest of the release in hexadecimal, id of the series, or the day of a meeting.
+        author: Code of the council, or id of the first key that signed.
+        hidden_at: Since when an operator shows it no more; it is never altered.
+        hidden_reason: Why, for everybody.
+    """
+
+    digest: Digest
+    kind: str
+    agreement_id: str
+    subject: str
+    author: str
+    envelope: bytes = field(repr=False)
+    received_at: datetime
+    hidden_at: datetime | None = None
+    hidden_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,8 +299,10 @@ _TIMES = frozenset(
         "done_at",
         "deleted_at",
         "ended_at",
+        "hidden_at",
         "received_at",
         "requested_at",
+        "return_by",
         "seen_at",
         "started_at",
         "taken_at",

@@ -7,10 +7,13 @@ from sqlalchemy import delete, insert, select, update
 
 from coordinator.store.book import Book
 from coordinator.store.records import DeliveryRow, ReleaseRow, column_value, read_row
-from coordinator.store.tables import deliveries, proposals, release_reads, releases
+from coordinator.store.tables import deliveries, papers, proposals, release_reads, releases
+from federated.timestamps import parse_time
 from protocols.identifiers import CouncilId, Digest
 
 __all__ = ["ReleaseBook"]
+
+DELETED_WITH = "Deleted with the answer, whose time was over."
 
 
 class ReleaseBook(Book):
@@ -58,6 +61,41 @@ class ReleaseBook(Book):
         with self._begin() as connection:
             found = connection.execute(wanted).mappings().all()
         return tuple(read_row(ReleaseRow, row) for row in found)
+
+    def made_since(self, agreement_ids: Collection[str], since: datetime) -> tuple[tuple[Digest, str, datetime], ...]:
+        """(digest, title, time) of releases under these agreements made since; their contents are not read."""
+        wanted = select(releases.c.digest, releases.c.title, releases.c.created_at).where(
+            releases.c.agreement_id.in_(sorted(agreement_ids)),
+            releases.c.created_at >= column_value("created_at", since),
+            releases.c.deleted_at.is_(None),
+        )
+        with self._begin() as connection:
+            found = connection.execute(wanted.order_by(releases.c.created_at)).all()
+        return tuple((Digest(bytes.fromhex(digest)), title, parse_time(at)) for digest, title, at in found)
+
+    def waits(self) -> tuple[tuple[datetime, datetime, datetime | None], ...]:
+        """(question handed in, answer made, answer promised by) of every answer, oldest first; None if not known."""
+        columns = (proposals.c.received_at, releases.c.created_at, proposals.c.return_by)
+        joined = select(*columns).join(proposals, proposals.c.plan_digest == releases.c.plan_digest)
+        with self._begin() as connection:
+            found = connection.execute(joined.order_by(releases.c.created_at)).all()
+        return tuple((parse_time(asked), parse_time(made), parse_time(by) if by else None) for asked, made, by in found)
+
+    def copies(
+        self, agreement_ids: Collection[str], before: datetime
+    ) -> tuple[tuple[CouncilId, datetime, datetime | None], ...]:
+        """(council, answer made, receipt here) of every copy owed of answers under these agreements made before."""
+        columns = (deliveries.c.council, releases.c.created_at, deliveries.c.received_at)
+        joined = select(*columns).join(releases, releases.c.digest == deliveries.c.release_digest)
+        wanted = joined.where(
+            releases.c.agreement_id.in_(sorted(agreement_ids)),
+            releases.c.created_at <= column_value("created_at", before),
+        )
+        with self._begin() as connection:
+            found = connection.execute(wanted).all()
+        return tuple(
+            (CouncilId(council), parse_time(made), parse_time(at) if at else None) for council, made, at in found
+        )
 
     def keep_receipts(self, rows: Sequence[DeliveryRow]) -> None:
         """Settle deliveries with the councils' signed receipts."""
@@ -118,11 +156,17 @@ class ReleaseBook(Book):
         return tuple((Digest(bytes.fromhex(digest)), manifest) for digest, manifest in found)
 
     def delete_contents(self, digests: Collection[Digest], *, now: datetime) -> int:
-        """Delete the contents of releases; their lines stay. Returns how many."""
+        """Delete the contents of releases, and what was said of them; their lines stay. Returns how many."""
         wanted = releases.c.digest.in_([digest.hex() for digest in digests])
         change = update(releases).where(wanted, releases.c.deleted_at.is_(None))
         with self._begin() as connection:
             deleted = connection.execute(change.values(content=b"", deleted_at=column_value("deleted_at", now)))
+            # A comment can quote the figures, so it goes with them.
+            said = update(papers).where(
+                papers.c.subject.in_([digest.hex() for digest in digests]), papers.c.kind.in_(("comment", "outcome"))
+            )
+            gone = {"envelope": b"", "hidden_at": column_value("hidden_at", now), "hidden_reason": DELETED_WITH}
+            connection.execute(said.values(**gone))
         return deleted.rowcount
 
     def forget_reads(self, *, before: datetime) -> int:

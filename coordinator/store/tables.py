@@ -37,6 +37,7 @@ __all__ = [
     "enrolment_acceptances",
     "enrolments",
     "openid_starts",
+    "papers",
     "proposals",
     "release_reads",
     "releases",
@@ -124,8 +125,12 @@ proposals = Table(
     Column("reason", Text, nullable=False),
     _time("received_at"),
     _time("changed_at"),
+    # Of plan and manifest, so that repeats of a question and answers that came late are found without reading all.
+    Column("manifest_id", String(60), nullable=False, server_default=""),
+    _time("return_by", nullable=True),
     _version(),
     Index("ix_proposals_query_digest", "query_digest"),
+    Index("ix_proposals_manifest_id", "manifest_id", "received_at", "plan_digest"),
     # In the order of the register, so that a page of it reads no more rows than it shows.
     Index("ix_proposals_received_at", "received_at", "plan_digest"),
     Index("ix_proposals_state", "state", "received_at", "plan_digest"),
@@ -257,6 +262,24 @@ release_reads = Table(
     Column("how", String(24), nullable=False),
     _time("read_at"),
     _version(),
+)
+
+papers = Table(
+    "papers",
+    METADATA,
+    _hex("digest", primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("agreement_id", String(120), nullable=False),
+    Column("subject", String(HEX), nullable=False),
+    Column("author", String(HEX), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    _time("received_at"),
+    _time("hidden_at", nullable=True),
+    Column("hidden_reason", Text, nullable=False),
+    _version(),
+    Index("ix_papers_kind", "kind", "received_at", "digest"),
+    Index("ix_papers_subject", "subject", "kind"),
+    CheckConstraint("kind IN ('comment', 'outcome', 'minutes', 'series')", name="kind"),
 )
 
 # Sign-in to the pages. Of every token only the SHA-256 is here, so that a copy of the store lets nobody in.

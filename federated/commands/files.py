@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from federated.agreement import AGREEMENT_TYPE, check_schema, parse_agreement
-from federated.agreement_words import describe, diff
+from federated.agreement_words import describe
 from federated.errors import ExitStatus, FileProblem
 from federated.keys import SigningKey, read_private_key
 from federated.manifest import MANIFEST_TYPE, Severity, lint_payload
@@ -55,17 +55,18 @@ def write_file(path: Path, content: bytes, *, quiet: bool = False) -> None:
         output.print(f"Wrote {path}", markup=False)
 
 
-def _is_signed(content: bytes) -> bool:
+def is_signed(content: bytes) -> bool:
+    """Whether a file is an envelope with signatures, rather than its plain content."""
     return content.lstrip().startswith(b'{"payload')
 
 
 def content_of(content: bytes, payload_type: str) -> bytes:
     """The content to show before signing: of a plain file, or of one that others have signed."""
-    return unsafe_payload(content, payload_type) if _is_signed(content) else content
+    return unsafe_payload(content, payload_type) if is_signed(content) else content
 
 
 def _sign(content: bytes, payload_type: str, key: SigningKey) -> bytes:
-    return add_signature(content, key) if _is_signed(content) else sign_payload(content, payload_type, [key])
+    return add_signature(content, key) if is_signed(content) else sign_payload(content, payload_type, [key])
 
 
 def _confirm(lines: Sequence[str], *, yes: bool) -> None:
@@ -149,24 +150,6 @@ def sign_agreement(
     check_schema(found, load_schema())
     _confirm(describe(found), yes=yes)
     write_file(out, _sign(content, AGREEMENT_TYPE, read_private_key(key)))
-
-
-@agreement.command("diff")
-def diff_agreements(
-    old: Annotated[Path, typer.Argument(help="The earlier version.")],
-    new: Annotated[Path, typer.Argument(help="The later version.")],
-) -> None:
-    """Say in plain words what changed between two versions.
-
-    Example: federated agreement diff agreement-1.dsse agreement-2.dsse
-    """
-    before, after = (
-        parse_agreement(content_of(read_file(path, "agreement"), AGREEMENT_TYPE), source=str(path))
-        for path in (old, new)
-    )
-    lines = diff(before, after)
-    for line in lines or ("Nothing changed.",):
-        output.print(line, markup=False)
 
 
 @manifest.command("new")

@@ -240,3 +240,109 @@ class GetAgreementStateReply(_message.Message):
     roster: bytes
     agreements: _containers.RepeatedScalarFieldContainer[bytes]
     def __init__(self, version: _Optional[int] = ..., roster: _Optional[bytes] = ..., agreements: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class ListQuestionsRequest(_message.Message):
+    __slots__ = ("version", "authorisation", "page_size", "page")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    AUTHORISATION_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    authorisation: bytes
+    page_size: int
+    page: str
+    def __init__(self, version: _Optional[int] = ..., authorisation: _Optional[bytes] = ..., page_size: _Optional[int] = ..., page: _Optional[str] = ...) -> None: ...
+
+class QuestionSummary(_message.Message):
+    __slots__ = ("plan_digest", "query_digest", "agreement_id", "state", "title", "received_at", "collect_by", "return_by", "manifest_id", "period_from", "period_to")
+    PLAN_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    QUERY_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
+    COLLECT_BY_FIELD_NUMBER: _ClassVar[int]
+    RETURN_BY_FIELD_NUMBER: _ClassVar[int]
+    MANIFEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FROM_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_TO_FIELD_NUMBER: _ClassVar[int]
+    plan_digest: bytes
+    query_digest: bytes
+    agreement_id: str
+    state: str
+    title: str
+    received_at: str
+    collect_by: str
+    return_by: str
+    manifest_id: str
+    period_from: str
+    period_to: str
+    def __init__(self, plan_digest: _Optional[bytes] = ..., query_digest: _Optional[bytes] = ..., agreement_id: _Optional[str] = ..., state: _Optional[str] = ..., title: _Optional[str] = ..., received_at: _Optional[str] = ..., collect_by: _Optional[str] = ..., return_by: _Optional[str] = ..., manifest_id: _Optional[str] = ..., period_from: _Optional[str] = ..., period_to: _Optional[str] = ...) -> None: ...
+
+class ListQuestionsReply(_message.Message):
+    __slots__ = ("version", "questions", "next_page")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    QUESTIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    questions: _containers.RepeatedCompositeFieldContainer[QuestionSummary]
+    next_page: str
+    def __init__(self, version: _Optional[int] = ..., questions: _Optional[_Iterable[_Union[QuestionSummary, _Mapping]]] = ..., next_page: _Optional[str] = ...) -> None: ...
+
+class AddPaperRequest(_message.Message):
+    __slots__ = ("version", "authorisation", "kind", "paper")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    AUTHORISATION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PAPER_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    authorisation: bytes
+    kind: str
+    paper: bytes
+    def __init__(self, version: _Optional[int] = ..., authorisation: _Optional[bytes] = ..., kind: _Optional[str] = ..., paper: _Optional[bytes] = ...) -> None: ...
+
+class AddPaperReply(_message.Message):
+    __slots__ = ("version", "paper_digest", "added")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PAPER_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    paper_digest: bytes
+    added: bool
+    def __init__(self, version: _Optional[int] = ..., paper_digest: _Optional[bytes] = ..., added: _Optional[bool] = ...) -> None: ...
+
+class ListPapersRequest(_message.Message):
+    __slots__ = ("version", "authorisation", "kind", "subject")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    AUTHORISATION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    authorisation: bytes
+    kind: str
+    subject: str
+    def __init__(self, version: _Optional[int] = ..., authorisation: _Optional[bytes] = ..., kind: _Optional[str] = ..., subject: _Optional[str] = ...) -> None: ...
+
+class Paper(_message.Message):
+    __slots__ = ("paper_digest", "paper", "author", "received_at", "hidden_at", "hidden_reason")
+    PAPER_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PAPER_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_AT_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_REASON_FIELD_NUMBER: _ClassVar[int]
+    paper_digest: bytes
+    paper: bytes
+    author: str
+    received_at: str
+    hidden_at: str
+    hidden_reason: str
+    def __init__(self, paper_digest: _Optional[bytes] = ..., paper: _Optional[bytes] = ..., author: _Optional[str] = ..., received_at: _Optional[str] = ..., hidden_at: _Optional[str] = ..., hidden_reason: _Optional[str] = ...) -> None: ...
+
+class ListPapersReply(_message.Message):
+    __slots__ = ("version", "papers")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PAPERS_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    papers: _containers.RepeatedCompositeFieldContainer[Paper]
+    def __init__(self, version: _Optional[int] = ..., papers: _Optional[_Iterable[_Union[Paper, _Mapping]]] = ...) -> None: ...

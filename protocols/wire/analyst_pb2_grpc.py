@@ -69,6 +69,21 @@ class AnalystStub:
                 request_serializer=protocols_dot_wire_dot_analyst__pb2.GetAgreementStateRequest.SerializeToString,
                 response_deserializer=protocols_dot_wire_dot_analyst__pb2.GetAgreementStateReply.FromString,
                 _registered_method=True)
+        self.ListQuestions = channel.unary_unary(
+                '/federated.v1.Analyst/ListQuestions',
+                request_serializer=protocols_dot_wire_dot_analyst__pb2.ListQuestionsRequest.SerializeToString,
+                response_deserializer=protocols_dot_wire_dot_analyst__pb2.ListQuestionsReply.FromString,
+                _registered_method=True)
+        self.AddPaper = channel.unary_unary(
+                '/federated.v1.Analyst/AddPaper',
+                request_serializer=protocols_dot_wire_dot_analyst__pb2.AddPaperRequest.SerializeToString,
+                response_deserializer=protocols_dot_wire_dot_analyst__pb2.AddPaperReply.FromString,
+                _registered_method=True)
+        self.ListPapers = channel.unary_unary(
+                '/federated.v1.Analyst/ListPapers',
+                request_serializer=protocols_dot_wire_dot_analyst__pb2.ListPapersRequest.SerializeToString,
+                response_deserializer=protocols_dot_wire_dot_analyst__pb2.ListPapersReply.FromString,
+                _registered_method=True)
 
 
 class AnalystServicer:
@@ -121,6 +136,26 @@ class AnalystServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQuestions(self, request, context):
+        """Every question under the signer's agreements, and where it stands.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddPaper(self, request, context):
+        """Hands in a signed paper: a council's comment, a note of what changed, minutes, a series.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPapers(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalystServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -158,6 +193,21 @@ def add_AnalystServicer_to_server(servicer, server):
                     servicer.GetAgreementState,
                     request_deserializer=protocols_dot_wire_dot_analyst__pb2.GetAgreementStateRequest.FromString,
                     response_serializer=protocols_dot_wire_dot_analyst__pb2.GetAgreementStateReply.SerializeToString,
+            ),
+            'ListQuestions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuestions,
+                    request_deserializer=protocols_dot_wire_dot_analyst__pb2.ListQuestionsRequest.FromString,
+                    response_serializer=protocols_dot_wire_dot_analyst__pb2.ListQuestionsReply.SerializeToString,
+            ),
+            'AddPaper': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddPaper,
+                    request_deserializer=protocols_dot_wire_dot_analyst__pb2.AddPaperRequest.FromString,
+                    response_serializer=protocols_dot_wire_dot_analyst__pb2.AddPaperReply.SerializeToString,
+            ),
+            'ListPapers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPapers,
+                    request_deserializer=protocols_dot_wire_dot_analyst__pb2.ListPapersRequest.FromString,
+                    response_serializer=protocols_dot_wire_dot_analyst__pb2.ListPapersReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -349,6 +399,87 @@ class Analyst:
             '/federated.v1.Analyst/GetAgreementState',
             protocols_dot_wire_dot_analyst__pb2.GetAgreementStateRequest.SerializeToString,
             protocols_dot_wire_dot_analyst__pb2.GetAgreementStateReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuestions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federated.v1.Analyst/ListQuestions',
+            protocols_dot_wire_dot_analyst__pb2.ListQuestionsRequest.SerializeToString,
+            protocols_dot_wire_dot_analyst__pb2.ListQuestionsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddPaper(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federated.v1.Analyst/AddPaper',
+            protocols_dot_wire_dot_analyst__pb2.AddPaperRequest.SerializeToString,
+            protocols_dot_wire_dot_analyst__pb2.AddPaperReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPapers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federated.v1.Analyst/ListPapers',
+            protocols_dot_wire_dot_analyst__pb2.ListPapersRequest.SerializeToString,
+            protocols_dot_wire_dot_analyst__pb2.ListPapersReply.FromString,
             options,
             channel_credentials,
             insecure,

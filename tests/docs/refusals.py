@@ -172,6 +172,22 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
     "The analyst's service": {
         "not_found": ("There is nothing of that name under an agreement of yours.", "Check the digest."),
         "withdraw": ("The plan is past the point where it can be withdrawn.", "Look at its status."),
+        "not_contributed": (
+            "A comment names a council that is not in the answer, or not in the list of councils.",
+            "Check the code of the council and the digest of the answer.",
+        ),
+        "paper_limit": (
+            "One author has handed in as many papers about one thing as are kept.",
+            "Ask the operator, if one more is needed.",
+        ),
+        "series_dates": (
+            "A standing question is dated ahead, so it could run for longer than a year.",
+            "Check the clock of the computer on which it was signed, and sign it again.",
+        ),
+        "series_lapsed": (
+            "The last day of a standing question is over, so nothing is asked any more.",
+            "Review it with the councils, and sign a new edition if it is still needed.",
+        ),
     },
 }
 

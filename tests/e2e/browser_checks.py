@@ -59,7 +59,7 @@ def crawl(context: BrowserContext, home: str, visit: Callable[[Page, str, Any], 
         links = tab.eval_on_selector_all(
             "a[href]", "found => found.filter(a => a.origin === location.origin).map(a => a.href.split('#')[0])"
         )
-        files = tuple(f".{kind}" for kind in FORMATS)
+        files = (".ics", *(f".{kind}" for kind in FORMATS))
         waiting += [
             found
             for found in dict.fromkeys(links)

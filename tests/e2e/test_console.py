@@ -1,18 +1,25 @@
 """The console as people use it: in a real browser, with the keyboard, without scripts, on a narrow screen."""
 
+from datetime import date
+
 import pytest
 
 from tests.e2e import browser_checks
 from tests.e2e.browser_checks import SCRIPTS_ON, crawl, faults, walk_with_keyboard
 from tests.integration.console_world import COOKIE, console_world
+from tests.integration.governance_papers import comment, keep_series, meeting, outcome, standing_series
 
-WHO = {"": 18, "reviewer": 26, "operator": 21}
+WHO = {"": 23, "reviewer": 31, "operator": 26}
 """Who looks, and how many pages there are at least for them."""
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     with console_world(tmp_path_factory.mktemp("console")) as made:
+        comment(made, "Rents rose here.\nWe agree.", minutes=30)
+        outcome(made, "Two desks moved.")
+        meeting(made, held_on=date(2026, 2, 1), decision="May be put.")
+        keep_series(made, standing_series(made))
         yield made
 
 

@@ -55,6 +55,7 @@ def filled(world, path):
         "digest": world.release,
         "file": f"{world.answered[0].tables[0].name}.csv",
         "council": world.federation.councils[0],
+        "agreement": world.federation.agreement.digest.hex(),
         "key": "0" * 64,
         "act": "ask",
     }

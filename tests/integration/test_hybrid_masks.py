@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from federated.agreement_words import describe, diff
+from federated.agreement_words import describe
+from federated.differences import Way, compare
 from federated.errors import PolicyRefusal
 from federated.plan import derive_plan, open_plan
 from federated.privacy import Mechanism
@@ -63,10 +64,10 @@ def test_people_are_told_which_keys_and_which_are_weaker(world):
     _, usual = world.make_agreement()
     assert any("quantum computer" in line for line in describe(world.agreement))
     assert not any("quantum computer" in line for line in describe(usual))
-    (line,) = [line for line in diff(world.agreement, usual) if "key agreement" in line]
-    assert line.endswith("this is looser.")
-    (line,) = [line for line in diff(usual, world.agreement) if "key agreement" in line]
-    assert line.endswith("this is stricter.")
+    (weaker,) = compare(world.agreement, usual)
+    (stronger,) = compare(usual, world.agreement)
+    assert (weaker.way, stronger.way) == (Way.LOOSER, Way.STRICTER)
+    assert "key agreement" in weaker.said
 
 
 def test_plans_of_agreements_that_do_not_say_keep_their_bytes(world):

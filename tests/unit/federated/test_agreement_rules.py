@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from federated.agreement import AGREEMENT_TYPE, Agreement, check_schema, open_agreement, parse_agreement
-from federated.agreement_words import describe, diff
+from federated.agreement_words import describe
 from federated.errors import FileProblem, InternalError, PolicyRefusal, SignatureProblem
 from federated.keys import make_key, parse_public, public_line, trusted_keys
 from federated.schema import load_schema
@@ -259,47 +259,6 @@ def test_people_are_told_what_matters_before_they_accept():
         assert words in told
     declared = "\n".join(describe(agreement((("funding_use",), "if_declared"))))
     assert "you decide on each such question" in declared
-
-
-def test_what_changed_is_told_one_sentence_each():
-    old = opened()
-    new = agreement(
-        (("version",), 4),
-        (("budget", "epsilon"), "5"),
-        (("max_epsilon_per_query",), "1/2"),
-        (("min_cohort",), 4),
-        (("datasets", "ta_placement", "max_cells"), 2),
-        (("datasets", "case", "columns"), ["assessment_date", "assessment_outcome", "main_age_band", "reason_loss_group", "main_sex"]),
-        (("groups", 0, "label"), "The North East"),
-        (("recipients", 1, "role"), "planners"),
-    )  # fmt: skip
-    assert set(diff(old, new)) == {
-        "Changed – budget, epsilon: it was 4, it is now 5; this is looser.",
-        "Changed – max epsilon per query: it was 1, it is now 1/2; this is stricter.",
-        "Changed – min cohort: it was 5, it is now 4; this is looser.",
-        "Changed – datasets, ta placement, max cells: it was 3, it is now 2; this is stricter.",
-        "Gone – datasets, case, columns: household_type.",
-        "New – datasets, case, columns: main_sex.",
-        "Changed – groups, 'north-east', label: it was North East, it is now The North East.",
-        "Changed – recipients, 'The twelve councils', role: it was housing strategy leads, it is now planners.",
-    }
-
-
-def test_moving_an_entry_is_no_change():
-    groups = yaml.safe_load(EXAMPLE)["groups"]
-    assert diff(opened(), agreement((("groups",), groups[::-1]), (("version",), 4))) == ()
-
-
-def test_two_entries_of_one_name_do_not_hide_each_other():
-    analyst = yaml.safe_load(EXAMPLE)["analysts"][0]
-    second = analyst | {"public_key": public_line(ANN.public)}
-    third = analyst | {"public_key": public_line(CEM.public)}
-    other = analyst | {"public_key": public_line(BOB.public)}
-    told = diff(
-        agreement((("analysts",), [analyst, second, third])), agreement((("analysts",), [analyst, other, third]))
-    )
-    assert len(told) == 1
-    assert f"it is now {public_line(BOB.public)}" in told[0]
 
 
 def filled(name, answers):

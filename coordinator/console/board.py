@@ -1,0 +1,65 @@
+"""Minutes of the review board: meetings of the reviewers of an agreement, signed by a quorum of them."""
+
+from dataclasses import dataclass
+
+from coordinator.console.desk import Asked, Desk
+from coordinator.store import PaperRow
+from federated.agreement import Agreement
+from federated.errors import SignatureProblem
+from federated.keys import keyid, parse_public
+from federated.papers import Minutes, PaperKind, open_minutes
+from federated.timestamps import time_text
+
+__all__ = ["show"]
+
+MEETINGS_READ = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meeting:
+    """Minutes as the page shows them.
+
+    Attributes:
+        agreement: Under which the board met; None where it is not in force any more.
+        minutes: None where nothing is shown.
+        signers: Names of the reviewers who signed.
+        reason: Why nothing is shown; empty otherwise.
+        received: When they came, UTC.
+    """
+
+    agreement: Agreement | None
+    minutes: Minutes | None
+    signers: tuple[str, ...]
+    reason: str
+    received: str
+
+
+def show(desk: Desk, asked: Asked) -> str:
+    """Every meeting whose minutes are here, the latest first."""
+    agreements = {signed.agreement.id: signed.agreement for signed in desk.files.in_force().agreements.values()}
+    rows = desk.store.papers.page(PaperKind.MINUTES.value, size=MEETINGS_READ)
+    meetings = [_meeting(row, agreements.get(row.agreement_id)) for row in rows]
+    return desk.page("board.html", asked.visitor, title="Minutes of the review board", meetings=meetings)
+
+
+def _meeting(row: PaperRow, agreement: Agreement | None) -> Meeting:
+    minutes: Minutes | None = None
+    signers: tuple[str, ...] = ()
+    reason = row.hidden_reason
+    if row.hidden_at is None:
+        if agreement is None:
+            reason = "The agreement is not in force any more, so its signatures cannot be checked."
+        else:
+            try:
+                minutes = open_minutes(row.envelope, agreement)
+                signers = _names(agreement, minutes)
+            except SignatureProblem:
+                reason = "They are not signed by enough of the reviewers of today, so they are not shown."
+    return Meeting(
+        agreement=agreement, minutes=minutes, signers=signers, reason=reason, received=time_text(row.received_at)
+    )
+
+
+def _names(agreement: Agreement, minutes: Minutes) -> tuple[str, ...]:
+    names = {keyid(parse_public(person.public_key)): person.name for person in agreement.reviewers}
+    return tuple(names[signer] for signer in minutes.signers)
