@@ -13,6 +13,7 @@ from federated.commands import (
     planning,
     questions,
     review,
+    signing,
 )
 from federated.shell import main_of, new_app
 
@@ -29,6 +30,7 @@ manifest_review.register(files.manifest)
 app.add_typer(files.manifest, name="manifest")
 planning.register(app)
 questions.register(app)
+signing.register(app)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(baseline.app, name="baseline")
 review.register(app)

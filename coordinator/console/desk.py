@@ -1,5 +1,6 @@
 """What the pages work with: the store, for reading; the signed files in force; the templates."""
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, Final
 from jinja2 import Environment
 
 from coordinator.console.made_files import MadeFiles
+from coordinator.console.places import Places
 from coordinator.console.visitor import NOBODY, Role, Visitor
 from coordinator.roster import Membership, load_membership, membership_mark
 from coordinator.settings import Settings
@@ -20,9 +22,10 @@ from federated.roster import ROSTER_TYPE, Roster, parse_roster
 from federated.schema import Schema
 from federated.signing import unsafe_payload
 from federated.timestamps import parse_time, time_text
-from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
+from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest, RandomSource
 
 __all__ = [
+    "ANALYSTS",
     "AUDIT_READERS",
     "BUDGET_READERS",
     "OPERATORS",
@@ -30,6 +33,7 @@ __all__ = [
     "Desk",
     "Download",
     "KeyPages",
+    "Moved",
     "NoteRead",
     "SignedFiles",
     "cut",
@@ -37,10 +41,14 @@ __all__ = [
     "place_asked",
 ]
 
+ANALYSTS: Final = frozenset({Role.ANALYST})
 BUDGET_READERS: Final = frozenset({Role.ANALYST, Role.REVIEWER})
 OPERATORS: Final = frozenset({Role.OPERATOR})
 AUDIT_READERS: Final = frozenset({Role.OPERATOR, Role.REVIEWER})
 AGREEMENTS_KEPT: Final = 64
+MOST_PLANNING: Final = 4
+MOST_PRACTISING: Final = 1
+"""A plan or a preview takes a core for a while; more at once would hold up every other page."""
 
 NoteRead = Callable[[Visitor, Digest, str], None]
 """Writes down who was shown a release, and how: the one thing that these pages write."""
@@ -54,12 +62,14 @@ class Asked:
         names: From the path.
         wanted: From what follows the question mark.
         form: What was sent; empty for a page that is only read.
+        file: The file that was sent; empty where none was.
         visitor: Who asks.
     """
 
     names: Mapping[str, str]
     wanted: Mapping[str, str]
     form: Mapping[str, str] = field(repr=False)
+    file: bytes = field(default=b"", repr=False)
     visitor: Visitor
 
 
@@ -70,6 +80,13 @@ class Download:
     name: str
     kind: str
     content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """On to another page of ours, once a form has been dealt with: loading that page again does nothing twice."""
+
+    to: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +167,10 @@ class Desk:
         note_read: Writes down who was shown an answer that is not public.
         origin: Scheme, name and port of these pages.
         sign_in: Path where people sign in; None when nobody can.
-        deciding: The store, for writing down what operators decide; None where nobody can sign in.
+        deciding: The store, for writing down what operators decide and analysts draft; None where nobody can sign in.
+        rng: Gives secure random bytes.
+        planning: Places for people who plan at the same moment.
+        practising: Places for previews on made-up records.
         made: Files of answers as they were last made.
     """
 
@@ -164,9 +184,21 @@ class Desk:
     origin: str
     sign_in: str | None
     deciding: Store | None = None
+    rng: RandomSource = os.urandom
+    planning: Places = field(default_factory=lambda: Places(MOST_PLANNING))
+    practising: Places = field(default_factory=lambda: Places(MOST_PRACTISING))
     made: MadeFiles = field(default_factory=MadeFiles)
 
-    def page(self, template: str, visitor: Visitor, *, title: str, current: str = "", **values: Any) -> str:
+    def page(
+        self,
+        template: str,
+        visitor: Visitor,
+        *,
+        title: str,
+        current: str = "",
+        errors: Mapping[str, str] | None = None,
+        **values: Any,
+    ) -> str:
         """A page as HTML.
 
         Args:
@@ -174,12 +206,13 @@ class Desk:
             visitor: Who reads it.
             title: Its title, which is its heading too.
             current: Path of its place in the navigation.
+            errors: What is wrong with a form, by field.
             values: What else the template needs.
         """
         return self.templates.get_template(f"console/{template}").render(
             site=self.site(visitor, current),
             title=title,
-            errors={},
+            errors=errors or {},
             hub=self.settings.name,
             contacts=self.settings.console.contacts,
             visitor=visitor,
@@ -198,6 +231,8 @@ class Desk:
     def site(self, visitor: Visitor, current: str = "") -> dict[str, Any]:
         """What the page around every page needs: names, links, styles."""
         shown = [("/questions", "Questions"), ("/was-my-data-used", "Was my data used?"), ("/contact", "Contact")]
+        if visitor.has(ANALYSTS) and self.deciding is not None:
+            shown.append(("/ask", "Ask"))
         if visitor.has(BUDGET_READERS):
             shown.append(("/budgets", "Budgets"))
         if visitor.has(OPERATORS):

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["FORM_LIMIT", "MOST_FIELDS", "Closed", "Guard", "Knock"]
+__all__ = ["FORM_LIMIT", "MOST_FIELDS", "UPLOAD_PATH", "Closed", "Guard", "Knock"]
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST"})
 OWN_SITE: Final = frozenset({"same-origin", "none"})
@@ -15,6 +15,9 @@ ADDRESS_LIMIT: Final = 2000
 FORM_LIMIT: Final = 32 * 1024
 MOST_FIELDS: Final = 40
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
+UPLOAD_PATH: Final = "/ask/hand-in"
+"""The one address that takes a file."""
+UPLOAD_TYPE: Final = "multipart/form-data"
 
 
 class Closed(Exception):
@@ -101,5 +104,6 @@ class Guard:
         if knock.values("origin") != (self.origin,) or not OWN_SITE.issuperset(knock.values("sec-fetch-site")):
             raise Closed(HTTPStatus.FORBIDDEN, "Another site sent this form. Nothing was done.")
         kinds = [value.partition(";")[0].strip().lower() for value in knock.values("content-type")]
-        if kinds != [FORM_TYPE]:
+        path = knock.address.partition(b"?")[0].decode("latin-1")
+        if kinds != [UPLOAD_TYPE if path == UPLOAD_PATH else FORM_TYPE]:
             raise Closed(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Only forms of these pages can be sent. Nothing was done.")

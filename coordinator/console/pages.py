@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from coordinator.console import answers, budgets, catalogue, operations, papers
-from coordinator.console.desk import AUDIT_READERS, BUDGET_READERS, OPERATORS, Asked, Desk, Download
+from coordinator.console.desk import AUDIT_READERS, BUDGET_READERS, OPERATORS, Asked, Desk, Download, Moved
+from coordinator.console.guard import FORM_LIMIT, MOST_FIELDS
 from coordinator.console.visitor import Role
 
 __all__ = ["PAGES", "Page"]
 
-View: TypeAlias = Callable[[Desk, Asked], str | Download]
-"""Makes a page, or a file."""
+View: TypeAlias = Callable[[Desk, Asked], str | Download | Moved]
+"""Makes a page, or a file, or sends people on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +24,16 @@ class Page:
         view: Makes it.
         roles: Who may see it; None: everybody.
         method: How it is asked for.
+        form_limit: Most bytes of its form.
+        most_fields: Most fields of its form.
     """
 
     path: str
     view: View
     roles: frozenset[Role] | None = None
     method: Literal["GET", "POST"] = "GET"
+    form_limit: int = FORM_LIMIT
+    most_fields: int = MOST_FIELDS
 
 
 PAGES: Final = (

@@ -13,9 +13,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coordinator.console.desk import Asked, Desk, Download, NoteRead, SignedFiles
-from coordinator.console.guard import FORM_LIMIT, MOST_FIELDS, Closed, Guard, Knock
+from coordinator.console.desk import Asked, Desk, Download, Moved, NoteRead, SignedFiles
+from coordinator.console.guard import UPLOAD_PATH, Closed, Guard, Knock
 from coordinator.console.pages import PAGES, Page
+from coordinator.console.uploads import read_upload
 from coordinator.console.visitor import NOBODY, PUBLIC, Visitor, VisitorOf
 from coordinator.settings import Settings
 from coordinator.sign_in.desk import Desk as SignIn
@@ -134,10 +135,12 @@ def _endpoint(desk: Desk, guard: Guard, page: Page, visitor_of: VisitorOf) -> Ca
             visitor = await run_in_threadpool(visitor_of, request)
             if page.roles is not None and not visitor.has(page.roles):
                 return _not_for(desk, visitor, request.url.path if page.method == "GET" else "/")
+            form, file = await _form(request, guard, visitor, page)
             asked = Asked(
                 names={name: str(value) for name, value in request.path_params.items()},
                 wanted=dict(request.query_params),
-                form=await _form(request, guard, visitor),
+                form=form,
+                file=file,
                 visitor=visitor,
             )
             made = await run_in_threadpool(page.view, desk, asked)
@@ -155,7 +158,9 @@ def _endpoint(desk: Desk, guard: Guard, page: Page, visitor_of: VisitorOf) -> Ca
     return answer
 
 
-def _reply(made: str | Download) -> Response:
+def _reply(made: str | Download | Moved) -> Response:
+    if isinstance(made, Moved):
+        return RedirectResponse(made.to, HTTPStatus.SEE_OTHER)
     if isinstance(made, Download):
         headers = {"Content-Disposition": f'attachment; filename="{made.name}"'}
         return Response(made.content, media_type=made.kind, headers=headers)
@@ -172,25 +177,32 @@ def _not_for(desk: Desk, visitor: Visitor, path: str) -> Response:
     return _failed(desk, visitor, NOT_PUBLIC, HTTPStatus.FORBIDDEN)
 
 
-async def _form(request: Request, guard: Guard, visitor: Visitor) -> dict[str, str]:
-    """The fields of a form that came from one of our pages.
+async def _form(request: Request, guard: Guard, visitor: Visitor, page: Page) -> tuple[dict[str, str], bytes]:
+    """The fields of a form that came from one of our pages, and its file where it has one.
 
     Raises:
         Closed: It is too large, cannot be read, or came from elsewhere.
     """
     if request.method != "POST":
-        return {}
+        return {}, b""
     content = b""
     async for chunk in request.stream():
         content += chunk
-        if len(content) > FORM_LIMIT:
+        if len(content) > page.form_limit:
             raise Closed(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The form is too long. Nothing was done.")
+    if page.path == UPLOAD_PATH:
+        fields, file = await run_in_threadpool(read_upload, content, request.headers.get("content-type", ""))
+    else:
+        fields, file = _fields(content, page.most_fields), b""
+    guard.check_token(fields.pop("token", ""), visitor.form_token)
+    return fields, file
+
+
+def _fields(content: bytes, most: int) -> dict[str, str]:
     try:
-        fields = dict(parse_qsl(content.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        return dict(parse_qsl(content.decode("ascii"), keep_blank_values=True, max_num_fields=most))
     except ValueError as error:
         raise Closed(HTTPStatus.BAD_REQUEST, "The form cannot be read. Nothing was done.") from error
-    guard.check_token(fields.pop("token", ""), visitor.form_token)
-    return fields
 
 
 def _failed(desk: Desk, visitor: Visitor, said: str, status: HTTPStatus) -> Response:

@@ -14,6 +14,7 @@ from coordinator.store.accounts import AccountBook
 from coordinator.store.audit import AuditBook
 from coordinator.store.book import plain_database_errors
 from coordinator.store.desk import DeskBook
+from coordinator.store.drafts import DraftBook
 from coordinator.store.membership import MembershipBook
 from coordinator.store.migration import migrate
 from coordinator.store.outcomes import OutcomeBook
@@ -56,6 +57,7 @@ class Store:
     audit: AuditBook
     acceptances: AcceptanceBook
     desk: DeskBook
+    drafts: DraftBook
 
     def at_desk(self, turn: int) -> Self:
         """The same store for the coordinator that has this turn at the desk: its moves are refused once it is over."""
@@ -100,6 +102,7 @@ def open_store(url: str, *, read_only: bool = False) -> Store:
         audit=AuditBook(engine),
         acceptances=AcceptanceBook(engine),
         desk=DeskBook(engine),
+        drafts=DraftBook(engine),
     )
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "DecisionRow",
     "DeliveryRow",
     "DeskRow",
+    "DraftRow",
     "EnrolmentRow",
     "ProposalRow",
     "ReleaseRow",
@@ -258,6 +259,27 @@ class AcceptanceRow:
     public_key: bytes
     asked_by: str
     asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftRow:
+    """A question that an account is still writing.
+
+    Attributes:
+        draft: Its id: random, hexadecimal.
+        account: Whose it is.
+        agreement_id: The agreement it is to be asked under.
+        question: The question as YAML.
+        manifest: The manifest as YAML, as far as it is written; empty until it is begun.
+    """
+
+    draft: str
+    account: str
+    agreement_id: str
+    question: str = field(repr=False)
+    manifest: str = field(repr=False)
+    created_at: datetime
+    changed_at: datetime
 
 
 _TIMES = frozenset(

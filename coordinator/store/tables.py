@@ -34,6 +34,7 @@ __all__ = [
     "decisions",
     "deliveries",
     "desk",
+    "drafts",
     "enrolment_acceptances",
     "enrolments",
     "openid_starts",
@@ -335,4 +336,20 @@ enrolment_acceptances = Table(
     Column("asked_by", String(HEX), ForeignKey("accounts.name"), nullable=False),
     _time("asked_at"),
     _version(),
+)
+
+# What analysts are still writing. Nothing here is asked of anybody.
+
+drafts = Table(
+    "drafts",
+    METADATA,
+    Column("draft", String(HEX), primary_key=True),
+    Column("account", String(HEX), ForeignKey("accounts.name"), nullable=False),
+    Column("agreement_id", String(120), nullable=False),
+    Column("question", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+    _time("created_at"),
+    _time("changed_at"),
+    _version(),
+    Index("ix_drafts_account", "account", "changed_at"),
 )
