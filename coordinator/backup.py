@@ -27,6 +27,7 @@ from coordinator.store.tables import (
     accounts,
     desk,
     enrolment_acceptances,
+    inbox,
     openid_starts,
     proposals,
     rounds,
@@ -300,6 +301,9 @@ def _end_what_was_under_way(connection: Connection, found: Backup, now: datetime
     said = {"rule": "coordinator_stopped", "reason": reason, "changed_at": time_text(now)}
     ended = update(rounds).where(rounds.c.outcome == "running")
     number = connection.execute(ended.values(outcome="aborted", reason=reason, ended_at=time_text(now))).rowcount
+    unsettled = update(inbox).where(inbox.c.state != "settled")
+    settled = {"state": "settled", "settled_at": time_text(now), "rule": "coordinator_stopped", "message": reason}
+    connection.execute(unsettled.values(**settled, plan_envelope=b"", manifest_envelope=b""))
     moves = {state: next_state(state, ProposalEvent.OVERTAKEN) for state in WAITING}
     moves[ProposalState.RUNNING] = next_state(ProposalState.RUNNING, ProposalEvent.ROUND_FAILED)
     moved = 0

@@ -15,8 +15,8 @@ from protocols.encoding import canonical_json
 
 __all__ = ["SIGNED_LIMIT", "QuestionToSign", "SignedQuestion"]
 
-SIGNED_LIMIT: Final = 1024 * 1024
-"""Most bytes of a signed question."""
+SIGNED_LIMIT: Final = 1024 * 1024 + 64 * 1024
+"""Most bytes of a signed question: what the coordinator takes of plan and manifest, and a little around them."""
 
 
 class _File(BaseModel):

@@ -4,14 +4,15 @@ Some operations are about one agreement; those need that agreement in the accoun
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from coordinator.console.visitor import Role, Visitor
+from coordinator.console.visitor import NOBODY, Role, Visitor
+from coordinator.store import AccountRow
 from federated.errors import PolicyRefusal
 
-__all__ = ["RULES", "Operation", "Rule", "check_allowed"]
+__all__ = ["RULES", "Operation", "Rule", "check_allowed", "visitor"]
 
 
 class Operation(StrEnum):
@@ -69,6 +70,20 @@ RULES: Final[Mapping[Operation, Rule]] = {
     Operation.REJECT_ENROLMENT: Rule(roles=_OPERATOR),
     Operation.VIEW_AUDIT: Rule(roles=_REVIEWER | _OPERATOR),
 }
+
+
+_SEES_NO_AGREEMENT: Final = frozenset({Role.OPERATOR})
+
+
+def visitor(account: AccountRow) -> Visitor:
+    """An account as these rules see it, without a form token.
+
+    An operator sees no agreement by being one: with another role beside it, an account sees what that role may.
+    """
+    roles = frozenset(Role(role) for role in account.roles.split())
+    sees = bool(roles - _SEES_NO_AGREEMENT)
+    agreements = frozenset(account.agreements.split()) if sees else frozenset()
+    return replace(NOBODY, name=account.name, roles=roles, agreements=agreements)
 
 
 def check_allowed(visitor: Visitor, operation: Operation, *, agreement: str | None = None) -> None:

@@ -15,6 +15,7 @@ from coordinator.store.audit import AuditBook
 from coordinator.store.book import plain_database_errors
 from coordinator.store.desk import DeskBook
 from coordinator.store.drafts import DraftBook
+from coordinator.store.inbox import InboxBook
 from coordinator.store.membership import MembershipBook
 from coordinator.store.migration import migrate
 from coordinator.store.outcomes import OutcomeBook
@@ -56,12 +57,18 @@ class Store:
     sign_ins: SignInBook
     audit: AuditBook
     acceptances: AcceptanceBook
+    inbox: InboxBook
     desk: DeskBook
     drafts: DraftBook
 
     def at_desk(self, turn: int) -> Self:
         """The same store for the coordinator that has this turn at the desk: its moves are refused once it is over."""
-        return replace(self, proposals=ProposalBook(self.engine, turn), outcomes=OutcomeBook(self.engine, turn))
+        return replace(
+            self,
+            proposals=ProposalBook(self.engine, turn),
+            outcomes=OutcomeBook(self.engine, turn),
+            inbox=InboxBook(self.engine, turn),
+        )
 
     def tidy(self) -> None:
         """Let what was deleted leave SQLite's log of changes too; PostgreSQL vacuums by itself."""
@@ -101,6 +108,7 @@ def open_store(url: str, *, read_only: bool = False) -> Store:
         sign_ins=SignInBook(engine),
         audit=AuditBook(engine),
         acceptances=AcceptanceBook(engine),
+        inbox=InboxBook(engine),
         desk=DeskBook(engine),
         drafts=DraftBook(engine),
     )

@@ -20,6 +20,7 @@ __all__ = [
     "DeskRow",
     "DraftRow",
     "EnrolmentRow",
+    "InboxRow",
     "ProposalRow",
     "ReleaseRow",
     "RosterRow",
@@ -282,6 +283,47 @@ class DraftRow:
     changed_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxRow:
+    """A signed plan that came over the web, and what became of it.
+
+    Attributes:
+        number: In the order in which they came.
+        plan_digest: Of the plan.
+        body_digest: Of everything that was handed in; tells a repetition from another question under the same key.
+        plan_envelope: As signed; empty once settled, as what is taken is kept with the proposal.
+        manifest_envelope: As signed; empty once settled.
+        refresh: Ask afresh, at a new charge.
+        account: Who handed it in.
+        agreement_id: What the plan is under.
+        key: Idempotency key, if one was given.
+        state: `waiting`, `taken` by the coordinator that acts, or `settled`.
+        rule: Why it was not taken; empty otherwise.
+        message: The same in a sentence.
+        watch_digest: Of the plan whose run to watch, once it is settled and was taken.
+        received_at: When it came.
+        taken_at: When the coordinator took it.
+        settled_at: When it was known what became of it.
+    """
+
+    number: int = 0
+    plan_digest: Digest
+    body_digest: bytes
+    plan_envelope: bytes = field(repr=False)
+    manifest_envelope: bytes = field(repr=False)
+    refresh: bool
+    account: str
+    agreement_id: str
+    key: str | None = None
+    state: str = "waiting"
+    rule: str = ""
+    message: str = ""
+    watch_digest: Digest | None = None
+    received_at: datetime
+    taken_at: datetime | None = None
+    settled_at: datetime | None = None
+
+
 _TIMES = frozenset(
     {
         "accepted_at",
@@ -297,6 +339,7 @@ _TIMES = frozenset(
         "received_at",
         "requested_at",
         "seen_at",
+        "settled_at",
         "started_at",
         "taken_at",
         "until",
@@ -305,6 +348,7 @@ _TIMES = frozenset(
 _BYTES_AS_TEXT = frozenset(
     {
         "agreement_digest",
+        "body_digest",
         "code_hash",
         "digest",
         "plan_digest",
@@ -315,6 +359,7 @@ _BYTES_AS_TEXT = frozenset(
         "state_hash",
         "subject_hash",
         "token_hash",
+        "watch_digest",
     }
 )
 

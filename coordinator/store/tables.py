@@ -37,6 +37,7 @@ __all__ = [
     "drafts",
     "enrolment_acceptances",
     "enrolments",
+    "inbox",
     "openid_starts",
     "proposals",
     "release_reads",
@@ -327,6 +328,33 @@ audit = Table(
     _version(),
     Index("ix_audit_object", "object"),
     CheckConstraint("outcome IN ('done', 'refused')", name="outcome"),
+)
+
+inbox = Table(
+    "inbox",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    _hex("plan_digest"),
+    _hex("body_digest"),
+    Column("plan_envelope", LargeBinary, nullable=False),
+    Column("manifest_envelope", LargeBinary, nullable=False),
+    Column("refresh", Boolean, nullable=False),
+    Column("account", String(HEX), ForeignKey("accounts.name"), nullable=False),
+    Column("agreement_id", String(120), nullable=False),
+    Column("key", String(HEX), nullable=True),
+    Column("state", String(8), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("watch_digest", String(HEX), nullable=True),
+    _time("received_at"),
+    _time("taken_at", nullable=True),
+    _time("settled_at", nullable=True),
+    _version(),
+    # Where no key is given the databases let any number stand beside one another.
+    UniqueConstraint("account", "key"),
+    Index("ix_inbox_state", "state", "number"),
+    Index("ix_inbox_plan_digest", "plan_digest"),
+    CheckConstraint("state IN ('waiting', 'taken', 'settled')", name="state"),
 )
 
 enrolment_acceptances = Table(

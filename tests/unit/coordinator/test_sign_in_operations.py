@@ -8,8 +8,7 @@ import pytest
 
 from coordinator.console.visitor import NOBODY, Role
 from coordinator.sign_in.audit import allow, note_figures
-from coordinator.sign_in.desk import visitor
-from coordinator.sign_in.operations import RULES, Operation, check_allowed
+from coordinator.sign_in.operations import RULES, Operation, check_allowed, visitor
 from coordinator.sign_in.second_person import (
     GOOD_FOR,
     ask_acceptance,
