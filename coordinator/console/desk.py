@@ -1,6 +1,5 @@
 """What the pages work with: the store, for reading; the signed files in force; the templates."""
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ __all__ = [
     "KeyPages",
     "Moved",
     "NoteRead",
+    "Refreshing",
     "SignedFiles",
     "cut",
     "digest_of",
@@ -87,6 +87,14 @@ class Moved:
     """On to another page of ours, once a form has been dealt with: loading that page again does nothing twice."""
 
     to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refreshing:
+    """A page that the browser loads again after a while, because its reader asked for that."""
+
+    page: str = field(repr=False)
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,8 +191,8 @@ class Desk:
     note_read: NoteRead
     origin: str
     sign_in: str | None
+    rng: RandomSource
     deciding: Store | None = None
-    rng: RandomSource = os.urandom
     planning: Places = field(default_factory=lambda: Places(MOST_PLANNING))
     practising: Places = field(default_factory=lambda: Places(MOST_PRACTISING))
     made: MadeFiles = field(default_factory=MadeFiles)

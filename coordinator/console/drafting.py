@@ -259,7 +259,8 @@ def _read_table(question: Query, place: int | None, form: Mapping[str, str], gro
         errors["statistic"] = "Choose what to work out."
     if form.get("level") not in {level.value for level in Level}:
         errors["level"] = "Choose whether to show regions."
-    by = _tried(errors, lambda: _dimensions(form, ground), ())
+    by: tuple[Dimension, ...] = ()
+    by = _tried(errors, lambda: _dimensions(form, ground), by)
     max_cells = _tried(errors, lambda: _whole(form, "max_cells"), 1)
     measures: tuple[Measured, ...] = ()
     edges: tuple[int, ...] = ()

@@ -33,11 +33,13 @@ from federated.schema import Column, ColumnType, Dataset
 from federated.statistics import statistic
 
 __all__ = [
+    "CODES",
     "TEXT_LIMIT",
     "Draft",
     "add_filter",
     "begin_draft",
     "delete",
+    "keep",
     "keep_cost",
     "keep_scope",
     "keep_table",
@@ -52,6 +54,7 @@ __all__ = [
     "show_scope",
     "show_table",
     "show_text",
+    "writing",
 ]
 
 MOST_DRAFTS: Final = 50
@@ -146,6 +149,7 @@ def show_list(desk: Desk, asked: Asked) -> str:
 
 def show_begin(desk: Desk, asked: Asked) -> str:
     """The form for a new draft."""
+    writing(desk)
     return _begin_page(desk, asked, {}, {})
 
 

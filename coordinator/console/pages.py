@@ -4,14 +4,35 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from coordinator.console import answers, budgets, catalogue, operations, papers
-from coordinator.console.desk import AUDIT_READERS, BUDGET_READERS, OPERATORS, Asked, Desk, Download, Moved
-from coordinator.console.guard import FORM_LIMIT, MOST_FIELDS
+from coordinator.console import (
+    answers,
+    budgets,
+    catalogue,
+    drafts,
+    handing_in,
+    manifest_pages,
+    operations,
+    papers,
+    watching,
+)
+from coordinator.console.desk import (
+    ANALYSTS,
+    AUDIT_READERS,
+    BUDGET_READERS,
+    OPERATORS,
+    Asked,
+    Desk,
+    Download,
+    Moved,
+    Refreshing,
+)
+from coordinator.console.guard import FORM_LIMIT, MOST_FIELDS, UPLOAD_PATH
 from coordinator.console.visitor import Role
+from federated.question_file import SIGNED_LIMIT
 
 __all__ = ["PAGES", "Page"]
 
-View: TypeAlias = Callable[[Desk, Asked], str | Download | Moved]
+View: TypeAlias = Callable[[Desk, Asked], str | Download | Moved | Refreshing]
 """Makes a page, or a file, or sends people on."""
 
 
@@ -36,6 +57,12 @@ class Page:
     most_fields: int = MOST_FIELDS
 
 
+LONG_FORM: Final = 3 * drafts.TEXT_LIMIT
+"""Bytes of a form that holds a whole question or manifest: a character takes up to three."""
+UPLOAD_FORM: Final = SIGNED_LIMIT + 8 * 1024
+CODE_BOXES: Final = drafts.CODES + MOST_FIELDS
+MANIFEST_FIELDS: Final = 400
+
 PAGES: Final = (
     Page(path="/", view=papers.start),
     Page(path="/questions", view=catalogue.show_list),
@@ -48,6 +75,52 @@ PAGES: Final = (
     Page(path="/privacy", view=papers.privacy),
     Page(path="/glossary", view=papers.glossary),
     Page(path="/accessibility", view=papers.accessibility),
+    Page(path="/ask", view=drafts.show_list, roles=ANALYSTS),
+    Page(path="/ask/new", view=drafts.show_begin, roles=ANALYSTS),
+    Page(path="/ask/new", view=drafts.begin_draft, roles=ANALYSTS, method="POST"),
+    Page(path=UPLOAD_PATH, view=handing_in.show_hand_in, roles=ANALYSTS),
+    Page(path=UPLOAD_PATH, view=handing_in.take, roles=ANALYSTS, method="POST", form_limit=UPLOAD_FORM),
+    Page(path="/ask/drafts/{draft}", view=drafts.show_one, roles=ANALYSTS),
+    Page(path="/ask/drafts/{draft}/delete", view=drafts.delete, roles=ANALYSTS, method="POST"),
+    Page(path="/ask/drafts/{draft}/cost", view=drafts.keep_cost, roles=ANALYSTS, method="POST"),
+    Page(path="/ask/drafts/{draft}/scope", view=drafts.show_scope, roles=ANALYSTS),
+    Page(path="/ask/drafts/{draft}/scope", view=drafts.keep_scope, roles=ANALYSTS, method="POST"),
+    Page(path="/ask/drafts/{draft}/tables/{table}", view=drafts.show_table, roles=ANALYSTS),
+    Page(path="/ask/drafts/{draft}/tables/{table}", view=drafts.keep_table, roles=ANALYSTS, method="POST"),
+    Page(path="/ask/drafts/{draft}/tables/{table}/remove", view=drafts.remove_one_table, roles=ANALYSTS, method="POST"),
+    Page(path="/ask/drafts/{draft}/filters", view=drafts.show_filters, roles=ANALYSTS),
+    Page(
+        path="/ask/drafts/{draft}/filters",
+        view=drafts.add_filter,
+        roles=ANALYSTS,
+        method="POST",
+        most_fields=CODE_BOXES,
+    ),
+    Page(path="/ask/drafts/{draft}/filters/remove", view=drafts.remove_filter, roles=ANALYSTS, method="POST"),
+    Page(path="/ask/drafts/{draft}/text", view=drafts.show_text, roles=ANALYSTS),
+    Page(path="/ask/drafts/{draft}/text", view=drafts.keep_text, roles=ANALYSTS, method="POST", form_limit=LONG_FORM),
+    Page(path="/ask/drafts/{draft}/preview", view=handing_in.preview, roles=ANALYSTS, method="POST"),
+    Page(path="/ask/drafts/{draft}/manifest", view=manifest_pages.show, roles=ANALYSTS),
+    Page(path="/ask/drafts/{draft}/manifest/text", view=manifest_pages.show_text, roles=ANALYSTS),
+    Page(
+        path="/ask/drafts/{draft}/manifest/text",
+        view=manifest_pages.keep_text,
+        roles=ANALYSTS,
+        method="POST",
+        form_limit=LONG_FORM,
+    ),
+    Page(path="/ask/drafts/{draft}/manifest/{section}", view=manifest_pages.show_section, roles=ANALYSTS),
+    Page(
+        path="/ask/drafts/{draft}/manifest/{section}",
+        view=manifest_pages.keep_section,
+        roles=ANALYSTS,
+        method="POST",
+        form_limit=LONG_FORM,
+        most_fields=MANIFEST_FIELDS,
+    ),
+    Page(path="/ask/drafts/{draft}/sign", view=handing_in.show_sign, roles=ANALYSTS),
+    Page(path="/ask/drafts/{draft}/question-to-sign.json", view=handing_in.to_sign, roles=ANALYSTS),
+    Page(path="/asked/{plan}", view=watching.show, roles=ANALYSTS),
     Page(path="/budgets", view=budgets.show_list, roles=BUDGET_READERS),
     Page(path="/budgets/{council}", view=budgets.show_one, roles=BUDGET_READERS),
     Page(path="/budgets/{council}/verify", view=budgets.verify, roles=BUDGET_READERS, method="POST"),

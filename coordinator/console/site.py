@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coordinator.console.desk import Asked, Desk, Download, Moved, NoteRead, SignedFiles
+from coordinator.console.desk import Asked, Desk, Download, Moved, NoteRead, Refreshing, SignedFiles
 from coordinator.console.guard import UPLOAD_PATH, Closed, Guard, Knock
 from coordinator.console.pages import PAGES, Page
 from coordinator.console.uploads import read_upload
@@ -26,6 +26,7 @@ from federated.errors import ExitStatus, FederatedError
 from federated.pages import HEADERS, renderer
 from federated.schema import load_schema
 from federated.shell import unexpected
+from protocols.identifiers import RandomSource
 
 __all__ = ["build_site"]
 
@@ -47,6 +48,7 @@ def build_site(
     note_read: NoteRead,
     styles: bytes,
     clock: Callable[[], datetime],
+    rng: RandomSource,
     open_sign_in: OpenSignIn | None = None,
     deciding: Store | None = None,
 ) -> ASGIApp:
@@ -60,17 +62,19 @@ def build_site(
         note_read: Writes down who was shown an answer that is not public.
         styles: The style sheet.
         clock: Gives the time, UTC.
+        rng: Gives secure random bytes.
         open_sign_in: Makes signing in, from what its pages show around them; None when nobody can.
-        deciding: The store, for writing down what operators decide; None where nobody can sign in.
+        deciding: The store, for writing down what operators decide and analysts draft; None where nobody can sign in.
     """
     desk = Desk(
         settings=settings,
         store=store,
         files=SignedFiles(settings, store, clock),
         schema=load_schema(),
-        templates=renderer({"console": "coordinator.console"}),
+        templates=renderer({"console": "coordinator.console", "sign_in": "coordinator.sign_in"}),
         clock=clock,
         note_read=note_read,
+        rng=rng,
         origin=origin,
         sign_in=SIGN_IN if open_sign_in is not None else None,
         deciding=deciding,
@@ -158,7 +162,10 @@ def _endpoint(desk: Desk, guard: Guard, page: Page, visitor_of: VisitorOf) -> Ca
     return answer
 
 
-def _reply(made: str | Download | Moved) -> Response:
+def _reply(made: str | Download | Moved | Refreshing) -> Response:
+    if isinstance(made, Refreshing):
+        # A header and no script; with a place of its own in the address, so that leaving it stops it.
+        return HTMLResponse(made.page, headers={"Refresh": str(made.seconds)})
     if isinstance(made, Moved):
         return RedirectResponse(made.to, HTTPStatus.SEE_OTHER)
     if isinstance(made, Download):

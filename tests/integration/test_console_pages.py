@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import update
 
-from coordinator.console.guard import Closed, Guard
+from coordinator.console.guard import UPLOAD_PATH, Closed, Guard
 from coordinator.console.pages import PAGES
 from coordinator.console.question import manifest_of
 from coordinator.console.visitor import NOBODY, PUBLIC, Role
@@ -24,8 +24,9 @@ from federated.outputs.formats import files_of
 from federated.pages import HEADERS
 from federated.release import open_release
 from protocols.encoding import sha256
-from tests.integration.console_world import TOKEN, console_world
+from tests.integration.console_world import DRAFT, TOKEN, console_world
 
+TOKEN_PART = f'Content-Disposition: form-data; name="token"\r\n\r\n{TOKEN}'.encode()
 WHO = ("", *(role.value for role in Role))
 
 
@@ -49,6 +50,12 @@ def opened(world):
         yield served
 
 
+def multipart(*parts):
+    """A form as browsers send one that may hold a file, and its type."""
+    body = b"".join(b"--e\r\n" + part + b"\r\n" for part in parts) + b"--e--\r\n"
+    return body, "multipart/form-data; boundary=e"
+
+
 def filled(world, path):
     parts = {
         "plan": world.plans["released"],
@@ -57,6 +64,9 @@ def filled(world, path):
         "council": world.federation.councils[0],
         "key": "0" * 64,
         "act": "ask",
+        "draft": DRAFT,
+        "table": "new",
+        "section": "law",
     }
     return re.sub(r"\{(\w+)\}", lambda found: parts[found[1]], path)
 
@@ -72,11 +82,13 @@ def said(reply):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.method} {page.path}")
 @pytest.mark.parametrize("who", WHO)
 def test_each_page_is_shown_to_its_roles_and_to_nobody_else(world, opened, page, who):
-    form = {"token": TOKEN} if page.method == "POST" else None
-    reply = opened.ask(filled(world, page.path), who=who, method=page.method, form=form)
+    form = {"token": TOKEN} if page.method == "POST" and page.path != UPLOAD_PATH else None
+    body, kind = multipart(TOKEN_PART) if page.method == "POST" and form is None else (b"", None)
+    headers = {} if kind is None else {"content_type": kind}
+    reply = opened.ask(filled(world, page.path), who=who, method=page.method, form=form, body=body, **headers)
     allowed = page.roles is None or who in {role.value for role in page.roles}
-    # Where nobody can sign in, nobody can decide.
-    found = 404 if page.path.endswith("{act}") else 200
+    # Where nobody can sign in, nobody can decide, and nobody can ask.
+    found = 404 if page.path.endswith("{act}") or page.path.startswith("/ask/") or page.path == "/ask" else 200
     assert reply.status == (found if allowed else 403), reply.text
     if not allowed:
         assert "This did not work" in reply.text
