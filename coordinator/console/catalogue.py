@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from coordinator.console.desk import Asked, Desk, cut, digest_of, place_asked
+from coordinator.console.desk import ANALYSTS, Asked, Desk, cut, digest_of, place_asked
 from coordinator.console.evidence import check_question
 from coordinator.console.question import QuestionFacts, manifest_of, title_of
 from coordinator.console.words import MECHANISMS, STANDINGS, Standing, reason_of, standing_of
@@ -112,6 +112,7 @@ def show_one(desk: Desk, asked: Asked) -> str:
         history=_history(row, desk.store.rounds.of_plan(digest), release),
         release=None if kept is None else kept.digest.hex(),
         checks=check_question(desk, row, kept) if trusted else None,
+        watched=trusted and asked.visitor.has(ANALYSTS),
     )
 
 

@@ -15,7 +15,7 @@ from coordinator.proposal_states import OPEN
 from coordinator.store import DecisionRow, InboxRow, ProposalRow, RoundCouncilRow
 from federated.errors import FileProblem
 from federated.plain_english import as_sentence
-from protocols.identifiers import Digest
+from protocols.identifiers import CouncilId, Digest
 
 __all__ = ["SECONDS", "CouncilShown", "show"]
 
@@ -99,9 +99,8 @@ def show(desk: Desk, asked: Asked) -> str | Refreshing:
 
 def _elsewhere(handed_in: InboxRow | None, digest: Digest) -> str:
     """The plan to watch instead, where the identical question was asked before."""
-    if handed_in is None or handed_in.watch_digest in {None, digest}:
-        return ""
-    return "" if handed_in.watch_digest is None else handed_in.watch_digest.hex()
+    watched = None if handed_in is None else handed_in.watch_digest
+    return "" if watched is None or watched == digest else watched.hex()
 
 
 def _councils(desk: Desk, row: ProposalRow, facts: QuestionFacts) -> tuple[CouncilShown, ...]:
@@ -113,7 +112,8 @@ def _councils(desk: Desk, row: ProposalRow, facts: QuestionFacts) -> tuple[Counc
     if latest is not None:
         became = {item.council: item for item in desk.store.rounds.councils(latest.sid)}
     found = [
-        _council(desk.council_name(council), decided.get(council), became.get(council)) for council in facts.councils
+        _council(desk.council_name(council), decided.get(CouncilId(council)), became.get(council))
+        for council in facts.councils
     ]
     return tuple(sorted(found, key=lambda item: item.name))
 
