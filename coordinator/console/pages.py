@@ -1,12 +1,16 @@
-"""Every page: its path, what makes it, and who may see it. A test tries each of them with each role."""
+"""Every page: its path, what makes it, and what it is for. A test tries each of them with each role.
+
+Who may open a page follows from its operation, by the one table in `coordinator.sign_in.operations`. Where that is
+about an agreement, any of the visitor's opens the page, and the page shows what is of theirs alone.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from coordinator.console import answers, budgets, catalogue, operations, papers
-from coordinator.console.desk import AUDIT_READERS, BUDGET_READERS, OPERATORS, Asked, Desk, Download
-from coordinator.console.visitor import Role
+from coordinator.console.desk import Asked, Desk, Download
+from coordinator.sign_in.operations import Operation
 
 __all__ = ["PAGES", "Page"]
 
@@ -21,13 +25,13 @@ class Page:
     Attributes:
         path: Its address; what stands in braces is given to the view.
         view: Makes it.
-        roles: Who may see it; None: everybody.
+        operation: What it is for, and so who may open it.
         method: How it is asked for.
     """
 
     path: str
     view: View
-    roles: frozenset[Role] | None = None
+    operation: Operation = Operation.VIEW_REGISTER
     method: Literal["GET", "POST"] = "GET"
 
 
@@ -43,12 +47,15 @@ PAGES: Final = (
     Page(path="/privacy", view=papers.privacy),
     Page(path="/glossary", view=papers.glossary),
     Page(path="/accessibility", view=papers.accessibility),
-    Page(path="/budgets", view=budgets.show_list, roles=BUDGET_READERS),
-    Page(path="/budgets/{council}", view=budgets.show_one, roles=BUDGET_READERS),
-    Page(path="/budgets/{council}/verify", view=budgets.verify, roles=BUDGET_READERS, method="POST"),
-    Page(path="/operations", view=operations.show, roles=OPERATORS),
-    Page(path="/operations/councils", view=operations.show_councils, roles=OPERATORS),
-    Page(path="/operations/councils/{key}/{act}", view=operations.decide, roles=OPERATORS, method="POST"),
-    Page(path="/operations/rounds", view=operations.show_rounds, roles=OPERATORS),
-    Page(path="/audit", view=operations.show_audit, roles=AUDIT_READERS),
+    Page(path="/budgets", view=budgets.show_list, operation=Operation.VIEW_BUDGETS),
+    Page(path="/budgets/{council}", view=budgets.show_one, operation=Operation.VIEW_BUDGETS),
+    Page(path="/budgets/{council}/verify", view=budgets.verify, operation=Operation.VIEW_BUDGETS, method="POST"),
+    Page(path="/operations", view=operations.show, operation=Operation.VIEW_OPERATIONS),
+    Page(path="/operations/councils", view=operations.show_councils, operation=Operation.VIEW_OPERATIONS),
+    *(
+        Page(path=f"/operations/councils/{{key}}/{act}", view=view, operation=operation, method="POST")
+        for act, operation, view in operations.DECISIONS
+    ),
+    Page(path="/operations/rounds", view=operations.show_rounds, operation=Operation.VIEW_OPERATIONS),
+    Page(path="/audit", view=operations.show_audit, operation=Operation.VIEW_AUDIT),
 )

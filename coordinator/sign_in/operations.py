@@ -1,4 +1,4 @@
-"""What can be done on the pages, and who may: the one table. `docs/reference/authorisation.md` is made from it.
+"""What can be done over the web, and who may: the one table. `docs/reference/authorisation.md` is made from it.
 
 Some operations are about one agreement; those need that agreement in the account as well as a role.
 """
@@ -12,7 +12,7 @@ from coordinator.console.visitor import NOBODY, Role, Visitor
 from coordinator.store import AccountRow
 from federated.errors import PolicyRefusal
 
-__all__ = ["RULES", "Operation", "Rule", "check_allowed", "visitor"]
+__all__ = ["RULES", "Operation", "Rule", "check_allowed", "may", "reaches", "visitor"]
 
 
 class Operation(StrEnum):
@@ -98,10 +98,23 @@ def check_allowed(visitor: Visitor, operation: Operation, *, agreement: str | No
         PolicyRefusal: `not_allowed`.
         TypeError: The operation is about one agreement and none is named, or the other way round.
     """
+    if not may(visitor, operation, agreement=agreement):
+        raise PolicyRefusal("not_allowed", f"Your account may not {operation.value}.")
+
+
+def may(visitor: Visitor, operation: Operation, *, agreement: str | None = None) -> bool:
+    """Whether the visitor may do something; for what is shown or left out, where nobody has asked for it yet.
+
+    Raises:
+        TypeError: As for `check_allowed`.
+    """
     rule = RULES[operation]
     if rule.of_agreement is (agreement is None):
         raise TypeError(f"'{operation.value}' {'needs' if rule.of_agreement else 'has'} no agreement")
-    if rule.public:
-        return
-    if not rule.roles & visitor.roles or (agreement is not None and agreement not in visitor.agreements):
-        raise PolicyRefusal("not_allowed", f"Your account may not {operation.value}.")
+    return reaches(visitor, operation) and (agreement is None or agreement in visitor.agreements)
+
+
+def reaches(visitor: Visitor, operation: Operation) -> bool:
+    """Whether the visitor has a role for an operation, before it is known which agreement it is about."""
+    rule = RULES[operation]
+    return rule.public or visitor.has(rule.roles)
