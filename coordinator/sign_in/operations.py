@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from coordinator.console.visitor import NOBODY, Role, Visitor
+from coordinator.console.visitor import NOBODY, Role, Scope, Visitor
 from coordinator.store import AccountRow
 from federated.errors import PolicyRefusal
 
@@ -31,6 +31,7 @@ class Operation(StrEnum):
     CONFIRM_ACCEPTANCE = "confirm an acceptance that another operator asked for"
     REJECT_ENROLMENT = "reject a council's key that waits"
     VIEW_AUDIT = "see who did what on these pages"
+    MAKE_TOKENS = "make and take back tokens for programs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +42,13 @@ class Rule:
         roles: One of these is enough.
         public: Everybody may, signed in or not.
         of_agreement: The account must have the agreement that it is about.
+        scope: Which tokens of such an account may, too; None: a person alone.
     """
 
     roles: frozenset[Role] = frozenset()
     public: bool = False
     of_agreement: bool = False
+    scope: Scope | None = None
 
 
 _ALL: Final = frozenset(Role)
@@ -55,13 +58,13 @@ _REVIEWER: Final = frozenset({Role.REVIEWER})
 _OPERATOR: Final = frozenset({Role.OPERATOR})
 
 RULES: Final[Mapping[Operation, Rule]] = {
-    Operation.VIEW_REGISTER: Rule(roles=_ALL, public=True),
+    Operation.VIEW_REGISTER: Rule(roles=_ALL, public=True, scope=Scope.READ),
     Operation.VIEW_OWN_ACCOUNT: Rule(roles=_ALL),
-    Operation.VIEW_FIGURES: Rule(roles=_READERS, of_agreement=True),
-    Operation.VIEW_READERS: Rule(roles=_REVIEWER, of_agreement=True),
-    Operation.VIEW_BUDGETS: Rule(roles=_REVIEWER | _ANALYST, of_agreement=True),
-    Operation.PROPOSE: Rule(roles=_ANALYST, of_agreement=True),
-    Operation.WITHDRAW: Rule(roles=_ANALYST, of_agreement=True),
+    Operation.VIEW_FIGURES: Rule(roles=_READERS, of_agreement=True, scope=Scope.READ),
+    Operation.VIEW_READERS: Rule(roles=_REVIEWER, of_agreement=True, scope=Scope.READ),
+    Operation.VIEW_BUDGETS: Rule(roles=_REVIEWER | _ANALYST, of_agreement=True, scope=Scope.READ),
+    Operation.PROPOSE: Rule(roles=_ANALYST, of_agreement=True, scope=Scope.ASK),
+    Operation.WITHDRAW: Rule(roles=_ANALYST, of_agreement=True, scope=Scope.ASK),
     # An operator runs the machine and needs no figure for that: least privilege on the pages, though not on its disk.
     Operation.VIEW_OPERATIONS: Rule(roles=_OPERATOR),
     Operation.VIEW_ENROLMENTS: Rule(roles=_OPERATOR | _REVIEWER),
@@ -69,6 +72,8 @@ RULES: Final[Mapping[Operation, Rule]] = {
     Operation.CONFIRM_ACCEPTANCE: Rule(roles=_OPERATOR),
     Operation.REJECT_ENROLMENT: Rule(roles=_OPERATOR),
     Operation.VIEW_AUDIT: Rule(roles=_REVIEWER | _OPERATOR),
+    # For those who have something to read. A token must not make another, which would outlive it.
+    Operation.MAKE_TOKENS: Rule(roles=_READERS),
 }
 
 
@@ -117,4 +122,7 @@ def may(visitor: Visitor, operation: Operation, *, agreement: str | None = None)
 def reaches(visitor: Visitor, operation: Operation) -> bool:
     """Whether the visitor has a role for an operation, before it is known which agreement it is about."""
     rule = RULES[operation]
-    return rule.public or visitor.has(rule.roles)
+    by_token = (
+        visitor.scope is None or rule.scope is Scope.READ or (rule.scope is not None and rule.scope is visitor.scope)
+    )
+    return rule.public or (by_token and visitor.has(rule.roles))

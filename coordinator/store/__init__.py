@@ -25,6 +25,7 @@ from coordinator.store.records import (
     SessionRow,
     StageRow,
     StartRow,
+    TokenRow,
 )
 from coordinator.store.thread import StoreThread
 
@@ -52,5 +53,6 @@ __all__ = [
     "StartRow",
     "Store",
     "StoreThread",
+    "TokenRow",
     "open_store",
 ]
