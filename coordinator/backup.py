@@ -33,6 +33,7 @@ from coordinator.store.tables import (
     rounds,
     sessions,
     sign_in_attempts,
+    tokens,
 )
 from federated.errors import FileProblem, InternalError
 from federated.timestamps import parse_time, time_text
@@ -133,8 +134,8 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
         connection.rollback()
 
 
-_FLEETING: Final = frozenset({desk, sessions, sign_in_attempts, openid_starts})
-"""Not in a backup. A session that was ended after it, by a locked account for instance, must not begin again."""
+_FLEETING: Final = frozenset({desk, sessions, sign_in_attempts, openid_starts, tokens})
+"""Not in a backup. A session that was ended, or a token that was taken back after it, must not come back with it."""
 
 
 def _lines(connection: Connection, heading: Mapping[str, object]) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from coordinator.console.desk import Asked, Desk, Download, digest_of
 from coordinator.console.guard import Closed
 from coordinator.console.question import charge_of, manifest_of
 from coordinator.console.words import MECHANISMS
+from coordinator.sign_in.operations import Operation, may
 from coordinator.store import ReleaseRow
 from federated.attacker_words import attacker_words
 from federated.errors import FileProblem
@@ -53,7 +54,7 @@ def access_to(desk: Desk, asked: Asked, row: ReleaseRow) -> Access:
     day = row.created_at + timedelta(days=console.comment_days)
     public = opened and desk.clock() >= day
     return Access(
-        open=public or row.agreement_id in asked.visitor.agreements,
+        open=public or may(asked.visitor, Operation.VIEW_FIGURES, agreement=row.agreement_id),
         public=public,
         public_from=time_text(day) if opened and not public else None,
     )
@@ -119,6 +120,7 @@ def _opened(desk: Desk, asked: Asked) -> tuple[ReleaseRow, Access]:
     row = _row(desk, asked)
     access = access_to(desk, asked, row)
     if not access.open:
+        desk.note_refused(asked.visitor, Operation.VIEW_FIGURES, row.digest.hex())
         raise Closed(HTTPStatus.FORBIDDEN, "The figures of this answer are not public.")
     return row, access
 

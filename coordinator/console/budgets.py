@@ -11,7 +11,7 @@ from math import ceil
 from typing import Final
 
 from coordinator.console.charges import Line, account_check, lines_of
-from coordinator.console.desk import BUDGET_READERS, Asked, Desk, place_asked
+from coordinator.console.desk import Asked, Desk, place_asked
 from coordinator.console.evidence import Check, attempt, check_question
 from coordinator.store import BudgetRow
 from federated.attacker_words import attacker_words, shown_down, shown_up
@@ -31,7 +31,7 @@ from federated.signing import open_envelope, statement_type
 from federated.timestamps import time_text
 from protocols.identifiers import CouncilId
 
-__all__ = ["BUDGET_READERS", "show_list", "show_one", "statement_of", "verify"]
+__all__ = ["show_list", "show_one", "statement_of", "verify"]
 
 SIZE: Final = 50
 """Councils on one page."""

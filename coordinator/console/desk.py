@@ -11,9 +11,11 @@ from jinja2 import Environment
 
 from coordinator.console.made_files import MadeFiles
 from coordinator.console.places import Places
-from coordinator.console.visitor import NOBODY, Role, Visitor
+from coordinator.console.visitor import NOBODY, Visitor
 from coordinator.roster import Membership, load_membership, membership_mark
 from coordinator.settings import Settings
+from coordinator.sign_in.audit import note_refused
+from coordinator.sign_in.operations import Operation, reaches
 from coordinator.store import Place, Store
 from federated.agreement import AGREEMENT_TYPE, Agreement, parse_agreement
 from federated.errors import FederatedError, FileProblem
@@ -24,10 +26,6 @@ from federated.timestamps import parse_time, time_text
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest, RandomSource
 
 __all__ = [
-    "ANALYSTS",
-    "AUDIT_READERS",
-    "BUDGET_READERS",
-    "OPERATORS",
     "Asked",
     "Desk",
     "Download",
@@ -41,10 +39,6 @@ __all__ = [
     "place_asked",
 ]
 
-ANALYSTS: Final = frozenset({Role.ANALYST})
-BUDGET_READERS: Final = frozenset({Role.ANALYST, Role.REVIEWER})
-OPERATORS: Final = frozenset({Role.OPERATOR})
-AUDIT_READERS: Final = frozenset({Role.OPERATOR, Role.REVIEWER})
 AGREEMENTS_KEPT: Final = 64
 MOST_PLANNING: Final = 4
 MOST_PRACTISING: Final = 1
@@ -175,10 +169,8 @@ class Desk:
         note_read: Writes down who was shown an answer that is not public.
         origin: Scheme, name and port of these pages.
         sign_in: Path where people sign in; None when nobody can.
-        deciding: The store, for writing down what operators decide and analysts draft; None where nobody can sign in.
-        rng: Gives secure random bytes.
-        planning: Places for people who plan at the same moment.
-        practising: Places for previews on made-up records.
+    from coordinator.console.places import Places
+    from coordinator.console.visitor import NOBODY, Visitor
         made: Files of answers as they were last made.
     """
 
@@ -227,6 +219,11 @@ class Desk:
             **values,
         )
 
+    def note_refused(self, visitor: Visitor, operation: Operation, about: str = "") -> None:
+        """Write down that somebody who is signed in asked for what they may not have."""
+        if self.deciding is not None:
+            note_refused(self.deciding, visitor, operation, about=about, now=self.clock())
+
     def council_name(self, council: str) -> str:
         """A council's name for people; its code where the data dictionary does not know it."""
         known = self.schema.councils.get(CouncilId(council))
@@ -239,13 +236,13 @@ class Desk:
     def site(self, visitor: Visitor, current: str = "") -> dict[str, Any]:
         """What the page around every page needs: names, links, styles."""
         shown = [("/questions", "Questions"), ("/was-my-data-used", "Was my data used?"), ("/contact", "Contact")]
-        if visitor.has(ANALYSTS) and self.deciding is not None:
+        if self.deciding is not None and reaches(visitor, Operation.PROPOSE):
             shown.append(("/ask", "Ask"))
-        if visitor.has(BUDGET_READERS):
+        if reaches(visitor, Operation.VIEW_BUDGETS):
             shown.append(("/budgets", "Budgets"))
-        if visitor.has(OPERATORS):
+        if reaches(visitor, Operation.VIEW_OPERATIONS):
             shown.append(("/operations", "Operations"))
-        if visitor.has(AUDIT_READERS):
+        if reaches(visitor, Operation.VIEW_AUDIT):
             shown.append(("/audit", "Audit"))
         if self.sign_in is not None:
             shown.append(("/account", "Your account") if visitor.signed_in else (self.sign_in, "Sign in"))

@@ -20,6 +20,7 @@ from coordinator.console.uploads import read_upload
 from coordinator.console.visitor import NOBODY, PUBLIC, Visitor, VisitorOf
 from coordinator.settings import Settings
 from coordinator.sign_in.desk import Desk as SignIn
+from coordinator.sign_in.operations import reaches
 from coordinator.sign_in.pages import SIGN_IN, sign_in_routes
 from coordinator.store import DatabaseProblem, Store
 from federated.errors import ExitStatus, FederatedError
@@ -137,7 +138,9 @@ def _endpoint(desk: Desk, guard: Guard, page: Page, visitor_of: VisitorOf) -> Ca
         visitor = NOBODY
         try:
             visitor = await run_in_threadpool(visitor_of, request)
-            if page.roles is not None and not visitor.has(page.roles):
+            if not reaches(visitor, page.operation):
+                about = next((str(value) for value in request.path_params.values()), "")
+                await run_in_threadpool(desk.note_refused, visitor, page.operation, about)
                 return _not_for(desk, visitor, request.url.path if page.method == "GET" else "/")
             form, file = await _form(request, guard, visitor, page)
             asked = Asked(

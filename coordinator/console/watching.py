@@ -12,6 +12,7 @@ from coordinator.console.desk import Asked, Desk, Refreshing, digest_of
 from coordinator.console.question import QuestionFacts
 from coordinator.console.words import standing_of
 from coordinator.proposal_states import OPEN
+from coordinator.sign_in.operations import Operation, may
 from coordinator.store import DecisionRow, InboxRow, ProposalRow, RoundCouncilRow
 from federated.errors import FileProblem
 from federated.plain_english import as_sentence
@@ -64,11 +65,10 @@ def show(desk: Desk, asked: Asked) -> str | Refreshing:
     """A question as its analysts see it."""
     digest = digest_of(asked.names["plan"], "question")
     handed_in = desk.store.inbox.latest_of(digest)
-    mine = asked.visitor.agreements
     row = desk.store.proposals.get(digest)
     facts = None if row is None else QuestionFacts.read(row)
     theirs = facts.agreement if facts is not None else "" if handed_in is None else handed_in.agreement_id
-    if theirs not in mine:
+    if not theirs or not may(asked.visitor, Operation.WATCH, agreement=theirs):
         # Another agreement's question is as if it were not there: of that, the register tells what it tells everybody.
         raise FileProblem("There is no such question of yours here.", remedy="The register has every question.")
     refused = handed_in is not None and handed_in.state == "settled" and handed_in.watch_digest is None

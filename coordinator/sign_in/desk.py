@@ -18,6 +18,7 @@ from coordinator.sign_in.names import named_like_an_account, network_of, pigeonh
 from coordinator.sign_in.operations import visitor
 from coordinator.sign_in.passwords import Passwords
 from coordinator.sign_in.provider import Provider
+from coordinator.sign_in.tokens import visitor_by_token
 from coordinator.store import AccountRow, AuditRow, SessionRow, Store
 from protocols.identifiers import RandomSource
 
@@ -74,6 +75,15 @@ class Desk:
         account, _ = found
         token = sessions.cookie_value(request.headers.raw, sessions.COOKIE) or ""
         return replace(visitor(account), form_token=sessions.bound(token, FORM))
+
+    def visitor_by_token(self, request: Request, token: str) -> Visitor:
+        """Who asks with a program's token.
+
+        Raises:
+            WrongToken: It lets nobody in.
+            TooManyWrong: The same, and many before it from there.
+        """
+        return visitor_by_token(self.store, token, address=peer(request), lets_in=self._lets_in, now=self.clock())
 
     def signed_in(self, request: Request) -> tuple[AccountRow, SessionRow] | None:
         """The account and session of a browser."""

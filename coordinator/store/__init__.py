@@ -26,6 +26,7 @@ from coordinator.store.records import (
     SessionRow,
     StageRow,
     StartRow,
+    TokenRow,
 )
 from coordinator.store.thread import StoreThread
 
@@ -54,5 +55,6 @@ __all__ = [
     "StartRow",
     "Store",
     "StoreThread",
+    "TokenRow",
     "open_store",
 ]

@@ -1,7 +1,7 @@
 """Opening the store: one database, brought to the form this software knows, or refused in one sentence."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -23,6 +23,7 @@ from coordinator.store.proposals import ProposalBook
 from coordinator.store.releases import ReleaseBook
 from coordinator.store.rounds import RoundBook
 from coordinator.store.sign_ins import SignInBook
+from coordinator.store.tokens import TokenBook
 from federated.errors import FileProblem
 
 __all__ = ["Store", "open_store"]
@@ -58,6 +59,7 @@ class Store:
     audit: AuditBook
     acceptances: AcceptanceBook
     inbox: InboxBook
+    tokens: TokenBook = field(repr=False)
     desk: DeskBook
     drafts: DraftBook
 
@@ -109,6 +111,7 @@ def open_store(url: str, *, read_only: bool = False) -> Store:
         audit=AuditBook(engine),
         acceptances=AcceptanceBook(engine),
         inbox=InboxBook(engine),
+        tokens=TokenBook(engine),
         desk=DeskBook(engine),
         drafts=DraftBook(engine),
     )

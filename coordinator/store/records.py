@@ -29,6 +29,7 @@ __all__ = [
     "SessionRow",
     "StageRow",
     "StartRow",
+    "TokenRow",
     "column_value",
     "read_row",
     "row_values",
@@ -226,6 +227,34 @@ class SessionRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRow:
+    """A token with which a program asks in the name of an account; of the token only the hash.
+
+    Attributes:
+        token_hash: SHA-256 of it.
+        account: Whose it is.
+        prefix: Its first characters, by which the owner knows it again.
+        label: What it is for, in the owner's words.
+        scope: What it may do at most: `read`, or `ask` as well.
+        made_by: Name of the account, or `command line`.
+        until: Good before then.
+        revoked_at: When it was taken back.
+        used_at: When it was last used, to the minute.
+    """
+
+    token_hash: bytes = field(repr=False)
+    account: str
+    prefix: str
+    label: str
+    scope: str
+    made_by: str
+    created_at: datetime
+    until: datetime
+    revoked_at: datetime | None = None
+    used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartRow:
     """A sign-in that was sent to the OpenID provider and has not come back."""
 
@@ -338,11 +367,13 @@ _TIMES = frozenset(
         "ended_at",
         "received_at",
         "requested_at",
+        "revoked_at",
         "seen_at",
         "settled_at",
         "started_at",
         "taken_at",
         "until",
+        "used_at",
     }
 )
 _BYTES_AS_TEXT = frozenset(

@@ -48,6 +48,7 @@ __all__ = [
     "rounds",
     "sessions",
     "sign_in_attempts",
+    "tokens",
 ]
 
 METADATA = MetaData(
@@ -294,6 +295,24 @@ sessions = Table(
     Index("ix_sessions_account", "account"),
 )
 
+tokens = Table(
+    "tokens",
+    METADATA,
+    _hex("token_hash", primary_key=True),
+    Column("account", String(HEX), ForeignKey("accounts.name"), nullable=False),
+    Column("prefix", String(16), nullable=False),
+    Column("label", String(60), nullable=False),
+    Column("scope", String(8), nullable=False),
+    Column("made_by", String(HEX), nullable=False),
+    _time("created_at"),
+    _time("until"),
+    _time("revoked_at", nullable=True),
+    _time("used_at", nullable=True),
+    _version(),
+    Index("ix_tokens_account", "account"),
+    CheckConstraint("scope IN ('read', 'ask')", name="scope"),
+)
+
 sign_in_attempts = Table(
     "sign_in_attempts",
     METADATA,
@@ -327,6 +346,7 @@ audit = Table(
     Column("object", String(120), nullable=False),
     _version(),
     Index("ix_audit_object", "object"),
+    Index("ix_audit_who", "who", "number"),
     CheckConstraint("outcome IN ('done', 'refused')", name="outcome"),
 )
 

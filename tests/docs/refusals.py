@@ -168,6 +168,7 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
             "A key is accepted when two operators say so, and this is not the second word.",
             "Another operator confirms, or one of you asks again.",
         ),
+        "tokens": ("The account is locked, or has too many tokens.", "Take back one that is not needed."),
         "inbox_size": ("The plan, its manifest or the idempotency key is too large.", "Ask a smaller question."),
         "inbox_full": (
             "Too many questions wait, or the account handed in too many today.",

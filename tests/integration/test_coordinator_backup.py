@@ -23,7 +23,7 @@ from tests.unit.coordinator.test_coordinator_store import NOW, PLAN, proposal, r
 
 LATER = NOW + timedelta(days=1)
 KINDS = ("sqlite", "postgresql")
-LEFT_OUT = ("desk", "openid_starts", "sessions", "sign_in_attempts")
+LEFT_OUT = ("desk", "openid_starts", "sessions", "sign_in_attempts", "tokens")
 """Who acts, and who is signed in: true for the moment alone."""
 
 

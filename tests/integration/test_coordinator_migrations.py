@@ -12,7 +12,7 @@ from coordinator.store import open_store
 from coordinator.store.migration import migrating, migration_scripts
 from coordinator.store.tables import METADATA
 
-CHECKED = {"decision": "approved", "number": 1, "state": "pending", "kind": "local", "outcome": "done"}
+CHECKED = {"decision": "approved", "number": 1, "state": "pending", "kind": "local", "outcome": "done", "scope": "read"}
 CHECKED_IN = {("accounts", "state"): "active", ("inbox", "state"): "settled"}
 """What a column with a closed list of values may hold."""
 VALUES = {Boolean: True, Integer: 7, BigInteger: 7_000_000_000, LargeBinary: b"\x00signed\xff"}
