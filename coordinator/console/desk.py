@@ -169,8 +169,11 @@ class Desk:
         note_read: Writes down who was shown an answer that is not public.
         origin: Scheme, name and port of these pages.
         sign_in: Path where people sign in; None when nobody can.
-    from coordinator.console.places import Places
-    from coordinator.console.visitor import NOBODY, Visitor
+        deciding: The store, for writing down what people do here and what they were refused; None where nobody can
+            sign in.
+        rng: Gives secure random bytes.
+        planning: Places for people who plan at the same moment.
+        practising: Places for previews on made-up records.
         made: Files of answers as they were last made.
     """
 

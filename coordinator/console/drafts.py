@@ -22,7 +22,8 @@ from coordinator.console.drafting import (
     table_form,
 )
 from coordinator.console.planning import Worked, work_out
-from coordinator.sign_in.operations import Operation, check_allowed
+from coordinator.sign_in.audit import allow
+from coordinator.sign_in.operations import Operation
 from coordinator.store import DraftRow, Store
 from federated.agreement import Agreement
 from federated.errors import FederatedError, FileProblem, PolicyRefusal
@@ -101,7 +102,7 @@ def open_draft(desk: Desk, asked: Asked) -> Draft:
     row = writing(desk).drafts.get(asked.names["draft"], account=asked.visitor.name)
     if row is None:
         raise FileProblem("You have no such draft.", remedy="The page 'Ask' lists your drafts.")
-    check_allowed(asked.visitor, Operation.PROPOSE, agreement=row.agreement_id)
+    allow(writing(desk), asked.visitor, Operation.PROPOSE, agreement=row.agreement_id, now=desk.clock())
     question = parse_query(row.question.encode("utf-8"))
     return Draft(row=row, question=question, ground=_ground(desk, row.agreement_id, question.dataset))
 
@@ -119,7 +120,7 @@ def keep(desk: Desk, draft: Draft, *, question: Query | None = None, manifest: s
         manifest=draft.row.manifest if manifest is None else manifest,
     )
     if max(len(row.question.encode()), len(row.manifest.encode())) > TEXT_LIMIT:
-        raise FileProblem(f"A draft holds at most {TEXT_LIMIT // 1024} KiB.", remedy="Make it shorter.")
+        raise FileProblem(f"A draft holds at most {TEXT_LIMIT:,} bytes.", remedy="Make it shorter.")
     if not writing(desk).drafts.keep(row, changed_at=desk.clock()):
         raise FileProblem("The draft was deleted meanwhile.", remedy="Begin another one.")
     return Draft(row=row, question=changed, ground=_ground(desk, row.agreement_id, changed.dataset))
@@ -142,8 +143,9 @@ def _agreement(desk: Desk, name: str) -> Agreement:
 def show_list(desk: Desk, asked: Asked) -> str:
     """The visitor's drafts."""
     rows = writing(desk).drafts.of(asked.visitor.name)
-    mine = [row for row in rows if row.agreement_id in asked.visitor.agreements]
-    drafts = [(row, parse_query(row.question.encode("utf-8")).title) for row in mine]
+    in_force = {item.agreement.id for item in desk.files.in_force().agreements.values()}
+    usable = in_force & asked.visitor.agreements
+    drafts = [(row, parse_query(row.question.encode("utf-8")).title, row.agreement_id in usable) for row in rows]
     return desk.page("ask.html", asked.visitor, title="Ask a question", current="/ask", drafts=drafts)
 
 
@@ -177,7 +179,7 @@ def begin_draft(desk: Desk, asked: Asked) -> str | Moved:
     store, form = writing(desk), asked.form
     agreement, _, dataset = form.get("dataset", "").partition("/")
     try:
-        check_allowed(asked.visitor, Operation.PROPOSE, agreement=agreement)
+        allow(store, asked.visitor, Operation.PROPOSE, agreement=agreement, now=desk.clock())
         ground = _ground(desk, agreement, dataset)
         question = begin(form.get("title", ""), ground, desk.clock().date())
     except Faults as found:
@@ -201,8 +203,10 @@ def begin_draft(desk: Desk, asked: Asked) -> str | Moved:
 
 def delete(desk: Desk, asked: Asked) -> Moved:
     """Delete a draft."""
-    draft = open_draft(desk, asked)
-    writing(desk).drafts.delete(draft.row.draft, account=asked.visitor.name)
+    store = writing(desk)
+    if store.drafts.get(asked.names["draft"], account=asked.visitor.name) is None:
+        raise FileProblem("You have no such draft.", remedy="The page 'Ask' lists your drafts.")
+    store.drafts.delete(asked.names["draft"], account=asked.visitor.name)
     return Moved(to="/ask")
 
 

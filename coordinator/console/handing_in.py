@@ -12,7 +12,7 @@ from typing import Final
 from coordinator.console.desk import Asked, Desk, Download, Moved
 from coordinator.console.drafts import Draft, open_draft, writing
 from coordinator.console.manifest_pages import document_of, problems_of
-from coordinator.console.planning import planner_for
+from coordinator.console.planning import planner_for, work_out
 from coordinator.inbox import HandedIn, hand_in
 from federated.errors import FederatedError, PolicyRefusal
 from federated.manifest import Severity
@@ -24,7 +24,7 @@ from federated.yaml_document import write_document
 __all__ = ["PREVIEW_S", "preview", "show_hand_in", "show_sign", "take", "to_sign"]
 
 PREVIEW_S: Final = 10.0
-"""Seconds after which a preview is given up."""
+"""Seconds after which a preview is given up; looked at before each council's records and each share of noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,19 +71,15 @@ def show_sign(desk: Desk, asked: Asked) -> str:
     draft = open_draft(desk, asked)
     text = _manifest_text(desk, draft)
     errors = [item for item in problems_of(draft, text) if item.severity is Severity.ERROR]
-    problem = ""
-    try:
-        planner = planner_for(desk, draft.ground.agreement, draft.question.group)
-        planner.check_affordable(planner.plan(draft.question))
-    except FederatedError as error:
-        problem = error.diagnostics()
+    worked = work_out(desk, draft.question, draft.ground.agreement)
+    room = None if worked.summary is None else worked.summary.room
     return desk.page(
         "sign.html",
         asked.visitor,
         title="Sign and hand in",
         current="/ask",
         draft=draft,
-        problem=problem,
+        problem=worked.problem or ("" if room is None else room.refusal),
         unfinished=len(errors),
     )
 
@@ -102,12 +98,11 @@ def to_sign(desk: Desk, asked: Asked) -> Download:
     text = _manifest_text(desk, draft)
     if any(item.severity is Severity.ERROR for item in problems_of(draft, text)):
         raise PolicyRefusal("manifest_wording", "The manifest is not finished.", remedy="Its page says what to mend.")
-    plan = planner_for(desk, draft.ground.agreement, draft.question.group).plan(draft.question)
     file = QuestionToSign(
         question=draft.row.question,
         manifest=text,
         agreement=draft.row.agreement_id,
-        query_digest=plan.query_digest.hex(),
+        query_digest=draft.question.digest(desk.schema.digest).hex(),
     )
     return Download(name="question-to-sign.json", kind="application/json", content=file.encode())
 

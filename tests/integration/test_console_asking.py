@@ -90,6 +90,14 @@ def test_nobody_else_changes_a_draft(world, served, path):
     assert DRAFT in drafts_of(world)
 
 
+def test_a_draft_whose_agreement_is_gone_can_still_be_deleted(world, served, draft):
+    page = served.ask("/ask", who="outside-analyst")  # the same account, once the agreement was taken from it
+    assert "no longer yours" in said(page)
+    assert f'href="{HERE}"' not in page.text
+    assert send(served, f"{HERE}/delete", who="outside-analyst").status == 303
+    assert DRAFT not in drafts_of(world)
+
+
 def test_without_sign_in_nobody_can_ask(world):
     with world.served() as closed:
         for path in ("/ask", "/ask/new", HERE, "/ask/hand-in"):
