@@ -29,6 +29,8 @@ EXPECTED = {
     Operation.VIEW_REGISTER: {A, R, OP, B, None},
     Operation.VIEW_OWN_ACCOUNT: {A, R, OP, B},
     Operation.VIEW_FIGURES: {A, R, B},
+    Operation.WATCH: {A, R},
+    Operation.VIEW_AGREEMENT: {A, R, B},
     Operation.VIEW_READERS: {R},
     Operation.VIEW_BUDGETS: {A, R},
     Operation.PROPOSE: {A},
@@ -45,6 +47,8 @@ EXPECTED = {
 BY_TOKEN = {
     Operation.VIEW_REGISTER: Scope.READ,
     Operation.VIEW_FIGURES: Scope.READ,
+    Operation.WATCH: Scope.READ,
+    Operation.VIEW_AGREEMENT: Scope.READ,
     Operation.VIEW_READERS: Scope.READ,
     Operation.VIEW_BUDGETS: Scope.READ,
     Operation.PROPOSE: Scope.ASK,
@@ -53,6 +57,8 @@ BY_TOKEN = {
 """What a token may do at all, by hand too."""
 OF_AGREEMENT = {
     Operation.VIEW_FIGURES,
+    Operation.WATCH,
+    Operation.VIEW_AGREEMENT,
     Operation.VIEW_READERS,
     Operation.VIEW_BUDGETS,
     Operation.PROPOSE,
