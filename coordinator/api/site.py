@@ -197,6 +197,8 @@ def _allowing(operation: Operation) -> Callable[[Ask], None]:
 
 def _not_there(_request: Request, error: HTTPException) -> Response:
     status = HTTPStatus(error.status_code)
+    if status is S.BAD_REQUEST:  # FastAPI's for a body that is no text, or nested too deeply
+        return problem(S.UNPROCESSABLE_ENTITY, "What was sent cannot be read as JSON.", code="query")
     allow = (error.headers or {}).get("Allow")
     headers = {} if allow is None else {"Allow": allow}
     said = "There is no such call here." if status is S.NOT_FOUND else status.description or status.phrase
@@ -227,8 +229,10 @@ def _responses(call: Call) -> dict[int | str, dict[str, Any]]:
     if call.reply is not None:
         said[call.status.value] = {"description": "Taken in.", "model": call.reply}
     if call.content:
-        given = {"schema": {"type": "string", "format": "binary"}}
-        said[call.status.value] = {"description": "The file.", "content": dict.fromkeys(call.content, given)}
+        given = {
+            kind: {"schema": {} if kind == JSON else {"type": "string", "format": "binary"}} for kind in call.content
+        }
+        said[call.status.value] = {"description": "The file.", "content": given}
     return said
 
 

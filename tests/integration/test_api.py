@@ -328,6 +328,8 @@ def test_a_plan_that_somebody_else_signed_is_refused(world, closed):
         ("POST", "/questions", {"content": b"{}", "headers": {"content-type": "text/plain"}}, 415),
         ("POST", "/questions", {"content": b"{}"}, 415),
         ("POST", "/questions", {"content": b"{", "headers": {"content-type": "application/json"}}, 422),
+        ("POST", "/questions", {"content": b"%\xff", "headers": {"content-type": "application/json"}}, 422),
+        ("POST", "/questions", {"content": b"[" * 90_000, "headers": {"content-type": "application/json"}}, 422),
         ("POST", "/questions", {"json": []}, 422),
         ("POST", "/questions", {"json": {"plan": "e30=", "manifest": "e30=", "more": 1}}, 422),
         ("POST", "/questions", {"content": b" " * 3_000_000, "headers": {"content-type": "application/json"}}, 413),
