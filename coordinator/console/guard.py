@@ -72,22 +72,27 @@ class Guard:
         secure = self.origin.startswith("https://")
         return {"Strict-Transport-Security": "max-age=31536000"} if secure else {}
 
-    def check(self, knock: Knock) -> None:
+    def check(self, knock: Knock, *, program: bool = False) -> None:
         """Let a request in or not.
 
         In order: (0) for this very name, against DNS rebinding and caches that mix sites up; (1) a method that pages
         have; (2) an address of a sane length; (3) a form only from a page of ours.
+
+        Args:
+            knock: The request.
+            program: It is for the programs' interface. That takes no cookie, so no other site can have a browser send
+                something in anybody's name; and it has no form.
 
         Raises:
             Closed: Says why; nothing in it is secret.
         """
         if knock.values("host") != (self.authority,):  # (0)
             raise Closed(HTTPStatus.MISDIRECTED_REQUEST, f"These pages are at {self.authority} alone.")
-        if knock.method not in METHODS:  # (1)
+        if not program and knock.method not in METHODS:  # (1)
             raise Closed(HTTPStatus.METHOD_NOT_ALLOWED, "These pages can be read, and some forms can be sent.")
         if len(knock.address) > ADDRESS_LIMIT:  # (2)
             raise Closed(HTTPStatus.REQUEST_URI_TOO_LONG, "The address is too long.")
-        if knock.method == "POST":  # (3)
+        if not program and knock.method == "POST":  # (3)
             self._check_form(knock)
 
     def check_token(self, given: str, expected: str) -> None:

@@ -13,6 +13,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from coordinator.api.problems import problem_of
+from coordinator.api.site import PREFIX, ByToken, build_api
 from coordinator.console.desk import Asked, Desk, Download, Moved, NoteRead, Refreshing, SignedFiles
 from coordinator.console.guard import UPLOAD_PATH, Closed, Guard, Knock
 from coordinator.console.pages import PAGES, Page
@@ -81,9 +83,10 @@ def build_site(
         deciding=deciding,
     )
     more: list[Route] = []
+    by_token: ByToken | None = None
     if open_sign_in is not None:
         signing = open_sign_in(desk.site)
-        visitor_of, more = signing.visitor_of, sign_in_routes(signing)
+        visitor_of, more, by_token = signing.visitor_of, sign_in_routes(signing), signing.visitor_by_token
     guard = Guard(origin=origin)
     routes = [
         Route("/styles.css", lambda _request: Response(styles, media_type="text/css")),
@@ -94,14 +97,15 @@ def build_site(
     inner = Starlette(routes=routes, exception_handlers=handlers)
     # Its redirects would name plain HTTP where a proxy speaks TLS.
     inner.router.redirect_slashes = False
-    return _Guarded(inner, desk, guard)
+    return _Guarded(inner, build_api(desk, by_token), desk, guard)
 
 
 class _Guarded:
     """Every request passes here first, and every reply gets its headers here."""
 
-    def __init__(self, inner: ASGIApp, desk: Desk, guard: Guard) -> None:
+    def __init__(self, inner: ASGIApp, programs: ASGIApp, desk: Desk, guard: Guard) -> None:
         self._inner = inner
+        self._programs = programs
         self._desk = desk
         self._guard = guard
         headers = HEADERS | guard.headers
@@ -114,15 +118,19 @@ class _Guarded:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *self._headers]}
+                own = {name.lower() for name, _ in message["headers"]}
+                added = [(name, value) for name, value in self._headers if name not in own]
+                message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 
+        program = str(scope["path"]).startswith(f"{PREFIX}/")
         try:
-            self._guard.check(_knock(scope))
+            self._guard.check(_knock(scope), program=program)
         except Closed as closed:
-            await _failed(self._desk, NOBODY, str(closed), closed.status)(scope, receive, send_guarded)
+            said = problem_of(closed) if program else _failed(self._desk, NOBODY, str(closed), closed.status)
+            await said(scope, receive, send_guarded)
             return
-        await self._inner(scope, receive, send_guarded)
+        await (self._programs if program else self._inner)(scope, receive, send_guarded)
 
 
 def _knock(scope: Scope) -> Knock:

@@ -1,4 +1,4 @@
-"""What became of a question, council by council, for the analysts of its agreement: what they are told over gRPC too.
+"""What became of a question, council by council, for analysts and reviewers of its agreement: as over gRPC.
 
 Everything is read from the store, so the page can be left and come back to. Whoever wants it to load itself again says
 so, and can stop that: a page that changes by itself is hard to read for many people.
@@ -12,7 +12,7 @@ from coordinator.console.desk import Asked, Desk, Refreshing, digest_of
 from coordinator.console.question import QuestionFacts
 from coordinator.console.words import standing_of
 from coordinator.proposal_states import OPEN
-from coordinator.sign_in.operations import Operation, may
+from coordinator.sign_in.operations import Operation, may, reaches
 from coordinator.store import DecisionRow, InboxRow, ProposalRow, RoundCouncilRow
 from federated.errors import FileProblem
 from federated.plain_english import as_sentence
@@ -62,7 +62,7 @@ class CouncilShown:
 
 
 def show(desk: Desk, asked: Asked) -> str | Refreshing:
-    """A question as its analysts see it."""
+    """A question as analysts and reviewers of its agreement see it."""
     digest = digest_of(asked.names["plan"], "question")
     handed_in = desk.store.inbox.latest_of(digest)
     row = desk.store.proposals.get(digest)
@@ -80,7 +80,8 @@ def show(desk: Desk, asked: Asked) -> str | Refreshing:
         "watch.html",
         asked.visitor,
         title="Your question" if facts is None else facts.title,
-        current="/ask",
+        current="/ask" if reaches(asked.visitor, Operation.PROPOSE) else "/questions",
+        asks=reaches(asked.visitor, Operation.PROPOSE),
         plan=digest.hex(),
         standing=None if row is None else standing_of(row),
         reason="" if row is None else as_sentence(row.reason) if row.reason else standing_of(row).meaning,

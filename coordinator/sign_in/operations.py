@@ -21,10 +21,11 @@ class Operation(StrEnum):
     VIEW_REGISTER = "view the register of questions and releases"
     VIEW_OWN_ACCOUNT = "see the own account, end its sessions, change its password"
     VIEW_FIGURES = "see and take the figures of a release that is not published"
+    WATCH = "follow a question, council by council, until its answer is there"
+    VIEW_AGREEMENT = "take an agreement and the list of councils as they were signed"
     VIEW_READERS = "see who has read a release"
     VIEW_BUDGETS = "see the councils' budgets and verify them"
     PROPOSE = "put a question to councils"
-    WATCH = "see what each council asked decided and whether it answered"
     WITHDRAW = "take back a question on which councils are still deciding"
     VIEW_OPERATIONS = "see councils connected, rounds and alerts"
     VIEW_ENROLMENTS = "see who asks to be put into the roster"
@@ -62,11 +63,11 @@ RULES: Final[Mapping[Operation, Rule]] = {
     Operation.VIEW_REGISTER: Rule(roles=_ALL, public=True, scope=Scope.READ),
     Operation.VIEW_OWN_ACCOUNT: Rule(roles=_ALL),
     Operation.VIEW_FIGURES: Rule(roles=_READERS, of_agreement=True, scope=Scope.READ),
+    Operation.WATCH: Rule(roles=_REVIEWER | _ANALYST, of_agreement=True, scope=Scope.READ),
+    Operation.VIEW_AGREEMENT: Rule(roles=_READERS, of_agreement=True, scope=Scope.READ),
     Operation.VIEW_READERS: Rule(roles=_REVIEWER, of_agreement=True, scope=Scope.READ),
     Operation.VIEW_BUDGETS: Rule(roles=_REVIEWER | _ANALYST, of_agreement=True, scope=Scope.READ),
     Operation.PROPOSE: Rule(roles=_ANALYST, of_agreement=True, scope=Scope.ASK),
-    # As over gRPC: of a few councils the reasons could tell more than the register does.
-    Operation.WATCH: Rule(roles=_ANALYST, of_agreement=True),
     Operation.WITHDRAW: Rule(roles=_ANALYST, of_agreement=True, scope=Scope.ASK),
     # An operator runs the machine and needs no figure for that: least privilege on the pages, though not on its disk.
     Operation.VIEW_OPERATIONS: Rule(roles=_OPERATOR),

@@ -214,6 +214,7 @@ releases = Table(
     _version(),
     Index("ix_releases_query_digest", "query_digest"),
     Index("ix_releases_plan_digest", "plan_digest"),
+    Index("ix_releases_created_at", "created_at", "digest"),
 )
 
 deliveries = Table(

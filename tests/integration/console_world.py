@@ -109,7 +109,9 @@ class ConsoleWorld:
                 clock=lambda: self.federation.now() + timedelta(days=later_days),
                 rng=os.urandom,
                 deciding=self.federation.store if sign_in else None,
-                open_sign_in=(lambda _around: SimpleNamespace(visitor_of=visitor_of, provider=None))
+                open_sign_in=(
+                    lambda _around: SimpleNamespace(visitor_of=visitor_of, visitor_by_token=None, provider=None)
+                )
                 if sign_in
                 else None,
             )

@@ -491,7 +491,8 @@ def test_an_analyst_sees_what_each_council_did_and_others_do_not(world, served):
     assert f"{lost.name} Dropped In the stage" in told
     assert "7 answered, 1 dropped" in told
     assert "6 of 8" in said(served.ask(f"/asked/{world.plans['refused']}", who="analyst"))
-    for who, status in (("", 303), ("reviewer", 403), ("operator", 403), ("outside-analyst", 404)):
+    assert "1 dropped" in said(served.ask(f"/asked/{second.plan_digest}", who="reviewer"))
+    for who, status in (("", 303), ("operator", 403), ("observer", 403), ("outside-analyst", 404), ("stranger", 404)):
         reply = served.ask(f"/asked/{second.plan_digest}", who=who)
         assert reply.status == status
         assert lost.name not in reply.text

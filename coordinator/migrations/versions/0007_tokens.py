@@ -1,4 +1,4 @@
-"""Tokens of programs, and an index by which what was refused to somebody is counted."""
+"""Tokens of programs, and indexes by which answers are listed and what was refused to somebody is counted."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,10 +29,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_tokens")),
     )
     op.create_index("ix_tokens_account", "tokens", ["account"], unique=False)
+    op.create_index("ix_releases_created_at", "releases", ["created_at", "digest"], unique=False)
     op.create_index("ix_audit_who", "audit", ["who", "number"], unique=False)
 
 
 def downgrade() -> None:
     """Take the step back: every token is lost."""
+    op.drop_index("ix_releases_created_at", table_name="releases")
     op.drop_index("ix_audit_who", table_name="audit")
     op.drop_table("tokens")

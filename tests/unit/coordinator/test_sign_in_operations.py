@@ -29,10 +29,11 @@ EXPECTED = {
     Operation.VIEW_REGISTER: {A, R, OP, B, None},
     Operation.VIEW_OWN_ACCOUNT: {A, R, OP, B},
     Operation.VIEW_FIGURES: {A, R, B},
+    Operation.WATCH: {A, R},
+    Operation.VIEW_AGREEMENT: {A, R, B},
     Operation.VIEW_READERS: {R},
     Operation.VIEW_BUDGETS: {A, R},
     Operation.PROPOSE: {A},
-    Operation.WATCH: {A},
     Operation.WITHDRAW: {A},
     Operation.VIEW_OPERATIONS: {OP},
     Operation.VIEW_ENROLMENTS: {R, OP},
@@ -46,6 +47,8 @@ EXPECTED = {
 BY_TOKEN = {
     Operation.VIEW_REGISTER: Scope.READ,
     Operation.VIEW_FIGURES: Scope.READ,
+    Operation.WATCH: Scope.READ,
+    Operation.VIEW_AGREEMENT: Scope.READ,
     Operation.VIEW_READERS: Scope.READ,
     Operation.VIEW_BUDGETS: Scope.READ,
     Operation.PROPOSE: Scope.ASK,
@@ -54,10 +57,11 @@ BY_TOKEN = {
 """What a token may do at all, by hand too."""
 OF_AGREEMENT = {
     Operation.VIEW_FIGURES,
+    Operation.WATCH,
+    Operation.VIEW_AGREEMENT,
     Operation.VIEW_READERS,
     Operation.VIEW_BUDGETS,
     Operation.PROPOSE,
-    Operation.WATCH,
     Operation.WITHDRAW,
 }
 
