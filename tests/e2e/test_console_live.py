@@ -249,7 +249,6 @@ def test_an_analyst_asks_on_the_pages_signs_at_home_and_reads_the_answer(federat
     with browser_checks.chromium() as browser:
         tab = browser.new_context(ignore_https_errors=True, accept_downloads=True, **SCRIPTS_ON).new_page()
         enter(tab, origin, "ana", code, wanted="/ask")
-        hold(tab, wrong)
         tab.get_by_role("button", name="Begin a question").click()
         tab.get_by_label("What is asked, in a few words").fill("Households by duty owed")
         tab.get_by_label("Homelessness applications and assessments").check()
@@ -274,11 +273,9 @@ def test_an_analyst_asks_on_the_pages_signs_at_home_and_reads_the_answer(federat
         tab.get_by_role("link", name="Change which rows count").click()
         tab.get_by_label("Which column?").select_option("household_type")
         tab.get_by_role("button", name="Choose").click()
-        hold(tab, wrong)
         for box in tab.get_by_role("checkbox").all()[:-1]:
             box.check()
         tab.get_by_role("button", name="Add").click()
-        hold(tab, wrong)
         tab.get_by_role("button", name="Preview on made-up records").click()
         tab.get_by_text("These figures are made up").wait_for()
         hold(tab, wrong)
@@ -296,9 +293,7 @@ def test_an_analyst_asks_on_the_pages_signs_at_home_and_reads_the_answer(federat
         hold(tab, wrong)
         tab.get_by_label("Decision").fill(kept["decision"])
         tab.get_by_role("button", name="Save").click()
-        hold(tab, wrong)
         tab.get_by_role("button", name="Sign and hand in").click()
-        hold(tab, wrong)
         with tab.expect_download() as download:
             tab.get_by_role("link", name="Download the question").click()
         taken = tmp_path / download.value.suggested_filename
