@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 
 from coordinator.api import forms
 from coordinator.api.asking import Ask, ask_of
-from coordinator.console.answers import EXACT, access_to, answer_file, answer_row
+from coordinator.console.answers import access_to, answer_file, answer_row
 from coordinator.console.budgets import statement_of
 from coordinator.console.desk import Desk, digest_of
 from coordinator.console.question import QuestionFacts, manifest_of, title_of
@@ -268,13 +268,6 @@ def show_release(ask: Asking, digest: ReleaseDigest) -> forms.ReleaseShown:
         for file in offered(release)
         if access.open
     ]
-    exact = forms.FileShown(
-        name=EXACT,
-        label="The answer itself",
-        media_type="application/json",
-        table="",
-        href=f"{PREFIX}/releases/{digest}/files/{EXACT}",
-    )
     return forms.ReleaseShown(
         **_answer(ask, row),
         note=release.note,
@@ -288,7 +281,7 @@ def show_release(ask: Asking, digest: ReleaseDigest) -> forms.ReleaseShown:
             for one in release.councils
             if access.open
         ],
-        files=[exact, *files] if access.open else [],
+        files=files,
     )
 
 

@@ -32,7 +32,7 @@ class ApiWorld:
     console: ConsoleWorld
     tokens: dict[str, str] = field(default_factory=dict)
 
-    def site(self, *, later_days: int = 0, **console: object) -> ASGIApp:
+    def site(self, *, origin: str = ORIGIN, later_days: int = 0, **console: object) -> ASGIApp:
         store = self.console.federation.store
 
         def clock():
@@ -41,7 +41,7 @@ class ApiWorld:
         return build_site(
             self.console.settings(**console),
             self.console.reading,
-            origin=ORIGIN,
+            origin=origin,
             note_read=lambda visitor, digest, how: note_figures(store, visitor, digest, how=how, now=clock()),
             styles=b"",
             clock=clock,
