@@ -13,11 +13,12 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
-from coordinator.console.visitor import Role
+from coordinator.console.visitor import Role, Scope
 from coordinator.opened import AsJson, SettingsFile, opened
 from coordinator.settings import DEFAULT_FILE, Settings
 from coordinator.sign_in.codes import CODE_GOOD_FOR, code_hash, new_code
 from coordinator.sign_in.names import check_name, pigeonhole
+from coordinator.sign_in.tokens import make_token
 from coordinator.store import AccountRow, Store
 from coordinator.store.audit import COMMAND_LINE
 from federated.clauses import Name
@@ -200,6 +201,81 @@ def account_reset(name: Named, *, settings: SettingsFile = DEFAULT_FILE, json_: 
         store.accounts.set_code(name, code_hash=code_hash(code), until=until, by=COMMAND_LINE, now=now)
         store.sign_ins.forget(pigeonhole(name))
         _print_code(found, name, code, until, as_json=json_)
+
+
+@app.command("token")
+def account_token(
+    name: Named,
+    label: Annotated[str, typer.Option("--for", help="What the token is for.")],
+    days: Annotated[int, typer.Option(help="Days that it is good, 1 to 366.")],
+    scope: Annotated[Scope, typer.Option("--may", help="What it may do at most.")] = Scope.READ,
+    *,
+    settings: SettingsFile = DEFAULT_FILE,
+    json_: AsJson = False,
+) -> None:
+    """Make a token with which a program asks in the name of an account; it is printed this once.
+
+    Example: coordinator account token monthly.report --for "Monthly report" --days 90
+    """
+    with opened(settings) as (_, store):
+        account = _known(store, name)
+        token, row = make_token(
+            store, account, label=label, scope=scope, days=days, by=COMMAND_LINE, rng=os.urandom, now=now_utc()
+        )
+    if json_:
+        output.print_json(json.dumps({"name": name, "token": token, "until": time_text(row.until)}))
+        return
+    output.print(f"Token for {name}, good until {time_text(row.until)}:")
+    output.print(f"  {token}")
+    output.print("It is not shown again. Keep it like a password.")
+
+
+@app.command("tokens")
+def account_tokens(name: Named, *, settings: SettingsFile = DEFAULT_FILE, json_: AsJson = False) -> None:
+    """Show the tokens of an account.
+
+    Example: coordinator account tokens monthly.report
+    """
+    with opened(settings) as (_, store):
+        _known(store, name)
+        rows = store.tokens.of_account(name)
+    shown = [
+        {
+            "begins": row.prefix,
+            "for": row.label,
+            "may": row.scope,
+            "until": time_text(row.until),
+            "last_used": None if row.used_at is None else time_text(row.used_at),
+            "taken_back": None if row.revoked_at is None else time_text(row.revoked_at),
+        }
+        for row in rows
+    ]
+    if json_:
+        output.print_json(json.dumps(shown))
+        return
+    table = Table("Begins", "For", "May", "Until", "Last used", "Taken back")
+    for found in shown:
+        table.add_row(*(value or "–" for value in found.values()))
+    output.print(table)
+
+
+@app.command("revoke")
+def account_revoke(
+    name: Named,
+    begins: Annotated[str, typer.Argument(help="How the token begins, as 'coordinator account tokens' shows it.")],
+    settings: SettingsFile = DEFAULT_FILE,
+) -> None:
+    """Take a token of an account back; programs that use it are let in no more.
+
+    Example: coordinator account revoke monthly.report hst_4fW1xQ9a
+    """
+    with opened(settings) as (_, store):
+        _known(store, name)
+        if not store.tokens.revoke(begins, account=name, by=COMMAND_LINE, now=now_utc()):
+            raise FileProblem(
+                f"{name} has no token that begins with '{begins}'.", remedy="'coordinator account tokens' shows them."
+            )
+    output.print("The token is taken back.")
 
 
 def _known(store: Store, name: str) -> AccountRow:

@@ -27,11 +27,13 @@ from coordinator.store.tables import (
     accounts,
     desk,
     enrolment_acceptances,
+    inbox,
     openid_starts,
     proposals,
     rounds,
     sessions,
     sign_in_attempts,
+    tokens,
 )
 from federated.errors import FileProblem, InternalError
 from federated.timestamps import parse_time, time_text
@@ -132,8 +134,8 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
         connection.rollback()
 
 
-_FLEETING: Final = frozenset({desk, sessions, sign_in_attempts, openid_starts})
-"""Not in a backup. A session that was ended after it, by a locked account for instance, must not begin again."""
+_FLEETING: Final = frozenset({desk, sessions, sign_in_attempts, openid_starts, tokens})
+"""Not in a backup. A session that was ended, or a token that was taken back after it, must not come back with it."""
 
 
 def _lines(connection: Connection, heading: Mapping[str, object]) -> Iterator[bytes]:
@@ -300,6 +302,9 @@ def _end_what_was_under_way(connection: Connection, found: Backup, now: datetime
     said = {"rule": "coordinator_stopped", "reason": reason, "changed_at": time_text(now)}
     ended = update(rounds).where(rounds.c.outcome == "running")
     number = connection.execute(ended.values(outcome="aborted", reason=reason, ended_at=time_text(now))).rowcount
+    unsettled = update(inbox).where(inbox.c.state != "settled")
+    settled = {"state": "settled", "settled_at": time_text(now), "rule": "coordinator_stopped", "message": reason}
+    connection.execute(unsettled.values(**settled, plan_envelope=b"", manifest_envelope=b""))
     moves = {state: next_state(state, ProposalEvent.OVERTAKEN) for state in WAITING}
     moves[ProposalState.RUNNING] = next_state(ProposalState.RUNNING, ProposalEvent.ROUND_FAILED)
     moved = 0

@@ -9,6 +9,7 @@ from contextlib import aclosing, suppress
 from typing import Final, ParamSpec, TypeVar
 
 from coordinator.budgets import Budgets
+from coordinator.inbox import Inbox
 from coordinator.office import Office
 from coordinator.presence import Presence
 from coordinator.proposal_run import Crew
@@ -35,6 +36,7 @@ class Centre:
 
     Attributes:
         desk: Takes plans.
+        inbox: Takes those that came over the web.
         budgets: Fetches budget statements.
         presence: Who is connected and up to date.
 
@@ -54,6 +56,7 @@ class Centre:
         self._turns = Turns(rounds.at_once, at_most=rounds.at_most, long_s=rounds.long)
         crew = Crew(presence=self.presence, driver=driver, deliveries=self._deliveries, turns=self._turns)
         self.desk = ProposalDesk(office, crew)
+        self.inbox = Inbox(office, self.desk.submit)
         self.budgets = Budgets(office)
         self._mark: object = None
 

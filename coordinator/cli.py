@@ -344,7 +344,7 @@ def purge_old(settings: SettingsFile = DEFAULT_FILE, *, json_: AsJson = False) -
         return
     output.print(
         f"Deleted: {done.releases} answers, {done.enrolments} enrolment requests, {done.reads} readings, "
-        f"{done.timings} timings."
+        f"{done.timings} timings, {done.inbox} lines of the inbox."
     )
     if done.unreadable:
         output.print(f"Kept, as their manifest cannot be read: {done.unreadable} answers.")

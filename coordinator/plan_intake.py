@@ -12,7 +12,7 @@ from federated.schema import Schema
 from federated.signing import open_envelope, unsafe_payload
 from protocols.identifiers import DIGEST_SIZE, Digest
 
-__all__ = ["Submission", "open_submission"]
+__all__ = ["Submission", "agreement_digest", "open_submission"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def open_submission(
     Raises:
         FederatedError: Any check fails; names the rule.
     """
-    agreement = membership.require_agreement(_agreement_digest(plan_envelope)).agreement
+    agreement = membership.require_agreement(agreement_digest(plan_envelope)).agreement
     agreement.check_in_force(now)
     opened = open_envelope(plan_envelope, PLAN_TYPE, agreement.analyst_keys)
     plan = open_plan(opened.payload, agreement=agreement, roster=membership.require_roster(), schema=schema)
@@ -69,8 +69,12 @@ def open_submission(
     )
 
 
-def _agreement_digest(plan_envelope: bytes) -> Digest:
-    """The agreement a plan says it is under: only to know whose signatures to look for."""
+def agreement_digest(plan_envelope: bytes) -> Digest:
+    """The agreement a plan says it is under: only to know whose signatures to look for.
+
+    Raises:
+        FederatedError: It is no plan.
+    """
     try:
         digest = bytes.fromhex(json.loads(unsafe_payload(plan_envelope, PLAN_TYPE))["agreement"]["digest"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -1,7 +1,8 @@
 """`coordinator purge`: what is kept no longer, and what stays of it.
 
 An answer goes when its manifest says so; its line in the list of releases stays, with digest, title and dates, so that
-nobody can say it never was. Enrolment requests that came to nothing, readings and stage timings go by the settings.
+nobody can say it never was. Enrolment requests that came to nothing, readings, stage timings and lines of the inbox go
+by the settings.
 """
 
 from dataclasses import dataclass
@@ -28,12 +29,13 @@ class Purged:
     enrolments: int
     reads: int
     timings: int
+    inbox: int
     unreadable: int
 
     @property
     def anything(self) -> bool:
         """Whether there is something to say."""
-        return any((self.releases, self.enrolments, self.reads, self.timings, self.unreadable))
+        return any((self.releases, self.enrolments, self.reads, self.timings, self.inbox, self.unreadable))
 
 
 def purge(store: Store, settings: RetentionSettings, now: datetime) -> Purged:
@@ -50,6 +52,7 @@ def purge(store: Store, settings: RetentionSettings, now: datetime) -> Purged:
         enrolments=store.membership.forget_enrolments(before=now - timedelta(days=settings.enrolments)),
         reads=store.releases.forget_reads(before=now - timedelta(days=settings.reads)),
         timings=store.rounds.forget_stages(before=now - timedelta(days=settings.timings)),
+        inbox=store.inbox.forget(before=now - timedelta(days=settings.inbox)),
         unreadable=unreadable,
     )
 

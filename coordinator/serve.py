@@ -297,14 +297,18 @@ class _Server:
         analysts = AnalystService(office, centre)
         async with serving(address, self._certificate, link, enrolment, analysts) as port:
             await centre.start()
+            taking = asyncio.create_task(centre.inbox.keep_taking())
             self._centre = centre
             self._announce(port, ready_file)
             try:
                 await self._until_stopped(centre, link, keeping)
+                taking.cancel()
                 if self._stopping:
                     await self._drain(centre)
             finally:
                 self._centre = None
+                taking.cancel()
+                await asyncio.gather(taking, return_exceptions=True)
                 # The link is still up here, so councils hear that their rounds are over.
                 await centre.stop()
                 masks.close()

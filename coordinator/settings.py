@@ -119,6 +119,7 @@ class RetentionSettings(_Block):
     enrolments: Annotated[Days, Field(description="Days: enrolment requests that were never accepted.")] = 90
     reads: Annotated[Days, Field(description="Days: who has fetched which release.")] = 1096
     timings: Annotated[Days, Field(description="Days: how long the stages of a round took.")] = 365
+    inbox: Annotated[Days, Field(description="Days: what became of a question that was handed in over the web.")] = 30
 
 
 class OperationsSettings(_Block):

@@ -19,8 +19,7 @@ from coordinator.roster import load_membership
 from coordinator.round_stages import STAGES
 from coordinator.simulation_figures import Integers, SimulatedRound, Traffic, as_sent, exact_vector
 from coordinator.simulation_files import PATIENCE_S, Answer, World, plan_of, terms_of
-from federated.budget_statement import STATEMENT_KIND, read_statement
-from federated.client import committed
+from federated.budget_statement import STATEMENT_KIND, committed, read_statement
 from federated.demo.papers import manifest_payload
 from federated.errors import RoundAborted
 from federated.iteration import Iteration

@@ -2,9 +2,9 @@
 
 import json
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from council_node.node_store import DocumentKind, NodeStore
 from council_node.settings import Settings
@@ -13,7 +13,7 @@ from federated.demo.papers import manifest_payload
 from federated.errors import FileProblem
 from federated.manifest import MANIFEST_TYPE
 from federated.plan import NONCE_SIZE, PLAN_TYPE, Plan, Terms, derive_plan, read_terms
-from federated.planner import choose_mechanism
+from federated.planner import choose_mechanism, terms_for
 from federated.privacy import Mechanism, Totals
 from federated.query import Query, load_query, parse_query
 from federated.roster import Roster
@@ -23,9 +23,6 @@ from protocols.encoding import canonical_json, sha256
 from protocols.identifiers import RandomSource
 
 __all__ = ["Asked", "find_question"]
-
-BACKWARDS: Final = timedelta(minutes=5)
-"""A plan is valid from a little before now, as an analyst's client makes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +65,7 @@ class Asked:
             PolicyRefusal: The group, its councils or the cohort's size do not allow it.
         """
         if self.terms is None:
-            terms = _terms(agreement, manifest, now, rng)
+            terms = terms_for(agreement, sha256(manifest), now=now, nonce=rng(NONCE_SIZE))
         else:
             terms = replace(self.terms, nonce=rng(NONCE_SIZE))
         if self.mechanism is None:
@@ -78,20 +75,6 @@ class Asked:
         return derive_plan(
             self.question, agreement=agreement, roster=roster, schema=schema, mechanism=self.mechanism, terms=terms
         )
-
-
-def _terms(agreement: Agreement, manifest: bytes, now: datetime, rng: RandomSource) -> Terms:
-    start = now.replace(microsecond=0)
-    end = start + timedelta(days=agreement.decision_days)
-    return Terms(
-        manifest_digest=sha256(manifest),
-        not_before=start - BACKWARDS,
-        collect_by=end,
-        return_by=end + timedelta(days=1),
-        not_after=end + timedelta(days=2),
-        attempts=agreement.attempts,
-        nonce=rng(NONCE_SIZE),
-    )
 
 
 def find_question(text: str, settings: Settings, *, manifest: Path | None, agreement: str | None) -> Asked:

@@ -25,6 +25,7 @@ __all__ = [
     "BudgetStatement",
     "PeriodStatement",
     "check_succession",
+    "committed",
     "equivalent_epsilon",
     "read_statement",
 ]
@@ -247,3 +248,16 @@ def _text(value: Json) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def committed(statement: BudgetStatement, agreement: str, period: str) -> Totals:
+    """What a council has spent and reserved under an agreement in a year."""
+    for item in statement.periods:
+        if (item.agreement, item.period) == (agreement, period):
+            pure = item.spent.epsilon is not None and item.reserved.epsilon is not None
+            return Totals(
+                epsilon=(item.spent.epsilon or Fraction(0)) + (item.reserved.epsilon or Fraction(0)) if pure else None,
+                rho=item.spent.rho + item.reserved.rho,
+                draws=item.spent.draws + item.reserved.draws,
+            )
+    return Totals()

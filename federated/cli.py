@@ -16,6 +16,7 @@ from federated.commands import (
     questions,
     remarks,
     review,
+    signing,
     standing,
 )
 from federated.shell import main_of, new_app
@@ -35,6 +36,7 @@ comparing.register_manifest(files.manifest)
 app.add_typer(files.manifest, name="manifest")
 planning.register(app)
 questions.register(app)
+signing.register(app)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(baseline.app, name="baseline")
 review.register(app)

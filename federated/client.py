@@ -7,8 +7,7 @@ are opened against the keys in the workspace, budgets against the councils' own 
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from fractions import Fraction
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,14 +16,13 @@ from google.protobuf.message import Message
 
 from federated.agreement import Agreement, open_agreement
 from federated.authorisation import authorise
-from federated.budget_statement import STATEMENT_KIND, BudgetStatement, read_statement
+from federated.budget_statement import STATEMENT_KIND, BudgetStatement, committed, read_statement
 from federated.errors import ExitStatus, FederatedError, QueryError, SignatureProblem, TransportError
 from federated.keys import SigningKey, trusted_keys
 from federated.manifest import MANIFEST_TYPE
 from federated.papers import PaperKind
-from federated.plan import PLAN_TYPE, Plan, Terms
-from federated.planner import Planner
-from federated.privacy import Totals
+from federated.plan import NONCE_SIZE, PLAN_TYPE, Plan
+from federated.planner import Planner, terms_for
 from federated.query import Query
 from federated.release import Release, open_release
 from federated.roster import Roster, RosterEntry, open_roster
@@ -32,7 +30,7 @@ from federated.schema import load_schema
 from federated.signing import open_envelope, sign_payload, statement_type
 from federated.workspace import Workspace
 from protocols.encoding import sha256
-from protocols.identifiers import CouncilId, Digest, RandomSource
+from protocols.identifiers import CouncilId, RandomSource
 from protocols.wire import analyst_pb2 as pb
 from protocols.wire import analyst_pb2_grpc as service
 
@@ -152,24 +150,12 @@ class Client:
             agreement=chosen,
             roster=state.roster,
             schema=load_schema(),
-            terms=self._terms(chosen, sha256(manifest)),
+            terms=terms_for(chosen, sha256(manifest), now=self._clock(), nonce=self._rng(NONCE_SIZE)),
             committed={
                 council: committed(statement, chosen.id, period)
                 for council, statement in self.budgets(state).items()
                 if statement is not None
             },
-        )
-
-    def _terms(self, agreement: Agreement, manifest: Digest) -> Terms:
-        now = self._clock().replace(microsecond=0)
-        return Terms(
-            manifest_digest=manifest,
-            not_before=now - timedelta(minutes=5),
-            collect_by=now + timedelta(days=agreement.decision_days),
-            return_by=now + timedelta(days=agreement.decision_days + 1),
-            not_after=now + timedelta(days=agreement.decision_days + 2),
-            attempts=agreement.attempts,
-            nonce=self._rng(32),
         )
 
     def submit(self, plan: Plan, manifest: bytes, *, refresh: bool = False) -> Iterator[pb.Progress]:
@@ -262,19 +248,6 @@ class Client:
             yield from getattr(self._stub, method)(self._signed(method, request))
         except grpc.RpcError as error:
             raise _translated(error) from error
-
-
-def committed(statement: BudgetStatement, agreement: str, period: str) -> Totals:
-    """What a council has spent and reserved under an agreement in a year."""
-    for item in statement.periods:
-        if (item.agreement, item.period) == (agreement, period):
-            pure = item.spent.epsilon is not None and item.reserved.epsilon is not None
-            return Totals(
-                epsilon=(item.spent.epsilon or Fraction(0)) + (item.reserved.epsilon or Fraction(0)) if pure else None,
-                rho=item.spent.rho + item.reserved.rho,
-                draws=item.spent.draws + item.reserved.draws,
-            )
-    return Totals()
 
 
 def _budget_statement(envelope: bytes, entry: RosterEntry) -> BudgetStatement:

@@ -5,7 +5,9 @@ Nodes do not repeat the choice; they derive the plan again with the mechanism it
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from fractions import Fraction
+from typing import Final
 
 from federated.agreement import Agreement
 from federated.errors import PolicyRefusal, QueryError
@@ -17,9 +19,12 @@ from federated.roster import Roster
 from federated.schema import Schema
 from federated.statistics import statistic
 from federated.statistics.running_totals import spread
-from protocols.identifiers import CouncilId
+from protocols.identifiers import CouncilId, Digest
 
-__all__ = ["Planner", "Room", "choose_mechanism", "worst_totals"]
+__all__ = ["Planner", "Room", "choose_mechanism", "terms_for", "worst_totals"]
+
+BACKWARDS: Final = timedelta(minutes=5)
+"""A plan is valid from a little before now: not every council's clock is right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +131,27 @@ class Planner:
         except PolicyRefusal as error:
             return Room(left=left, used=min(parts, default=Fraction(1)), refusal=str(error))
         return Room(left=left, used=min(parts, default=Fraction(1)), refusal="")
+
+
+def terms_for(agreement: Agreement, manifest: Digest, *, now: datetime, nonce: bytes) -> Terms:
+    """The dates and attempts of a plan that is made now under an agreement.
+
+    Args:
+        agreement: The agreement.
+        manifest: Digest of the manifest's bytes.
+        now: The time, UTC.
+        nonce: 32 fresh random bytes; zeros for a plan that nobody will sign.
+    """
+    start = now.replace(microsecond=0)
+    return Terms(
+        manifest_digest=manifest,
+        not_before=start - BACKWARDS,
+        collect_by=start + timedelta(days=agreement.decision_days),
+        return_by=start + timedelta(days=agreement.decision_days + 1),
+        not_after=start + timedelta(days=agreement.decision_days + 2),
+        attempts=agreement.attempts,
+        nonce=nonce,
+    )
 
 
 def worst_totals(totals: Sequence[Totals]) -> Totals:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from federated.errors import FileProblem
 
-__all__ = ["Fault", "form_faults", "read_form", "write_document"]
+__all__ = ["Fault", "form_faults", "read_document", "read_form", "write_document"]
 
 DOCUMENT_LIMIT: Final = 1024 * 1024
 DEPTH_LIMIT: Final = 24
@@ -126,6 +126,19 @@ def read_form(model: type[Form], content: bytes, *, source: str, remedy: str = "
     place = f", line {first.line}" if first.line else ""
     more = f" ({len(faults) - 1} more after this one)" if len(faults) > 1 else ""
     raise FileProblem(f"{source}{place}: {first.name} {first.problem}{more}.", remedy=remedy)
+
+
+def read_document(content: bytes, *, source: str) -> Any:
+    """The plain values of a file, whatever form it is to become.
+
+    Raises:
+        FileProblem: It is not of the small part of YAML that is read; names the line.
+    """
+    try:
+        return _Reader(content).read()[0]
+    except _Malformed as error:
+        place = f", line {error.fault.line}" if error.fault.line else ""
+        raise FileProblem(f"{source}{place}: {error.fault.name} {error.fault.problem}.") from error
 
 
 def form_faults(model: type[BaseModel], content: bytes) -> tuple[Fault, ...]:

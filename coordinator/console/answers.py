@@ -15,7 +15,9 @@ from coordinator.console.desk import Asked, Desk, Download, digest_of
 from coordinator.console.guard import Closed
 from coordinator.console.question import charge_of, manifest_of
 from coordinator.console.remarks import Remark, remarks_on
+from coordinator.console.visitor import Visitor
 from coordinator.console.words import MECHANISMS
+from coordinator.sign_in.operations import Operation, may
 from coordinator.store import ReleaseRow
 from federated.attacker_words import attacker_words
 from federated.errors import FileProblem
@@ -28,9 +30,21 @@ from federated.rationals import rational
 from federated.release import Release, open_release
 from federated.timestamps import time_text
 
-__all__ = ["Access", "access_to", "exact_file", "made_file", "remarks_file", "show_one"]
+__all__ = [
+    "Access",
+    "access_to",
+    "answer_file",
+    "answer_row",
+    "exact_file",
+    "made_file",
+    "note_reading",
+    "remarks_file",
+    "show_one",
+]
 
 NAME_DIGITS: Final = 12
+EXACT: Final = "release.json"
+"""The answer's own bytes, of which the digest is its identity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +62,14 @@ class Access:
     public_from: str | None
 
 
-def access_to(desk: Desk, asked: Asked, row: ReleaseRow) -> Access:
-    """Whether the visitor may see the figures of an answer."""
+def access_to(desk: Desk, visitor: Visitor, row: ReleaseRow) -> Access:
+    """Whether a visitor may see the figures of an answer."""
     console = desk.settings.console
     opened = row.agreement_id in console.publish
     day = row.created_at + timedelta(days=console.comment_days)
     public = opened and desk.clock() >= day
     return Access(
-        open=public or row.agreement_id in asked.visitor.agreements,
+        open=public or may(visitor, Operation.VIEW_FIGURES, agreement=row.agreement_id),
         public=public,
         public_from=time_text(day) if opened and not public else None,
     )
@@ -63,10 +77,10 @@ def access_to(desk: Desk, asked: Asked, row: ReleaseRow) -> Access:
 
 def show_one(desk: Desk, asked: Asked) -> str:
     """One answer: its method for everybody, its tables for whoever may see them."""
-    row = _row(desk, asked)
-    release, access = open_release(row.content), access_to(desk, asked, row)
+    row = answer_row(desk, asked.names["digest"])
+    release, access = open_release(row.content), access_to(desk, asked.visitor, row)
     question = question_of(release)
-    _note(desk, asked, row, access, "page")
+    note_reading(desk, asked.visitor, row, access, "page")
     wanted = asked.wanted.get("table", ""), asked.wanted.get("page", "")
     tables = [
         show_table(release, question, table, desk.schema, address=f"/releases/{row.digest.hex()}", wanted=wanted)
@@ -97,9 +111,7 @@ def show_one(desk: Desk, asked: Asked) -> str:
 
 def exact_file(desk: Desk, asked: Asked) -> Download:
     """The answer's own bytes, of which the digest is its identity."""
-    row, access = _opened(desk, asked)
-    _note(desk, asked, row, access, "json")
-    return Download(name=f"{_name(row)}-release.json", kind="application/json", content=row.content)
+    return answer_file(desk, asked.visitor, asked.names["digest"], EXACT, how="{}")
 
 
 def made_file(desk: Desk, asked: Asked) -> Download:
@@ -108,11 +120,31 @@ def made_file(desk: Desk, asked: Asked) -> Download:
     Raises:
         FileProblem: The answer has no file of that name.
     """
-    row, access = _opened(desk, asked)
+    return answer_file(desk, asked.visitor, asked.names["digest"], asked.names["file"], how="{}")
+
+
+def answer_file(desk: Desk, visitor: Visitor, digest: str, name: str, *, how: str) -> Download:
+    """A file of an answer for whoever may see its figures; that it was taken is written down.
+
+    Args:
+        desk: What pages work with.
+        visitor: Who asks.
+        digest: Of the answer, as hexadecimal text.
+        name: Of the file.
+        how: As what the reading is written down, with the format in the braces.
+
+    Raises:
+        FileProblem: There is no such answer, or no file of that name.
+        Closed: The figures are not for this visitor, or were deleted.
+    """
+    row, access = _opened(desk, visitor, digest)
+    if name == EXACT:
+        note_reading(desk, visitor, row, access, how.format("json"))
+        return Download(name=f"{_name(row)}-{EXACT}", kind="application/json", content=row.content)
     release = open_release(row.content)
     for file in offered(release, manifest=_manifest(desk, row)):
-        if file.name == asked.names["file"]:
-            _note(desk, asked, row, access, file.format)
+        if file.name == name:
+            note_reading(desk, visitor, row, access, how.format(file.format))
             content = desk.made.get(row.digest.hex(), file.name, file.make)
             return Download(name=f"{_name(row)}-{file.name}", kind=file.media_type, content=content)
     raise FileProblem("The answer has no file of that name.", remedy="Its page links to all there are.")
@@ -120,7 +152,7 @@ def made_file(desk: Desk, asked: Asked) -> Download:
 
 def remarks_file(desk: Desk, asked: Asked) -> Download:
     """What councils and the department said of an answer, for a program."""
-    row, access = _opened(desk, asked)
+    row, access = _opened(desk, asked.visitor, asked.names["digest"])
     remarks = [asdict(remark) for remark in _remarks(desk, asked, row, access)]
     document = {"version": 1, "release": row.digest.hex(), "remarks": remarks}
     content = json.dumps(document, ensure_ascii=False, indent=1).encode()
@@ -134,16 +166,23 @@ def _remarks(desk: Desk, asked: Asked, row: ReleaseRow, access: Access) -> tuple
     return remarks_on(desk, row, parties=row.agreement_id in asked.visitor.agreements)
 
 
-def _opened(desk: Desk, asked: Asked) -> tuple[ReleaseRow, Access]:
-    row = _row(desk, asked)
-    access = access_to(desk, asked, row)
+def _opened(desk: Desk, visitor: Visitor, digest: str) -> tuple[ReleaseRow, Access]:
+    row = answer_row(desk, digest)
+    access = access_to(desk, visitor, row)
     if not access.open:
+        desk.note_refused(visitor, Operation.VIEW_FIGURES, row.digest.hex())
         raise Closed(HTTPStatus.FORBIDDEN, "The figures of this answer are not public.")
     return row, access
 
 
-def _row(desk: Desk, asked: Asked) -> ReleaseRow:
-    row = desk.store.releases.get(digest_of(asked.names["digest"], "answer"))
+def answer_row(desk: Desk, digest: str) -> ReleaseRow:
+    """An answer by its digest, as hexadecimal text.
+
+    Raises:
+        FileProblem: There is none.
+        Closed: It was deleted.
+    """
+    row = desk.store.releases.get(digest_of(digest, "answer"))
     if row is None:
         raise FileProblem("There is no such answer here.", remedy="The list of questions leads to all there are.")
     if row.deleted_at is not None:
@@ -169,10 +208,10 @@ def _manifest(desk: Desk, row: ReleaseRow) -> Manifest | None:
     return None if proposal is None else manifest_of(proposal)
 
 
-def _note(desk: Desk, asked: Asked, row: ReleaseRow, access: Access, how: str) -> None:
+def note_reading(desk: Desk, visitor: Visitor, row: ReleaseRow, access: Access, how: str) -> None:
     """Who was shown an answer that is not public is written down, as with every other way to read it."""
     if access.open and not access.public:
-        desk.note_read(asked.visitor, row.digest, how)
+        desk.note_read(visitor, row.digest, how)
 
 
 def _name(row: ReleaseRow) -> str:

@@ -11,7 +11,7 @@ from math import ceil
 from typing import Final
 
 from coordinator.console.charges import Line, account_check, lines_of
-from coordinator.console.desk import BUDGET_READERS, Asked, Desk, place_asked
+from coordinator.console.desk import Asked, Desk, place_asked
 from coordinator.console.evidence import Check, attempt, check_question
 from coordinator.store import BudgetRow
 from federated.attacker_words import attacker_words, shown_down, shown_up
@@ -31,7 +31,7 @@ from federated.signing import open_envelope, statement_type
 from federated.timestamps import time_text
 from protocols.identifiers import CouncilId
 
-__all__ = ["BUDGET_READERS", "show_list", "show_one", "verify"]
+__all__ = ["show_list", "show_one", "statement_of", "verify"]
 
 SIZE: Final = 50
 """Councils on one page."""
@@ -180,7 +180,7 @@ def _checks(desk: Desk, asked: Asked, entry: RosterEntry, lines: tuple[Line, ...
         said = bad[0].said if bad else "Agreement, plan and manifest are signed by those who had to sign them."
         found.append(Check(what=f"Question “{line.title}”", holds=not bad, said=said))
     if all(check.holds for check in found[:2]) and row is not None:
-        statement = _statement(entry, row)
+        statement = statement_of(entry, row)
         mine = [period for period in statement.periods if period.agreement in asked.visitor.agreements]
         found += [account_check(desk, entry.id, statement, period) for period in mine]  # (3)
     return tuple(found)
@@ -198,14 +198,14 @@ def _check_roster(desk: Desk) -> str:
 def _check_statement(entry: RosterEntry, row: BudgetRow | None) -> str:
     if row is None:
         raise SignatureProblem("The council has not given a statement.")
-    statement = _statement(entry, row)
+    statement = statement_of(entry, row)
     return (
         f"Signed with the council's key, and its figures follow from each other. It speaks for {statement.counter} "
         f"entries of the ledger, the last of which has hash {statement.head.hex()}."
     )
 
 
-def _statement(entry: RosterEntry, row: BudgetRow) -> BudgetStatement:
+def statement_of(entry: RosterEntry, row: BudgetRow) -> BudgetStatement:
     """A council's statement, signature checked.
 
     Raises:
@@ -221,7 +221,7 @@ def _shown(entry: RosterEntry, row: BudgetRow | None, agreements: frozenset[str]
         problem = "It has not given a statement yet."
     else:
         try:
-            statement = _statement(entry, row)
+            statement = statement_of(entry, row)
         except FederatedError as error:
             problem = f"Its statement does not hold. {error.diagnostics()}"
     periods = [] if statement is None else statement.periods

@@ -8,6 +8,7 @@ from coordinator.console.evidence import check_question
 from coordinator.console.question import QuestionFacts, manifest_of, title_of
 from coordinator.console.words import MECHANISMS, STANDINGS, Standing, reason_of, standing_of
 from coordinator.proposal_states import OPEN
+from coordinator.sign_in.operations import Operation, may
 from coordinator.store import Place, ProposalRow, ReleaseRow, RoundRow
 from federated.attacker_words import attacker_words
 from federated.clauses import MEANINGS
@@ -109,7 +110,7 @@ def show_one(desk: Desk, asked: Asked) -> str:
     release = desk.store.releases.of_plan(digest)
     kept = release if release is not None and release.deleted_at is None else None
     agreement = desk.files.agreement(row.agreement_digest)
-    trusted = facts.agreement in asked.visitor.agreements
+    trusted = may(asked.visitor, Operation.VIEW_FIGURES, agreement=facts.agreement)
     return desk.page(
         "question.html",
         asked.visitor,
@@ -134,6 +135,7 @@ def show_one(desk: Desk, asked: Asked) -> str:
         history=_history(row, desk.store.rounds.of_plan(digest), release),
         release=None if kept is None else kept.digest.hex(),
         checks=check_question(desk, row, kept) if trusted else None,
+        watched=may(asked.visitor, Operation.WATCH, agreement=facts.agreement),
     )
 
 

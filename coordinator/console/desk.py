@@ -10,9 +10,12 @@ from typing import Any, Final
 from jinja2 import Environment
 
 from coordinator.console.made_files import MadeFiles
-from coordinator.console.visitor import NOBODY, Role, Visitor
+from coordinator.console.places import Places
+from coordinator.console.visitor import NOBODY, Visitor
 from coordinator.roster import Membership, load_membership, membership_mark
 from coordinator.settings import Settings
+from coordinator.sign_in.audit import note_refused
+from coordinator.sign_in.operations import Operation, reaches
 from coordinator.store import Place, Store
 from federated.agreement import AGREEMENT_TYPE, Agreement, parse_agreement
 from federated.errors import FederatedError, FileProblem
@@ -20,27 +23,26 @@ from federated.roster import ROSTER_TYPE, Roster, parse_roster
 from federated.schema import Schema
 from federated.signing import unsafe_payload
 from federated.timestamps import parse_time, time_text
-from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
+from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest, RandomSource
 
 __all__ = [
-    "AUDIT_READERS",
-    "BUDGET_READERS",
-    "OPERATORS",
     "Asked",
     "Desk",
     "Download",
     "KeyPages",
+    "Moved",
     "NoteRead",
+    "Refreshing",
     "SignedFiles",
     "cut",
     "digest_of",
     "place_asked",
 ]
 
-BUDGET_READERS: Final = frozenset({Role.ANALYST, Role.REVIEWER})
-OPERATORS: Final = frozenset({Role.OPERATOR})
-AUDIT_READERS: Final = frozenset({Role.OPERATOR, Role.REVIEWER})
 AGREEMENTS_KEPT: Final = 64
+MOST_PLANNING: Final = 4
+MOST_PRACTISING: Final = 1
+"""A plan or a preview takes a core for a while; more at once would hold up every other page."""
 
 NoteRead = Callable[[Visitor, Digest, str], None]
 """Writes down who was shown a release, and how: the one thing that these pages write."""
@@ -54,12 +56,14 @@ class Asked:
         names: From the path.
         wanted: From what follows the question mark.
         form: What was sent; empty for a page that is only read.
+        file: The file that was sent; empty where none was.
         visitor: Who asks.
     """
 
     names: Mapping[str, str]
     wanted: Mapping[str, str]
     form: Mapping[str, str] = field(repr=False)
+    file: bytes = field(default=b"", repr=False)
     visitor: Visitor
 
 
@@ -70,6 +74,21 @@ class Download:
     name: str
     kind: str
     content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """On to another page of ours, once a form has been dealt with: loading that page again does nothing twice."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refreshing:
+    """A page that the browser loads again after a while, because its reader asked for that."""
+
+    page: str = field(repr=False)
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +169,11 @@ class Desk:
         note_read: Writes down who was shown an answer that is not public.
         origin: Scheme, name and port of these pages.
         sign_in: Path where people sign in; None when nobody can.
-        deciding: The store, for writing down what operators decide; None where nobody can sign in.
+        deciding: The store, for writing down what people do here and what they were refused; None where nobody can
+            sign in.
+        rng: Gives secure random bytes.
+        planning: Places for people who plan at the same moment.
+        practising: Places for previews on made-up records.
         made: Files of answers as they were last made.
     """
 
@@ -163,10 +186,22 @@ class Desk:
     note_read: NoteRead
     origin: str
     sign_in: str | None
+    rng: RandomSource
     deciding: Store | None = None
+    planning: Places = field(default_factory=lambda: Places(MOST_PLANNING))
+    practising: Places = field(default_factory=lambda: Places(MOST_PRACTISING))
     made: MadeFiles = field(default_factory=MadeFiles)
 
-    def page(self, template: str, visitor: Visitor, *, title: str, current: str = "", **values: Any) -> str:
+    def page(
+        self,
+        template: str,
+        visitor: Visitor,
+        *,
+        title: str,
+        current: str = "",
+        errors: Mapping[str, str] | None = None,
+        **values: Any,
+    ) -> str:
         """A page as HTML.
 
         Args:
@@ -174,17 +209,23 @@ class Desk:
             visitor: Who reads it.
             title: Its title, which is its heading too.
             current: Path of its place in the navigation.
+            errors: What is wrong with a form, by field.
             values: What else the template needs.
         """
         return self.templates.get_template(f"console/{template}").render(
             site=self.site(visitor, current),
             title=title,
-            errors={},
+            errors=errors or {},
             hub=self.settings.name,
             contacts=self.settings.console.contacts,
             visitor=visitor,
             **values,
         )
+
+    def note_refused(self, visitor: Visitor, operation: Operation, about: str = "") -> None:
+        """Write down that somebody who is signed in asked for what they may not have."""
+        if self.deciding is not None:
+            note_refused(self.deciding, visitor, operation, about=about, now=self.clock())
 
     def council_name(self, council: str) -> str:
         """A council's name for people; its code where the data dictionary does not know it."""
@@ -204,11 +245,13 @@ class Desk:
             ("/was-my-data-used", "Was my data used?"),
             ("/contact", "Contact"),
         ]
-        if visitor.has(BUDGET_READERS):
+        if self.deciding is not None and reaches(visitor, Operation.PROPOSE):
+            shown.append(("/ask", "Ask"))
+        if reaches(visitor, Operation.VIEW_BUDGETS):
             shown.append(("/budgets", "Budgets"))
-        if visitor.has(OPERATORS):
+        if reaches(visitor, Operation.VIEW_OPERATIONS):
             shown.append(("/operations", "Operations"))
-        if visitor.has(AUDIT_READERS):
+        if reaches(visitor, Operation.VIEW_AUDIT):
             shown.append(("/audit", "Audit"))
         if self.sign_in is not None:
             shown.append(("/account", "Your account") if visitor.signed_in else (self.sign_in, "Sign in"))

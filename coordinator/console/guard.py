@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["FORM_LIMIT", "MOST_FIELDS", "Closed", "Guard", "Knock"]
+__all__ = ["FORM_LIMIT", "MOST_FIELDS", "UPLOAD_PATH", "Closed", "Guard", "Knock"]
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST"})
 OWN_SITE: Final = frozenset({"same-origin", "none"})
@@ -15,6 +15,9 @@ ADDRESS_LIMIT: Final = 2000
 FORM_LIMIT: Final = 32 * 1024
 MOST_FIELDS: Final = 40
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
+UPLOAD_PATH: Final = "/ask/hand-in"
+"""The one address that takes a file."""
+UPLOAD_TYPE: Final = "multipart/form-data"
 
 
 class Closed(Exception):
@@ -69,22 +72,27 @@ class Guard:
         secure = self.origin.startswith("https://")
         return {"Strict-Transport-Security": "max-age=31536000"} if secure else {}
 
-    def check(self, knock: Knock) -> None:
+    def check(self, knock: Knock, *, program: bool = False) -> None:
         """Let a request in or not.
 
         In order: (0) for this very name, against DNS rebinding and caches that mix sites up; (1) a method that pages
         have; (2) an address of a sane length; (3) a form only from a page of ours.
+
+        Args:
+            knock: The request.
+            program: It is for the programs' interface. That takes no cookie, so no other site can have a browser send
+                something in anybody's name; and it has no form.
 
         Raises:
             Closed: Says why; nothing in it is secret.
         """
         if knock.values("host") != (self.authority,):  # (0)
             raise Closed(HTTPStatus.MISDIRECTED_REQUEST, f"These pages are at {self.authority} alone.")
-        if knock.method not in METHODS:  # (1)
+        if not program and knock.method not in METHODS:  # (1)
             raise Closed(HTTPStatus.METHOD_NOT_ALLOWED, "These pages can be read, and some forms can be sent.")
         if len(knock.address) > ADDRESS_LIMIT:  # (2)
             raise Closed(HTTPStatus.REQUEST_URI_TOO_LONG, "The address is too long.")
-        if knock.method == "POST":  # (3)
+        if not program and knock.method == "POST":  # (3)
             self._check_form(knock)
 
     def check_token(self, given: str, expected: str) -> None:
@@ -101,5 +109,6 @@ class Guard:
         if knock.values("origin") != (self.origin,) or not OWN_SITE.issuperset(knock.values("sec-fetch-site")):
             raise Closed(HTTPStatus.FORBIDDEN, "Another site sent this form. Nothing was done.")
         kinds = [value.partition(";")[0].strip().lower() for value in knock.values("content-type")]
-        if kinds != [FORM_TYPE]:
+        path = knock.address.partition(b"?")[0].decode("latin-1")
+        if kinds != [UPLOAD_TYPE if path == UPLOAD_PATH else FORM_TYPE]:
             raise Closed(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Only forms of these pages can be sent. Nothing was done.")

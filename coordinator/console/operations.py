@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
-from coordinator.console.desk import BUDGET_READERS, Asked, Desk, cut, digest_of, place_asked
+from coordinator.console.desk import Asked, Desk, cut, digest_of, place_asked
 from coordinator.console.question import title_of
 from coordinator.console.visitor import Visitor
 from coordinator.doctor import Verdict, findings_of
 from coordinator.progress import RunStage
 from coordinator.serve import CONNECTIONS_FILE
 from coordinator.sign_in.audit import READ
+from coordinator.sign_in.operations import Operation, reaches
 from coordinator.sign_in.second_person import ask_acceptance, confirm_acceptance, reject_enrolment
 from coordinator.store import Place, RoundRow, StageRow, Store
 from federated.errors import FederatedError, FileProblem
@@ -26,7 +27,7 @@ from federated.roster import ROSTER_TYPE, describe_changes, parse_roster
 from federated.signing import unsafe_payload
 from federated.timestamps import parse_time, time_text
 
-__all__ = ["decide", "show", "show_audit", "show_councils", "show_rounds"]
+__all__ = ["DECISIONS", "show", "show_audit", "show_councils", "show_rounds"]
 
 SIZE: Final = 50
 ROUNDS: Final = 25
@@ -115,14 +116,27 @@ class Change(Protocol):
 class Act:
     """What can be decided, and what is said afterwards."""
 
+    operation: Operation
     change: Change
     done: str
 
 
 ACTS: Final = {
-    "ask": Act(change=ask_acceptance, done="Another operator must confirm it within a week."),
-    "confirm": Act(change=confirm_acceptance, done="The key is accepted for the next list of councils."),
-    "reject": Act(change=reject_enrolment, done="The key is rejected. The council can ask with another key."),
+    "ask": Act(
+        operation=Operation.ASK_ACCEPTANCE,
+        change=ask_acceptance,
+        done="Another operator must confirm it within a week.",
+    ),
+    "confirm": Act(
+        operation=Operation.CONFIRM_ACCEPTANCE,
+        change=confirm_acceptance,
+        done="The key is accepted for the next list of councils.",
+    ),
+    "reject": Act(
+        operation=Operation.REJECT_ENROLMENT,
+        change=reject_enrolment,
+        done="The key is rejected. The council can ask with another key.",
+    ),
 }
 
 
@@ -169,18 +183,24 @@ def _some(names: list[str]) -> str:
     return f"{listed} and {more} more" if more > 0 else listed
 
 
-def decide(desk: Desk, asked: Asked) -> str:
-    """Ask for a key to be accepted, confirm what another operator asked, or reject a key.
+def _deciding(act: Act) -> Callable[[Desk, Asked], str]:
+    def decide(desk: Desk, asked: Asked) -> str:
+        """Ask for a key to be accepted, confirm what another operator asked, or reject a key.
 
-    Raises:
-        FileProblem: There is no such request, or nobody can decide here.
-        PolicyRefusal: `second_person`, `not_allowed`.
-    """
-    act = ACTS.get(asked.names["act"])
-    if act is None or desk.deciding is None:
-        raise FileProblem("There is nothing to decide here.", remedy="The page of the councils has what can be.")
-    act.change(desk.deciding, asked.visitor, digest_of(asked.names["key"], "request"), clock=desk.clock)
-    return _councils(desk, asked, done=act.done)
+        Raises:
+            FileProblem: There is no such request, or nobody can decide here.
+            PolicyRefusal: `second_person`, `not_allowed`.
+        """
+        if desk.deciding is None:
+            raise FileProblem("There is nothing to decide here.", remedy="The page of the councils has what can be.")
+        act.change(desk.deciding, asked.visitor, digest_of(asked.names["key"], "request"), clock=desk.clock)
+        return _councils(desk, asked, done=act.done)
+
+    return decide
+
+
+DECISIONS: Final = tuple((name, act.operation, _deciding(act)) for name, act in ACTS.items())
+"""Last part of its page's path, what it is, and what makes the page."""
 
 
 def show_councils(desk: Desk, asked: Asked) -> str:
@@ -244,7 +264,7 @@ def show_audit(desk: Desk, asked: Asked) -> str:
     shown = found[:LINES]
     # Who has read an answer is for reviewers of its agreement, and for nobody else.
     read = [bytes.fromhex(row.object) for _, row in shown if row.operation == READ]
-    theirs = asked.visitor.agreements if asked.visitor.has(BUDGET_READERS) else frozenset[str]()
+    theirs = asked.visitor.agreements if reaches(asked.visitor, Operation.VIEW_READERS) else frozenset[str]()
     open_to = {digest.hex() for digest, name in desk.store.releases.agreements_of(read).items() if name in theirs}
     return desk.page(
         "audit.html",

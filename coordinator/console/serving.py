@@ -64,6 +64,7 @@ def serve_console(
             note_read=_note_read(writing, clock),
             styles=styles,
             clock=clock,
+            rng=rng,
             deciding=None if signing is None else writing,
             open_sign_in=None
             if signing is None

@@ -13,18 +13,23 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coordinator.console.desk import Asked, Desk, Download, NoteRead, SignedFiles
-from coordinator.console.guard import FORM_LIMIT, MOST_FIELDS, Closed, Guard, Knock
+from coordinator.api.problems import problem_of
+from coordinator.api.site import PREFIX, ByToken, build_api
+from coordinator.console.desk import Asked, Desk, Download, Moved, NoteRead, Refreshing, SignedFiles
+from coordinator.console.guard import UPLOAD_PATH, Closed, Guard, Knock
 from coordinator.console.pages import PAGES, Page
+from coordinator.console.uploads import read_upload
 from coordinator.console.visitor import NOBODY, PUBLIC, Visitor, VisitorOf
 from coordinator.settings import Settings
 from coordinator.sign_in.desk import Desk as SignIn
+from coordinator.sign_in.operations import reaches
 from coordinator.sign_in.pages import SIGN_IN, sign_in_routes
 from coordinator.store import DatabaseProblem, Store
 from federated.errors import ExitStatus, FederatedError
 from federated.pages import HEADERS, renderer
 from federated.schema import load_schema
 from federated.shell import unexpected
+from protocols.identifiers import RandomSource
 
 __all__ = ["build_site"]
 
@@ -46,6 +51,7 @@ def build_site(
     note_read: NoteRead,
     styles: bytes,
     clock: Callable[[], datetime],
+    rng: RandomSource,
     open_sign_in: OpenSignIn | None = None,
     deciding: Store | None = None,
 ) -> ASGIApp:
@@ -59,25 +65,28 @@ def build_site(
         note_read: Writes down who was shown an answer that is not public.
         styles: The style sheet.
         clock: Gives the time, UTC.
+        rng: Gives secure random bytes.
         open_sign_in: Makes signing in, from what its pages show around them; None when nobody can.
-        deciding: The store, for writing down what operators decide; None where nobody can sign in.
+        deciding: The store, for writing down what operators decide and analysts draft; None where nobody can sign in.
     """
     desk = Desk(
         settings=settings,
         store=store,
         files=SignedFiles(settings, store, clock),
         schema=load_schema(),
-        templates=renderer({"console": "coordinator.console"}),
+        templates=renderer({"console": "coordinator.console", "sign_in": "coordinator.sign_in"}),
         clock=clock,
         note_read=note_read,
+        rng=rng,
         origin=origin,
         sign_in=SIGN_IN if open_sign_in is not None else None,
         deciding=deciding,
     )
     more: list[Route] = []
+    by_token: ByToken | None = None
     if open_sign_in is not None:
         signing = open_sign_in(desk.site)
-        visitor_of, more = signing.visitor_of, sign_in_routes(signing)
+        visitor_of, more, by_token = signing.visitor_of, sign_in_routes(signing), signing.visitor_by_token
     guard = Guard(origin=origin)
     routes = [
         Route("/styles.css", lambda _request: Response(styles, media_type="text/css")),
@@ -88,14 +97,15 @@ def build_site(
     inner = Starlette(routes=routes, exception_handlers=handlers)
     # Its redirects would name plain HTTP where a proxy speaks TLS.
     inner.router.redirect_slashes = False
-    return _Guarded(inner, desk, guard)
+    return _Guarded(inner, build_api(desk, by_token), desk, guard)
 
 
 class _Guarded:
     """Every request passes here first, and every reply gets its headers here."""
 
-    def __init__(self, inner: ASGIApp, desk: Desk, guard: Guard) -> None:
+    def __init__(self, inner: ASGIApp, programs: ASGIApp, desk: Desk, guard: Guard) -> None:
         self._inner = inner
+        self._programs = programs
         self._desk = desk
         self._guard = guard
         headers = HEADERS | guard.headers
@@ -108,15 +118,19 @@ class _Guarded:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *self._headers]}
+                own = {name.lower() for name, _ in message["headers"]}
+                added = [(name, value) for name, value in self._headers if name not in own]
+                message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 
+        program = str(scope["path"]).startswith(f"{PREFIX}/")
         try:
-            self._guard.check(_knock(scope))
+            self._guard.check(_knock(scope), program=program)
         except Closed as closed:
-            await _failed(self._desk, NOBODY, str(closed), closed.status)(scope, receive, send_guarded)
+            said = problem_of(closed) if program else _failed(self._desk, NOBODY, str(closed), closed.status)
+            await said(scope, receive, send_guarded)
             return
-        await self._inner(scope, receive, send_guarded)
+        await (self._programs if program else self._inner)(scope, receive, send_guarded)
 
 
 def _knock(scope: Scope) -> Knock:
@@ -132,12 +146,16 @@ def _endpoint(desk: Desk, guard: Guard, page: Page, visitor_of: VisitorOf) -> Ca
         visitor = NOBODY
         try:
             visitor = await run_in_threadpool(visitor_of, request)
-            if page.roles is not None and not visitor.has(page.roles):
+            if not reaches(visitor, page.operation):
+                about = next((str(value) for value in request.path_params.values()), "")
+                await run_in_threadpool(desk.note_refused, visitor, page.operation, about)
                 return _not_for(desk, visitor, request.url.path if page.method == "GET" else "/")
+            form, file = await _form(request, guard, visitor, page)
             asked = Asked(
                 names={name: str(value) for name, value in request.path_params.items()},
                 wanted=dict(request.query_params),
-                form=await _form(request, guard, visitor),
+                form=form,
+                file=file,
                 visitor=visitor,
             )
             made = await run_in_threadpool(page.view, desk, asked)
@@ -155,7 +173,12 @@ def _endpoint(desk: Desk, guard: Guard, page: Page, visitor_of: VisitorOf) -> Ca
     return answer
 
 
-def _reply(made: str | Download) -> Response:
+def _reply(made: str | Download | Moved | Refreshing) -> Response:
+    if isinstance(made, Refreshing):
+        # A header and no script; with a place of its own in the address, so that leaving it stops it.
+        return HTMLResponse(made.page, headers={"Refresh": str(made.seconds)})
+    if isinstance(made, Moved):
+        return RedirectResponse(made.to, HTTPStatus.SEE_OTHER)
     if isinstance(made, Download):
         headers = {"Content-Disposition": f'attachment; filename="{made.name}"'}
         return Response(made.content, media_type=made.kind, headers=headers)
@@ -172,25 +195,32 @@ def _not_for(desk: Desk, visitor: Visitor, path: str) -> Response:
     return _failed(desk, visitor, NOT_PUBLIC, HTTPStatus.FORBIDDEN)
 
 
-async def _form(request: Request, guard: Guard, visitor: Visitor) -> dict[str, str]:
-    """The fields of a form that came from one of our pages.
+async def _form(request: Request, guard: Guard, visitor: Visitor, page: Page) -> tuple[dict[str, str], bytes]:
+    """The fields of a form that came from one of our pages, and its file where it has one.
 
     Raises:
         Closed: It is too large, cannot be read, or came from elsewhere.
     """
     if request.method != "POST":
-        return {}
+        return {}, b""
     content = b""
     async for chunk in request.stream():
         content += chunk
-        if len(content) > FORM_LIMIT:
+        if len(content) > page.form_limit:
             raise Closed(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The form is too long. Nothing was done.")
+    if page.path == UPLOAD_PATH:
+        fields, file = await run_in_threadpool(read_upload, content, request.headers.get("content-type", ""))
+    else:
+        fields, file = _fields(content, page.most_fields), b""
+    guard.check_token(fields.pop("token", ""), visitor.form_token)
+    return fields, file
+
+
+def _fields(content: bytes, most: int) -> dict[str, str]:
     try:
-        fields = dict(parse_qsl(content.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        return dict(parse_qsl(content.decode("ascii"), keep_blank_values=True, max_num_fields=most))
     except ValueError as error:
         raise Closed(HTTPStatus.BAD_REQUEST, "The form cannot be read. Nothing was done.") from error
-    guard.check_token(fields.pop("token", ""), visitor.form_token)
-    return fields
 
 
 def _failed(desk: Desk, visitor: Visitor, said: str, status: HTTPStatus) -> Response:

@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-__all__ = ["NOBODY", "PUBLIC", "Role", "Visitor", "VisitorOf"]
+__all__ = ["NOBODY", "PUBLIC", "Role", "Scope", "Visitor", "VisitorOf"]
 
 
 class Role(StrEnum):
@@ -19,6 +19,15 @@ class Role(StrEnum):
     OBSERVER = "observer"
 
 
+class Scope(StrEnum):
+    """What a program's token may do at most."""
+
+    READ = "read"
+    """See what its account may see."""
+    ASK = "ask"
+    """Put questions as well."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
     """Who asks for a page; nobody signed in has no name and no roles.
@@ -27,6 +36,7 @@ class Visitor:
         name: Empty for the public.
         roles: What the account may do.
         agreements: Ids of agreements this account may see; empty for the public and for operators.
+        scope: Of the token that a program asks with; None for a person.
         form_token: Goes into every form; empty where no form can be sent.
     """
 
@@ -34,6 +44,7 @@ class Visitor:
     roles: frozenset[Role]
     agreements: frozenset[str]
     form_token: str = field(repr=False)
+    scope: Scope | None = None
 
     @property
     def signed_in(self) -> bool:

@@ -3,7 +3,7 @@
 Call it before the page is sent: what cannot be written down is not shown.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from coordinator.console.visitor import Visitor
@@ -13,12 +13,15 @@ from coordinator.store import AuditRow, Store
 from federated.errors import PolicyRefusal
 from protocols.identifiers import Digest
 
-__all__ = ["READ", "allow", "note_figures"]
+__all__ = ["MOST_REFUSED", "READ", "allow", "note_figures", "note_refused"]
 
 READ: Final = "read release"
 """As the audit calls it."""
 SHORT_LENGTH: Final = 32
 LONGEST_ABOUT: Final = 120
+REFUSED_AGAIN: Final = timedelta(hours=1)
+MOST_REFUSED: Final = 60
+"""Of one account within that time: a program that keeps asking for what it may not have must not fill the disk."""
 
 
 def allow(
@@ -46,13 +49,27 @@ def allow(
     try:
         check_allowed(visitor, operation, agreement=agreement)
     except PolicyRefusal:
-        if visitor.name:  # the public is not followed
-            word = operation.name.lower().replace("_", " ")[:SHORT_LENGTH]
-            # What it is about may come from the address that was typed.
-            known = about if about.isascii() and about.isprintable() and len(about) <= LONGEST_ABOUT else ""
-            refused = AuditRow(done_at=now, who=visitor.name, operation=word, outcome="refused", object=known)
-            store.audit.note(refused)
+        note_refused(store, visitor, operation, about=about, now=now)
         raise
+
+
+def note_refused(store: Store, visitor: Visitor, operation: Operation, *, about: str = "", now: datetime) -> None:
+    """Write down that somebody signed in tried what they may not do: the same once an hour, and not without end.
+
+    Args:
+        store: Where it is written.
+        visitor: Who tried. The public is not followed.
+        operation: What.
+        about: As for `allow`.
+        now: Time.
+    """
+    if not visitor.name:
+        return
+    word = operation.name.lower().replace("_", " ")[:SHORT_LENGTH]
+    # What it is about may come from the address that was typed.
+    known = about if about.isascii() and about.isprintable() and len(about) <= LONGEST_ABOUT else ""
+    refused = AuditRow(done_at=now, who=visitor.name, operation=word, outcome="refused", object=known)
+    store.audit.note_refused(refused, since=now - REFUSED_AGAIN, most=MOST_REFUSED)
 
 
 def note_figures(store: Store, visitor: Visitor, digest: Digest, *, how: str, now: datetime) -> None:

@@ -10,21 +10,22 @@ from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from coordinator.console.visitor import NOBODY, Role, Visitor
+from coordinator.console.visitor import NOBODY, Visitor
 from coordinator.sign_in import sessions
 from coordinator.sign_in.codes import code_hash, is_good
 from coordinator.sign_in.limits import wait_until
 from coordinator.sign_in.names import named_like_an_account, network_of, pigeonhole
+from coordinator.sign_in.operations import visitor
 from coordinator.sign_in.passwords import Passwords
 from coordinator.sign_in.provider import Provider
+from coordinator.sign_in.tokens import visitor_by_token
 from coordinator.store import AccountRow, AuditRow, SessionRow, Store
 from protocols.identifiers import RandomSource
 
-__all__ = ["FORM", "SEES_NO_AGREEMENT", "Desk", "TooManyTries"]
+__all__ = ["FORM", "Desk", "TooManyTries"]
 
 FORM: Final = "form"
 """What a form's token is bound to beside the cookie."""
-SEES_NO_AGREEMENT: Final = frozenset({Role.OPERATOR})
 UNKNOWN: Final = "unknown name"
 
 
@@ -74,6 +75,15 @@ class Desk:
         account, _ = found
         token = sessions.cookie_value(request.headers.raw, sessions.COOKIE) or ""
         return replace(visitor(account), form_token=sessions.bound(token, FORM))
+
+    def visitor_by_token(self, request: Request, token: str) -> Visitor:
+        """Who asks with a program's token.
+
+        Raises:
+            WrongToken: It lets nobody in.
+            TooManyWrong: The same, and many before it from there.
+        """
+        return visitor_by_token(self.store, token, address=peer(request), lets_in=self._lets_in, now=self.clock())
 
     def signed_in(self, request: Request) -> tuple[AccountRow, SessionRow] | None:
         """The account and session of a browser."""
@@ -214,14 +224,3 @@ class Desk:
 def peer(request: Request) -> str:
     """Where a request comes from. Behind a proxy the server has put the address there that the proxy names."""
     return "" if request.client is None else request.client.host
-
-
-def visitor(account: AccountRow) -> Visitor:
-    """An account as pages see it, without a form token.
-
-    An operator sees no agreement by being one: with another role beside it, an account sees what that role may.
-    """
-    roles = frozenset(Role(role) for role in account.roles.split())
-    sees = bool(roles - SEES_NO_AGREEMENT)
-    agreements = frozenset(account.agreements.split()) if sees else frozenset()
-    return replace(NOBODY, name=account.name, roles=roles, agreements=agreements)

@@ -5,7 +5,7 @@ Each changes something only when its form comes from a page of ours (`Origin`) t
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
@@ -15,15 +15,18 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from coordinator.console.visitor import NOBODY
+from coordinator.console.visitor import NOBODY, Scope
 from coordinator.sign_in import sessions
+from coordinator.sign_in.audit import allow
 from coordinator.sign_in.desk import FORM, Desk, TooManyTries, peer
 from coordinator.sign_in.openid import back, leave
+from coordinator.sign_in.operations import Operation, reaches, visitor
 from coordinator.sign_in.passwords import SHORTEST, Busy, check_password
 from coordinator.sign_in.provider_problem import ProviderProblem
 from coordinator.sign_in.same_origin import SAFE, NotFromHere, check_same_origin, own_path
-from coordinator.store import DatabaseProblem, SessionRow
-from federated.errors import QueryError
+from coordinator.sign_in.tokens import longest_for, make_token
+from coordinator.store import AccountRow, DatabaseProblem, SessionRow, TokenRow
+from federated.errors import PolicyRefusal, QueryError
 from federated.shell import unexpected
 from federated.timestamps import time_text
 
@@ -31,10 +34,12 @@ __all__ = ["SIGN_IN", "sign_in_routes"]
 
 SIGN_IN: Final = "/sign-in"
 """Where people sign in."""
+TOKENS: Final = "/account/tokens"
 FAILED: Final = "This did not work"
 LATER: Final = "Nobody can sign in at this moment. Try again later."
 FORM_LIMIT: Final = 16 * 1024
 MOST_FIELDS: Final = 10
+LONGEST_DAYS: Final = 3
 WRONG: Final = "Your name or your password is wrong, or this account cannot sign in here."
 """The same words for every reason."""
 WRONG_CODE: Final = "The name or the code is wrong, or the code was used or is more than an hour old."
@@ -54,6 +59,9 @@ def sign_in_routes(desk: Desk) -> list[Route]:
         ("GET", "/account"): show_account,
         ("POST", "/account/password"): change_password,
         ("POST", "/account/sign-out-everywhere"): sign_out_everywhere,
+        ("GET", TOKENS): show_tokens,
+        ("POST", TOKENS): new_token,
+        ("POST", "/account/tokens/take-back"): take_back_token,
     }
     provider = desk.provider
     if provider is not None:
@@ -75,6 +83,8 @@ def _endpoint(desk: Desk, view: View) -> Callable[[Request], Awaitable[Response]
             return await run_in_threadpool(_said, desk, request, said, HTTPStatus.SERVICE_UNAVAILABLE)
         except ProviderProblem as problem:
             return await run_in_threadpool(_said, desk, request, problem.diagnostics(), HTTPStatus.BAD_GATEWAY)
+        except PolicyRefusal as refused:
+            return await run_in_threadpool(_said, desk, request, str(refused), HTTPStatus.FORBIDDEN)
         except Exception as problem:  # noqa: BLE001 - the outermost loop: a traceback could show what was typed
             # Not with what the store knows of the visitor: it may be the store that failed.
             status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -255,6 +265,7 @@ def _own(desk: Desk, request: Request, errors: Mapping[str, str] | None = None) 
         title="Your account",
         errors=errors,
         local=account.kind == "local",
+        tokens=TOKENS if reaches(visitor(account), Operation.MAKE_TOKENS) else None,
         sessions=[_shown(row, mine) for row in rows],
         shortest=SHORTEST,
         hours=sessions.LONGEST // timedelta(hours=1),
@@ -304,3 +315,89 @@ def sign_out_everywhere(desk: Desk, request: Request, form: Form) -> Response:
         name = found[0].name
         desk.store.accounts.end_sessions(name, by=name, now=desk.clock())
     return _left()
+
+
+# Tokens for programs
+
+
+def show_tokens(desk: Desk, request: Request, _form: Form) -> Response:
+    """The account's tokens, and the form for another."""
+    return _tokens(desk, request)
+
+
+def _tokens(
+    desk: Desk, request: Request, *, errors: Mapping[str, str] | None = None, typed: Form | None = None, made: str = ""
+) -> Response:
+    found = desk.signed_in(request)
+    if found is None:
+        return RedirectResponse(f"/sign-in?next={TOKENS}", HTTPStatus.SEE_OTHER)
+    account, now = found[0], desk.clock()
+    _allow_tokens(desk, account)
+    page = desk.page(
+        "tokens.html",
+        request,
+        title="Tokens for programs",
+        errors=errors,
+        tokens=[_token_shown(row, now) for row in desk.store.tokens.of_account(account.name)],
+        typed={"label": "", "days": "", "scope": Scope.READ.value, **(typed or {})},
+        made=made,
+        longest=longest_for(account),
+    )
+    return HTMLResponse(page)
+
+
+def _allow_tokens(desk: Desk, account: AccountRow) -> None:
+    allow(desk.store, visitor(account), Operation.MAKE_TOKENS, now=desk.clock())
+
+
+def _token_shown(row: TokenRow, now: datetime) -> dict[str, str | None]:
+    return {
+        "label": row.label,
+        "prefix": row.prefix,
+        "scope": row.scope,
+        "used_at": None if row.used_at is None else time_text(row.used_at),
+        "until": time_text(row.until),
+        "over": "taken back" if row.revoked_at is not None else "over" if row.until <= now else None,
+    }
+
+
+def new_token(desk: Desk, request: Request, form: Form) -> Response:
+    """Make a token, and show it this once."""
+    sessions.check_bound(form.get("token", ""), _cookie(request, sessions.COOKIE), FORM)
+    found = desk.signed_in(request)
+    if found is None:
+        return _tokens(desk, request)
+    account = found[0]
+    _allow_tokens(desk, account)
+    days = form.get("days", "").strip()
+    if form.get("scope") not in set(Scope):
+        return _tokens(desk, request, errors={"scope": "Choose what it may do."}, typed=form)
+    if not days.isascii() or not days.isdigit() or not 1 <= len(days) <= LONGEST_DAYS:
+        return _tokens(desk, request, errors={"days": "Give the days as a whole number."}, typed=form)
+    try:
+        token, _ = make_token(
+            desk.store,
+            account,
+            label=form.get("label", ""),
+            scope=Scope(form["scope"]),
+            days=int(days),
+            by=account.name,
+            rng=desk.rng,
+            now=desk.clock(),
+        )
+    except QueryError as problem:
+        about = "days" if "good for" in str(problem) else "label"
+        return _tokens(desk, request, errors={about: str(problem)}, typed=form)
+    except PolicyRefusal as problem:
+        return _tokens(desk, request, errors={"label": f"{problem} {problem.remedy}"}, typed=form)
+    return _tokens(desk, request, made=token)
+
+
+def take_back_token(desk: Desk, request: Request, form: Form) -> Response:
+    """Take one of the account's tokens back."""
+    sessions.check_bound(form.get("token", ""), _cookie(request, sessions.COOKIE), FORM)
+    found = desk.signed_in(request)
+    if found is not None:
+        name = found[0].name
+        desk.store.tokens.revoke(form.get("prefix", ""), account=name, by=name, now=desk.clock())
+    return RedirectResponse(TOKENS, HTTPStatus.SEE_OTHER)

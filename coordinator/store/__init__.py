@@ -15,7 +15,9 @@ from coordinator.store.records import (
     DecisionRow,
     DeliveryRow,
     DeskRow,
+    DraftRow,
     EnrolmentRow,
+    InboxRow,
     PaperRow,
     ProposalRow,
     ReleaseRow,
@@ -25,6 +27,7 @@ from coordinator.store.records import (
     SessionRow,
     StageRow,
     StartRow,
+    TokenRow,
 )
 from coordinator.store.thread import StoreThread
 
@@ -39,7 +42,9 @@ __all__ = [
     "DeliveryRow",
     "DeskLost",
     "DeskRow",
+    "DraftRow",
     "EnrolmentRow",
+    "InboxRow",
     "PaperRow",
     "Place",
     "ProposalRow",
@@ -52,5 +57,6 @@ __all__ = [
     "StartRow",
     "Store",
     "StoreThread",
+    "TokenRow",
     "open_store",
 ]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from coordinator.store.audit import AuditedBook
 from coordinator.store.records import AccountRow, SessionRow, column_value, read_row, row_values
-from coordinator.store.tables import accounts, sessions
+from coordinator.store.tables import accounts, drafts, sessions, tokens
 
 __all__ = ["AccountBook"]
 
@@ -44,17 +44,30 @@ class AccountBook(AuditedBook):
         self._change(name, "change roles", {"roles": roles, "agreements": agreements}, by=by, now=now)
 
     def set_state(self, name: str, state: str, *, by: str, now: datetime) -> None:
-        """Lock, unlock or remove an account; one that is removed keeps its name alone, so that nobody gets it again."""
+        """Lock, unlock or remove an account; one that is removed keeps its name alone, so that nobody gets it again.
+
+        Its drafts are deleted with it.
+        """
         change: dict[str, Any] = {"state": state}
         if state == "removed":
             change |= {"roles": "", "agreements": "", "password_hash": None, "code_hash": None, "code_until": None}
         operation = {"active": "unlock account", "locked": "lock account", "removed": "remove account"}[state]
-        self._change(name, operation, change, by=by, now=now)
+        with self._begin() as connection:
+            self._update(connection, name, change, now)
+            if state == "removed":
+                # Nobody else may see them, and nobody will come back for them.
+                connection.execute(delete(drafts).where(drafts.c.account == name))
+            self._note(connection, who=by, operation=operation, about=name, now=now)
 
     def set_code(self, name: str, *, code_hash: bytes, until: datetime, by: str, now: datetime) -> None:
-        """Put a one-time code in the place of the password, which is gone."""
+        """Put a one-time code in the place of the password, which is gone, and take every token back."""
         change = {"password_hash": None, "code_hash": code_hash, "code_until": until}
-        self._change(name, "reset password", change, by=by, now=now)
+        theirs = (tokens.c.account == name, tokens.c.revoked_at.is_(None))
+        with self._begin() as connection:
+            self._update(connection, name, change, now)
+            # Whoever had the password may have made them.
+            connection.execute(update(tokens).where(*theirs).values(revoked_at=column_value("revoked_at", now)))
+            self._note(connection, who=by, operation="reset password", about=name, now=now)
 
     def take_code(self, name: str, *, code_hash: bytes, password_hash: str, now: datetime) -> bool:
         """Use up a code for a password; False when it is another code, or was used a moment ago."""

@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import Connection, insert, select
 
 from coordinator.store.book import Book
-from coordinator.store.records import AuditRow, read_row, row_values
+from coordinator.store.records import AuditRow, column_value, read_row, row_values
 from coordinator.store.tables import audit
 
 __all__ = ["COMMAND_LINE", "AuditBook", "AuditedBook"]
@@ -30,6 +30,19 @@ class AuditBook(Book):
         """Add a line."""
         with self._begin() as connection:
             connection.execute(insert(audit).values(row_values(row)))
+
+    def note_refused(self, row: AuditRow, *, since: datetime, most: int) -> None:
+        """Add a line on something refused, unless the same, or so many of the same person, are there since a time."""
+        theirs = (
+            audit.c.who == row.who,
+            audit.c.outcome == "refused",
+            audit.c.done_at >= column_value("done_at", since),
+        )
+        wanted = select(audit.c.operation, audit.c.object).where(*theirs).order_by(audit.c.number.desc()).limit(most)
+        with self._begin() as connection:
+            known = connection.execute(wanted).all()
+            if len(known) < most and (row.operation, row.object) not in {(found[0], found[1]) for found in known}:
+                connection.execute(insert(audit).values(row_values(row)))
 
     def latest(self, *, size: int, before: int | None = None) -> tuple[tuple[int, AuditRow], ...]:
         """Lines with their numbers, newest first.

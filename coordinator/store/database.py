@@ -1,7 +1,7 @@
 """Opening the store: one database, brought to the form this software knows, or refused in one sentence."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -14,6 +14,8 @@ from coordinator.store.accounts import AccountBook
 from coordinator.store.audit import AuditBook
 from coordinator.store.book import plain_database_errors
 from coordinator.store.desk import DeskBook
+from coordinator.store.drafts import DraftBook
+from coordinator.store.inbox import InboxBook
 from coordinator.store.membership import MembershipBook
 from coordinator.store.migration import migrate
 from coordinator.store.outcomes import OutcomeBook
@@ -22,6 +24,7 @@ from coordinator.store.proposals import ProposalBook
 from coordinator.store.releases import ReleaseBook
 from coordinator.store.rounds import RoundBook
 from coordinator.store.sign_ins import SignInBook
+from coordinator.store.tokens import TokenBook
 from federated.errors import FileProblem
 
 __all__ = ["Store", "open_store"]
@@ -57,11 +60,19 @@ class Store:
     audit: AuditBook
     papers: PaperBook
     acceptances: AcceptanceBook
+    inbox: InboxBook
+    tokens: TokenBook = field(repr=False)
     desk: DeskBook
+    drafts: DraftBook
 
     def at_desk(self, turn: int) -> Self:
         """The same store for the coordinator that has this turn at the desk: its moves are refused once it is over."""
-        return replace(self, proposals=ProposalBook(self.engine, turn), outcomes=OutcomeBook(self.engine, turn))
+        return replace(
+            self,
+            proposals=ProposalBook(self.engine, turn),
+            outcomes=OutcomeBook(self.engine, turn),
+            inbox=InboxBook(self.engine, turn),
+        )
 
     def tidy(self) -> None:
         """Let what was deleted leave SQLite's log of changes too; PostgreSQL vacuums by itself."""
@@ -102,7 +113,10 @@ def open_store(url: str, *, read_only: bool = False) -> Store:
         audit=AuditBook(engine),
         papers=PaperBook(engine),
         acceptances=AcceptanceBook(engine),
+        inbox=InboxBook(engine),
+        tokens=TokenBook(engine),
         desk=DeskBook(engine),
+        drafts=DraftBook(engine),
     )
 
 

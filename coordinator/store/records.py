@@ -18,7 +18,9 @@ __all__ = [
     "DecisionRow",
     "DeliveryRow",
     "DeskRow",
+    "DraftRow",
     "EnrolmentRow",
+    "InboxRow",
     "PaperRow",
     "ProposalRow",
     "ReleaseRow",
@@ -28,6 +30,7 @@ __all__ = [
     "SessionRow",
     "StageRow",
     "StartRow",
+    "TokenRow",
     "column_value",
     "read_row",
     "row_values",
@@ -251,6 +254,34 @@ class SessionRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRow:
+    """A token with which a program asks in the name of an account; of the token only the hash.
+
+    Attributes:
+        token_hash: SHA-256 of it.
+        account: Whose it is.
+        prefix: Its first characters, by which the owner knows it again.
+        label: What it is for, in the owner's words.
+        scope: What it may do at most: `read`, or `ask` as well.
+        made_by: Name of the account, or `command line`.
+        until: Good before then.
+        revoked_at: When it was taken back.
+        used_at: When it was last used, to the minute.
+    """
+
+    token_hash: bytes = field(repr=False)
+    account: str
+    prefix: str
+    label: str
+    scope: str
+    made_by: str
+    created_at: datetime
+    until: datetime
+    revoked_at: datetime | None = None
+    used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartRow:
     """A sign-in that was sent to the OpenID provider and has not come back."""
 
@@ -287,6 +318,68 @@ class AcceptanceRow:
     asked_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftRow:
+    """A question that an account is still writing.
+
+    Attributes:
+        draft: Its id: random, hexadecimal.
+        account: Whose it is.
+        agreement_id: The agreement it is to be asked under.
+        question: The question as YAML.
+        manifest: The manifest as YAML, as far as it is written; empty until it is begun.
+    """
+
+    draft: str
+    account: str
+    agreement_id: str
+    question: str = field(repr=False)
+    manifest: str = field(repr=False)
+    created_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxRow:
+    """A signed plan that came over the web, and what became of it.
+
+    Attributes:
+        number: In the order in which they came.
+        plan_digest: Of the plan.
+        body_digest: Of everything that was handed in; tells a repetition from another question under the same key.
+        plan_envelope: As signed; empty once settled, as what is taken is kept with the proposal.
+        manifest_envelope: As signed; empty once settled.
+        refresh: Ask afresh, at a new charge.
+        account: Who handed it in.
+        agreement_id: What the plan is under.
+        key: Idempotency key, if one was given.
+        state: `waiting`, `taken` by the coordinator that acts, or `settled`.
+        rule: Why it was not taken; empty otherwise.
+        message: The same in a sentence.
+        watch_digest: Of the plan whose run to watch, once it is settled and was taken.
+        received_at: When it came.
+        taken_at: When the coordinator took it.
+        settled_at: When it was known what became of it.
+    """
+
+    number: int = 0
+    plan_digest: Digest
+    body_digest: bytes
+    plan_envelope: bytes = field(repr=False)
+    manifest_envelope: bytes = field(repr=False)
+    refresh: bool
+    account: str
+    agreement_id: str
+    key: str | None = None
+    state: str = "waiting"
+    rule: str = ""
+    message: str = ""
+    watch_digest: Digest | None = None
+    received_at: datetime
+    taken_at: datetime | None = None
+    settled_at: datetime | None = None
+
+
 _TIMES = frozenset(
     {
         "accepted_at",
@@ -303,15 +396,19 @@ _TIMES = frozenset(
         "received_at",
         "requested_at",
         "return_by",
+        "revoked_at",
         "seen_at",
+        "settled_at",
         "started_at",
         "taken_at",
         "until",
+        "used_at",
     }
 )
 _BYTES_AS_TEXT = frozenset(
     {
         "agreement_digest",
+        "body_digest",
         "code_hash",
         "digest",
         "plan_digest",
@@ -322,6 +419,7 @@ _BYTES_AS_TEXT = frozenset(
         "state_hash",
         "subject_hash",
         "token_hash",
+        "watch_digest",
     }
 )
 

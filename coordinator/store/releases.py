@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, insert, select, update
 
-from coordinator.store.book import Book
+from coordinator.store.book import Book, Place, in_order
 from coordinator.store.records import DeliveryRow, ReleaseRow, column_value, read_row
 from coordinator.store.tables import deliveries, papers, proposals, release_reads, releases
 from federated.timestamps import parse_time
@@ -96,6 +96,14 @@ class ReleaseBook(Book):
         return tuple(
             (CouncilId(council), parse_time(made), parse_time(at) if at else None) for council, made, at in found
         )
+
+    def listed(self, *, size: int, start: Place | None = None) -> tuple[ReleaseRow, ...]:
+        """Lines of releases, newest first, without their contents, which are not read; from beyond `start` on."""
+        query = in_order(releases, "created_at", "digest", start=start, newer=False)
+        light = [column for column in releases.c if column.name != "content"]
+        with self._begin() as connection:
+            found = connection.execute(query.with_only_columns(*light).limit(size)).mappings().all()
+        return tuple(read_row(ReleaseRow, {**row, "content": b""}) for row in found)  # type: ignore[arg-type]  # a mapping
 
     def keep_receipts(self, rows: Sequence[DeliveryRow]) -> None:
         """Settle deliveries with the councils' signed receipts."""

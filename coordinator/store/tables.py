@@ -34,8 +34,10 @@ __all__ = [
     "decisions",
     "deliveries",
     "desk",
+    "drafts",
     "enrolment_acceptances",
     "enrolments",
+    "inbox",
     "openid_starts",
     "papers",
     "proposals",
@@ -47,6 +49,7 @@ __all__ = [
     "rounds",
     "sessions",
     "sign_in_attempts",
+    "tokens",
 ]
 
 METADATA = MetaData(
@@ -216,6 +219,7 @@ releases = Table(
     _version(),
     Index("ix_releases_query_digest", "query_digest"),
     Index("ix_releases_plan_digest", "plan_digest"),
+    Index("ix_releases_created_at", "created_at", "digest"),
 )
 
 deliveries = Table(
@@ -315,6 +319,24 @@ sessions = Table(
     Index("ix_sessions_account", "account"),
 )
 
+tokens = Table(
+    "tokens",
+    METADATA,
+    _hex("token_hash", primary_key=True),
+    Column("account", String(HEX), ForeignKey("accounts.name"), nullable=False),
+    Column("prefix", String(16), nullable=False),
+    Column("label", String(60), nullable=False),
+    Column("scope", String(8), nullable=False),
+    Column("made_by", String(HEX), nullable=False),
+    _time("created_at"),
+    _time("until"),
+    _time("revoked_at", nullable=True),
+    _time("used_at", nullable=True),
+    _version(),
+    Index("ix_tokens_account", "account"),
+    CheckConstraint("scope IN ('read', 'ask')", name="scope"),
+)
+
 sign_in_attempts = Table(
     "sign_in_attempts",
     METADATA,
@@ -348,7 +370,35 @@ audit = Table(
     Column("object", String(120), nullable=False),
     _version(),
     Index("ix_audit_object", "object"),
+    Index("ix_audit_who", "who", "number"),
     CheckConstraint("outcome IN ('done', 'refused')", name="outcome"),
+)
+
+inbox = Table(
+    "inbox",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    _hex("plan_digest"),
+    _hex("body_digest"),
+    Column("plan_envelope", LargeBinary, nullable=False),
+    Column("manifest_envelope", LargeBinary, nullable=False),
+    Column("refresh", Boolean, nullable=False),
+    Column("account", String(HEX), ForeignKey("accounts.name"), nullable=False),
+    Column("agreement_id", String(120), nullable=False),
+    Column("key", String(HEX), nullable=True),
+    Column("state", String(8), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("watch_digest", String(HEX), nullable=True),
+    _time("received_at"),
+    _time("taken_at", nullable=True),
+    _time("settled_at", nullable=True),
+    _version(),
+    # Where no key is given the databases let any number stand beside one another.
+    UniqueConstraint("account", "key"),
+    Index("ix_inbox_state", "state", "number"),
+    Index("ix_inbox_plan_digest", "plan_digest"),
+    CheckConstraint("state IN ('waiting', 'taken', 'settled')", name="state"),
 )
 
 enrolment_acceptances = Table(
@@ -358,4 +408,20 @@ enrolment_acceptances = Table(
     Column("asked_by", String(HEX), ForeignKey("accounts.name"), nullable=False),
     _time("asked_at"),
     _version(),
+)
+
+# What analysts are still writing. Nothing here is asked of anybody.
+
+drafts = Table(
+    "drafts",
+    METADATA,
+    Column("draft", String(HEX), primary_key=True),
+    Column("account", String(HEX), ForeignKey("accounts.name"), nullable=False),
+    Column("agreement_id", String(120), nullable=False),
+    Column("question", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+    _time("created_at"),
+    _time("changed_at"),
+    _version(),
+    Index("ix_drafts_account", "account", "changed_at"),
 )

@@ -1,6 +1,6 @@
 """The tables of a release as pages print them: rounded figures, their range, and what each row is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from federated.schema import Schema
 from federated.statistics import Figures, statistic
 from protocols.encoding import canonical_json, sha256
 
-__all__ = ["Row", "TableShown", "question_of", "show_table"]
+__all__ = ["Row", "TableShown", "question_of", "show_records", "show_table"]
 
 ROWS: Final = 100
 """Rows of a table on one page."""
@@ -93,17 +93,38 @@ def show_table(
     part, pages = part_of(
         len(table.cells), ROWS, number, lambda page: f"{address}?table={table.name}&page={page}#{table.name}"
     )
+    national = release.level_label == "England"
+    rows = tuple(_row(table, cell, None if beside is None else beside(cell), national) for cell in table.cells[part])
+    return _shown(table, question, schema, rows, pages)
+
+
+def show_records(tables: Sequence[TableRecord], question: Query, schema: Schema) -> list[TableShown]:
+    """Tables that are no release, of a long one only the beginning.
+
+    Args:
+        tables: The tables.
+        question: That they answer.
+        schema: For labels.
+    """
+    found = []
+    for table in tables:
+        rows = tuple(_row(table, cell, None, national=False) for cell in table.cells[:ROWS])
+        found.append(_shown(table, question, schema, rows, Pages(number=1, last=1, before=None, after=None)))
+    return found
+
+
+def _shown(table: TableRecord, question: Query, schema: Schema, rows: tuple[Row, ...], pages: Pages) -> TableShown:
     return TableShown(
         name=table.name,
         title=_title(table, question, schema),
         caveat=table.caveat,
         by=" and ".join(_axis(axis.name, question, schema) for axis in table.axes) or "All",
-        rows=tuple(_row(release, table, cell, None if beside is None else beside(cell)) for cell in table.cells[part]),
+        rows=rows,
         pages=pages,
     )
 
 
-def _row(release: Release, table: TableRecord, cell: CellRecord, beside: str | None) -> Row:
+def _row(table: TableRecord, cell: CellRecord, beside: str | None, national: bool) -> Row:  # noqa: FBT001 - private
     labels = [axis.labels[axis.codes.index(code)] for axis, code in zip(table.axes, cell.codes, strict=True)]
     whole = statistic(table.statistic).figures is not Figures.FRACTION
     return Row(
@@ -112,7 +133,7 @@ def _row(release: Release, table: TableRecord, cell: CellRecord, beside: str | N
             cell,
             statistic=table.statistic,
             level=table.level,
-            national=release.level_label == "England",
+            national=national,
             caveat=table.caveat,
         ),
         low=f"{max(0.0, cell.low):,.0f}" if whole else fraction_text(cell.low),

@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.docs.pages import ROOT
 from tests.e2e import browser_checks
-from tests.integration.console_world import COOKIE, ConsoleWorld, console_world
+from tests.integration.console_world import COOKIE, DRAFT, ConsoleWorld, Served, console_world
 
 FOLDER = ROOT / "docs" / "console"
 WIDTH = 1000
@@ -40,22 +40,61 @@ def pictures(world: ConsoleWorld) -> dict[str, tuple[str, str]]:
     }
 
 
+def asking(world: ConsoleWorld) -> dict[str, tuple[str, str]]:
+    """The same of the pages on which analysts ask."""
+    draft = f"/ask/drafts/{DRAFT}"
+    return {
+        "ask": ("analyst", "/ask"),
+        "ask-new": ("analyst", "/ask/new"),
+        "draft": ("analyst", draft),
+        "draft-scope": ("analyst", f"{draft}/scope"),
+        "draft-table": ("analyst", f"{draft}/tables/0"),
+        "draft-filters": ("analyst", f"{draft}/filters?column=household_type"),
+        "draft-text": ("analyst", f"{draft}/text"),
+        "manifest": ("analyst", f"{draft}/manifest"),
+        "sign": ("analyst", f"{draft}/sign"),
+        "manifest-section": ("analyst", f"{draft}/manifest/question"),
+        "hand-in": ("analyst", "/ask/hand-in"),
+        "watch": ("analyst", f"/asked/{world.answered[1].plan_digest}"),
+    }
+
+
+PRESSED = {
+    "budget": ("Verify", "verified"),
+    "draft": ("Preview on made-up records", "preview"),
+    "manifest-section": ("Save", "manifest-vague"),
+}
+"""A button of a page, and the name of the picture of what comes of it."""
+
+
 def take(folder: Path = FOLDER) -> None:
-    """Take every picture, and one of a check."""
+    """Take every picture."""
     folder.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as made, console_world(Path(made)) as world:
-        options = {"publish": (world.agreement,), "later_days": 15}
-        with world.served(**options) as served, browser_checks.chromium() as browser:
-            for name, (who, path) in pictures(world).items():
-                context = browser.new_context(viewport={"width": WIDTH, "height": 700})
-                context.add_cookies([{"name": COOKIE, "value": who, "url": served.origin}])
-                tab = context.new_page()
-                tab.goto(served.origin + path)
-                (folder / f"{name}.png").write_bytes(_shot(tab, browser))
-                if name == "budget":
-                    tab.get_by_role("button", name="Verify").click()
-                    (folder / "verified.png").write_bytes(_shot(tab, browser))
-                context.close()
+    with (
+        tempfile.TemporaryDirectory() as made,
+        console_world(Path(made)) as world,
+        browser_checks.chromium() as browser,
+    ):
+        with world.served(publish=(world.agreement,), later_days=15) as served:
+            _take(folder, pictures(world), served, browser)
+        with world.served(sign_in=True) as served:
+            _take(folder, asking(world), served, browser)
+
+
+def _take(folder: Path, wanted: dict[str, tuple[str, str]], served: Served, browser) -> None:
+    for name, (who, path) in wanted.items():
+        context = browser.new_context(viewport={"width": WIDTH, "height": 700})
+        context.add_cookies([{"name": COOKIE, "value": who, "url": served.origin}])
+        tab = context.new_page()
+        tab.goto(served.origin + path)
+        (folder / f"{name}.png").write_bytes(_shot(tab, browser))
+        if name in PRESSED:
+            button, then = PRESSED[name]
+            if then == "manifest-vague":
+                tab.get_by_label("Decision").fill("To improve services.")
+            tab.get_by_role("button", name=button).click()
+            (folder / f"{then}.png").write_bytes(_shot(tab, browser))
+        context.close()
 
 
 def _shot(tab, browser) -> bytes:

@@ -31,7 +31,7 @@ from federated.model_docs import render
 from federated.schema import Column, Dataset, load_schema
 from federated.workspace import Workspace
 from protocols.secagg.transitions import AGGREGATOR, PARTICIPANT
-from tests.docs import audit_page, authorisation_page, briefings, refusals, twelve_questions
+from tests.docs import api_page, audit_page, authorisation_page, briefings, refusals, twelve_questions
 from tests.spec import consistent_page
 from tests.spec.analyses import pages as analysis_pages
 from tests.spec.render import pages as statistic_pages
@@ -53,6 +53,8 @@ def pages() -> dict[str, str]:
         "docs/reference/workspace.md": settings_page(Workspace, "Workspace of an analyst or reviewer", None),
         "docs/reference/refusals.md": refusals.render(),
         "docs/reference/authorisation.md": authorisation_page.render(),
+        "docs/reference/api.md": api_page.render(),
+        "docs/reference/openapi.json": api_page.openapi(),
         "docs/reference/data.md": data_page(),
         "docs/reference/commands.md": commands_page(),
         "docs/reference/log.md": log_page(),

@@ -168,6 +168,16 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
             "A key is accepted when two operators say so, and this is not the second word.",
             "Another operator confirms, or one of you asks again.",
         ),
+        "tokens": ("The account is locked, or has too many tokens.", "Take back one that is not needed."),
+        "inbox_size": ("The plan, its manifest or the idempotency key is too large.", "Ask a smaller question."),
+        "inbox_full": (
+            "Too many questions wait, or the account handed in too many today.",
+            "Wait until the coordinator has taken some.",
+        ),
+        "key_reused": (
+            "Something else was handed in under the same idempotency key.",
+            "Use a new key for each question.",
+        ),
     },
     "The analyst's service": {
         "not_found": ("There is nothing of that name under an agreement of yours.", "Check the digest."),

@@ -4,9 +4,10 @@ from datetime import date
 
 import pytest
 
+from coordinator.console.manifest_fields import SECTIONS
 from tests.e2e import browser_checks
 from tests.e2e.browser_checks import SCRIPTS_ON, crawl, faults, walk_with_keyboard
-from tests.integration.console_world import COOKIE, console_world
+from tests.integration.console_world import COOKIE, DRAFT, console_world
 from tests.integration.governance_papers import comment, keep_series, meeting, outcome, standing_series
 
 WHO = {"": 23, "reviewer": 31, "operator": 26}
@@ -102,6 +103,28 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(browsing, served,
     tab = browsing("operator" if path == "/operations" else "reviewer", **SCRIPTS_ON).new_page()
     tab.goto(served.origin + addresses.get(path, path))
     assert walk_with_keyboard(tab) > 6
+
+
+ASKING = ("", "/scope", "/tables/0", "/filters", "/filters?column=main_age_band", "/text", "/sign")
+ASKING += ("/filters?column=assessment_date", "/manifest", "/manifest/text")
+
+
+def test_every_page_of_asking_passes_the_checker_fits_and_can_be_walked_with_the_keyboard(browsing, world):
+    sections = tuple(f"/manifest/{section.name}" for section in SECTIONS if section.name in {"question", "data", "use"})
+    drafts = tuple(f"/ask/drafts/{DRAFT}{path}" for path in (*ASKING, *sections))
+    watched = tuple(f"/asked/{world.plans[state]}" for state in ("released", "collecting"))
+    wrong = {}
+    with world.served(sign_in=True) as served:
+        context = browsing("", **SCRIPTS_ON)
+        context.add_cookies([{"name": COOKIE, "value": "analyst", "url": served.origin}])
+        tab = context.new_page()
+        for path in ("/ask", "/ask/new", "/ask/hand-in", *drafts, *watched):
+            assert tab.goto(served.origin + path).status == 200, path
+            if found := faults(tab):
+                wrong[path] = found
+            if path not in watched and path not in drafts[3:]:
+                assert walk_with_keyboard(tab) > 6
+    assert wrong == {}
 
 
 def test_a_reviewer_goes_from_a_budget_to_its_question_and_verifies_without_a_script(browsing, served, world):

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from contextlib import closing
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import yaml
@@ -22,7 +23,11 @@ from federated.demo.processes import command, wait_for
 from federated.demo.questions import demo_questions
 from federated.keys import fingerprint, make_key
 from federated.privacy import Mechanism
+from federated.query import parse_query
+from federated.release import open_release
 from federated.shell import now_utc
+from federated.yaml_document import write_document
+from protocols.encoding import canonical_json
 from tests.e2e import browser_checks
 from tests.e2e.browser_checks import SCRIPTS_ON, crawl, faults
 from tests.e2e.federation import NORTH_EAST, running_federation
@@ -214,6 +219,111 @@ def test_people_sign_in_and_each_sees_what_is_theirs(federation, answered):
     log = running.log.read_text(encoding="utf-8")
     assert "Traceback" not in log
     assert PASSWORD not in log
+
+
+def hold(tab, wrong):
+    """Hold the page that is shown to the checker and the ruler."""
+    address = tab.url.partition("://")[2].partition("/")[2]
+    wrong |= {f"/{address}": found} if (found := faults(tab)) else {}
+
+
+def signed_at_home(federation, folder, file):
+    """What the analyst types on a computer of their own, where the key is."""
+    signed = folder / "signed-question.json"
+    arguments = ["sign", str(file), "--workspace", str(federation.folder / "federated.yaml"), "--out", str(signed)]
+    done = subprocess.run(
+        [command("federated"), *arguments, "--yes"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Seven red lines" in done.stdout
+    assert "Margin of a total" in done.stdout
+    return signed
+
+
+def test_an_analyst_asks_on_the_pages_signs_at_home_and_reads_the_answer(federation, tmp_path):
+    """From the first page to a file of the answer; no script runs, and the councils' nodes are live."""
+    settings = configure(federation, sign_in={})
+    code = account(federation, settings, "ana", "--role", "analyst", "--agreement", federation.agreement.id)
+    running, origin = start(federation, "asking", settings)
+    wrong = {}
+    with browser_checks.chromium() as browser:
+        tab = browser.new_context(ignore_https_errors=True, accept_downloads=True, **SCRIPTS_ON).new_page()
+        enter(tab, origin, "ana", code, wanted="/ask")
+        tab.get_by_role("button", name="Begin a question").click()
+        tab.get_by_label("What is asked, in a few words").fill("Households by duty owed")
+        tab.get_by_label("Homelessness applications and assessments").check()
+        tab.get_by_role("button", name="Continue").click()
+        tab.get_by_label("First day").fill("2025-01-01")
+        tab.get_by_label("Last day").fill("soon")
+        tab.get_by_role("button", name="Continue").click()
+        assert "year-month-day" in tab.locator("#to-error").inner_text()
+        hold(tab, wrong)
+        tab.get_by_label("Last day").fill("2025-03-31")
+        tab.get_by_role("button", name="Continue").click()
+        draft = tab.url.partition("#")[0]
+
+        margin = tab.locator("#margins-caption").locator("xpath=ancestor::table").locator("tbody td").nth(2)
+        before = margin.inner_text()
+        tab.get_by_label("ε (epsilon)").fill("1/4")
+        tab.get_by_role("button", name="Work out again").click()
+        assert float(margin.inner_text()[2:]) > 2 * float(before[2:])
+        tab.get_by_role("link", name="Change the table").click()
+        tab.get_by_label("Broken down by").select_option("assessment_outcome")
+        tab.get_by_role("button", name="Continue").click()
+        tab.get_by_role("link", name="Change which rows count").click()
+        tab.get_by_label("Which column?").select_option("household_type")
+        tab.get_by_role("button", name="Choose").click()
+        for box in tab.get_by_role("checkbox").all()[:-1]:
+            box.check()
+        tab.get_by_role("button", name="Add").click()
+        tab.get_by_role("button", name="Preview on made-up records").click()
+        tab.get_by_text("These figures are made up").wait_for()
+        hold(tab, wrong)
+
+        # Most of the manifest was written elsewhere; what is vague is mended here.
+        tab.goto(f"{draft}/text")
+        question = parse_query(tab.get_by_label("Question").input_value().encode())
+        text = federation.manifest(question).decode()
+        kept = yaml.safe_load(text)
+        tab.goto(f"{draft}/manifest/text")
+        tab.get_by_label("Manifest").fill(write_document(kept | {"decision": "To improve services."}))
+        tab.get_by_role("button", name="Continue").click()
+        tab.get_by_role("link", name="What is asked, and for which decision").click()
+        assert "too general" in tab.locator("#decision-error").inner_text()
+        hold(tab, wrong)
+        tab.get_by_label("Decision").fill(kept["decision"])
+        tab.get_by_role("button", name="Save").click()
+        tab.get_by_role("button", name="Sign and hand in").click()
+        with tab.expect_download() as download:
+            tab.get_by_role("link", name="Download the question").click()
+        taken = tmp_path / download.value.suggested_filename
+        download.value.save_as(taken)
+
+        signed = signed_at_home(federation, tmp_path, taken)
+        tab.get_by_role("link", name="Hand in").click()
+        tab.get_by_label("Signed question").set_input_files(taken)
+        tab.get_by_role("button", name="Hand in").click()
+        assert "not a signed question" in tab.locator("#file-error").inner_text()
+        hold(tab, wrong)
+        tab.get_by_label("Signed question").set_input_files(signed)
+        tab.get_by_role("button", name="Hand in").click()
+        tab.wait_for_url(f"{origin}/asked/*")
+        if tab.get_by_role("link", name="Follow it").count():
+            tab.get_by_role("link", name="Follow it").click()
+        # The page loads itself: nobody types anything here.
+        tab.get_by_role("button", name="Read the answer").wait_for(timeout=START_S * 1000)
+        assert tab.get_by_role("row").filter(has_text="Answered").count() == len(COUNCILS)
+        hold(tab, wrong)
+        tab.get_by_role("button", name="Read the answer").click()
+        assert tab.get_by_role("table").count() == 1
+        with tab.expect_download() as download:
+            tab.get_by_role("link", name="the exact answer (JSON)").click()
+        release = open_release(Path(download.value.path()).read_bytes())
+    assert release.contributed == len(COUNCILS)
+    assert parse_query(canonical_json(release.plan["question"]), source="plan") == question
+    assert wrong == {}
+    assert stop(federation, "asking", running) == 0
+    assert "Traceback" not in running.log.read_text(encoding="utf-8")
 
 
 def ask_to_join(settings, key):

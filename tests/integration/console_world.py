@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from coordinator.console.visitor import NOBODY, Role, Visitor
 from coordinator.proposal_states import ProposalState
 from coordinator.serve import CONNECTIONS_FILE
 from coordinator.settings import ConsoleSettings, Settings
-from coordinator.store import BudgetRow, EnrolmentRow, ProposalRow, Store, open_store
+from coordinator.store import AccountRow, BudgetRow, DraftRow, EnrolmentRow, ProposalRow, Store, open_store
 from coordinator.tls import issue_certificate, make_authority, save_pair
 from federated.budget_statement import BudgetStatement, PeriodStatement
 from federated.keys import fingerprint
@@ -47,10 +48,12 @@ ENDED = {
     ProposalState.EXPIRED: ("collect_by", "Too few councils had approved and were connected."),
 }
 AGREEMENT = "homelessness-2026"
+DRAFT = "d" * 32
+PEOPLE = ("Pat Person", "Ann Other")
 
 
-def visitor(*roles: Role, agreements: tuple[str, ...] = ()) -> Visitor:
-    return Visitor(name="Pat Person", roles=frozenset(roles), agreements=frozenset(agreements), form_token=TOKEN)
+def visitor(*roles: Role, agreements: tuple[str, ...] = (), name: str = PEOPLE[0]) -> Visitor:
+    return Visitor(name=name, roles=frozenset(roles), agreements=frozenset(agreements), form_token=TOKEN)
 
 
 @dataclass
@@ -76,6 +79,8 @@ class ConsoleWorld:
         return {role.value: visitor(role, agreements=mine) for role in Role} | {
             "": NOBODY,
             Role.OPERATOR.value: visitor(Role.OPERATOR),
+            "other-analyst": visitor(Role.ANALYST, agreements=mine, name=PEOPLE[1]),
+            "outside-analyst": visitor(Role.ANALYST, agreements=("another",)),
             "stranger": visitor(Role.REVIEWER, agreements=("another",)),
             "unnamed": Visitor(name="", roles=frozenset(), agreements=frozenset(), form_token=""),
         }
@@ -102,8 +107,11 @@ class ConsoleWorld:
                 note_read=self.note,
                 styles=stylesheet(),
                 clock=lambda: self.federation.now() + timedelta(days=later_days),
+                rng=os.urandom,
                 deciding=self.federation.store if sign_in else None,
-                open_sign_in=(lambda _around: SimpleNamespace(visitor_of=visitor_of, provider=None))
+                open_sign_in=(
+                    lambda _around: SimpleNamespace(visitor_of=visitor_of, visitor_by_token=None, provider=None)
+                )
                 if sign_in
                 else None,
             )
@@ -139,15 +147,16 @@ class Served:
         who: str = "",
         method: str = "GET",
         form: Mapping[str, str] | None = None,
+        body: bytes = b"",
         **headers: str | None,
     ) -> Reply:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         sent: dict[str, str | None] = {"host": f"127.0.0.1:{self.port}", "cookie": f"{COOKIE}={who}"}
-        body = b""
         if form is not None:
             body = urlencode(form).encode()
-            sent |= {"content-type": "application/x-www-form-urlencoded", "content-length": str(len(body))}
-            sent |= {"origin": self.origin}
+            sent |= {"content-type": "application/x-www-form-urlencoded"}
+        if form is not None or body:
+            sent |= {"origin": self.origin, "content-length": str(len(body))}
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             for name, value in (sent | {k.replace("_", "-"): v for k, v in headers.items()}).items():
@@ -193,6 +202,7 @@ def console_world(folder: Path, *, database: str | None = None) -> Iterator[Cons
     _statements(world)
     _certificate(world)
     _requests(world)
+    _drafts(world)
     connected = list(federation.councils[:6])
     seen = dict.fromkeys(federation.councils[:7], time_text(federation.now()))
     document = {"version": 1, "connected": connected, "seen": seen}
@@ -289,6 +299,26 @@ def _certificate(world: ConsoleWorld) -> None:
     now, tls = world.federation.now(), world.federation.settings.tls
     made = issue_certificate(make_authority("Hub", now=now), ["127.0.0.1"], now=now)
     save_pair(made.key_pem, made.chain_pem, key_file=Path(tls.key), certificate_file=Path(tls.certificate))
+
+
+def _drafts(world: ConsoleWorld) -> None:
+    """Everybody here has an account, and the analyst a draft of a question that was answered."""
+    now = world.federation.now()
+    for name in PEOPLE:
+        row = AccountRow(
+            name=name, kind="local", roles="analyst", agreements=world.agreement, created_at=now, changed_at=now
+        )
+        world.federation.store.accounts.add(row, by="tests")
+    draft = DraftRow(
+        draft=DRAFT,
+        account=PEOPLE[0],
+        agreement_id=world.agreement,
+        question=QUESTION,
+        manifest=world.federation.manifest.decode(),
+        created_at=now,
+        changed_at=now,
+    )
+    assert world.federation.store.drafts.begin(draft, most=10)
 
 
 def _requests(world: ConsoleWorld) -> None:

@@ -9,12 +9,13 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import update
 
-from coordinator.console.guard import Closed, Guard
+from coordinator.console.guard import UPLOAD_PATH, Closed, Guard
 from coordinator.console.pages import PAGES
 from coordinator.console.question import manifest_of
 from coordinator.console.visitor import NOBODY, PUBLIC, Role
 from coordinator.settings import ConsoleSettings
-from coordinator.sign_in.audit import READ
+from coordinator.sign_in.audit import MOST_REFUSED, READ
+from coordinator.sign_in.operations import RULES, Operation, reaches
 from coordinator.store import AuditRow, DatabaseProblem, open_store
 from coordinator.store.proposals import ProposalBook
 from coordinator.store.tables import proposals
@@ -24,8 +25,9 @@ from federated.outputs.formats import files_of
 from federated.pages import HEADERS
 from federated.release import open_release
 from protocols.encoding import sha256
-from tests.integration.console_world import TOKEN, console_world
+from tests.integration.console_world import DRAFT, TOKEN, console_world
 
+TOKEN_PART = f'Content-Disposition: form-data; name="token"\r\n\r\n{TOKEN}'.encode()
 WHO = ("", *(role.value for role in Role))
 
 
@@ -49,6 +51,12 @@ def opened(world):
         yield served
 
 
+def multipart(*parts):
+    """A form as browsers send one that may hold a file, and its type."""
+    body = b"".join(b"--e\r\n" + part + b"\r\n" for part in parts) + b"--e--\r\n"
+    return body, "multipart/form-data; boundary=e"
+
+
 def filled(world, path):
     parts = {
         "plan": world.plans["released"],
@@ -58,6 +66,9 @@ def filled(world, path):
         "agreement": world.federation.agreement.digest.hex(),
         "key": "0" * 64,
         "act": "ask",
+        "draft": DRAFT,
+        "table": "new",
+        "section": "law",
     }
     return re.sub(r"\{(\w+)\}", lambda found: parts[found[1]], path)
 
@@ -73,11 +84,17 @@ def said(reply):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.method} {page.path}")
 @pytest.mark.parametrize("who", WHO)
 def test_each_page_is_shown_to_its_roles_and_to_nobody_else(world, opened, page, who):
-    form = {"token": TOKEN} if page.method == "POST" else None
-    reply = opened.ask(filled(world, page.path), who=who, method=page.method, form=form)
-    allowed = page.roles is None or who in {role.value for role in page.roles}
-    # Where nobody can sign in, nobody can decide.
-    found = 404 if page.path.endswith("{act}") else 200
+    form = {"token": TOKEN} if page.method == "POST" and page.path != UPLOAD_PATH else None
+    body, kind = multipart(TOKEN_PART) if page.method == "POST" and form is None else (b"", None)
+    headers = {} if kind is None else {"content_type": kind}
+    reply = opened.ask(filled(world, page.path), who=who, method=page.method, form=form, body=body, **headers)
+    allowed = reaches(world.visitors()[who], page.operation)
+    # Where nobody can sign in, nobody can decide, and nobody can ask.
+    found = (
+        404
+        if page.path.startswith("/operations/councils/") or page.path.startswith("/ask/") or page.path == "/ask"
+        else 200
+    )
     assert reply.status == (found if allowed else 403), reply.text
     if not allowed:
         assert "This did not work" in reply.text
@@ -85,8 +102,53 @@ def test_each_page_is_shown_to_its_roles_and_to_nobody_else(world, opened, page,
 
 
 def test_some_pages_are_for_roles_alone_and_every_role_but_observer_has_one():
-    roles = set().union(*(page.roles for page in PAGES if page.roles is not None))
-    assert roles == set(Role) - {Role.OBSERVER}
+    closed = [RULES[page.operation] for page in PAGES if not RULES[page.operation].public]
+    assert set().union(*(rule.roles for rule in closed)) == set(Role) - {Role.OBSERVER}
+
+
+def test_which_pages_are_not_public():
+    """By hand: a page that named a wider operation would be seen here."""
+    deciding = {"ask": Operation.ASK_ACCEPTANCE, "confirm": Operation.CONFIRM_ACCEPTANCE}
+    deciding |= {"reject": Operation.REJECT_ENROLMENT}
+    closed = {page.path: page.operation for page in PAGES if not RULES[page.operation].public}
+    asking = {path: operation for path, operation in closed.items() if re.match("/ask(/|$)", path)}
+    assert set(asking.values()) == {Operation.PROPOSE}
+    assert len(asking) >= 18
+    assert {path: operation for path, operation in closed.items() if path not in asking} == {
+        "/asked/{plan}": Operation.WATCH,
+        "/budgets": Operation.VIEW_BUDGETS,
+        "/budgets/{council}": Operation.VIEW_BUDGETS,
+        "/budgets/{council}/verify": Operation.VIEW_BUDGETS,
+        "/operations": Operation.VIEW_OPERATIONS,
+        "/operations/councils": Operation.VIEW_OPERATIONS,
+        **{f"/operations/councils/{{key}}/{act}": operation for act, operation in deciding.items()},
+        "/operations/rounds": Operation.VIEW_OPERATIONS,
+        "/audit": Operation.VIEW_AUDIT,
+    }
+
+
+def test_what_is_refused_to_people_who_are_signed_in_is_written_down_once_an_hour(world):
+    def refused():
+        lines = [row for _, row in world.federation.store.audit.latest(size=99) if row.outcome == "refused"]
+        return {(row.who, row.operation, row.object) for row in lines}, len(lines)
+
+    with world.served(sign_in=True) as served:
+        before, number = refused()
+        for _ in range(3):
+            assert served.ask("/audit", who="observer").status == 403
+            assert served.ask(f"/budgets/{world.federation.councils[0]}", who="operator").status == 403
+            assert served.ask(f"/releases/{world.release}/release.json", who="stranger").status == 403
+            assert served.ask("/audit").status == 303  # the public is not followed
+        after, now = refused()
+        assert after - before == {
+            ("Pat Person", "view audit", ""),
+            ("Pat Person", "view budgets", world.federation.councils[0]),
+            ("Pat Person", "view figures", world.release),
+        }
+        assert now == number + 3
+        for council in range(100):
+            assert served.ask(f"/budgets/E{council:08d}", who="operator").status == 403
+        assert refused()[1] == number + MOST_REFUSED
 
 
 def test_whoever_is_not_signed_in_is_sent_there_where_people_can(world):
@@ -102,7 +164,9 @@ def test_what_does_not_wait_cannot_be_decided(world, act, status):
     with world.served(sign_in=True) as served:
         path = f"/operations/councils/{'0' * 64}/{act}"
         assert served.ask(path, who="operator", method="POST", form={"token": TOKEN}).status == status
-        assert served.ask(path, who="operator", method="POST", form={"token": "0" * 64}).status == 403
+        assert served.ask(path, who="operator", method="POST", form={"token": "0" * 64}).status == (
+            404 if act == "accept" else 403
+        )
 
 
 def test_a_database_that_is_away_is_said_without_its_place(world, opened, monkeypatch):
@@ -144,7 +208,7 @@ def test_what_is_closed_does_not_tell_how_many_joined_or_were_lost(world, closed
 def test_without_sign_in_everybody_is_the_public():
     assert PUBLIC(None) == NOBODY
     assert not NOBODY.signed_in
-    assert not any(NOBODY.has(page.roles) for page in PAGES if page.roles is not None)
+    assert not any(reaches(NOBODY, page.operation) for page in PAGES if not RULES[page.operation].public)
 
 
 def figures_of(world):

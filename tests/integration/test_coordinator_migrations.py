@@ -12,8 +12,8 @@ from coordinator.store import open_store
 from coordinator.store.migration import migrating, migration_scripts
 from coordinator.store.tables import METADATA
 
-CHECKED = {"decision": "approved", "number": 1, "state": "pending", "kind": "local", "outcome": "done"}
-CHECKED_IN = {("accounts", "state"): "active", ("papers", "kind"): "comment"}
+CHECKED = {"decision": "approved", "number": 1, "state": "pending", "kind": "local", "outcome": "done", "scope": "read"}
+CHECKED_IN = {("accounts", "state"): "active", ("inbox", "state"): "settled", ("papers", "kind"): "comment"}
 """What a column with a closed list of values may hold."""
 VALUES = {Boolean: True, Integer: 7, BigInteger: 7_000_000_000, LargeBinary: b"\x00signed\xff"}
 

@@ -18,7 +18,7 @@ from tests.integration.link_harness import async_test, until
 from tests.integration.served_coordinator import served
 from tests.integration.test_coordinator_analyst_service import Caller
 
-NOTHING = Purged(releases=0, enrolments=0, reads=0, timings=0, unreadable=0)
+NOTHING = Purged(releases=0, enrolments=0, reads=0, timings=0, inbox=0, unreadable=0)
 SETTINGS = RetentionSettings(enrolments=90, reads=10_000, timings=10_000)
 
 
@@ -123,7 +123,7 @@ async def test_old_records_go_by_the_settings(federation):
     settings = RetentionSettings(enrolments=3, reads=5, timings=7)
     assert purge(store, settings, now + timedelta(days=2)) == NOTHING
     assert purge(store, settings, now + timedelta(days=4)) == Purged(
-        releases=0, enrolments=2, reads=0, timings=0, unreadable=0
+        releases=0, enrolments=2, reads=0, timings=0, inbox=0, unreadable=0
     )
     assert [row.state for row in store.membership.enrolments()] == ["accepted"]
     assert purge(store, settings, now + timedelta(days=6)).reads == 1

@@ -9,6 +9,7 @@ import yaml
 from coordinator.cli import app
 from coordinator.first_files import NewCoordinator, create
 from coordinator.sign_in.codes import CODE_GOOD_FOR, code_hash, is_good, new_code
+from coordinator.sign_in.sessions import token_hash
 from coordinator.store import open_store
 from federated.errors import FileProblem, QueryError
 from federated.keys import public_line
@@ -153,3 +154,21 @@ def test_how_long_a_code_is_good(left, good):
     assert is_good(START + timedelta(seconds=left), START) is good
     assert not is_good(None, START)
     assert timedelta(hours=1) == CODE_GOOD_FOR
+
+
+def test_a_service_account_gets_a_token_that_is_listed_and_taken_back(run, store):
+    run("add", "monthly.report", "--role", "observer", "--agreement", "north-east")
+    made = json.loads(run("token", "monthly.report", "--for", "Monthly report", "--days", "90", "--json"))
+    found = store.tokens.find(token_hash(made["token"]))
+    assert found is not None
+    assert (found[0].name, found[1].scope, found[1].made_by) == ("monthly.report", "read", LINE)
+    (listed,) = json.loads(run("tokens", "monthly.report", "--json"))
+    assert made["token"].startswith(listed["begins"])
+    assert made["token"] not in run("tokens", "monthly.report")
+    run("revoke", "monthly.report", listed["begins"])
+    assert json.loads(run("tokens", "monthly.report", "--json"))[0]["taken_back"] is not None
+    with pytest.raises(FileProblem, match="no token that begins"):
+        run("revoke", "monthly.report", listed["begins"])
+    with pytest.raises(QueryError, match="1 to 366 days"):
+        run("token", "monthly.report", "--for", "Monthly report", "--days", "900")
+    assert "hst_" in run("token", "monthly.report", "--for", "Asking", "--days", "9", "--may", "ask")

@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from coordinator.console.visitor import NOBODY, Role
+from coordinator.console.visitor import NOBODY, Role, Scope
 from coordinator.sign_in.audit import allow, note_figures
-from coordinator.sign_in.desk import visitor
-from coordinator.sign_in.operations import RULES, Operation, check_allowed
+from coordinator.sign_in.operations import RULES, Operation, check_allowed, visitor
 from coordinator.sign_in.second_person import (
     GOOD_FOR,
     ask_acceptance,
@@ -30,6 +29,8 @@ EXPECTED = {
     Operation.VIEW_REGISTER: {A, R, OP, B, None},
     Operation.VIEW_OWN_ACCOUNT: {A, R, OP, B},
     Operation.VIEW_FIGURES: {A, R, B},
+    Operation.WATCH: {A, R},
+    Operation.VIEW_AGREEMENT: {A, R, B},
     Operation.VIEW_READERS: {R},
     Operation.VIEW_BUDGETS: {A, R},
     Operation.PROPOSE: {A},
@@ -40,10 +41,24 @@ EXPECTED = {
     Operation.CONFIRM_ACCEPTANCE: {OP},
     Operation.REJECT_ENROLMENT: {OP},
     Operation.VIEW_AUDIT: {R, OP},
+    Operation.MAKE_TOKENS: {A, R, B},
 }
 """Written by hand, beside the table of the code: a cell that changes there must be changed here too."""
+BY_TOKEN = {
+    Operation.VIEW_REGISTER: Scope.READ,
+    Operation.VIEW_FIGURES: Scope.READ,
+    Operation.WATCH: Scope.READ,
+    Operation.VIEW_AGREEMENT: Scope.READ,
+    Operation.VIEW_READERS: Scope.READ,
+    Operation.VIEW_BUDGETS: Scope.READ,
+    Operation.PROPOSE: Scope.ASK,
+    Operation.WITHDRAW: Scope.ASK,
+}
+"""What a token may do at all, by hand too."""
 OF_AGREEMENT = {
     Operation.VIEW_FIGURES,
+    Operation.WATCH,
+    Operation.VIEW_AGREEMENT,
     Operation.VIEW_READERS,
     Operation.VIEW_BUDGETS,
     Operation.PROPOSE,
@@ -76,6 +91,19 @@ def test_every_role_on_every_operation(operation, role):
     assert may(who, operation) is (role in EXPECTED[operation])
 
 
+@pytest.mark.parametrize(("operation", "role", "scope"), list(itertools.product(Operation, Role, Scope)))
+def test_a_token_may_what_its_account_may_and_its_scope_holds(operation, role, scope):
+    by_hand = operation is Operation.VIEW_REGISTER or BY_TOKEN.get(operation) in {Scope.READ, scope}
+    assert may(replace(person(role), scope=scope), operation) is (role in EXPECTED[operation] and by_hand)
+
+
+def test_no_token_makes_tokens_or_decides_for_operators():
+    everything = replace(person(*Role), scope=Scope.ASK)
+    people_alone = set(Operation) - set(BY_TOKEN)
+    assert {Operation.MAKE_TOKENS, Operation.ASK_ACCEPTANCE, Operation.CONFIRM_ACCEPTANCE} <= people_alone
+    assert not any(may(everything, operation) for operation in people_alone)
+
+
 @pytest.mark.parametrize(("operation", "roles"), list(itertools.product(Operation, itertools.combinations(Role, 2))))
 def test_two_roles_may_what_either_may(operation, roles):
     assert may(person(*roles), operation) is bool(set(roles) & EXPECTED[operation])
@@ -104,7 +132,11 @@ def test_the_page_says_what_is_expected():
     assert set(shown) == {operation.value for operation in Operation}
     for operation, roles in EXPECTED.items():
         word = "of its agreements" if operation in OF_AGREEMENT else "yes"
-        assert list(shown[operation.value]) == [word if role in roles else "–" for role in (*Role, None)]
+        by_token = {Scope.READ: "any", Scope.ASK: "one for asking", None: "–"}[BY_TOKEN.get(operation)]
+        assert list(shown[operation.value]) == [
+            *(word if role in roles else "–" for role in (*Role, None)),
+            by_token,
+        ]
 
 
 def test_the_tables_are_whole():

@@ -1,0 +1,141 @@
+"""What became of a question, council by council, for analysts and reviewers of its agreement: as over gRPC.
+
+Everything is read from the store, so the page can be left and come back to. Whoever wants it to load itself again says
+so, and can stop that: a page that changes by itself is hard to read for many people.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from coordinator.console.desk import Asked, Desk, Refreshing, digest_of
+from coordinator.console.question import QuestionFacts
+from coordinator.console.words import standing_of
+from coordinator.proposal_states import OPEN
+from coordinator.sign_in.operations import Operation, may, reaches
+from coordinator.store import DecisionRow, InboxRow, ProposalRow, RoundCouncilRow
+from federated.errors import FileProblem
+from federated.plain_english import as_sentence
+from protocols.identifiers import CouncilId, Digest
+
+__all__ = ["SECONDS", "CouncilShown", "show"]
+
+SECONDS: Final = 5
+"""Between two loadings of a page that is followed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Where a council stands, in a word, with the colour of its tag."""
+
+    label: str
+    colour: str
+
+
+WAITING: Final = State(label="Waiting", colour="grey")
+DECIDED: Final = {
+    "approved": State(label="Approved", colour="blue"),
+    "pending": State(label="Waiting for a person", colour="yellow"),
+    "refused": State(label="Refused", colour="red"),
+}
+OUTCOMES: Final = {
+    "contributed": State(label="Answered", colour="green"),
+    "dropped": State(label="Dropped", colour="orange"),
+    "unreachable": State(label="Dropped", colour="orange"),
+    "refused": State(label="Refused", colour="red"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CouncilShown:
+    """One council as shown.
+
+    Attributes:
+        said: Why, in its own words or the coordinator's; empty where there is nothing to say.
+        rule: Of a refusal.
+    """
+
+    name: str
+    state: State
+    said: str = ""
+    rule: str = ""
+
+
+def show(desk: Desk, asked: Asked) -> str | Refreshing:
+    """A question as analysts and reviewers of its agreement see it."""
+    digest = digest_of(asked.names["plan"], "question")
+    handed_in = desk.store.inbox.latest_of(digest)
+    row = desk.store.proposals.get(digest)
+    facts = None if row is None else QuestionFacts.read(row)
+    theirs = facts.agreement if facts is not None else "" if handed_in is None else handed_in.agreement_id
+    if not theirs or not may(asked.visitor, Operation.WATCH, agreement=theirs):
+        # Another agreement's question is as if it were not there: of that, the register tells what it tells everybody.
+        raise FileProblem("There is no such question of yours here.", remedy="The register has every question.")
+    refused = handed_in is not None and handed_in.state == "settled" and handed_in.watch_digest is None
+    going = (row is None and not refused) or (row is not None and row.state in OPEN)
+    following = going and "follow" in asked.wanted
+    release = desk.store.releases.of_plan(digest)
+    shown = () if row is None or facts is None else _councils(desk, row, facts)
+    page = desk.page(
+        "watch.html",
+        asked.visitor,
+        title="Your question" if facts is None else facts.title,
+        current="/ask" if reaches(asked.visitor, Operation.PROPOSE) else "/questions",
+        asks=reaches(asked.visitor, Operation.PROPOSE),
+        plan=digest.hex(),
+        standing=None if row is None else standing_of(row),
+        reason="" if row is None else as_sentence(row.reason) if row.reason else standing_of(row).meaning,
+        handed_in=handed_in,
+        elsewhere=_elsewhere(handed_in, digest),
+        refused=refused,
+        going=going,
+        following=following,
+        seconds=SECONDS,
+        councils=shown,
+        counts=_counts(shown),
+        release=None if release is None or release.deleted_at is not None else release.digest.hex(),
+    )
+    return Refreshing(page=page, seconds=SECONDS) if following else page
+
+
+def _elsewhere(handed_in: InboxRow | None, digest: Digest) -> str:
+    """The plan to watch instead, where the identical question was asked before."""
+    watched = None if handed_in is None else handed_in.watch_digest
+    return "" if watched is None or watched == digest else watched.hex()
+
+
+def _councils(desk: Desk, row: ProposalRow, facts: QuestionFacts) -> tuple[CouncilShown, ...]:
+    decided = {item.council: item for item in desk.store.proposals.decisions(row.plan_digest)}
+    rounds = desk.store.rounds.of_plan(row.plan_digest)
+    latest = max(rounds, key=lambda item: item.attempt, default=None)
+    became: Mapping[str, RoundCouncilRow] = {}
+    # A round under way says nothing of single councils here until it has ended.
+    if latest is not None:
+        became = {item.council: item for item in desk.store.rounds.councils(latest.sid)}
+    found = [
+        _council(desk.council_name(council), decided.get(CouncilId(council)), became.get(council))
+        for council in facts.councils
+    ]
+    return tuple(sorted(found, key=lambda item: item.name))
+
+
+def _council(name: str, decision: DecisionRow | None, outcome: RoundCouncilRow | None) -> CouncilShown:
+    if outcome is not None and outcome.outcome in OUTCOMES:
+        stage = f"In the stage '{outcome.stage}'. " if outcome.outcome in {"dropped", "unreachable"} else ""
+        said = f"{stage}{as_sentence(outcome.reason) if outcome.reason else ''}".strip()
+        return CouncilShown(name=name, state=OUTCOMES[outcome.outcome], said=said, rule=outcome.rule)
+    if decision is None:
+        return CouncilShown(name=name, state=WAITING)
+    return CouncilShown(
+        name=name,
+        state=DECIDED[decision.decision],
+        said=as_sentence(decision.reason) if decision.reason else "",
+        rule=decision.rule,
+    )
+
+
+def _counts(shown: tuple[CouncilShown, ...]) -> list[tuple[str, int]]:
+    found: dict[str, int] = {}
+    for item in shown:
+        found[item.state.label] = found.get(item.state.label, 0) + 1
+    return sorted(found.items())

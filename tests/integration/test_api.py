@@ -1,0 +1,429 @@
+"""The programs' interface: who gets what, each failure as a problem, pages that miss nothing, questions handed in once."""
+
+import asyncio
+import base64
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from coordinator.api import site as api_site
+from coordinator.api.site import CALLS, PREFIX
+from coordinator.console.visitor import Scope
+from coordinator.sign_in import sessions
+from coordinator.sign_in.operations import Operation
+from coordinator.sign_in.tokens import make_token
+from coordinator.store import DatabaseProblem, SessionRow
+from coordinator.store.proposals import ProposalBook
+from protocols.encoding import sha256
+from tests.integration.api_world import NAMES, Program, api_world
+from tests.integration.coordinator_federation import ANN, seeded
+
+WHO = ("", "analyst", "reviewer", "observer", "operator", "stranger", "wrong")
+QUICK = {"application/json", "text/csv"}
+EVERYBODY = {"", "analyst", "reviewer", "observer", "operator", "stranger"}
+PARTIES = {"analyst", "reviewer", "observer"}
+EXPECTED = {
+    ("GET", "/questions"): EVERYBODY,
+    ("POST", "/questions"): {"analyst"},
+    ("GET", "/questions/{plan}"): EVERYBODY,
+    ("GET", "/questions/{plan}/progress"): {"analyst", "reviewer"},
+    ("GET", "/releases"): EVERYBODY,
+    ("GET", "/releases/{digest}"): EVERYBODY,
+    ("GET", "/releases/{digest}/files/{file}"): PARTIES,
+    ("GET", "/releases/{digest}/receipts"): PARTIES,
+    ("GET", "/releases/{digest}/readers"): {"reviewer"},
+    ("GET", "/agreements"): EVERYBODY,
+    ("GET", "/agreements/{agreement}"): PARTIES,
+    ("GET", "/agreements/{agreement}/budgets"): {"analyst", "reviewer"},
+}
+"""By hand: who gets an answer where nothing is published. `stranger` has every role, of another agreement."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with api_world(tmp_path_factory.mktemp("api")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def closed(world):
+    site = world.site()
+    return {who: Program(world, who, site=site) for who in WHO}
+
+
+@pytest.fixture(scope="module")
+def opened(world):
+    return Program(world, publish=(world.console.agreement,), later_days=15)
+
+
+def filled(world, path):
+    parts = {
+        "plan": world.console.plans["released"],
+        "digest": world.console.release,
+        "file": f"{world.console.answered[0].tables[0].name}.csv",
+        "agreement": world.console.agreement,
+    }
+    return path.format(**parts)
+
+
+def envelopes(world, nonce):
+    federation = world.console.federation
+    plan = federation.plan(nonce=nonce)
+    plan_envelope, manifest_envelope = map(base64.b64encode, federation.signed(plan))
+    return plan, {"plan": plan_envelope.decode(), "manifest": manifest_envelope.decode()}
+
+
+def put(program, body, **headers):
+    return program.post(f"{PREFIX}/questions", json=body, headers=headers)
+
+
+def audited(world, who, operation):
+    lines = [row for _, row in world.console.federation.store.audit.latest(size=500)]
+    return [(row.outcome, row.object) for row in lines if (row.who, row.operation) == (NAMES[who], operation)]
+
+
+def is_problem(reply):
+    said = reply.json()
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert said["status"] == reply.status_code
+    assert said["detail"]
+    return said
+
+
+# --- who gets what ---
+
+
+def test_the_table_of_expectations_is_whole():
+    assert set(EXPECTED) == {(call.method, call.path) for call in CALLS}
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method} {call.path}")
+def test_every_role_on_every_call(world, closed, call):
+    for number, who in enumerate(WHO):
+        body = envelopes(world, 40 + number)[1] if call.method == "POST" else None
+        path = f"{PREFIX}{filled(world, call.path)}"
+        reply = put(closed[who], body) if body else closed[who].request(call.method, path)
+        if who in EXPECTED[call.method, call.path]:
+            assert reply.status_code == call.status, (who, reply.text)
+        elif who in {"", "wrong"}:
+            assert (reply.status_code, reply.headers.get("www-authenticate")) in {(401, "Bearer"), (403, None)}, who
+        else:
+            assert reply.status_code == 403, (who, reply.text)
+            assert is_problem(reply)["code"] in {"refused", "closed"}
+
+
+def test_a_call_that_named_a_wider_operation_would_be_seen(world, monkeypatch):
+    wider = tuple(
+        replace(call, operation=Operation.VIEW_REGISTER) if call.path.endswith("/budgets") else call for call in CALLS
+    )
+    monkeypatch.setattr(api_site, "CALLS", wider)
+    # The call itself still looks at the agreement: both have to be wrong before anything is shown.
+    program = Program(world, "observer")
+    assert program.ask(f"/agreements/{world.console.agreement}/budgets").status_code == 403
+    monkeypatch.setattr("coordinator.api.asking.check_allowed", lambda *_args, **_named: None)
+    assert program.ask(f"/agreements/{world.console.agreement}/budgets").status_code == 200
+
+
+def test_a_token_for_reading_puts_no_question(world):
+    store = world.console.federation.store
+    account = store.accounts.get(NAMES["analyst"])
+    now = world.console.federation.now()
+    token, _ = make_token(
+        store, account, label="r", scope=Scope.READ, days=1, by="command line", rng=seeded(77), now=now
+    )
+    program = Program(world)
+    program.headers["authorization"] = f"Bearer {token}"
+    assert program.ask(f"/agreements/{world.console.agreement}").status_code == 200
+    reply = put(program, envelopes(world, 60)[1])
+    assert (reply.status_code, is_problem(reply)["rule"]) == (403, "not_allowed")
+    assert ("refused", "") in audited(world, "analyst", "propose")
+
+
+def test_a_cookie_signs_nobody_in_here(world, closed):
+    store, now = world.console.federation.store, world.console.federation.now()
+    row = SessionRow(
+        token_hash=sessions.token_hash("abc"),
+        account=NAMES["analyst"],
+        address="192.0.2.1",
+        started_at=now,
+        seen_at=now,
+    )
+    store.accounts.open_session(row, ended_before=now - timedelta(days=1))
+    program = Program(world)
+    program.cookies.set(sessions.COOKIE, "abc")
+    assert "pat.analyst" in program.get("/account").text  # a person's page knows them
+    assert program.ask(f"/agreements/{world.console.agreement}").status_code == 401
+    assert put(program, envelopes(world, 61)[1]).status_code == 401
+
+
+@pytest.mark.parametrize("given", ["", "Bearer", "Bearer  ", "Basic cGF0OmFiYw==", "Bearer a b c"])
+def test_what_is_no_token_is_nobodys(world, given):
+    program = Program(world)
+    program.headers["authorization"] = given
+    assert program.ask("/agreements").status_code == 401
+
+
+# --- answers ---
+
+
+def test_figures_are_given_to_the_parties_and_every_reading_is_written_down(world, closed):
+    path = f"/releases/{world.console.release}/files/release.json"
+    before = audited(world, "observer", "read release")
+    reply = closed["observer"].ask(path)
+    assert sha256(reply.content).hex() == world.console.release
+    assert reply.headers["cache-control"] == "no-store"
+    assert audited(world, "observer", "read release")[: -len(before) or None] == [("done", world.console.release)]
+    read = closed["reviewer"].ask(f"/releases/{world.console.release}/readers").json()["readers"]
+    assert (NAMES["observer"], "api json") in {(one["reader"], one["how"]) for one in read}
+    assert closed["stranger"].ask(path).status_code == 403
+    assert ("refused", world.console.release) in audited(world, "stranger", "view figures")
+
+
+def test_what_is_closed_tells_neither_councils_nor_files(world, closed):
+    for who in ("", "stranger", "operator"):
+        said = closed[who].ask(f"/releases/{world.console.release}").json()
+        assert (said["open"], said["public"], said["councils"], said["files"]) == (False, False, [], [])
+    said = closed["analyst"].ask(f"/releases/{world.console.release}").json()
+    assert (said["open"], said["public"]) == (True, False)
+    assert len(said["councils"]) == 8
+
+
+def test_every_file_of_a_published_answer_can_be_taken_and_is_known_again(world, opened):
+    said = opened.ask(f"/releases/{world.console.release}").json()
+    kinds = set()
+    for file in said["files"]:
+        kind = file["media_type"].partition(";")[0]
+        if kind in kinds or kind not in QUICK:
+            continue  # the others are made by the same table, and some take seconds
+        kinds.add(kind)
+        reply = opened.get(file["href"])
+        assert reply.status_code == 200
+        assert reply.headers["content-type"].partition(";")[0] == kind
+        assert reply.headers["cache-control"] == "no-cache"
+        again = opened.get(file["href"], headers={"if-none-match": f'"other", {reply.headers["etag"]}'})
+        assert (again.status_code, again.content) == (304, b"")
+        assert opened.get(file["href"], headers={"if-none-match": '"other"'}).status_code == 200
+    assert kinds == QUICK
+
+
+def test_who_may_not_see_a_file_is_not_told_that_it_is_the_same(world, closed):
+    path = f"/releases/{world.console.release}/files/release.json"
+    tag = {"if-none-match": f'"{world.console.release}/release.json"'}
+    assert closed["analyst"].ask(path, headers=tag).status_code == 304
+    assert closed[""].ask(path, headers=tag).status_code == 403
+
+
+def test_budgets_are_those_of_the_agreement_alone_and_signed(world, closed):
+    path = f"/agreements/{world.console.agreement}/budgets"
+    said = closed["reviewer"].ask(path).json()["budgets"]
+    assert [one["council"] for one in said] == list(world.console.federation.councils)
+    shown = [one for one in said if one["periods"]]
+    assert shown
+    assert {period["agreement"] for one in shown for period in one["periods"]} == {world.console.agreement}
+    assert all(one["head"] for one in shown)
+    assert any(one["problem"] for one in said)  # one council's statement is signed by another's key
+
+
+# --- pages of long lists ---
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "identity"),
+    [
+        ("/questions", "questions", "plan"),
+        ("/questions?standing=done", "questions", "plan"),
+        ("/releases", "releases", "digest"),
+        ("/agreements/{agreement}/budgets", "budgets", "council"),
+    ],
+)
+def test_going_from_page_to_page_gives_everything_once(world, closed, path, name, identity):
+    path, program = filled(world, path), closed["reviewer"]
+    whole = [one[identity] for one in program.ask(path).json()[name]]
+    found, following = [], f"{PREFIX}{path}{'&' if '?' in path else '?'}size=1"
+    while following is not None:
+        reply = program.get(following)
+        following = reply.json()["next"]
+        assert len(reply.json()[name]) == 1
+        assert reply.headers.get("link") == (None if following is None else f'<{following}>; rel="next"')
+        found += [one[identity] for one in reply.json()[name]]
+    assert found == whole
+    assert len(set(whole)) == len(whole) >= 2
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["cursor=1", "cursor=2026-02-01T12:00:00Z_ab", "cursor=2026-13-01T12:00:00Z_" + "a" * 64, "size=0", "size=201"],
+)
+def test_a_place_that_was_not_given_out_is_refused(closed, wanted):
+    for path in ("/questions", "/releases"):
+        assert is_problem(closed[""].ask(f"{path}?{wanted}"))["status"] == 422
+
+
+# --- handing in ---
+
+
+def test_a_question_is_handed_in_once_and_can_be_followed(world, closed):
+    plan, body = envelopes(world, 71)
+    first = put(closed["analyst"], body, **{"idempotency-key": "one"})
+    watch = f"{PREFIX}/questions/{plan.digest.hex()}/progress"
+    assert (first.status_code, first.headers["location"]) == (202, watch)
+    assert first.json() == {"plan": plan.digest.hex(), "links": {"progress": watch}}
+    again = put(closed["analyst"], body, **{"idempotency-key": "one"})
+    assert (again.status_code, again.content) == (202, first.content)
+    store = world.console.federation.store
+    assert len([row for row in store.inbox.unsettled(size=99) if row.plan_digest == plan.digest]) == 1
+    other = put(closed["analyst"], body | {"refresh": True}, **{"idempotency-key": "one"})
+    assert (other.status_code, is_problem(other)["rule"]) == (409, "key_reused")
+    said = closed["analyst"].get(watch).json()
+    assert (said["state"], said["handed_in"]["state"], said["ended"]) == ("inbox", "waiting", False)
+    # Until it is in the register, nobody else knows of it.
+    assert closed["stranger"].get(watch).status_code == 404
+    row = store.inbox.latest_of(plan.digest)
+    store.inbox.settle(row.number, now=world.console.federation.now(), rule="plan_dates", message="Too late.")
+    said = closed["reviewer"].get(watch).json()
+    assert (said["ended"], said["handed_in"]["rule"]) == (True, "plan_dates")
+
+
+def test_progress_is_council_by_council(world, closed):
+    said = closed["analyst"].ask(f"/questions/{world.console.plans['released']}/progress").json()
+    assert (said["state"], said["ended"], said["release"]) == ("released", True, world.console.release)
+    assert {one["decision"] for one in said["decisions"]} == {"approved"}
+    assert [one["outcome"] for one in said["rounds"]] == ["released"]
+
+
+@pytest.mark.parametrize(
+    ("body", "rule"), [({"plan": "§", "manifest": ""}, ""), ({"plan": "e30=", "manifest": "e30="}, "")]
+)
+def test_what_is_no_signed_plan_is_refused(closed, body, rule):
+    said = is_problem(put(closed["analyst"], body))
+    assert (said["status"], said["rule"]) == (422, rule)
+
+
+def test_a_plan_that_somebody_else_signed_is_refused(world, closed):
+    federation = world.console.federation
+    plan = federation.plan(nonce=72)
+    signed = federation.signed(plan, key=ANN)
+    body = dict(zip(("plan", "manifest"), (base64.b64encode(one).decode() for one in signed), strict=True))
+    assert is_problem(put(closed["analyst"], body))["code"] == "signature"
+
+
+# --- failures ---
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "change", "status"),
+    [
+        ("GET", "/nothing", {}, 404),
+        ("GET", "/questions/", {}, 404),
+        ("GET", f"/questions/{'0' * 64}", {}, 404),
+        ("GET", f"/releases/{'0' * 64}", {}, 404),
+        ("GET", "/releases/xyz", {}, 422),
+        ("GET", "/questions?standing=odd", {}, 422),
+        ("GET", "/questions?size=many", {}, 422),
+        ("GET", "/questions?" + "a" * 2100, {}, 414),
+        ("PUT", "/questions", {}, 405),
+        ("DELETE", "/releases", {}, 405),
+        ("POST", "/questions", {"content": b"{}", "headers": {"content-type": "text/plain"}}, 415),
+        ("POST", "/questions", {"content": b"{}"}, 415),
+        ("POST", "/questions", {"content": b"{", "headers": {"content-type": "application/json"}}, 422),
+        ("POST", "/questions", {"content": b"%\xff", "headers": {"content-type": "application/json"}}, 422),
+        ("POST", "/questions", {"content": b"[" * 90_000, "headers": {"content-type": "application/json"}}, 422),
+        ("POST", "/questions", {"json": []}, 422),
+        ("POST", "/questions", {"json": {"plan": "e30=", "manifest": "e30=", "more": 1}}, 422),
+        ("POST", "/questions", {"content": b" " * 3_000_000, "headers": {"content-type": "application/json"}}, 413),
+        ("GET", "/questions", {"headers": {"host": "elsewhere.example"}}, 421),
+    ],
+)
+def test_every_failure_is_a_problem_with_what_to_do(closed, method, path, change, status):
+    reply = closed["analyst"].request(method, f"{PREFIX}{path}", **change)
+    assert is_problem(reply)["status"] == status
+    assert reply.headers["cache-control"] == "no-store"
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    if status == 405:
+        assert "GET" in reply.headers["allow"]
+
+
+def test_a_body_of_a_stranger_is_not_read(world):
+    asked = []
+
+    async def receive():
+        asked.append(1)
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": f"{PREFIX}/questions",
+        "raw_path": f"{PREFIX}/questions".encode(),
+        "query_string": b"",
+        "headers": [(b"host", b"pages.example"), (b"content-type", b"application/json")],
+        "client": ("192.0.2.1", 1),
+        "scheme": "https",
+        "server": ("pages.example", 443),
+        "root_path": "",
+        "http_version": "1.1",
+    }
+
+    asyncio.run(world.site()(scope, receive, send))
+    assert sent[0]["status"] == 401
+    assert asked == []
+
+
+def test_an_error_that_nobody_foresaw_is_told_without_its_message(world, monkeypatch):
+    def broken(*_args, **_named):
+        raise ZeroDivisionError("1234 households")
+
+    monkeypatch.setattr(ProposalBook, "page", broken)
+    reply = Program(world).ask("/questions")
+    assert is_problem(reply)["status"] == 500
+    assert "1234" not in reply.text
+    monkeypatch.setattr(ProposalBook, "page", gone)
+    reply = Program(world).ask("/questions")
+    assert (is_problem(reply)["status"], reply.headers["retry-after"]) == (503, "30")
+    assert "db.internal" not in reply.text
+
+
+def gone(*_args, **_named):
+    raise DatabaseProblem("The database postgresql://hub@db.internal/hub cannot be used.")
+
+
+def test_wrong_tokens_are_held_up(world):
+    program = Program(world)
+    program.headers["authorization"] = "Bearer hst_wrong"
+    replies = [program.ask("/questions") for _ in range(25)]
+    assert replies[0].status_code == 401
+    assert is_problem(replies[-1])["status"] == 429
+    assert int(replies[-1].headers["retry-after"]) > 0
+
+
+def test_where_nobody_can_sign_in_the_register_is_there_and_no_token_counts(world):
+    with world.console.served() as served:
+        assert served.ask(f"{PREFIX}/questions").status == 200
+        assert served.ask(f"{PREFIX}/questions", authorization="Bearer hst_abc").status == 401
+        assert served.ask(f"{PREFIX}/agreements/{world.console.agreement}").status == 401
+
+
+def test_the_description_is_public_and_is_of_every_call(world, closed):
+    said = closed[""].ask("/openapi.json").json()
+    assert said["openapi"].startswith("3.1")
+    assert {(method.upper(), path) for path, item in said["paths"].items() for method in item} == {
+        (call.method, f"{PREFIX}{call.path}") for call in CALLS
+    }
+    for call in CALLS:
+        item = said["paths"][f"{PREFIX}{call.path}"][call.method.lower()]
+        assert item["summary"], call.path
+        assert ({} in item["security"]) is (call.operation is Operation.VIEW_REGISTER)
+    undescribed = [
+        f"{name}.{field}"
+        for name, form in said["components"]["schemas"].items()
+        for field, value in form.get("properties", {}).items()
+        if "description" not in value and "$ref" not in json.dumps(value)
+    ]
+    assert undescribed == []
