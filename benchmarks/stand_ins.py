@@ -27,6 +27,7 @@ from protocols.secagg.messages import Advert, KeyShare, dealt_body
 from protocols.secagg.share_records import SALT_SIZE, Opening, Openings, RevealedShare, openings_size
 from protocols.secagg.transcript import ShareKind, leaf, leaves, self_seed_commitment
 from protocols.shamir import encode_element, random_elements, split
+from protocols.suite import Suite
 
 __all__ = ["StandIn", "StandIns"]
 
@@ -74,6 +75,7 @@ class StandIns:
             rules=CohortRules(profile=profile, eligible_count=count, min_cohort=4, min_honest=3),
             ring=Ring(bits=bits),
             cells=cells,
+            suite=Suite.X25519,
         )
         self.claim = LedgerClaim(counter=1, head=bytes(DIGEST_SIZE), seen=(0,) * count)
         self.councils = {council: self._council(council) for council in names}

@@ -19,7 +19,7 @@ from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 from protocols.masks import ONE_CORE, Cores
 from protocols.ring import RingVector
 from protocols.secagg import Aggregator, MaskSum, ParticipantSession, Stage, sum_masks
-from protocols.secagg.mask_removal import lost_work, survivor_work
+from protocols.secagg.mask_removal import Peer, lost_work, survivor_work
 from protocols.secagg.messages import (
     advert_of,
     decode_advert,
@@ -70,7 +70,7 @@ def watch_node(cast: StandIns, cores: Cores = ONE_CORE) -> Clock:
     with clock.at("share keys"):
         dealt = session.share_keys(request)
 
-    request, dealings = _shares(cast, others, me, advert_of(mine).channel_key, dealt)
+    request, dealings = _shares(cast, others, me, advert_of(mine, context.suite).channel_key, dealt)
     with clock.at("accept shares"):
         session.accept_shares(request)
     vector = np.arange(context.cells, dtype=np.int64)
@@ -100,7 +100,7 @@ def _shares(
 ) -> tuple[bytes, list[SignedMessage]]:
     """SHARES for the watched node, its own message among them, and the signed part of each."""
     signed, openings = decode_key_shares(dealt, cast.context, cast.names)
-    own = decode_opening(openings.encoded(cast.names.index(me)))
+    own = decode_opening(openings.encoded(cast.names.index(me)), cast.context.suite)
     found = {me: (signed.message, own)}
     found |= {council: cast.deal_to(one, me, key, signed.h1) for council, one in others.items()}
     entries = [found[council] for council in cast.names]
@@ -147,7 +147,7 @@ def watch_coordinator(cast: StandIns, *, lost: int, sum_of: MaskSum = sum_masks)
     gone = frozenset(names[:: max(1, len(names) // max(1, lost))][:lost])
     survivors = tuple(council for council in names if council not in gone)
     plain = np.arange(context.cells, dtype=np.int64)
-    vectors = _vectors(cast, survivors, plain, h2)
+    vectors = _vectors(cast, survivors, plain, (h1, h2))
     headers = []
     for council, vector in zip(survivors, vectors, strict=True):
         header = cast.say(council, Stage.MASKED_INPUT, h2 + sha256(vector.data))
@@ -179,16 +179,16 @@ def watch_coordinator(cast: StandIns, *, lost: int, sum_of: MaskSum = sum_masks)
 
 
 def _vectors(
-    cast: StandIns, survivors: Sequence[CouncilId], plain: NDArray[np.int64], h2: Digest
+    cast: StandIns, survivors: Sequence[CouncilId], plain: NDArray[np.int64], views: tuple[Digest, Digest]
 ) -> Iterator[RingVector]:
     """What the survivors send: all that is left of everyone's masks in the first vector, the others bare."""
-    context = cast.context
-    peers = {council: cast.councils[council].mask_key for council in survivors}
+    context, (h1, h2) = cast.context, views
+    peers = [Peer(council=council, mask_key=cast.councils[council].mask_key, wrapped=b"") for council in survivors]
     alive = [survivor_work(council, cast.councils[council].b_seed, h2=h2) for council in survivors]
     gone = [
-        lost_work(council, one.s_seed, context=context, h2=h2, survivor_keys=peers)
+        lost_work(council, one.s_seed, context=context, h1=h1, h2=h2, peers=peers)
         for council, one in cast.councils.items()
-        if council not in peers
+        if council not in survivors
     ]
     bare = context.ring.encode(plain)
     yield bare + sum_masks([*alive, *gone], context.ring, context.cells)

@@ -107,6 +107,8 @@ class _Drive:
         """What ended the round, and at whose fault where that can be told."""
         reason = _sentence(problem)
         if problem.culprit in self._order.councils:
+            # It may have been lost for its silence before; what ended the round is what it is remembered for.
+            self._lost.pop(CouncilId(str(problem.culprit)), None)
             self._lose(CouncilId(str(problem.culprit)), "protocol", reason, outcome="dropped")
         below = "below_threshold" if isinstance(problem, BelowThreshold) else "protocol"
         return self._report(None, rule=problem.rule if isinstance(problem, CohortRuleBroken) else below, reason=reason)

@@ -296,15 +296,17 @@ class Aggregator:
     def _work(self, owner: CouncilId, seed: int) -> MaskWork:
         if owner in self._headers:
             return survivor_work(owner, seed, h2=self._h2)
-        position = self._u1.index(owner)
-        peers = [
-            Peer(
+        places = {council: place for place, council in enumerate(self._u1)}
+
+        def peer(survivor: CouncilId) -> Peer:
+            lower, higher = sorted((owner, survivor))
+            return Peer(
                 council=survivor,
                 mask_key=self._adverts[survivor][1].mask_key,
-                wrapped=self._dealings[survivor].openings.opening(position).wrapped,
+                wrapped=self._dealings[lower].openings.opening(places[higher]).wrapped,
             )
-            for survivor in self._u3
-        ]
+
+        peers = [peer(survivor) for survivor in self._u3]
         return lost_work(owner, seed, context=self._context, h1=self._h1, h2=self._h2, peers=peers)
 
     # --- shared ---

@@ -96,7 +96,7 @@ class RoundContext:
     rules: CohortRules
     ring: Ring
     cells: int
-    suite: Suite = Suite.X25519
+    suite: Suite
 
     def __post_init__(self) -> None:
         """Refuse a context that two parties could read differently."""

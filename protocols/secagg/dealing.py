@@ -3,6 +3,7 @@
 Each member v gets AES-256-GCM(b_share ‖ s_share ‖ salt_b ‖ salt_s) under a key used once, from u to v in
 this round, hence with a zero nonce. The associated data names h1, u and v. In the hybrid suite the key's ciphertext
 stands before it, and each v above u also gets the pair's seed r, wrapped for its mask key: the seed of v opens it too.
+H(r) stands beside it, so that a dealer cannot send one r and be rebuilt to another.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +14,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from protocols.errors import MalformedMessage
-from protocols.identifiers import CouncilId, Digest, RandomSource, RoundId
+from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest, RandomSource, RoundId
 from protocols.key_agreement import derive_key
 from protocols.secagg.errors import BadKeyShare
 from protocols.secagg.key_schedule import channel_label, wrap_label
 from protocols.secagg.messages import Dealt, KeyShare, decode_key_share
 from protocols.secagg.share_records import SALT_SIZE, Opening
-from protocols.secagg.transcript import ShareKind, share_commitment
+from protocols.secagg.transcript import ShareKind, pair_seed_commitment, share_commitment
 from protocols.shamir import encode_element, split
 from protocols.suite import PrivateKey, encapsulate
 
@@ -114,7 +115,18 @@ def _sealed(share: KeyShare, ends: Ends, to: Outgoing | None) -> Opening:
 def _wrapped(pair_seed: bytes, ends: Ends, mask_key: bytes) -> bytes:
     secret, ciphertext = encapsulate(mask_key)
     label = wrap_label(ends.h1, ends.dealer, ends.receiver, ciphertext)
-    return ciphertext + AESGCM(derive_key(secret, label)).encrypt(_NONCE, pair_seed, label)
+    sealed = AESGCM(derive_key(secret, label)).encrypt(_NONCE, pair_seed, label)
+    return ciphertext + sealed + pair_seed_commitment(ends.sid, ends.dealer, ends.receiver, pair_seed)
+
+
+def check_pair_seed(pair_seed: bytes, ends: Ends, wrapped: bytes) -> None:
+    """Refuse a pair's seed that the lower of the pair did not commit to.
+
+    Raises:
+        MalformedMessage: It is another.
+    """
+    if pair_seed_commitment(ends.sid, ends.dealer, ends.receiver, pair_seed) != wrapped[-DIGEST_SIZE:]:
+        raise MalformedMessage("the pair's seed is not the one committed to")
 
 
 def unwrap(wrapped: bytes, ends: Ends, mask_private: PrivateKey, *, ciphertext_size: int) -> bytes:
@@ -128,13 +140,15 @@ def unwrap(wrapped: bytes, ends: Ends, mask_private: PrivateKey, *, ciphertext_s
 
     Raises:
         InvalidTag: It cannot be opened.
+        MalformedMessage: It is not the one committed to.
     """
     if not wrapped:
         return b""
-    ciphertext = wrapped[:ciphertext_size]
+    ciphertext, sealed = wrapped[:ciphertext_size], wrapped[ciphertext_size:-DIGEST_SIZE]
     label = wrap_label(ends.h1, ends.dealer, ends.receiver, ciphertext)
-    key = derive_key(mask_private.open(ciphertext), label)
-    return AESGCM(key).decrypt(_NONCE, wrapped[ciphertext_size:], label)
+    seed = AESGCM(derive_key(mask_private.open(ciphertext), label)).decrypt(_NONCE, sealed, label)
+    check_pair_seed(seed, ends, wrapped)
+    return seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

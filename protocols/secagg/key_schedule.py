@@ -19,8 +19,9 @@ wrapping of r  KEM(S_higher)                       "pair-wrap/v1", h1, lower, hi
 pairwise mask  X25519(S_u, S_v) ‖ r                "mask/v2", h2, plan_digest, lower, higher
 =============  ==================================  =========================================
 
-The lower sends r to the higher, wrapped. So the seed of either that drops out gives the pair's mask: the lower's by
-deriving r, the higher's by opening what the lower sent, which the coordinator has.
+The lower sends r to the higher, wrapped, beside H(r). So the seed of either that drops out gives the pair's mask: the
+lower's by deriving r, the higher's by opening what the lower sent, which the coordinator has. H(r) shows that both are
+the same.
 
 Channel and mask keys are different keys because the seed of the mask key becomes public when its council drops out.
 """

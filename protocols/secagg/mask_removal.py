@@ -11,12 +11,13 @@ from typing import TypeAlias
 
 from cryptography.exceptions import InvalidTag
 
+from protocols.errors import MalformedMessage
 from protocols.identifiers import CouncilId, Digest
 from protocols.key_agreement import KEY_SIZE, derive_key, private_key, shared_secret
 from protocols.masks import MaskKey, add_masks
 from protocols.ring import Ring, RingVector
 from protocols.secagg.context import RoundContext
-from protocols.secagg.dealing import Ends, unwrap
+from protocols.secagg.dealing import Ends, check_pair_seed, unwrap
 from protocols.secagg.errors import BelowThreshold
 from protocols.secagg.key_schedule import mask_private_bytes, pair_label, pair_seed, pair_sign, self_label
 from protocols.shamir import encode_element
@@ -95,7 +96,7 @@ class Peer:
     Attributes:
         council: Which.
         mask_key: As it advertised it.
-        wrapped: What it dealt to the lost council besides its share: the pair's seed, where it is the lower.
+        wrapped: What the lower of it and the lost council dealt to the higher besides its share; see `Opening`.
     """
 
     council: CouncilId
@@ -109,22 +110,28 @@ def lost_work(
     """What the s_seed of a lost council removes.
 
     Raises:
-        BelowThreshold: A survivor (`culprit`) had dealt to the lost council what cannot be opened.
+        BelowThreshold: A survivor (`culprit`) had dealt to the lost council what cannot be opened; or the lost council
+            (`culprit`) had dealt to a survivor another seed of their pair than its own seed gives.
     """
     content = mask_private_bytes(s_seed, sid=context.sid, owner=owner, suite=context.suite)
     private = PrivateKey.read(content, context.suite)
 
     def seed_with(peer: Peer) -> bytes:
-        if owner < peer.council and context.suite is not Suite.X25519:
-            return pair_seed(s_seed, sid=context.sid, lower=owner, higher=peer.council)
-        ends = Ends(sid=context.sid, h1=h1, dealer=peer.council, receiver=owner)
+        if context.suite is Suite.X25519:
+            return b""
+        lower, higher = sorted((owner, peer.council))
+        ends = Ends(sid=context.sid, h1=h1, dealer=lower, receiver=higher)
         try:
-            return unwrap(peer.wrapped, ends, private, ciphertext_size=context.suite.ciphertext_size)
-        except InvalidTag as problem:
+            if lower != owner:
+                return unwrap(peer.wrapped, ends, private, ciphertext_size=context.suite.ciphertext_size)
+            seed = pair_seed(s_seed, sid=context.sid, lower=lower, higher=higher)
+            check_pair_seed(seed, ends, peer.wrapped)
+        except (InvalidTag, MalformedMessage) as problem:
             raise BelowThreshold(
-                f"what {peer.council} dealt to {owner} cannot be opened, so its mask cannot be taken off",
-                culprit=peer.council,
+                f"what {lower} dealt to {higher} does not give the mask between them, so it cannot be taken off",
+                culprit=lower,
             ) from problem
+        return seed
 
     return DanglingMasks(
         owner=owner,

@@ -14,9 +14,9 @@ UNMASK         signed(h3 ‖ kind 1, share 32, salt 32 for each of U2)
 =============  ===========================================================================================
 
 An opening is commit_b 32 ‖ commit_s 32 ‖ ciphertext 144, without ciphertext from a council to itself. In the hybrid
-suite a public key has 1,216 bytes, a ciphertext 1,232, and to those above it a dealer adds 1,136 of wrapped seed. The
-coordinator's messages are lists, each a count in two bytes and then: ADVERTS the adverts; SHARES the signed
-part of each KEY_SHARES, each followed by the receiver's own opening; SURVIVORS the signed part of each
+suite a public key has 1,216 bytes, a ciphertext 1,232, and to those above it a dealer adds 1,136 of wrapped seed and
+H(r) 32. The coordinator's messages are lists, each a count in two bytes and then: ADVERTS the adverts; SHARES the
+signed part of each KEY_SHARES, each followed by the receiver's own opening; SURVIVORS the signed part of each
 MASKED_INPUT; STATEMENTS the confirmations. They are not signed: everything in them is, by councils.
 """
 

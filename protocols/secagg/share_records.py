@@ -30,8 +30,8 @@ def sealed_size(suite: Suite) -> int:
 
 
 def wrapped_size(suite: Suite) -> int:
-    """Bytes of the pair's seed on its way from the lower to the higher; none where the suite has none."""
-    return suite.ciphertext_size + PAIR_SEED_SIZE + TAG_SIZE if suite.ciphertext_size else 0
+    """Bytes of the pair's seed on its way from the lower to the higher, and H(r); none where the suite has none."""
+    return suite.ciphertext_size + PAIR_SEED_SIZE + TAG_SIZE + DIGEST_SIZE if suite.ciphertext_size else 0
 
 
 def opening_size(dealer: CouncilId, receiver: CouncilId, suite: Suite) -> int:
@@ -52,7 +52,7 @@ class Opening:
 
     Attributes:
         ciphertext: The key share, sealed; empty from a council to itself.
-        wrapped: The pair's seed, wrapped; empty but in the hybrid suite from the lower to the higher.
+        wrapped: The pair's seed r, wrapped, then H(r); empty but in the hybrid suite from the lower to the higher.
     """
 
     b_commitment: bytes

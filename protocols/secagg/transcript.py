@@ -5,7 +5,7 @@ rounds derive masks that do not cancel, so equivocation yields noise even before
 
 * h1 covers every advert of U1: keys and ledger claims.
 * A council's key-share message is signed over `h1 ‖ H(b_seed) ‖ one leaf per member of U1`, a leaf being the
-  hash of the two share commitments and the ciphertext for that member. So the signature covers H(b_seed),
+  hash of the two share commitments and all that is sealed for that member. So the signature covers H(b_seed),
   all commitments and all ciphertexts, while each member is delivered its own opening only.
 * h2 covers h1, U2 and the hash of each of those signed bodies.
 * h3 covers h2, U3 and the hash of every masked vector of U3.
@@ -58,13 +58,18 @@ def share_commitment(
     return digest("share/v1", sid, bytes((kind,)), dealer.encode("ascii"), receiver.encode("ascii"), salt, share)
 
 
+def pair_seed_commitment(sid: RoundId, lower: CouncilId, higher: CouncilId, pair_seed: bytes) -> Digest:
+    """H(r), hiding since r is 256 pseudo-random bits: what the higher was sent must be what the lower's seed gives."""
+    return digest("pair-commit/v1", sid, lower.encode("ascii"), higher.encode("ascii"), pair_seed)
+
+
 def leaves(openings: Iterable[bytes]) -> bytes:
     """:func:`leaf` of each opening, one after another."""
     return b"".join(map(leaf, openings))
 
 
 def leaf(opening: bytes) -> Digest:
-    """The leaf of one opening (both commitments, then the ciphertext, empty for the dealer itself)."""
+    """The leaf of one opening: both commitments, then what is sealed for its receiver; nothing from one to itself."""
     return digest("leaf/v1", opening)
 
 

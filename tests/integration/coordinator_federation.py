@@ -218,6 +218,7 @@ class ScriptedCouncil:
             rules=plan.rules,
             ring=plan.ring,
             cells=plan.cells,
+            suite=plan.suite,
         )
         session = ParticipantSession(
             context, self.council, self.key.sign, seeded(hash((self.council, message.reference)))

@@ -1,5 +1,7 @@
 """Rounds driven over a link: what comes out, who is in it, and what a loss at each stage leads to."""
 
+from dataclasses import replace
+
 import pytest
 
 from coordinator.progress import CouncilState, RunStage
@@ -155,6 +157,29 @@ async def test_a_signed_complaint_is_kept_with_its_rule(federation):
     (found,) = federation.store.rounds.of_plan(plan.digest)
     (row,) = [row for row in federation.store.rounds.councils(found.sid) if row.council == node.council]
     assert (row.outcome, row.rule, row.joined, row.stage) == ("dropped", "bad_key_share", True, "masked input")
+
+
+@async_test
+async def test_a_lost_council_whose_dealing_ends_the_round_is_remembered_for_that(federation):
+    node = federation.nodes[federation.councils[1]]
+
+    async with federation.running() as running:
+        running.cut(node.council, Kind.SHARES)
+        cut = node.before
+
+        def before(message):
+            if message.kind is Kind.ADVERTS:  # it deals shares of another seed than its mask key comes from
+                session = node.sessions[message.reference]
+                session._stage = replace(session._stage, s_seed=session._stage.s_seed ^ 1)
+            return cut(message)
+
+        node.before = before
+        plan = federation.plan()
+        await running.ask(plan)
+    found = federation.store.rounds.of_plan(plan.digest)[0]
+    (row,) = [row for row in federation.store.rounds.councils(found.sid) if row.council == node.council]
+    assert (row.outcome, row.rule) == ("dropped", "protocol")
+    assert "do not fit together" in row.reason
 
 
 @async_test

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from protocols.envelope import sign_message
 from protocols.errors import MalformedMessage, RemoteProtocolError
 from protocols.key_agreement import derive_key
 from protocols.ring import Ring
-from protocols.secagg import BadKeyShare, BelowThreshold, CohortRules, Profile, Stage, accept_shares
+from protocols.secagg import BadKeyShare, BelowThreshold, CohortRules, Profile, Stage, accept_shares, participant
 from protocols.secagg.key_schedule import pair_label, pair_seed
 from protocols.secagg.messages import (
     advert_of,
@@ -22,7 +24,7 @@ from protocols.secagg.messages import (
     encode_shares,
 )
 from protocols.secagg.run import prepare, run_secure_sum
-from protocols.secagg.transcript import leaf
+from protocols.secagg.transcript import leaf, pair_seed_commitment
 from protocols.suite import KEM_KEY_SIZE, PrivateKey, Suite, check_public, encapsulate
 from tests.simulation.secagg_rehearsal import Rehearsal, council_ids
 from tests.vectors import reference
@@ -97,6 +99,45 @@ def test_whoever_breaks_x25519_has_no_mask(honest):
         assert broken not in everything
 
 
+@pytest.mark.parametrize(("lower", "higher"), [(LOWEST, HIGHEST), (SECOND, COUNCILS[3])])
+def test_channels_and_wrapped_seeds_are_those_that_the_specification_gives(honest, lower, higher):
+    """Written a second time in `reference`: each key comes from every secret that it must, and from nothing less."""
+    sid, h1 = honest.context.sid, honest.states[lower][Stage.SHARES].cohort.h1
+    keys = {council: honest.states[council][Stage.ADVERT] for council in (lower, higher)}
+    for sender, receiver in ((lower, higher), (higher, lower)):
+        _, openings = decode_key_shares(honest.replies[Stage.KEY_SHARES][sender], honest.context, COUNCILS)
+        opening = openings.opening(COUNCILS.index(receiver))
+        ciphertext, sealed = opening.ciphertext[:1088], opening.ciphertext[1088:]
+        mine, theirs = keys[sender].channel_private, keys[receiver].channel_private
+        secrets = mine.x25519.exchange(theirs.x25519.public_key()), theirs.kem.decapsulate(ciphertext)
+        ends = {"h1": h1, "sender": sender, "receiver": receiver, "ciphertext": ciphertext}
+        key, label = reference.channel_key(*secrets, **ends)
+        held = honest.states[receiver][Stage.SHARES].held[sender]
+        assert AESGCM(key).decrypt(bytes(12), sealed, label) == held.encode()
+        for half in ((secrets[0], b""), (b"", secrets[1]), (secrets[0], bytes(32)), (bytes(32), secrets[1])):
+            with pytest.raises(InvalidTag):
+                AESGCM(reference.channel_key(*half, **ends)[0]).decrypt(bytes(12), sealed, label)
+    _, openings = decode_key_shares(honest.replies[Stage.KEY_SHARES][lower], honest.context, COUNCILS)
+    wrapped = openings.opening(COUNCILS.index(higher)).wrapped
+    ciphertext, sealed, commitment = wrapped[:1088], wrapped[1088:-32], wrapped[-32:]
+    secret = keys[higher].mask_private.kem.decapsulate(ciphertext)
+    key, label = reference.wrapping_key(secret, h1=h1, lower=lower, higher=higher, ciphertext=ciphertext)
+    seed = reference.pair_seed(keys[lower].s_seed, sid=sid, lower=lower, higher=higher)
+    assert AESGCM(key).decrypt(bytes(12), sealed, label) == seed
+    assert commitment == reference.pair_commitment(seed, sid=sid, lower=lower, higher=higher)
+
+
+def test_what_a_council_sealed_opens_for_nobody_else_and_in_nobody_elses_name(honest):
+    """A colluding council that sends on what another one sealed, as its own, learns that it does not open."""
+    round_ = rehearsal().advertise().share_keys().accept_shares()
+    _, taken = next(entry for entry in entries_of(round_, HIGHEST) if entry[0].message.sender == LOWEST)
+    _, own = next(entry for entry in entries_of(round_, HIGHEST) if entry[0].message.sender == SECOND)
+    for changed in (replace(own, wrapped=taken.wrapped), replace(own, ciphertext=taken.ciphertext)):
+        with pytest.raises(BadKeyShare) as caught:
+            accept(round_, HIGHEST, resigned(round_, SECOND, HIGHEST, changed))
+        assert caught.value.culprit == SECOND
+
+
 def test_channel_keys_need_the_second_part_too(honest):
     """A share that was sealed without the encapsulated secret is not opened: so X25519 alone opens no share either."""
     ready = rehearsal().advertise().share_keys().accept_shares()
@@ -108,7 +149,8 @@ def test_channel_keys_need_the_second_part_too(honest):
 
 
 @pytest.mark.parametrize(
-    ("part", "at"), [("ciphertext", 0), ("ciphertext", 1087), ("ciphertext", 1088), ("wrapped", 0), ("wrapped", 1100)]
+    ("part", "at"),
+    [("ciphertext", 0), ("ciphertext", 1087), ("ciphertext", 1088), ("wrapped", 0), ("wrapped", 1100), ("wrapped", -1)],
 )
 def test_whatever_a_dealer_seals_wrong_is_attributed_to_it(part, at):
     round_ = rehearsal().advertise().share_keys().accept_shares()
@@ -146,8 +188,45 @@ def test_a_seed_wrapped_wrong_for_a_council_that_is_then_lost_ends_the_round_wit
     statements = round_.aggregator.close_confirmations()
     for council in alive:
         round_.aggregator.receive_unmask(council, round_.sessions[council].unmask(statements[council]))
-    with pytest.raises(BelowThreshold, match="cannot be opened") as caught:
+    with pytest.raises(BelowThreshold, match="does not give the mask") as caught:
         round_.aggregator.finish()
+    assert caught.value.culprit == LOWEST
+
+
+def another_seed(monkeypatch, dealer):
+    """A council that sends another r than its own seed gives, and masks with that."""
+    true = participant.pair_seed
+
+    def false(s_seed, *, sid, lower, higher):
+        return bytes(32) if lower == dealer else true(s_seed, sid=sid, lower=lower, higher=higher)
+
+    monkeypatch.setattr(participant, "pair_seed", false)
+
+
+@pytest.mark.parametrize("dealer", [LOWEST, COUNCILS[3]])
+def test_a_dealer_that_sends_another_seed_than_its_own_gives_and_is_lost_is_named(monkeypatch, dealer):
+    """Else its masks would stay in the sum, which would be published as if it were right."""
+    another_seed(monkeypatch, dealer)
+    played = rehearsal().play(drop={Stage.MASKED_INPUT: (dealer,)})
+    with pytest.raises(BelowThreshold, match="does not give the mask") as caught:
+        played.aggregator.finish()
+    assert caught.value.culprit == dealer
+
+
+def test_a_dealer_that_sends_another_seed_and_stays_spoils_nothing(monkeypatch):
+    another_seed(monkeypatch, LOWEST)
+    played = rehearsal().play()
+    np.testing.assert_array_equal(played.aggregator.finish().total, played.expected(COUNCILS))
+
+
+def test_a_seed_that_is_not_the_one_committed_to_is_refused_before_anything_is_charged():
+    """Otherwise a dealer could commit to the seed that its own gives, and send another."""
+    round_ = rehearsal().advertise().share_keys().accept_shares()
+    _, opening = next(entry for entry in entries_of(round_, HIGHEST) if entry[0].message.sender == LOWEST)
+    commitment = pair_seed_commitment(round_.context.sid, LOWEST, HIGHEST, bytes(32))
+    changed = replace(opening, wrapped=opening.wrapped[:-32] + commitment)
+    with pytest.raises(BadKeyShare) as caught:
+        accept(round_, HIGHEST, resigned(round_, LOWEST, HIGHEST, changed))
     assert caught.value.culprit == LOWEST
 
 
@@ -243,7 +322,7 @@ def changed_dealing(round_, message, receiver):
     dealt, openings = decode_key_shares(message, round_.context, COUNCILS)
     position = COUNCILS.index(receiver)
     opening = openings.opening(position)
-    spoilt = replace(opening, wrapped=opening.wrapped[:-1] + bytes([opening.wrapped[-1] ^ 1])).encode()
+    spoilt = replace(opening, wrapped=bytes([opening.wrapped[0] ^ 1]) + opening.wrapped[1:]).encode()
     encoded = [spoilt if place == position else openings.encoded(place) for place in range(7)]
     body = dealt_body(dealt.h1, dealt.self_commitment, [leaf(item) for item in encoded])
     return signed(round_, dealt.message, body).encode() + b"".join(encoded)

@@ -14,6 +14,7 @@ from protocols.secagg import (
     Stage,
 )
 from protocols.secagg.transitions import AGGREGATOR, PARTICIPANT
+from protocols.suite import Suite
 from tests.simulation.secagg_rehearsal import Rehearsal
 
 P, S = ParticipantEvent, ParticipantState
@@ -188,13 +189,15 @@ def test_no_secret_is_left_after_the_unmask_answer(walker):
     assert walker.session(S.ENDED)._stage is None
 
 
-def test_no_secret_shows_in_a_repr():
-    rehearsal = Rehearsal(5, seed="order").play()
+@pytest.mark.parametrize("suite", Suite)
+def test_no_secret_shows_in_a_repr(suite):
+    rehearsal = Rehearsal(5, seed="order", suite=suite).play()
     me = rehearsal.context.eligible[0]
     states = rehearsal.states[me]
     secrets = [states[Stage.ADVERT].s_seed, states[Stage.KEY_SHARES].b_seed]
     raw = [share for held in states[Stage.SHARES].held.values() for share in (held.b_share, held.s_share)]
-    raw += [mask.key for mask in states[Stage.SHARES].masks] + [*states[Stage.KEY_SHARES].incoming.values()]
+    raw += [mask.key for mask in states[Stage.SHARES].masks]
+    raw += [*states[Stage.KEY_SHARES].agreed.values(), *states[Stage.KEY_SHARES].pair_seeds.values()]
     shown = "".join(repr(state) + repr(getattr(state, "held", "")) for state in states.values())
     assert not [secret for secret in secrets if str(secret) in shown]
     assert not [secret for secret in raw if repr(secret) in shown]

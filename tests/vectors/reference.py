@@ -55,6 +55,22 @@ def pair_seed(s_seed, *, sid, lower, higher):
     return hkdf(s_seed.to_bytes(32, "little"), prefixed(b"pair-seed/v1", sid, lower.encode(), higher.encode()))
 
 
+def channel_key(x25519_secret, kem_secret, *, h1, sender, receiver, ciphertext):
+    """Of the hybrid suite, and the associated data."""
+    label = prefixed(b"channel/v2", h1, sender.encode(), receiver.encode(), ciphertext)
+    return hkdf(x25519_secret + kem_secret, label), label
+
+
+def wrapping_key(kem_secret, *, h1, lower, higher, ciphertext):
+    """What the pair's seed is wrapped with, and the associated data."""
+    label = prefixed(b"pair-wrap/v1", h1, lower.encode(), higher.encode(), ciphertext)
+    return hkdf(kem_secret, label), label
+
+
+def pair_commitment(seed, *, sid, lower, higher):
+    return hashlib.sha256(prefixed(b"pair-commit/v1", sid, lower.encode(), higher.encode(), seed)).digest()
+
+
 def masked_input(*, me, seeds, public_keys, vector, sid, h2, plan_digest, bits, pair_seeds=None):
     """y of a council from its two seeds, as integers below 2^bits; with the seed of each of its pairs, in the hybrid."""
     version = b"v1" if pair_seeds is None else b"v2"

@@ -214,6 +214,7 @@ def test_nothing_a_real_party_would_believe_comes_of_it(council, monkeypatch):
                 rules=plan.rules,
                 ring=plan.ring,
                 cells=plan.cells,
+                suite=plan.suite,
             )
         )
 

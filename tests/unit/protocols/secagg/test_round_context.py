@@ -7,6 +7,7 @@ from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.identifiers import CouncilId, RoundId
 from protocols.ring import Ring
 from protocols.secagg import CohortRules, LedgerClaim, Profile, RoundContext, round_id
+from protocols.suite import Suite
 
 IDS = tuple(CouncilId(f"E0000000{number}") for number in range(1, 6))
 FIELDS = {
@@ -17,6 +18,7 @@ FIELDS = {
     "rules": CohortRules(profile=Profile.CAREFUL, eligible_count=5, min_cohort=5, min_honest=3),
     "ring": Ring(bits=32),
     "cells": 10,
+    "suite": Suite.X25519,
 }
 ROUND = {
     "plan_digest": sha256(b"plan"),
@@ -52,6 +54,12 @@ def test_a_good_context_is_accepted():
 def test_a_context_that_could_be_read_in_two_ways_is_refused(wrong):
     with pytest.raises(LocalProtocolError):
         RoundContext(**FIELDS | wrong)
+
+
+def test_no_round_is_made_without_saying_what_its_keys_are_agreed_with():
+    """Whoever forgot it would run the weaker suite under an agreement that asks for the stronger."""
+    with pytest.raises(TypeError, match="suite"):
+        RoundContext(**{name: value for name, value in FIELDS.items() if name != "suite"})
 
 
 def test_a_council_that_is_not_eligible_has_no_identity():
