@@ -2,7 +2,16 @@
 
 import sys
 
-from benchmarks import concurrent_queries, end_to_end, exact_noise, growth, local_counts, real_connections, secure_sum
+from benchmarks import (
+    concurrent_queries,
+    console_pages,
+    end_to_end,
+    exact_noise,
+    growth,
+    local_counts,
+    real_connections,
+    secure_sum,
+)
 from benchmarks.peers import __main__ as peers
 
 if __name__ == "__main__":
@@ -13,4 +22,5 @@ if __name__ == "__main__":
     exact_noise.main(["--record"])
     local_counts.main(["--record"])
     growth.main(["--record"])
+    console_pages.main(["--record"])
     sys.exit(peers.main(["run"]))

@@ -1,6 +1,7 @@
 """Opening the store: one database, brought to the form this software knows, or refused in one sentence."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -133,7 +134,10 @@ def _create_private(path: Path) -> None:
     """Make the file before SQLite does, so that only this account can read it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        # A file that is there is not touched: closing it would let go of the locks that SQLite holds on it in this
+        # process, and the next process to leave would take the log of changes away from under our connections.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
         raise FileProblem(
             f"The database {path} cannot be opened ({error.strerror}).",

@@ -1,6 +1,8 @@
 """The store: what is written comes back, moves are all or nothing, and a database of another age is refused."""
 
 import io
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -139,6 +141,29 @@ def test_the_migrations_speak_postgresql():
     sql = written.getvalue()
     assert all(f"CREATE TABLE {name} " in sql for name in METADATA.tables)
     assert "BYTEA" in sql
+
+
+def test_a_second_store_of_one_process_does_not_let_go_of_the_locks_of_the_first(tmp_path):
+    """Else whichever process leaves next takes the log of changes along, and what is then written is lost to all others."""
+    path = tmp_path / "store.db"
+    count = (
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]);"
+        "print(db.execute('SELECT count(*) FROM proposals').fetchone()[0]); db.close()"
+    )
+
+    def seen_elsewhere():
+        done = subprocess.run([sys.executable, "-c", count, str(path)], capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    first = open_store(f"sqlite:///{path}")
+    assert first.proposals.get(PLAN) is None
+    second = open_store(f"sqlite:///{path}")
+    assert seen_elsewhere() == 0
+    first.proposals.add(proposal())
+    assert second.proposals.get(PLAN) == proposal()
+    assert seen_elsewhere() == 1
+    second.close()
+    first.close()
 
 
 def test_opening_twice_keeps_what_is_there(store_url, store):
