@@ -23,7 +23,6 @@ from sqlalchemy import event
 from benchmarks.targets import add_record_option, commit, record_console
 from coordinator.sign_in import sessions
 from coordinator.store import AccountRow, SessionRow
-from federated.timestamps import time_text
 from tests.integration.console_readers import Reading, console_process, read_at_once
 from tests.integration.console_scale import answer_through, every_council
 from tests.integration.console_world import ConsoleWorld, Served, console_world
@@ -37,7 +36,7 @@ READERS = 200
 PAGES_EACH = 10
 PAGES = {
     "register, newest": ("/questions", ""),
-    "register, oldest": ("/questions?newer={before_all}", ""),
+    "register, oldest": ("/questions?{oldest}", ""),
     "register, answered, from the middle": ("/questions?state=done&{middle}", ""),
     "question": ("/questions/{plan}", ""),
     "answer": ("/releases/{release}", ""),
@@ -87,10 +86,9 @@ def median_ms(call: Callable[[], object], repeats: int) -> float:
 
 def addresses(world: ConsoleWorld, plans: Sequence[bytes]) -> dict[str, str]:
     """Path of each page of `PAGES`."""
-    middle, oldest = (world.federation.store.proposals.get(plan) for plan in (plans[len(plans) // 2], plans[-1]))
     parts = {
-        "middle": f"older={time_text(middle.received_at)}_{middle.plan_digest.hex()}",
-        "before_all": f"{time_text(oldest.received_at)}_{'00' * 32}",
+        "middle": f"older={plans[len(plans) // 2].hex()}",
+        "oldest": f"newer={plans[-1].hex()}",
         "plan": world.plans["released"],
         "release": world.release,
         "council": world.federation.councils[0],
