@@ -27,6 +27,8 @@ from federated.errors import FileProblem
 __all__ = ["Store", "open_store"]
 
 BUSY_TIMEOUT_MS: Final = 10_000
+_PATIENCE: Final = {"connect_timeout": 10, "tcp_user_timeout": 20_000}
+"""Of PostgreSQL's client: seconds to connect, and milliseconds until what was sent must have arrived."""
 _PRAGMAS: Final = (
     # First, because the next one waits for other processes too.
     f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
@@ -60,7 +62,13 @@ class Store:
 
     def at_desk(self, turn: int) -> Self:
         """The same store for the coordinator that has this turn at the desk: its moves are refused once it is over."""
-        return replace(self, proposals=ProposalBook(self.engine, turn), outcomes=OutcomeBook(self.engine, turn))
+        return replace(
+            self,
+            membership=MembershipBook(self.engine, turn),
+            proposals=ProposalBook(self.engine, turn),
+            releases=ReleaseBook(self.engine, turn),
+            outcomes=OutcomeBook(self.engine, turn),
+        )
 
     def tidy(self) -> None:
         """Let what was deleted leave SQLite's log of changes too; PostgreSQL vacuums by itself."""
@@ -109,7 +117,7 @@ def _engine(url: str) -> Engine:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(parsed)
-        return create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
+        return create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=_patience(parsed))
     except (ArgumentError, NoSuchModuleError) as error:
         raise FileProblem(
             "The setting 'database' is not a database address this software knows.",
@@ -120,6 +128,13 @@ def _engine(url: str) -> Engine:
             f"The driver '{error.name}' for the setting 'database' is not installed.",
             remedy="Install it beside the coordinator, or leave 'database' out to use the state folder.",
         ) from error
+
+
+def _patience(url: URL) -> dict[str, int]:
+    """So that no call hangs where the network swallows everything; what the operator's address says comes first."""
+    if url.get_driver_name() != "psycopg":
+        return {}
+    return {name: value for name, value in _PATIENCE.items() if name not in url.query}
 
 
 def _sqlite_engine(url: URL) -> Engine:

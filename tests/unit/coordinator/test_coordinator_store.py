@@ -11,7 +11,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from coordinator.store import (
     AgreementRow,
@@ -27,6 +27,7 @@ from coordinator.store import (
     RoundCouncilRow,
     RoundRow,
     StageRow,
+    database,
     open_store,
 )
 from coordinator.store.migration import alembic_config, migration_scripts
@@ -417,6 +418,7 @@ def test_a_coordinator_that_has_lost_the_desk_writes_no_move(store):
     ended = {"councils": [], "stages": []}
     for write in (
         lambda: lost.proposals.keep_decisions([decision("E06000001", decision="refused")]),
+        lambda: lost.membership.keep_budgets([BudgetRow(council="E1", envelope=b"old", received_at=NOW)]),
         lambda: lost.outcomes.moved(proposal(state="failed"), before="running"),
         lambda: lost.outcomes.opened(proposal(state="running"), round_row(sid=OTHER, attempt=2), before="running"),
         lambda: lost.outcomes.aborted(proposal(state="failed"), round_row(outcome="aborted"), before="running"),
@@ -432,6 +434,19 @@ def test_a_coordinator_that_has_lost_the_desk_writes_no_move(store):
     assert current.outcomes.released(
         proposal(state="released"), round_row(outcome="released"), release(), before="running", owed_to=[], **ended
     )
+    with pytest.raises(DeskLost):
+        lost.releases.keep_receipts([DeliveryRow(release_digest=release().digest, council="E1", receipt=b"old")])
+    assert store.membership.budgets(["E1"]) == ()
+    assert store.releases.deliveries(release().digest) == ()
+
+
+def test_a_call_to_postgresql_does_not_wait_for_ever_unless_the_operator_says_so():
+    for address, wanted in (
+        ("postgresql+psycopg://hub/store", {"connect_timeout": 10, "tcp_user_timeout": 20_000}),
+        ("postgresql+psycopg://hub/store?connect_timeout=60", {"tcp_user_timeout": 20_000}),
+        ("postgresql+psycopg2://hub/store", {}),
+    ):
+        assert database._patience(make_url(address)) == wanted
 
 
 def test_proposals_are_found_by_state(store):
