@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import product
 from pathlib import Path
 
@@ -24,19 +25,23 @@ import yaml
 from typer.testing import CliRunner
 
 from council_node.node_store import DocumentKind, NodeStore
-from federated.agreement import AGREEMENT_TYPE
-from federated.demo.papers import datasets_of, manifest_payload, yaml_payload
+from federated.agreement import AGREEMENT_TYPE, parse_agreement
+from federated.demo.papers import agreement_document, datasets_of, manifest_payload, yaml_payload
 from federated.demo.people import People
-from federated.keys import read_private_key, write_private_key
-from federated.plan import Plan
-from federated.privacy import Mechanism
+from federated.keys import make_key, read_private_key, write_private_key
+from federated.plan import Plan, Terms
+from federated.planner import choose_mechanism
+from federated.privacy import Mechanism, Totals
 from federated.query import Query, parse_query
 from federated.query.sql_form import parse_sql
+from federated.roster import Coordinator, RosterEntry, parse_roster, roster_payload
+from federated.schema import load_schema
 from federated.shell import now_utc
 from federated.signing import sign_payload
+from protocols.secagg import Profile
 from tests.docs.pages import fences, page
 from tests.docs.test_examples import COMMANDS
-from tests.e2e.federation import HUB, NORTH_EAST, Federation, Node, running_federation
+from tests.e2e.federation import DAY, HUB, NORTH_EAST, Federation, Node, running_federation
 
 ANALYST = page("docs/guides/analyst.md")
 REVIEWER = page("docs/guides/reviewer.md")
@@ -354,15 +359,55 @@ def test_what_comes_out_is_what_the_pages_say(walks):
     assert (walks.reviewer.folder / "dpia.md").stat().st_size > 1000
 
 
-def test_the_questions_in_every_form_can_be_planned(walks):
-    """None of them is asked: the page says that planning costs nothing."""
-    before = walks.federation.nodes[COUNCILS[1]].all_rounds()
-    client, trusted = walks.federation.client, walks.federation.trusted
+def test_the_questions_in_every_form_can_be_planned():
+    """Against an agreement of all twelve councils of the region, as the page's group has them."""
+    schema, people, now = load_schema(), People.make(os.urandom), now_utc().replace(microsecond=0)
+    days = [now + number * DAY for number in range(-1, 4)]
+    document = agreement_document(
+        {council: schema.council(council).name for council in NORTH_EAST},
+        label="the twelve councils of the North East",
+        profile=Profile.STANDARD,
+        epsilon=Fraction(1),
+        analyst=people.analyst,
+        reviewer=people.reviewer,
+        today=days[0].date(),
+    )
     questions = questions_of(ANALYST)
+    document["groups"][0]["name"] = questions[0].group
+    entries = [
+        RosterEntry(
+            id=council,
+            name=schema.council(council).name,
+            region=schema.council(council).region,
+            public_key=make_key(os.urandom).public,
+            valid_from=days[0].date(),
+            valid_to=days[4].date(),
+        )
+        for council in NORTH_EAST
+    ]
+    hub = Coordinator(id=HUB, name="Hub", public_key=make_key(os.urandom).public)
+    roster = roster_payload(
+        epoch=1, not_before=days[0].date(), not_after=days[4].date(), coordinator=hub, councils=entries
+    )
     assert len(questions) == 4
     for question in questions:
-        client.plan(question, agreement=None, manifest=walks.federation.manifest(question), trusted=trusted)
-    assert walks.federation.nodes[COUNCILS[1]].all_rounds() == before
+        planned = choose_mechanism(
+            question,
+            agreement=parse_agreement(yaml_payload(document | {"datasets": datasets_of(questions)})),
+            roster=parse_roster(roster),
+            schema=schema,
+            terms=Terms(
+                manifest_digest=bytes(32),
+                not_before=days[0],
+                collect_by=days[2],
+                return_by=days[3],
+                not_after=days[4],
+                attempts=2,
+                nonce=bytes(32),
+            ),
+            worst=Totals(),
+        )
+        assert planned.question == question
 
 
 @pytest.mark.parametrize(
