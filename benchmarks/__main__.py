@@ -4,6 +4,7 @@ import sys
 
 from benchmarks import (
     concurrent_queries,
+    console_pages,
     end_to_end,
     exact_noise,
     growth,
@@ -23,4 +24,5 @@ if __name__ == "__main__":
     exact_noise.main(["--record"])
     local_counts.main(["--record"])
     growth.main(["--record"])
+    console_pages.main(["--record"])
     sys.exit(peers.main(["run"]))

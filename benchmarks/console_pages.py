@@ -1,9 +1,11 @@
-"""Pages of the console among many questions and many councils, beside the bare queries of each.
+"""Pages of the console among 10,000 answers and every council of England, and two hundred readers at once.
 
-`python -m benchmarks.console_pages` fills a database with 10,000 questions copied from a real one and with the budget
-statements of every council of England over four years. It prints the median time of each page, as the application
-answers a request within one process, and of the queries that it asks the database. No target hangs on it; that pages
-stay bounded is held by `tests/integration/test_console_scale.py`.
+`python -m benchmarks.console_pages` answers 10,000 questions on SQLite and on a PostgreSQL server of its own, by the
+store's own writes, and keeps a signed budget statement of every council over four years. It gives the median time of
+each page, as the application answers a request within one process, beside that of the queries that it asks the
+database; then what one reader and what 200 readers at once get of the real `coordinator console` over TLS. No target
+hangs on a time; that pages stay bounded is held by `tests/integration/test_console_scale.py`, and that nobody of 200 is
+turned away by `tests/integration/test_console_readers.py`.
 """
 
 import argparse
@@ -11,26 +13,41 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import event
 
-from tests.integration.console_scale import every_council, fill
+from benchmarks.targets import add_record_option, commit, record_console
+from coordinator.sign_in import sessions
+from coordinator.store import AccountRow, SessionRow
+from tests.integration.console_readers import Reading, console_process, read_at_once
+from tests.integration.console_scale import answer_through, every_council
 from tests.integration.console_world import ConsoleWorld, Served, console_world
+from tests.stores import running_postgresql
 
-QUESTIONS = 10_000
+DATABASES = ("sqlite", "postgresql")
+ANSWERS = 10_000
 YEARS = 4
 REPEATS = 15
+READERS = 200
+PAGES_EACH = 10
 PAGES = {
     "register, newest": ("/questions", ""),
+    "register, oldest": ("/questions?{oldest}", ""),
     "register, answered, from the middle": ("/questions?state=done&{middle}", ""),
     "question": ("/questions/{plan}", ""),
     "answer": ("/releases/{release}", ""),
     "budgets of 50 councils": ("/budgets?page=2", "reviewer"),
+    "budget of one council": ("/budgets/{council}", "reviewer"),
     "operations": ("/operations", "operator"),
     "rounds": ("/operations/rounds", "operator"),
 }
+READ = ("register, newest", "register, oldest", "question", "answer", "budgets of 50 councils", "budget of one council")
+"""What the readers of the real process ask for."""
+TOKEN = "benchmark"
 
 
 class Statements:
@@ -67,51 +84,135 @@ def median_ms(call: Callable[[], object], repeats: int) -> float:
     return 1000 * statistics.median(taken)
 
 
-def measure(world: ConsoleWorld, served: Served, plans: list[str], repeats: int) -> list[dict[str, object]]:
-    """A row for each page."""
-    statements = Statements(world)
-    row = world.federation.store.proposals.get(bytes.fromhex(plans[len(plans) // 2]))
+def addresses(world: ConsoleWorld, plans: Sequence[bytes]) -> dict[str, str]:
+    """Path of each page of `PAGES`."""
     parts = {
-        "middle": f"older={row.received_at:%Y-%m-%dT%H:%M:%SZ}_{row.plan_digest.hex()}",
+        "middle": f"older={plans[len(plans) // 2].hex()}",
+        "oldest": f"newer={plans[-1].hex()}",
         "plan": world.plans["released"],
         "release": world.release,
+        "council": world.federation.councils[0],
     }
-    found = []
-    for name, (path, who) in PAGES.items():
-        address = path.format(**parts)
-        served.ask(address, who=who)
+    return {name: path.format(**parts) for name, (path, _) in PAGES.items()}
+
+
+def measure(world: ConsoleWorld, served: Served, paths: dict[str, str], repeats: int) -> Iterator[dict[str, object]]:
+    """A row for each page."""
+    statements = Statements(world)
+    for name, path in paths.items():
+        who = PAGES[name][1]
+        served.ask(path, who=who)
         statements.take()
-        reply = served.ask(address, who=who)
+        reply = served.ask(path, who=who)
+        assert reply.status == 200, (path, reply.status)
         asked = statements.take()
-        page = median_ms(lambda address=address, who=who: served.ask(address, who=who), repeats)
+        page = median_ms(lambda path=path, who=who: served.ask(path, who=who), repeats)
         bare = median_ms(lambda asked=asked: statements.again(asked), repeats)
-        found.append(
-            {
-                "page": name,
-                "status": reply.status,
-                "bytes": len(reply.body),
-                "queries": len(asked),
-                "page_ms": round(page, 1),
-                "queries_ms": round(bare, 1),
-                "ratio": round(page / bare, 1),
-            }
-        )
-    return found
+        yield {
+            "page": name,
+            "bytes": len(reply.body),
+            "queries": len(asked),
+            "page_ms": round(page, 1),
+            "queries_ms": round(bare, 1),
+        }
 
 
-def main() -> None:
-    """Measure every page and print a row for each."""
+def signed_in(world: ConsoleWorld) -> dict[str, str]:
+    """A reviewer who has signed in; the header that says so."""
+    now, store = datetime.now(UTC), world.federation.store
+    account = AccountRow(
+        name="reader", kind="local", roles="reviewer", agreements=world.agreement, created_at=now, changed_at=now
+    )
+    assert store.accounts.add(account, by="benchmark")
+    session = SessionRow(
+        token_hash=sessions.token_hash(TOKEN), account="reader", address="127.0.0.0/24", started_at=now, seen_at=now
+    )
+    store.accounts.open_session(session, ended_before=now)
+    return {"cookie": f"{sessions.COOKIE}={TOKEN}"}
+
+
+def load(world: ConsoleWorld, folder: Path, paths: dict[str, str], *, readers: int, pages: int) -> dict[str, object]:
+    """What one reader gets of the real process, and what many at once get."""
+    asked = tuple(paths[name] for name in READ)
+    with console_process(world, folder, publish=[world.agreement], comment_days=0, sign_in={}) as port:
+        headers = signed_in(world)
+        read_at_once(port, asked, readers=1, pages=len(asked), headers=headers)  # every page once, as later
+        alone, alone_s = timed(lambda: read_at_once(port, asked, readers=1, pages=10 * len(asked), headers=headers))
+        many, many_s = timed(lambda: read_at_once(port, asked, readers=readers, pages=pages, headers=headers))
+    return {
+        "readers": readers,
+        "pages": len(many),
+        "errors": sum(not reading.ok for reading in many) + sum(not reading.ok for reading in alone),
+        "one": summary(alone, alone_s),
+        "at_once": summary(many, many_s),
+    }
+
+
+def timed(call: Callable[[], list[Reading]]) -> tuple[list[Reading], float]:
+    """What a call gives, and the seconds it took."""
+    began = time.perf_counter()
+    found = call()
+    return found, time.perf_counter() - began
+
+
+def summary(found: Sequence[Reading], seconds: float) -> dict[str, float]:
+    """Half of the requests and 95 in 100 of them within so many milliseconds; requests a second."""
+    taken = sorted(1000 * reading.seconds for reading in found)
+    return {
+        "p50_ms": round(taken[len(taken) // 2], 1),
+        "p95_ms": round(taken[len(taken) * 95 // 100], 1),
+        "a_second": round(len(found) / seconds, 1),
+    }
+
+
+@contextmanager
+def databases(names: Sequence[str]) -> Iterator[dict[str, str | None]]:
+    """An address for each; SQLite's is in the world's own folder."""
+    with ExitStack() as stack:
+        found: dict[str, str | None] = {}
+        for name in names:
+            if name == "postgresql":
+                server = stack.enter_context(running_postgresql(fsync=True))
+                found[name] = stack.enter_context(server.database())
+            else:
+                found[name] = None
+        yield found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure every page and the readers on each database, and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--questions", type=int, default=QUESTIONS)
+    parser.add_argument("--database", choices=DATABASES, action="append", help="both when left out")
+    parser.add_argument("--answers", type=int, default=ANSWERS)
     parser.add_argument("--repeats", type=int, default=REPEATS)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, console_world(Path(folder)) as world:
-        plans = fill(world, given.questions)
-        councils = every_council(world, Path(folder), years=YEARS)
-        with world.served(publish=(world.agreement,), later_days=15) as served:
-            for row in measure(world, served, plans, given.repeats):
-                print(json.dumps(row))
-    print(json.dumps({"questions": given.questions, "councils": len(councils), "years": YEARS}))
+    parser.add_argument("--readers", type=int, default=READERS)
+    parser.add_argument("--pages", type=int, default=PAGES_EACH, help="that each reader asks for")
+    add_record_option(parser)
+    given = parser.parse_args(arguments)
+    with databases(given.database or DATABASES) as found:
+        for database, url in found.items():
+            with tempfile.TemporaryDirectory() as folder, console_world(Path(folder), database=url) as world:
+                first = world.federation.store.proposals.get(bytes.fromhex(world.plans["released"]))
+                began = time.perf_counter()
+                paths = addresses(world, answer_through(world.federation.store, first, given.answers))
+                written = time.perf_counter() - began
+                councils = every_council(world, Path(folder), years=YEARS)
+                with world.served(publish=(world.agreement,), later_days=15) as served:
+                    pages = list(measure(world, served, paths, given.repeats))
+                row = {
+                    "database": database,
+                    "answers": given.answers,
+                    "councils": len(councils),
+                    "periods": YEARS,
+                    "writes_a_second": round(3 * given.answers / written),
+                    "pages": pages,
+                    "load": load(world, Path(folder), paths, readers=given.readers, pages=given.pages),
+                    "command": "python -m benchmarks.console_pages",
+                    "commit": commit(),
+                }
+                print(json.dumps(row, indent=2), flush=True)
+                if given.record:
+                    record_console(row)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ def parts(path: Path = PERFORMANCE) -> dict[str, str]:
         "node profile": _profile(kept["targets"]),
         "growth": _growth(growth),
         "memory": _memory(growth),
+        "console pages": _console_pages(kept.get("console", ())),
+        "console readers": _console_readers(kept.get("console", ())),
     }
 
 
@@ -86,3 +88,27 @@ def _memory(growth: Mapping[str, Any]) -> str:
         (f"{cells:,}", *(peaks[count, cells] for count in councils)) for cells in sorted({cells for _, cells in peaks})
     ]
     return _table(("Cells", *(f"MiB with {count} councils" for count in councils)), lines)
+
+
+def _console_pages(found: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        (row["database"], page["page"], str(page["queries"]), f"{page['page_ms']:.1f}", f"{page['queries_ms']:.1f}")
+        for row in found
+        for page in row["pages"]
+    ]
+    return _table(("Database", "Page", "Queries", "Milliseconds", "Of these, the bare queries"), lines)
+
+
+def _console_readers(found: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        (
+            row["database"],
+            f"{readers:,}",
+            *(f"{figures[name]:.0f}" for name in ("p50_ms", "p95_ms", "a_second")),
+            str(row["load"]["errors"]),
+        )
+        for row in found
+        for readers, figures in ((1, row["load"]["one"]), (row["load"]["readers"], row["load"]["at_once"]))
+    ]
+    heading = ("Database", "Readers at once", "Half within, ms", "95 in 100 within, ms", "Pages a second", "Errors")
+    return _table(heading, lines)

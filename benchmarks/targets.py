@@ -12,7 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-__all__ = ["AT_LEAST", "AT_MOST", "PERFORMANCE", "Target", "add_record_option", "commit", "is_met", "record", "tell"]
+__all__ = [
+    "AT_LEAST",
+    "AT_MOST",
+    "PERFORMANCE",
+    "Target",
+    "add_record_option",
+    "commit",
+    "is_met",
+    "record",
+    "record_console",
+    "tell",
+]
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PERFORMANCE: Final = ROOT / "docs/performance.json"
@@ -69,6 +80,14 @@ def record(row: Mapping[str, object], path: Path = PERFORMANCE) -> None:
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"targets": []}
     rows = [other for other in kept["targets"] if other["name"] != row["name"]]
     kept["targets"] = sorted([*rows, dict(row)], key=lambda one: str(one["name"]))
+    path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def record_console(row: Mapping[str, object], path: Path = PERFORMANCE) -> None:
+    """Keep what was measured of the console on a database, in place of an earlier measurement on it."""
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    rows = [other for other in kept.get("console", []) if other["database"] != row["database"]]
+    kept["console"] = sorted([*rows, dict(row)], key=lambda one: str(one["database"]))
     path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -51,7 +51,13 @@ class Centre:
         self._office = office
         self._deliveries = Deliveries(office)
         self.presence = Presence(office, greet=self._greet if greet else None)
-        driver = RoundDriver(office.courier, timeouts=office.settings.stages, board=office.board, sum_of=sum_of)
+        driver = RoundDriver(
+            office.courier,
+            timeouts=office.settings.stages,
+            board=office.board,
+            still_acting=office.still_acting,
+            sum_of=sum_of,
+        )
         rounds = office.settings.rounds
         self._turns = Turns(rounds.at_once, at_most=rounds.at_most, long_s=rounds.long)
         crew = Crew(presence=self.presence, driver=driver, deliveries=self._deliveries, turns=self._turns)

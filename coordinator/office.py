@@ -1,7 +1,7 @@
 """What the coordinator's parts share: settings, store, link, clock, who takes part, and tasks nobody waits for."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -14,10 +14,17 @@ from coordinator.store import Store, StoreThread
 from federated.schema import Schema
 from protocols.identifiers import CouncilId, RandomSource
 
-__all__ = ["Note", "Office", "place"]
+__all__ = ["Note", "Office", "StillActing", "alone", "place"]
 
 Note = Callable[[str, Mapping[str, str | int]], None]
 """Told what happened, by an event's name and a few fields; never a payload, never a council's figure."""
+
+StillActing = Callable[[], Awaitable[None]]
+"""Raises a `FederatedError` when this coordinator may act no longer."""
+
+
+async def alone() -> None:
+    """Say that we still act: in simulations and tests, where there is no other coordinator."""
 
 
 def _silence(_event: str, _fields: Mapping[str, str | int]) -> None:
@@ -47,6 +54,7 @@ class Office:
         rng: Gives secure random bytes.
         membership: Who takes part, at the start.
         note: Where events are written down.
+        still_acting: Asked before councils spend, and before they unmask.
     """
 
     def __init__(
@@ -60,6 +68,7 @@ class Office:
         rng: RandomSource,
         membership: Membership,
         note: Note = _silence,
+        still_acting: StillActing = alone,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -71,6 +80,7 @@ class Office:
         self.rng = rng
         self.membership = membership
         self.note = note
+        self.still_acting = still_acting
         self._tasks: set[asyncio.Task[None]] = set()
         self._identities: tuple[tuple[bytes, date], Mapping[CouncilId, bytes]] | None = None
 

@@ -26,6 +26,7 @@ class RoundStage:
         seconds: Its deadline.
         receive: Hands one reply to the aggregator.
         close: Ends the stage and gives the next stage's requests; None for the last.
+        must_act: Councils spend for it, or show what unmasks the sum: it begins only while we may act.
         threshold_is_enough: Answers beyond the threshold add nothing, so nobody is waited for once it is reached.
     """
 
@@ -35,6 +36,7 @@ class RoundStage:
     seconds: Callable[[StageTimeouts], float]
     receive: Callable[[Aggregator, CouncilId, bytes], None]
     close: Close | None
+    must_act: bool = False
     threshold_is_enough: bool = False
 
 
@@ -62,6 +64,7 @@ STAGES: Final = (
         seconds=lambda timeouts: timeouts.masked_input,
         receive=Aggregator.receive_masked_input,
         close=Aggregator.close_masked_inputs,
+        must_act=True,
     ),
     RoundStage(
         stage=RunStage.CONSISTENCY_CHECK,
@@ -79,6 +82,7 @@ STAGES: Final = (
         seconds=lambda timeouts: timeouts.unmask,
         receive=Aggregator.receive_unmask,
         close=None,
+        must_act=True,
         threshold_is_enough=True,
     ),
 )

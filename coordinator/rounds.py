@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 
 from coordinator.courier import Answer, Courier
+from coordinator.office import StillActing, alone
 from coordinator.patience import Patience
 from coordinator.progress import CouncilState, ProgressBoard, RunStage
 from coordinator.replies import Objection, read_complaint, read_refusal
 from coordinator.round_report import Outcome, RoundOrder, RoundReport, StageTime, Standing
 from coordinator.round_stages import STAGES, RoundStage
 from coordinator.settings import StageTimeouts
-from federated.errors import SignatureProblem
+from federated.errors import FileProblem, SignatureProblem
 from protocols.encoding import canonical_json
 from protocols.errors import RemoteProtocolError
 from protocols.identifiers import CouncilId, RoundId
@@ -34,15 +35,23 @@ class RoundDriver:
         courier: To the councils.
         timeouts: Deadlines.
         board: Where people watch.
+        still_acting: Asked before the stages that `RoundStage.must_act` names.
         sum_of: Sums masks when the round finishes; see `protocols.secagg.sum_masks`.
     """
 
     def __init__(
-        self, courier: Courier, *, timeouts: StageTimeouts, board: ProgressBoard, sum_of: MaskSum = sum_masks
+        self,
+        courier: Courier,
+        *,
+        timeouts: StageTimeouts,
+        board: ProgressBoard,
+        still_acting: StillActing = alone,
+        sum_of: MaskSum = sum_masks,
     ) -> None:
         self._courier = courier
         self._timeouts = timeouts
         self._board = board
+        self._still_acting = still_acting
         self._sum_of = sum_of
 
     async def run(self, order: RoundOrder, *, entered: Callable[[RunStage], None] = lambda _stage: None) -> RoundReport:
@@ -52,7 +61,10 @@ class RoundDriver:
             order: The round, recorded already: a crash must find it.
             entered: Told of each stage as it begins.
         """
-        return await _Drive(order, self._courier, self._timeouts, self._board, self._sum_of).run(entered)
+        drive = _Drive(
+            order, self._courier, self._timeouts, self._board, still_acting=self._still_acting, sum_of=self._sum_of
+        )
+        return await drive.run(entered)
 
     async def abort(self, sid: RoundId, councils: Sequence[CouncilId], reason: str) -> None:
         """Tell councils that a round is over for them: what they reserved is free, what they spent stays spent."""
@@ -73,6 +85,8 @@ class _Drive:
         courier: Courier,
         timeouts: StageTimeouts,
         board: ProgressBoard,
+        *,
+        still_acting: StillActing,
         sum_of: MaskSum,
     ) -> None:
         self._order = order
@@ -80,6 +94,7 @@ class _Drive:
         self._courier = courier
         self._timeouts = timeouts
         self._board = board
+        self._still_acting = still_acting
         self._sum_of = sum_of
         self._aggregator = Aggregator(order.context())
         self._stage = STAGES[0].stage
@@ -95,10 +110,15 @@ class _Drive:
             for stage in STAGES:
                 self._stage = stage.stage
                 entered(stage.stage)
+                if stage.must_act:
+                    await self._still_acting()
                 requests = await self._run_stage(stage, requests)
             result = await asyncio.to_thread(self._aggregator.finish, self._sum_of)
         except RemoteProtocolError as problem:
             return self._failed(problem)
+        except FileProblem as problem:
+            # Before anything of the stage has left: what councils had not spent is still theirs.
+            return self._report(None, rule="coordinator_stopped", reason=problem.diagnostics())
         for council in result.bad_responders:
             self._lose(council, "shares", "It revealed key shares other than those it was dealt.", outcome="dropped")
         return self._report(result)

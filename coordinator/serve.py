@@ -18,7 +18,7 @@ import structlog
 from coordinator.analyst_service import AnalystService
 from coordinator.centre import Centre
 from coordinator.council_link import CouncilLink
-from coordinator.desk import Desk, owner_in
+from coordinator.desk import LOCK_FILE, Desk, owner_in
 from coordinator.enrolment import record_key
 from coordinator.grpc_enrolment import EnrolmentService
 from coordinator.grpc_link import GrpcLink, OnEvent
@@ -30,7 +30,7 @@ from coordinator.operations import Meter, telling
 from coordinator.retention import purge
 from coordinator.roster import load_membership, own_identity
 from coordinator.settings import Settings
-from coordinator.store import DeskLost, Store, open_store
+from coordinator.store import Store, open_store
 from coordinator.tls import ServerCertificate, load_certificate
 from federated.errors import FileProblem
 from federated.schema import load_schema
@@ -137,7 +137,7 @@ def state_folder(settings: Settings) -> Iterator[Path]:
     folder = Path(settings.state)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(folder / "coordinator.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        lock = os.open(folder / LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise FileProblem(
             f"{folder}: the state folder cannot be used ({error.strerror}).",
@@ -221,6 +221,7 @@ class _Server:
 
         Raises:
             DeskLost: Another coordinator has taken over.
+            FileProblem: The database could not be written to for as long as the desk is ours without it.
         """
         self._listen_to_signals()
         desk = self._desk()
@@ -236,9 +237,9 @@ class _Server:
         keeping = asyncio.create_task(desk.keep())
         keeping.add_done_callback(lambda _task: self._wake.set())
         try:
-            await self._serve(ready_file, keeping)
+            await self._serve(desk, ready_file, keeping)
             if keeping.done():
-                raise DeskLost
+                keeping.result()
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
@@ -282,10 +283,10 @@ class _Server:
             await self._wait(desk.look_s)
         return None
 
-    async def _serve(self, ready_file: Path | None, keeping: asyncio.Task[None]) -> None:
+    async def _serve(self, desk: Desk, ready_file: Path | None, keeping: asyncio.Task[None]) -> None:
         late = _Late()
         link = self._link(late)
-        office = self._office(link)
+        office = self._office(link, desk)
         masks = MaskPool(os.cpu_count() or 1)
         centre = Centre(office, sum_of=masks)
         late.office, late.note = office, self._heard(centre)
@@ -327,7 +328,7 @@ class _Server:
             )
         )
 
-    def _office(self, link: CouncilLink) -> Office:
+    def _office(self, link: CouncilLink, desk: Desk) -> Office:
         return Office(
             settings=self._settings,
             store=self._store,
@@ -337,6 +338,7 @@ class _Server:
             rng=os.urandom,
             membership=load_membership(self._settings, self._store, self._clock()),
             note=self._note,
+            still_acting=desk.require,
         )
 
     def _heard(self, centre: Centre) -> Note:

@@ -188,6 +188,10 @@ class SignInSettings(_Block):
     openid: Annotated[
         OpenIdSettings | None, Field(description="An OpenID Connect provider; see the page on signing in.")
     ] = None
+    separate_people: Annotated[
+        bool,
+        Field(description="Nobody has both an account kept here and one of the provider: one of each are two people."),
+    ] = False
 
 
 class ConsoleSettings(_Block):

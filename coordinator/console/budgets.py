@@ -1,12 +1,14 @@
 """What every council has spent of its budget, from the statements that the councils' own nodes signed.
 
 The coordinator keeps no account of anybody's budget. It keeps the latest statement of each council and shows what
-stands in it, its signature checked each time. Which question a charge was for, it knows from the rounds it ran.
+stands in it. A signature is checked once for the same bytes and key, and anew where somebody asks for that. Which
+question a charge was for, it knows from the rounds it ran.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 from typing import Final
 
@@ -35,6 +37,7 @@ __all__ = ["show_list", "show_one", "statement_of", "verify"]
 
 SIZE: Final = 50
 """Councils on one page."""
+STATEMENTS_KEPT: Final = 1024
 RHO_DECIMALS: Final = 6
 PERCENT: Final = 100
 
@@ -211,8 +214,16 @@ def statement_of(entry: RosterEntry, row: BudgetRow) -> BudgetStatement:
     Raises:
         FederatedError: It is not the council's, or does not add up.
     """
-    opened = open_envelope(row.envelope, statement_type(STATEMENT_KIND), trusted_keys(entry.public_key))
-    return read_statement(opened.payload, council=entry.id)
+    return _opened(row.envelope, entry.public_key, entry.id)
+
+
+def _opened(envelope: bytes, public_key: bytes, council: CouncilId) -> BudgetStatement:
+    opened = open_envelope(envelope, statement_type(STATEMENT_KIND), trusted_keys(public_key))
+    return read_statement(opened.payload, council=council)
+
+
+_opened_before = lru_cache(STATEMENTS_KEPT)(_opened)
+"""For lists: the same bytes under the same key hold for good, and what does not hold is not kept."""
 
 
 def _shown(entry: RosterEntry, row: BudgetRow | None, agreements: frozenset[str], year: str) -> CouncilShown:
@@ -221,7 +232,7 @@ def _shown(entry: RosterEntry, row: BudgetRow | None, agreements: frozenset[str]
         problem = "It has not given a statement yet."
     else:
         try:
-            statement = statement_of(entry, row)
+            statement = _opened_before(row.envelope, entry.public_key, entry.id)
         except FederatedError as error:
             problem = f"Its statement does not hold. {error.diagnostics()}"
     periods = [] if statement is None else statement.periods
@@ -235,6 +246,7 @@ def _shown(entry: RosterEntry, row: BudgetRow | None, agreements: frozenset[str]
     )
 
 
+@lru_cache(STATEMENTS_KEPT * 4)
 def _period(item: PeriodStatement) -> PeriodShown:
     pure = item.spent.epsilon is not None and item.reserved.epsilon is not None
     both = Totals(

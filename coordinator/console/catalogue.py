@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from coordinator.console.desk import Asked, Desk, cut, digest_of, place_asked
+from coordinator.console.desk import Asked, Desk, cut, digest_of
 from coordinator.console.evidence import check_question
 from coordinator.console.question import QuestionFacts, manifest_of, title_of
 from coordinator.console.words import MECHANISMS, STANDINGS, Standing, reason_of, standing_of
@@ -64,7 +64,7 @@ class Repeat:
 def show_list(desk: Desk, asked: Asked) -> str:
     """Every question, newest first; those of one standing when that is asked for."""
     chosen = _NAMED.get(asked.wanted.get("state", ""))
-    start, newer = place_asked(asked.wanted)
+    start, newer = _start(desk, asked)
     states = frozenset() if chosen is None else frozenset(state.value for state in chosen.states)
     found = desk.store.proposals.page(states, size=SIZE + 1, start=start, newer=newer)
     rows, pages = cut(
@@ -73,6 +73,7 @@ def show_list(desk: Desk, asked: Asked) -> str:
         start=start,
         newer=newer,
         place=_place,
+        link=lambda row: row.plan_digest.hex(),
         address="/questions?" if chosen is None else f"/questions?state={chosen.name}&",
     )
     releases = desk.store.releases.digests_of([row.plan_digest for row in rows])
@@ -153,7 +154,11 @@ def _repeat(desk: Desk, row: ProposalRow, facts: QuestionFacts, manifest: Manife
 
 
 def _history(row: ProposalRow, rounds: tuple[RoundRow, ...], release: ReleaseRow | None) -> list[tuple[str, str]]:
-    """What happened when; of a round only whether it gave an answer, not who was in it."""
+    """What happened when; of a round only whether it gave an answer, not who was in it.
+
+    The page gives times of day to those alone who have signed in: by the minute anybody could tell how long the
+    councils of one question took, and watch a council's connection beside it.
+    """
     lines = [(time_text(row.received_at), "It was handed in.")]
     lines += [
         (time_text(item.started_at), f"Round {item.attempt} began. {_ROUND_ENDS.get(item.outcome, NO_ANSWER)}")
@@ -171,3 +176,17 @@ def _history(row: ProposalRow, rounds: tuple[RoundRow, ...], release: ReleaseRow
 
 def _place(row: ProposalRow) -> Place:
     return row.received_at, row.plan_digest
+
+
+def _start(desk: Desk, asked: Asked) -> tuple[Place | None, bool]:
+    """Where the part of the list begins: at a question, by its plan alone.
+
+    Its time would be to the second, in the address of a page that is public; anything but a plan is the beginning.
+    """
+    newer = "newer" in asked.wanted
+    try:
+        digest = digest_of(asked.wanted.get("newer" if newer else "older", ""), "question")
+    except FileProblem:
+        return None, False
+    row = desk.store.proposals.get(digest)
+    return (None, False) if row is None else (_place(row), newer)

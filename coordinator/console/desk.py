@@ -314,6 +314,7 @@ def cut(
     newer: bool,
     place: Callable[[Any], Place],
     address: str,
+    link: Callable[[Any], str] | None = None,
 ) -> tuple[tuple[Any, ...], KeyPages]:
     """What a page shows of a list that was read one entry further than it is long, newest first.
 
@@ -324,6 +325,7 @@ def cut(
         newer: Whether it was read towards newer entries.
         place: Of an entry.
         address: Of the page, ending so that ``older=…`` can follow.
+        link: Names an entry in an address; by its place when left out.
     """
     more = len(found) > size
     shown = (found[1:] if newer else found[:-1]) if more else found
@@ -331,10 +333,12 @@ def cut(
     if not shown:
         return (), KeyPages(newer=None, older=None)
 
-    def link(name: str, entry: Any) -> str:
+    def named(name: str, entry: Any) -> str:
+        if link is not None:
+            return f"{address}{name}={link(entry)}"
         time, identity = place(entry)
         return f"{address}{name}={time_text(time)}_{identity.hex()}"
 
     return shown, KeyPages(
-        newer=link("newer", shown[0]) if has_newer else None, older=link("older", shown[-1]) if has_older else None
+        newer=named("newer", shown[0]) if has_newer else None, older=named("older", shown[-1]) if has_older else None
     )

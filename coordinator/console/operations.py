@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -193,7 +194,11 @@ def _deciding(act: Act) -> Callable[[Desk, Asked], str]:
         """
         if desk.deciding is None:
             raise FileProblem("There is nothing to decide here.", remedy="The page of the councils has what can be.")
-        act.change(desk.deciding, asked.visitor, digest_of(asked.names["key"], "request"), clock=desk.clock)
+        change = act.change
+        if change is confirm_acceptance:
+            signing = desk.settings.console.sign_in
+            change = partial(confirm_acceptance, separate_people=signing is not None and signing.separate_people)
+        change(desk.deciding, asked.visitor, digest_of(asked.names["key"], "request"), clock=desk.clock)
         return _councils(desk, asked, done=act.done)
 
     return decide

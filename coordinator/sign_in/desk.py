@@ -13,13 +13,14 @@ from starlette.responses import RedirectResponse, Response
 from coordinator.console.visitor import NOBODY, Visitor
 from coordinator.sign_in import sessions
 from coordinator.sign_in.codes import code_hash, is_good
-from coordinator.sign_in.limits import wait_until
+from coordinator.sign_in.limits import openid_place, wait_for_start, wait_until
 from coordinator.sign_in.names import named_like_an_account, network_of, pigeonhole
 from coordinator.sign_in.operations import visitor
 from coordinator.sign_in.passwords import Passwords
 from coordinator.sign_in.provider import Provider
 from coordinator.sign_in.tokens import visitor_by_token
 from coordinator.store import AccountRow, AuditRow, SessionRow, Store
+from coordinator.store.sign_ins import Try
 from protocols.identifiers import RandomSource
 
 __all__ = ["FORM", "Desk", "TooManyTries"]
@@ -129,7 +130,9 @@ class Desk:
             return None
         self.store.sign_ins.succeeded(number)
         if self.passwords.is_weaker(kept):
-            self.store.accounts.rehash(name, before=kept, after=self.passwords.hash(password))
+            stronger = self.passwords.hash(password)
+            self.store.accounts.rehash(name, before=kept, after=stronger)
+            return replace(account, password_hash=stronger)
         return account
 
     def take_code(self, name: str, code: str, password: str, *, address: str) -> AccountRow | None:
@@ -153,6 +156,25 @@ class Desk:
             return None
         self.store.sign_ins.succeeded(number)
         return self.store.accounts.get(name)
+
+    def count_start(self, address: str) -> None:
+        """Count a sign-in that is sent to the provider, by where it comes from.
+
+        Raises:
+            TooManyTries: From this address; nothing was begun.
+        """
+        now, place = self.clock(), openid_place(network_of(address))
+
+        def wait(_by_name: Sequence[Try], by_address: Sequence[Try]) -> datetime | None:
+            return wait_for_start(by_address, now)
+
+        counted = self.store.sign_ins.attempt(pigeonhole=place, address=place, now=now, wait=wait)
+        if isinstance(counted, datetime):
+            raise TooManyTries(max(1, int((counted - now).total_seconds())))
+
+    def end_start(self, address: str) -> None:
+        """Somebody whom the provider vouches for came back from there: one start of this address was in earnest."""
+        self.store.sign_ins.succeeded_from(openid_place(network_of(address)))
 
     def _count(self, name: str, address: str) -> int:
         now = self.clock()

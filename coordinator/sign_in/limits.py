@@ -11,11 +11,22 @@ from typing import Final
 
 from coordinator.store.sign_ins import Try
 
-__all__ = ["FREE_BY_ADDRESS", "FREE_BY_NAME", "LONGEST_WAIT", "wait_until"]
+__all__ = [
+    "FREE_BY_ADDRESS",
+    "FREE_BY_NAME",
+    "FREE_STARTS",
+    "LONGEST_WAIT",
+    "openid_place",
+    "wait_for_start",
+    "wait_until",
+]
 
 FREE_BY_NAME: Final = 5
 FREE_BY_ADDRESS: Final = 20
 """More than for a name: a whole office can have one address."""
+FREE_STARTS: Final = 60
+"""Sign-ins sent to the provider from one address within an hour that did not come back. There is nothing to guess in
+them, but each is kept for a while, and those of others are forgotten when there are too many."""
 FIRST_WAIT: Final = timedelta(seconds=30)
 LONGEST_WAIT: Final = timedelta(minutes=15)
 MEMORY: Final = timedelta(hours=1)
@@ -48,3 +59,19 @@ def _end(wrong: Sequence[datetime], free: int) -> datetime | None:
     if over < 0:
         return None
     return max(wrong) + min(FIRST_WAIT * (1 << min(over, _DOUBLINGS)), LONGEST_WAIT)
+
+
+def openid_place(network: str) -> str:
+    """Under what starts from an address are counted: apart from the passwords that are tried there."""
+    return f"openid {network}"
+
+
+def wait_for_start(by_address: Sequence[Try], now: datetime) -> datetime | None:
+    """Until when nobody from an address is sent to the provider; None when somebody may be.
+
+    Args:
+        by_address: Starts from the address, oldest first; right when somebody signed in.
+        now: Time.
+    """
+    end = _end([at for at, right in by_address if not right and at > now - MEMORY], FREE_STARTS)
+    return end if end is not None and end > now else None

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from coordinator.sign_in import sessions
-from coordinator.sign_in.desk import Desk
+from coordinator.sign_in.desk import Desk, peer
 from coordinator.sign_in.id_token import Expected, Person, check_id_token, person_of
 from coordinator.sign_in.provider import Provider
 from coordinator.sign_in.same_origin import NotFromHere, own_path
@@ -27,7 +27,12 @@ STALE: Final = "This sign-in was begun in another browser, too long ago, or has 
 
 
 def leave(desk: Desk, request: Request, provider: Provider) -> Response:
-    """Send the browser to the provider. A link and no form: `form-action` forbids that forms end elsewhere."""
+    """Send the browser to the provider. A link and no form: `form-action` forbids that forms end elsewhere.
+
+    Raises:
+        TooManyTries: From this address.
+    """
+    desk.count_start(peer(request))
     kept = sessions.cookie_value(request.headers.raw, sessions.BEFORE)
     token = kept or sessions.new_token(desk.rng)
     state = sessions.new_token(desk.rng)
@@ -106,4 +111,5 @@ def _admit(desk: Desk, request: Request, person: Person, following: str) -> Resp
         return HTMLResponse(
             desk.page("said.html", request, title="You cannot sign in", said=said), HTTPStatus.FORBIDDEN
         )
+    desk.end_start(peer(request))
     return desk.enter(request, person.account, following)

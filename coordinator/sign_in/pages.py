@@ -76,15 +76,17 @@ def _endpoint(desk: Desk, view: View) -> Callable[[Request], Awaitable[Response]
             check_same_origin(request.method, request.headers.raw, desk.own)
             form = await _form(request)
             return await run_in_threadpool(view, desk, request, form)
-        except NotFromHere as problem:
+        except (NotFromHere, PolicyRefusal) as problem:
             return await run_in_threadpool(_said, desk, request, str(problem), HTTPStatus.FORBIDDEN)
+        except TooManyTries as wait:
+            response = await run_in_threadpool(_said, desk, request, _too_many(wait), HTTPStatus.TOO_MANY_REQUESTS)
+            response.headers["Retry-After"] = str(wait.seconds)
+            return response
         except Busy:
             said = "Many people are signing in at this moment. Wait a little, then try again."
             return await run_in_threadpool(_said, desk, request, said, HTTPStatus.SERVICE_UNAVAILABLE)
         except ProviderProblem as problem:
             return await run_in_threadpool(_said, desk, request, problem.diagnostics(), HTTPStatus.BAD_GATEWAY)
-        except PolicyRefusal as refused:
-            return await run_in_threadpool(_said, desk, request, str(refused), HTTPStatus.FORBIDDEN)
         except Exception as problem:  # noqa: BLE001 - the outermost loop: a traceback could show what was typed
             # Not with what the store knows of the visitor: it may be the store that failed.
             status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -170,12 +172,16 @@ def sign_in(desk: Desk, request: Request, form: Form) -> Response:
 
 
 def _wait(desk: Desk, request: Request, template: str, wait: TooManyTries, *, title: str, following: str) -> Response:
-    minutes = math.ceil(wait.seconds / 60)
-    said = f"There were too many wrong tries. Wait {minutes} minute{'' if minutes == 1 else 's'}, then try again."
+    said = _too_many(wait)
     status = HTTPStatus.TOO_MANY_REQUESTS
     made = _before(desk, request, template, title=title, errors={"name": said}, status=status, following=following)
     made.headers["Retry-After"] = str(wait.seconds)
     return made
+
+
+def _too_many(wait: TooManyTries) -> str:
+    minutes = math.ceil(wait.seconds / 60)
+    return f"There were too many wrong tries. Wait {minutes} minute{'' if minutes == 1 else 's'}, then try again."
 
 
 def sign_out(desk: Desk, request: Request, form: Form) -> Response:
@@ -301,7 +307,10 @@ def change_password(desk: Desk, request: Request, form: Form) -> Response:
     if right is None:
         return _own(desk, request, {"current": "This is not your current password."})
     token, row = desk.new_session(request, name)
-    desk.store.accounts.set_password(name, desk.passwords.hash(form["password"]), new=row, now=desk.clock())
+    before, after = right.password_hash or "", desk.passwords.hash(form["password"])
+    if not desk.store.accounts.set_password(name, after, before=before, new=row, now=desk.clock()):
+        # Reset or locked at this moment, perhaps because somebody else knew the password: that decision stands.
+        return RedirectResponse("/sign-in?next=/account", HTTPStatus.SEE_OTHER)
     response = RedirectResponse("/account", HTTPStatus.SEE_OTHER)
     response.headers.append("Set-Cookie", sessions.set_cookie(sessions.COOKIE, token))
     return response

@@ -25,14 +25,16 @@ _SKEW: Final = timedelta(minutes=1)
 def check_second(
     asked: AcceptanceRow | None,
     first: AccountRow | None,
-    second: Visitor,
+    second: AccountRow | None,
     enrolment: EnrolmentRow | None,
     now: datetime,
+    *,
+    separate_people: bool = False,
 ) -> AcceptanceRow:
     """Whether this visitor can be the second person.
 
     In order: (0) the key still waits; (1) somebody asked; (2) within the week; (3) that somebody is still an operator;
-    (4) and is somebody else.
+    (4) and is somebody else; (5) with an account of the same kind, unless the settings say that nobody has both.
 
     Raises:
         PolicyRefusal: `second_person`, with the reason.
@@ -43,10 +45,15 @@ def check_second(
         raise _refusal("Nobody has asked for this key to be accepted.")
     if not asked.asked_at - _SKEW <= now < asked.asked_at + GOOD_FOR:  # (2)
         raise _refusal(f"The acceptance was asked for more than {GOOD_FOR.days} days ago. Ask for it again.")
-    if not _is_operator(first):  # (3)
+    if first is None or not _is_operator(first):  # (3)
         raise _refusal("Whoever asked for this key to be accepted is no longer an operator. Ask for it again.")
-    if second.name == asked.asked_by:  # (4)
+    if second is None or second.name == asked.asked_by:  # (4)
         raise _refusal("You asked for this key to be accepted yourself. Another operator must confirm it.")
+    if second.kind != first.kind and not separate_people:  # (5)
+        raise _refusal(
+            "One of the two accounts is kept here and the other is the provider's, and one person can have both. "
+            "Somebody with the same kind of account as whoever asked must confirm it."
+        )
     return asked
 
 
@@ -77,8 +84,17 @@ def ask_acceptance(store: Store, visitor: Visitor, public_key: bytes, *, clock: 
     store.acceptances.ask(AcceptanceRow(public_key=public_key, asked_by=visitor.name, asked_at=now))
 
 
-def confirm_acceptance(store: Store, visitor: Visitor, public_key: bytes, *, clock: Callable[[], datetime]) -> None:
+def confirm_acceptance(
+    store: Store, visitor: Visitor, public_key: bytes, *, clock: Callable[[], datetime], separate_people: bool = False
+) -> None:
     """Confirm, as the second operator: the key is accepted for the next roster's draft.
+
+    Args:
+        store: The coordinator's.
+        visitor: The second operator.
+        public_key: Of the council.
+        clock: Gives the time, UTC.
+        separate_people: Nobody has both an account kept here and one of the provider (`SignInSettings`).
 
     Raises:
         PolicyRefusal: `not_allowed`, `second_person`.
@@ -86,7 +102,14 @@ def confirm_acceptance(store: Store, visitor: Visitor, public_key: bytes, *, clo
     check_allowed(visitor, Operation.CONFIRM_ACCEPTANCE)
     now = clock()
     waiting = store.acceptances.get(public_key)
-    asked = check_second(waiting, _first(store, waiting), visitor, _enrolment(store, public_key), now)
+    asked = check_second(
+        waiting,
+        _first(store, waiting),
+        store.accounts.get(visitor.name),
+        _enrolment(store, public_key),
+        now,
+        separate_people=separate_people,
+    )
     if not store.acceptances.confirm(asked, by=visitor.name, now=now):
         raise _refusal("Somebody else decided about this key at the same moment. Reload the page.")
 

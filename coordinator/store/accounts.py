@@ -82,12 +82,29 @@ class AccountBook(AuditedBook):
                 self._note(connection, who=name, operation="set password", about=name, now=now)
         return taken
 
-    def set_password(self, name: str, password_hash: str, *, new: SessionRow, now: datetime) -> None:
-        """Give an account another password; `new` is the one session that it has afterwards."""
+    def set_password(self, name: str, password_hash: str, *, before: str, new: SessionRow, now: datetime) -> bool:
+        """Give an account another password; `new` is the one session that it has afterwards.
+
+        Args:
+            name: Of the account.
+            password_hash: Of the new password.
+            before: Of the password that its owner has just given.
+            new: The session.
+            now: Time.
+
+        Returns:
+            False when it was reset or locked meanwhile, so that `before` no longer counts; then nothing is changed.
+        """
+        mine = (accounts.c.name == name, accounts.c.password_hash == before, accounts.c.state == "active")
+        values = _columns({"password_hash": password_hash, "changed_at": now})
+        change = update(accounts).where(*mine).values(values).returning(accounts.c.name)
         with self._begin() as connection:
-            self._update(connection, name, {"password_hash": password_hash}, now)
-            connection.execute(insert(sessions).values(row_values(new)))
-            self._note(connection, who=name, operation="set password", about=name, now=now)
+            changed = connection.execute(change).first() is not None
+            if changed:
+                connection.execute(delete(sessions).where(sessions.c.account == name))
+                connection.execute(insert(sessions).values(row_values(new)))
+                self._note(connection, who=name, operation="set password", about=name, now=now)
+        return changed
 
     def rehash(self, name: str, *, before: str, after: str) -> None:
         """Keep the same password under stronger parameters, unless it was changed meanwhile."""

@@ -1,6 +1,7 @@
 """Opening the store: one database, brought to the form this software knows, or refused in one sentence."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -30,6 +31,8 @@ from federated.errors import FileProblem
 __all__ = ["Store", "open_store"]
 
 BUSY_TIMEOUT_MS: Final = 10_000
+_PATIENCE: Final = {"connect_timeout": 10, "tcp_user_timeout": 20_000}
+"""Of PostgreSQL's client: seconds to connect, and milliseconds until what was sent must have arrived."""
 _PRAGMAS: Final = (
     # First, because the next one waits for other processes too.
     f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
@@ -69,7 +72,9 @@ class Store:
         """The same store for the coordinator that has this turn at the desk: its moves are refused once it is over."""
         return replace(
             self,
+            membership=MembershipBook(self.engine, turn),
             proposals=ProposalBook(self.engine, turn),
+            releases=ReleaseBook(self.engine, turn),
             outcomes=OutcomeBook(self.engine, turn),
             inbox=InboxBook(self.engine, turn),
         )
@@ -125,7 +130,7 @@ def _engine(url: str) -> Engine:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(parsed)
-        return create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
+        return create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=_patience(parsed))
     except (ArgumentError, NoSuchModuleError) as error:
         raise FileProblem(
             "The setting 'database' is not a database address this software knows.",
@@ -136,6 +141,13 @@ def _engine(url: str) -> Engine:
             f"The driver '{error.name}' for the setting 'database' is not installed.",
             remedy="Install it beside the coordinator, or leave 'database' out to use the state folder.",
         ) from error
+
+
+def _patience(url: URL) -> dict[str, int]:
+    """So that no call hangs where the network swallows everything; what the operator's address says comes first."""
+    if url.get_driver_name() != "psycopg":
+        return {}
+    return {name: value for name, value in _PATIENCE.items() if name not in url.query}
 
 
 def _sqlite_engine(url: URL) -> Engine:
@@ -150,7 +162,10 @@ def _create_private(path: Path) -> None:
     """Make the file before SQLite does, so that only this account can read it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        # A file that is there is not touched: closing it would let go of the locks that SQLite holds on it in this
+        # process, and the next process to leave would take the log of changes away from under our connections.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
         raise FileProblem(
             f"The database {path} cannot be opened ({error.strerror}).",

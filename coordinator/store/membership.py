@@ -103,9 +103,14 @@ class MembershipBook(Book):
             return connection.execute(delete(enrolments).where(*old)).rowcount
 
     def keep_budgets(self, rows: Sequence[BudgetRow]) -> None:
-        """Keep the latest statement of each council."""
+        """Keep the latest statement of each council.
+
+        Raises:
+            DeskLost: Another coordinator has the desk, and later statements with it.
+        """
         with self._begin() as connection:
             self._put(connection, budget_statements, rows)
+            self._require_turn(connection)
 
     def budgets(self, councils: Sequence[CouncilId]) -> tuple[BudgetRow, ...]:
         """The latest statement of each of these councils that has ever sent one, by council."""

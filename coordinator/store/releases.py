@@ -106,9 +106,14 @@ class ReleaseBook(Book):
         return tuple(read_row(ReleaseRow, {**row, "content": b""}) for row in found)  # type: ignore[arg-type]  # a mapping
 
     def keep_receipts(self, rows: Sequence[DeliveryRow]) -> None:
-        """Settle deliveries with the councils' signed receipts."""
+        """Settle deliveries with the councils' signed receipts.
+
+        Raises:
+            DeskLost: Another coordinator has the desk, and brings the councils what they are owed.
+        """
         with self._begin() as connection:
             self._put(connection, deliveries, rows)
+            self._require_turn(connection)
 
     def owed(self, council: CouncilId) -> tuple[ReleaseRow, ...]:
         """Releases whose receipt by this council is outstanding, oldest first."""

@@ -66,6 +66,14 @@ class SignInBook(Book):
             mine = sign_in_attempts.c.number == number
             connection.execute(update(sign_in_attempts).where(mine).values(succeeded=True))
 
+    def succeeded_from(self, address: str) -> None:
+        """Mark the latest try from there that had not come to anything."""
+        table = sign_in_attempts
+        open_ = select(func.max(table.c.number)).where(table.c.address == address, table.c.succeeded.is_(False))
+        with self._begin() as connection:
+            mine = table.c.number == open_.scalar_subquery()
+            connection.execute(update(table).where(mine).values(succeeded=True))
+
     def forget(self, pigeonhole: str) -> None:
         """Forget the tries for a name, so that its owner need not wait."""
         with self._begin() as connection:

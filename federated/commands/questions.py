@@ -56,6 +56,8 @@ def submit(
         trusted = client.trusted()
         planned = client.plan(load_query(question), agreement=agreement, manifest=content, trusted=trusted)
         names = {str(council): entry.name for council, entry in trusted.roster.councils.items()}
+        if not as_json:
+            output.print(f"Plan {planned.digest.hex()}")
         release = follow(client, client.submit(planned, content, refresh=refresh), names=names, quiet=as_json)
     # The stored answer to the identical question may have been asked with another manifest, which is not at hand.
     explained = parse_manifest(content) if sha256(content).hex() == release.manifest_digest else None

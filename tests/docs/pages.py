@@ -25,6 +25,11 @@ def fenced(text: str, language: str) -> tuple[str, ...]:
     return tuple(found.group(3) for found in _FENCE.finditer(text) if found.group(2) == language)
 
 
+def fences(text: str) -> Iterator[tuple[str, str]]:
+    """Language and content of every fenced block, in order."""
+    yield from ((found.group(2), found.group(3)) for found in _FENCE.finditer(text))
+
+
 def prose(text: str, *, keep_tables: bool = False) -> str:
     """A page without its fenced blocks and, unless kept, its tables."""
     bare = _FENCE.sub("", text)

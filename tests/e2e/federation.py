@@ -254,6 +254,8 @@ def running_federation(
     budget: Fraction = Fraction(40),
     serve: tuple[str, ...] = ("tests.e2e.killing_coordinator",),
     opening_wait_s: int = 60,
+    people: People | None = None,
+    changes: Mapping[str, object] | None = None,
 ) -> Iterator[Federation]:
     """Set a careful federation up and keep it running for the length of the block.
 
@@ -264,10 +266,12 @@ def running_federation(
         budget: Epsilon of the year.
         serve: The module that serves as coordinator.
         opening_wait_s: How long a question waits for councils that are away.
+        people: Who signs, asks and reviews; otherwise made here.
+        changes: Fields of the agreement that differ from the demo's.
     """
-    people = People.make(os.urandom)
+    people = people or People.make(os.urandom)
     people.write_trust(folder / "trust.yaml")
-    agreement = _agreement(folder, councils, people, epsilon, budget)
+    agreement = _agreement(folder, councils, people, epsilon, budget, changes or {})
     home = _coordinator_files(folder, people, opening_wait_s)
     with Processes(folder) as processes:
         ready = home / "ready"
@@ -296,7 +300,12 @@ def running_federation(
 
 
 def _agreement(
-    folder: Path, councils: tuple[CouncilId, ...], people: People, epsilon: Fraction, budget: Fraction
+    folder: Path,
+    councils: tuple[CouncilId, ...],
+    people: People,
+    epsilon: Fraction,
+    budget: Fraction,
+    changes: Mapping[str, object],
 ) -> Agreement:
     schema = load_schema()
     document = agreement_document(
@@ -309,7 +318,7 @@ def _agreement(
         today=now_utc().date() - DAY,
     )
     document["budget"] |= {"epsilon": str(budget)}
-    document["attempts"] = 2
+    document |= {"attempts": 2, **changes}
     payload = yaml_payload(document)
     (folder / "agreement.dsse").write_bytes(sign_payload(payload, AGREEMENT_TYPE, [people.programme]))
     return parse_agreement(payload)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import event, insert
 
-from coordinator.store import BudgetRow, RosterRow, RoundCouncilRow, RoundRow, StageRow, Store, open_store
+from coordinator.store import BudgetRow, ProposalRow, RosterRow, RoundCouncilRow, RoundRow, StageRow, Store, open_store
 from coordinator.store.records import row_values
 from coordinator.store.tables import proposals, releases, round_councils, round_stages, rounds
 from federated.privacy import Totals
@@ -82,6 +82,43 @@ def fill(world: ConsoleWorld, count: int) -> list[str]:
         for name, table in tables:
             connection.execute(insert(table), made[name])
     return [str(item["plan_digest"]) for item in made["p"]]
+
+
+def answer_through(store: Store, first: ProposalRow, count: int) -> list[bytes]:
+    """Take in so many questions and answer each, by the store's own writes alone; returns the plans, newest first.
+
+    Args:
+        store: To write to.
+        first: An answered question, which the others are copies of.
+        count: How many.
+    """
+    answer = store.releases.of_plan(first.plan_digest)
+    (began,) = (row for row in store.rounds.of_plan(first.plan_digest) if row.outcome == "released")
+    councils = tuple(row.council for row in store.rounds.councils(began.sid))
+    plans = []
+    for number in range(count):
+        plan, sid, digest = (raw_sha256(f"{kind} {number}".encode()).digest() for kind in ("plan", "sid", "answer"))
+        at = first.received_at - timedelta(minutes=number + 1)
+        row = replace(first, plan_digest=plan, state="ready", received_at=at, changed_at=at)
+        opened = replace(began, sid=sid, plan_digest=plan, started_at=at, ended_at=None, outcome="running")
+        assert store.proposals.add(row)
+        assert store.outcomes.opened(replace(row, state="running"), opened, before="ready")
+        assert store.outcomes.released(
+            replace(row, state="released"),
+            replace(opened, ended_at=at, outcome="released"),
+            replace(answer, digest=digest, plan_digest=plan, sid=sid, created_at=at),
+            before="running",
+            councils=[
+                RoundCouncilRow(
+                    sid=sid, council=council, joined=True, outcome="contributed", stage="unmask", rule="", reason=""
+                )
+                for council in councils
+            ],
+            stages=[StageRow(sid=sid, stage="unmask", microseconds=1000, asked=8, answered=8)],
+            owed_to=councils,
+        )
+        plans.append(plan)
+    return plans
 
 
 def fields_of(row: RoundRow) -> dict[str, object]:

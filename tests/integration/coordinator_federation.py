@@ -19,7 +19,7 @@ import yaml
 
 from coordinator.centre import Centre
 from coordinator.council_link import InProcessLink
-from coordinator.office import Office
+from coordinator.office import Office, StillActing, alone
 from coordinator.progress import RunStage, Step
 from coordinator.roster import load_membership
 from coordinator.settings import ProposalSettings, Settings, StageTimeouts, TlsFiles
@@ -249,6 +249,7 @@ class Federation:
     ) -> None:
         self.start = start
         self._database = database
+        self.still_acting: StillActing = alone
         self.councils = NORTH_EAST[:size]
         self.folder = folder
         self.roster_envelope = make_roster(self.councils, start=start.date())
@@ -351,6 +352,7 @@ class Federation:
             rng=seeded(99),
             membership=load_membership(self.settings, self.store, self.now()),
             note=lambda event, fields: self.events.append((event, dict(fields))),
+            still_acting=self.still_acting,
         )
 
     def _at_desk(self, owner: str) -> Store:

@@ -545,3 +545,26 @@ def test_a_read_only_store_is_brought_up_to_date_first(tmp_path):
     store = open_store(f"sqlite:///{tmp_path / 'new.db'}", read_only=True)
     assert store.proposals.page(frozenset(), size=5) == ()
     store.close()
+
+
+TIME_OF_DAY = re.compile(r"\b\d\d:\d\d\b")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/questions", "/questions?state=done", "/questions/{plan}", "/releases/{digest}"]
+)
+def test_the_public_sees_the_day_of_what_happened_and_no_time_of_day(world, opened, path):
+    """By the minute anybody could tell how long the councils of one question took."""
+    text = opened.ask(filled(world, path)).text
+    assert TIME_OF_DAY.findall(text) == []
+    if "{plan}" in path:
+        assert "1 February 2026: It was handed in." in text
+        assert TIME_OF_DAY.search(opened.ask(filled(world, path), who="analyst").text)
+
+
+def test_the_addresses_of_the_parts_of_the_register_hold_no_time(world, opened, monkeypatch):
+    monkeypatch.setattr("coordinator.console.catalogue.SIZE", 3)
+    text = opened.ask("/questions").text
+    (older,) = re.findall(r'href="/questions\?older=([^"]*)"', text)
+    assert re.fullmatch("[0-9a-f]{64}", older)
+    assert older in text.replace(f"older={older}", "")  # the last question of the part, which is named anyway

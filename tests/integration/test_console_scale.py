@@ -31,8 +31,7 @@ def cost(world, path, who):
 
 
 def from_the_middle(plans, world):
-    row = world.federation.store.proposals.get(bytes.fromhex(plans[len(plans) // 2]))
-    return f"older={row.received_at:%Y-%m-%dT%H:%M:%SZ}_{row.plan_digest.hex()}"
+    return f"older={plans[len(plans) // 2]}"
 
 
 PATHS = {
@@ -105,9 +104,7 @@ def test_the_parts_of_a_long_list_hold_every_question_once_in_both_directions(wo
     assert set(plans) <= set(everything)
 
 
-@pytest.mark.parametrize(
-    "wrong", ["older=x", "older=2026-02-01T12:00:00Z_00", "newer=_", "older=2026-02-01T12:00:00Z_zz"]
-)
+@pytest.mark.parametrize("wrong", ["older=x", "older=2026-02-01T12:00:00Z_00", "newer=", f"older={'00' * 32}"])
 def test_a_place_that_is_none_is_the_beginning(worlds, wrong):
     (world, _), _ = worlds
     with world.served() as served:

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 from sqlalchemy import text
+from typer.testing import CliRunner
 
+from coordinator.cli import app
 from coordinator.retention import Purged, purge
 from coordinator.settings import RetentionSettings
 from coordinator.status import read_status
-from coordinator.store import EnrolmentRow
+from coordinator.store import EnrolmentRow, open_store
 from protocols.wire import analyst_pb2 as pb
 from tests.integration.coordinator_federation import Federation, Kind
 from tests.integration.link_harness import async_test, until
@@ -153,3 +155,38 @@ def test_a_serving_coordinator_deletes_what_is_old_and_logs_how_much(tmp_path, s
         made.first.stop()
         (line,) = [line for line in map(json.loads, made.first.log.splitlines()) if line["event"] == "purged"]
         assert (line["enrolments"], line["releases"]) == (1, 0)
+
+
+@async_test
+async def test_a_restored_backup_does_not_bring_back_what_was_to_be_deleted(tmp_path, federation, monkeypatch):
+    """By the commands that people type, on either database: the answer's last day came after the backup was made."""
+    async with federation.running() as running:
+        plan = federation.plan()
+        await running.ask(plan)
+        await running.settle()
+    last = noon(last_day(federation))
+    kept = federation.settings.model_dump(mode="json", exclude={"stages", "proposals", "rounds"})
+    for name, changes in {"before": {}, "after": {"database": f"sqlite:///{tmp_path / 'restored.db'}"}}.items():
+        changes |= {
+            "state": str(tmp_path / name),
+            "database": changes.get("database", federation.settings.database_url),
+        }
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(kept | changes), encoding="utf-8")
+
+    def typed(*line, at):
+        monkeypatch.setattr("coordinator.cli.now_utc", lambda: at)
+        done = CliRunner().invoke(app, [str(word) for word in line])
+        assert done.exit_code == 0, f"{done.output} {done.exception}"
+        return done.output
+
+    copy = tmp_path / "hub.backup"
+    typed("backup", copy, "--settings", tmp_path / "before.yaml", at=last)
+    typed("restore", copy, "--settings", tmp_path / "after.yaml", at=last + timedelta(days=1))
+    restored = open_store(f"sqlite:///{tmp_path / 'restored.db'}")
+    row = restored.releases.of_plan(plan.digest)
+    restored.close()
+    assert (row.content, row.deleted_at) == (b"", last + timedelta(days=1))
+    answer = federation.store.releases.of_plan(plan.digest).content
+    assert answer
+    assert answer not in (tmp_path / "restored.db").read_bytes()
+    assert "0 answers" in typed("purge", "--settings", tmp_path / "after.yaml", at=last + timedelta(days=2))

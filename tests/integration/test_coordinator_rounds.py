@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from coordinator.progress import CouncilState, RunStage
+from coordinator.store import DeskLost
+from federated.errors import FileProblem
 from federated.release import open_release
 from protocols.wire.link_message import Kind, LinkMessage
 from tests.integration.coordinator_federation import Federation
@@ -69,6 +71,40 @@ async def test_a_council_lost_at_a_stage_does_not_stop_the_others(federation, ki
         assert any(step.council == lost and step.council_state is CouncilState.SILENT for step in steps)
     assert totals(release) == federation.expected(*in_sum)
     assert release.joined == (7 if kind is Kind.INVITE else 8)
+
+
+@pytest.mark.parametrize(
+    ("looks", "last", "problem"),
+    [
+        (0, Kind.ADVERTS, DeskLost()),
+        (0, Kind.ADVERTS, FileProblem("The database does not answer.")),
+        (1, Kind.SURVIVORS, DeskLost()),
+    ],
+)
+@async_test
+async def test_a_coordinator_that_may_not_act_makes_nobody_spend_and_unmasks_nothing(federation, looks, last, problem):
+    """Found out before SHARES, for which councils spend, and before STATEMENTS, which unmasks."""
+    asked = []
+
+    async def still_acting():
+        asked.append(len(asked))
+        if len(asked) > looks:
+            raise problem
+
+    federation.still_acting = still_acting
+    plan = federation.plan()
+    async with federation.running() as running:
+        steps = await running.ask(plan)
+        await running.settle()
+    assert not any(step.release_digest for step in steps)
+    assert any(step.rule == "coordinator_stopped" for step in steps)
+    assert federation.store.releases.of_plan(plan.digest) is None
+    spent = "Nothing was spent." if last is Kind.ADVERTS else "stay charged"
+    for found in federation.store.rounds.of_plan(plan.digest):
+        assert (found.outcome, spent in found.reason) == ("aborted", True)
+    for node in federation.nodes.values():
+        assert max(STAGES.index(kind) for kind in node.seen if kind in STAGES) == STAGES.index(last)
+        assert node.seen[-1] is Kind.ABORT  # what it has reserved is free
 
 
 @pytest.mark.parametrize("kind", STAGES[1:])

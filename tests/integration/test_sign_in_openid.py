@@ -9,6 +9,7 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from coordinator.sign_in import sessions
+from coordinator.sign_in.limits import FREE_STARTS
 from coordinator.sign_in.provider import ANSWER_LIMIT, Provider, open_provider
 from coordinator.store import open_store
 from federated.errors import FileProblem
@@ -145,6 +146,28 @@ def test_a_code_is_good_once_also_under_a_new_state(browser):
     reply = come_back(browser, f"{BACK}?{urlencode(used | {'state': state}, doseq=True)}")
     assert reply.status_code == 502
     assert browser.who() == ""
+
+
+def test_sign_ins_that_never_come_back_are_held_up_by_address(desk, browser):
+    """Each is kept for a while, and of too many the oldest are forgotten, which are other people's."""
+    for _ in range(FREE_STARTS):
+        assert browser.read("/sign-in/openid").status_code == 303
+    held = browser.read("/sign-in/openid")
+    assert held.status_code == 429
+    assert int(held.headers["retry-after"]) > 0
+    assert Browser(desk, address="198.51.100.7").read("/sign-in/openid").status_code == 303
+    assert "wrong" in browser.sign_in("nobody").text  # passwords are counted apart
+    desk.clock.forward(minutes=1)
+    assert browser.read("/sign-in/openid").status_code == 303
+
+
+def test_an_office_of_many_people_who_sign_in_is_not_held_up(desk, browser):
+    for _ in range(FREE_STARTS - 1):
+        browser.read("/sign-in/openid")
+    for _ in range(3):
+        assert come_back(browser, go(browser)).status_code == 303
+    assert browser.read("/sign-in/openid").status_code == 303
+    assert browser.read("/sign-in/openid").status_code == 429
 
 
 def test_what_came_back_is_worth_nothing_in_another_browser(desk, browser):

@@ -383,6 +383,26 @@ def test_the_account_page_is_for_whoever_is_signed_in(browser):
     assert browser.submit("/sign-out", token="").status_code == 403
 
 
+def test_a_password_that_is_reset_while_it_is_changed_stays_reset(desk, browser, monkeypatch):
+    """The operator resets it because somebody else knows it: who changes it at that moment must not win."""
+    browser.sign_in()
+    form = {"token": browser.form_token("/account"), "current": PASSWORD, "password": NEW, "again": NEW}
+    compared = type(desk.passwords).matches
+
+    def reset_meanwhile(self, kept, password):
+        right = compared(self, kept, password)
+        give_code(desk)
+        return right
+
+    monkeypatch.setattr(type(desk.passwords), "matches", reset_meanwhile)
+    reply = browser.submit("/account/password", **form)
+    monkeypatch.undo()
+    assert (reply.status_code, reply.headers["location"]) == (303, "/sign-in?next=/account")
+    assert desk.store.accounts.get("ann").password_hash is None
+    assert browser.who() == ""
+    assert Browser(desk).sign_in(password=NEW).status_code == 200
+
+
 def test_a_password_kept_under_weaker_parameters_is_kept_anew(desk, browser):
     strong = replace(desk, passwords=Passwords(PasswordHasher(time_cost=2, memory_cost=64, parallelism=1), seeded(4)))
     assert "t=1" in desk.store.accounts.get("ann").password_hash

@@ -103,7 +103,10 @@ def test_one_that_stands_by_goes_on_with_what_was_waiting_when_the_other_leaves(
     assert [found.outcome for found in federation.store.rounds.of_plan(plan.digest)] == ["released"]
 
 
-def test_of_two_started_at_once_one_acts(pair):
+def test_of_two_started_at_once_on_copies_of_one_state_folder_one_acts(pair):
+    for one in pair.coordinators:
+        (one.folder / "state").mkdir(exist_ok=True)
+        (one.folder / "state" / "owner").write_text("0" * 32)
     for one in pair.coordinators:
         one.start()
     until(lambda: any(one.is_ready() for one in pair.coordinators), "one is ready")

@@ -1,6 +1,8 @@
 """The store: what is written comes back, moves are all or nothing, and a database of another age is refused."""
 
 import io
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,7 +11,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from coordinator.store import (
     AgreementRow,
@@ -25,6 +27,7 @@ from coordinator.store import (
     RoundCouncilRow,
     RoundRow,
     StageRow,
+    database,
     open_store,
 )
 from coordinator.store.migration import alembic_config, migration_scripts
@@ -139,6 +142,29 @@ def test_the_migrations_speak_postgresql():
     sql = written.getvalue()
     assert all(f"CREATE TABLE {name} " in sql for name in METADATA.tables)
     assert "BYTEA" in sql
+
+
+def test_a_second_store_of_one_process_does_not_let_go_of_the_locks_of_the_first(tmp_path):
+    """Else whichever process leaves next takes the log of changes along, and what is then written is lost to all others."""
+    path = tmp_path / "store.db"
+    count = (
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]);"
+        "print(db.execute('SELECT count(*) FROM proposals').fetchone()[0]); db.close()"
+    )
+
+    def seen_elsewhere():
+        done = subprocess.run([sys.executable, "-c", count, str(path)], capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    first = open_store(f"sqlite:///{path}")
+    assert first.proposals.get(PLAN) is None
+    second = open_store(f"sqlite:///{path}")
+    assert seen_elsewhere() == 0
+    first.proposals.add(proposal())
+    assert second.proposals.get(PLAN) == proposal()
+    assert seen_elsewhere() == 1
+    second.close()
+    first.close()
 
 
 def test_opening_twice_keeps_what_is_there(store_url, store):
@@ -392,6 +418,7 @@ def test_a_coordinator_that_has_lost_the_desk_writes_no_move(store):
     ended = {"councils": [], "stages": []}
     for write in (
         lambda: lost.proposals.keep_decisions([decision("E06000001", decision="refused")]),
+        lambda: lost.membership.keep_budgets([BudgetRow(council="E1", envelope=b"old", received_at=NOW)]),
         lambda: lost.outcomes.moved(proposal(state="failed"), before="running"),
         lambda: lost.outcomes.opened(proposal(state="running"), round_row(sid=OTHER, attempt=2), before="running"),
         lambda: lost.outcomes.aborted(proposal(state="failed"), round_row(outcome="aborted"), before="running"),
@@ -407,6 +434,19 @@ def test_a_coordinator_that_has_lost_the_desk_writes_no_move(store):
     assert current.outcomes.released(
         proposal(state="released"), round_row(outcome="released"), release(), before="running", owed_to=[], **ended
     )
+    with pytest.raises(DeskLost):
+        lost.releases.keep_receipts([DeliveryRow(release_digest=release().digest, council="E1", receipt=b"old")])
+    assert store.membership.budgets(["E1"]) == ()
+    assert store.releases.deliveries(release().digest) == ()
+
+
+def test_a_call_to_postgresql_does_not_wait_for_ever_unless_the_operator_says_so():
+    for address, wanted in (
+        ("postgresql+psycopg://hub/store", {"connect_timeout": 10, "tcp_user_timeout": 20_000}),
+        ("postgresql+psycopg://hub/store?connect_timeout=60", {"tcp_user_timeout": 20_000}),
+        ("postgresql+psycopg2://hub/store", {}),
+    ):
+        assert database._patience(make_url(address)) == wanted
 
 
 def test_proposals_are_found_by_state(store):

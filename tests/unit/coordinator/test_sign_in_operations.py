@@ -249,17 +249,32 @@ def test_one_operator_can_reject(waiting):
 
 def test_the_rule_alone():
     asked = AcceptanceRow(public_key=KEY, asked_by="ann", asked_at=NOW)
-    assert check_second(asked, account(), BOB, enrolment(), NOW) == asked
+    bob = account("bob")
+    assert check_second(asked, account(), bob, enrolment(), NOW) == asked
     for broken in (
-        (None, account(), BOB, enrolment()),
-        (asked, None, BOB, enrolment()),
-        (asked, account(roles="analyst"), BOB, enrolment()),
-        (asked, account(), ANN, enrolment()),
-        (asked, account(), BOB, enrolment(state="accepted")),
-        (asked, account(), BOB, None),
+        (None, account(), bob, enrolment()),
+        (asked, None, bob, enrolment()),
+        (asked, account(roles="analyst"), bob, enrolment()),
+        (asked, account(), account(), enrolment()),
+        (asked, account(), None, enrolment()),
+        (asked, account(), account("bob@login.example", kind="openid"), enrolment()),
+        (asked, account(kind="openid"), bob, enrolment()),
+        (asked, account(), bob, enrolment(state="accepted")),
+        (asked, account(), bob, None),
     ):
         with pytest.raises(PolicyRefusal):
             check_second(*broken, NOW)
+
+
+def test_an_account_kept_here_and_one_of_the_provider_may_be_one_person(waiting):
+    theirs = account("ann@login.example", kind="openid", subject_hash=bytes(32))
+    assert waiting.accounts.signed_in_by_provider(theirs)
+    ask_acceptance(waiting, ANN, KEY, clock=clock())
+    ann_again = person(OP, name=theirs.name)
+    assert refused(confirm_acceptance, waiting, ann_again, KEY, match="one person can have both") == "second_person"
+    assert state(waiting) == "pending"
+    confirm_acceptance(waiting, ann_again, KEY, clock=clock(), separate_people=True)
+    assert state(waiting) == "accepted"
 
 
 # What is written down

@@ -127,8 +127,26 @@ def test_a_code_of_a_locked_account_is_not_taken(store):
 def test_a_new_password_leaves_one_session(store):
     signed_in(store)
     store.accounts.open_session(session(2), ended_before=AGO)
-    store.accounts.set_password("ann", "argon", new=session(3), now=LATER)
+    before = {"before": store.accounts.get("ann").password_hash, "new": session(3), "now": LATER}
+    assert store.accounts.set_password("ann", "argon", **before)
     assert [row.token_hash for row in store.accounts.sessions_of("ann")] == [session(3).token_hash]
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        lambda accounts: accounts.set_code("ann", code_hash=bytes([5]) * 32, until=LATER, by="command line", now=NOW),
+        lambda accounts: accounts.set_state("ann", "locked", by="command line", now=NOW),
+        lambda accounts: accounts.rehash("ann", before="argon", after="another"),
+    ],
+)
+def test_a_password_that_was_reset_or_locked_meanwhile_is_not_changed_by_whoever_knew_it(store, meanwhile):
+    store.accounts.add(account(password_hash="argon"), by="command line")
+    meanwhile(store.accounts)
+    then = store.accounts.get("ann")
+    assert not store.accounts.set_password("ann", "theirs", before="argon", new=session(3), now=LATER)
+    assert store.accounts.get("ann") == then
+    assert store.accounts.sessions_of("ann") == ()
 
 
 def test_a_password_is_hashed_anew_only_when_it_is_still_the_same(store):
