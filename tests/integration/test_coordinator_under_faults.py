@@ -23,20 +23,25 @@ def federation(tmp_path):
 
 @async_test
 async def test_a_clock_that_is_set_back_does_not_put_off_asking_a_silent_council(federation):
+    federation.set_timing(ask_again=1.0)
     council = federation.councils[0]
     node = federation.nodes[council]
-
-    def faulty_until_the_clock_is_set(message):
-        if message.kind is Kind.PROPOSAL and node.seen.count(Kind.PROPOSAL) == 1:
-            federation.offset = timedelta(0)
-            return fault(message.reference, "file", "The disk is full.").encode()
-        return None
-
-    node.before = faulty_until_the_clock_is_set
     federation.offset = timedelta(days=1)
-    plan = federation.plan()
     async with federation.running() as running, asyncio.timeout(20):
-        steps = await running.ask(plan)
+
+        def set_back():
+            federation.offset = timedelta(0)
+
+        def silent_at_first(message):
+            if message.kind is Kind.PROPOSAL and node.seen.count(Kind.PROPOSAL) == 1:
+                # Between being asked and being due again.
+                running.loop.call_soon_threadsafe(running.loop.call_later, 0.3, set_back)
+                return fault(message.reference, "file", "The disk is full.").encode()
+            return None
+
+        node.before = silent_at_first
+        steps = await running.ask(federation.plan())
+    assert federation.offset == timedelta(0)
     assert steps[-1].stage is RunStage.PUBLISHED
     assert node.seen.count(Kind.PROPOSAL) == 2
 
