@@ -22,11 +22,18 @@ from tests.simulation.faults.mutations import PLANTED
 from tests.simulation.faults.sqlite_files import library, simulated_disks
 
 ROOT = Path(__file__).resolve().parents[2]
-CI_SIZE = 25
+CI_SIZE = 20
 FULL_SIZE = 100_000
 SOON, FOUND_WITHIN = 30, 300
 """Histories within which planted faults are found: those that show at once, and the others."""
-AT_ONCE = ("data_before_charge", "no_reason", "no_deadline", "refund_at_start")
+AT_ONCE = (
+    "data_before_charge",
+    "ledger_not_waited_for",
+    "refund_at_start",
+    "answers_not_waited_for",
+    "no_deadline",
+    "no_reason",
+)
 """The others take more histories than `make test` has time for."""
 
 pytestmark = pytest.mark.skipif(library() is None, reason="this Python's SQLite cannot be reached")

@@ -30,6 +30,8 @@ FEDERATIONS = (*3 * ((4, "40"),), *2 * ((5, "40"),), (6, "40"), (5, "5/2"))
 QUESTIONS = (1, 1, 1, 1, 2, 2, 3)
 ONE_MORE = 0.3
 """How often a new question is asked after the faults; always, where every question of the history has failed."""
+LAST_CUT = 0.25
+"""How often the power fails everywhere when all is quiet, just before everything is looked at."""
 LOOK_S = 10.0
 SETTLED_S = 1800.0
 """Everything must have ended so long after the last fault."""
@@ -132,6 +134,10 @@ class _History:
             await self._one_more()
         await asyncio.sleep(3 * STAGES.delivery)
         await self._deliver()
+        if chance.random() < LAST_CUT:
+            for machine in self.machines:
+                machine.crash(Loss.POWER)
+            await self._all_back()
         looking.cancel()
         self._check()
 
