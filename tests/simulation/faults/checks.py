@@ -98,8 +98,8 @@ def _check_release(shared: Shared, store: Store, row: ReleaseRow) -> None:
     shared.require(
         {item.council for item in joined if item.outcome == "contributed"} == set(inside), "a round's table disagrees"
     )
-    for delivery in store.releases.deliveries(row.digest):
-        shared.require(delivery.council in inside, "an answer is owed to a council that is not in it")
+    owed = {delivery.council for delivery in store.releases.deliveries(row.digest)}
+    shared.require(owed == set(inside), "an answer is not owed to exactly the councils that are in it")
 
 
 def check_published(shared: Shared, store: Store) -> None:
