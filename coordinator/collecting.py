@@ -16,7 +16,7 @@ from coordinator.office import Office
 from coordinator.presence import Presence
 from coordinator.progress import CouncilState, RunStage
 from coordinator.replies import Objection, read_decision
-from coordinator.store import DecisionRow
+from coordinator.store import DatabaseProblem, DecisionRow
 from federated.errors import SignatureProblem
 from federated.plan import Plan
 from federated.roster import Roster
@@ -40,7 +40,9 @@ def proposal_payload(plan_envelope: bytes, manifest_envelope: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Timing:
-    patience_until: datetime
+    """Until when to wait. Short waits are in the loop's seconds: a clock that is set would stretch them by hours."""
+
+    patience_until: float
     collect_by: datetime
 
 
@@ -74,7 +76,7 @@ class Collection:
         self._payload = payload
         self.decisions: dict[CouncilId, Decision] = {row.council: _decision(row) for row in kept}
         self._unsaved: dict[CouncilId, DecisionRow] = {}
-        self._due: dict[CouncilId, datetime] = {}
+        self._due: dict[CouncilId, float] = {}
         self._asking: set[CouncilId] = set()
         self._changed = asyncio.Event()
 
@@ -87,8 +89,8 @@ class Collection:
         Returns:
             Anything but `WAIT`, unless the proposal is no longer wanted or the roster has changed: then `WAIT`.
         """
-        wait = timedelta(seconds=self._office.settings.proposals.opening_wait)
-        timing = _Timing(patience_until=self._office.clock() + wait, collect_by=self._plan.terms.collect_by)
+        wait = self._office.settings.proposals.opening_wait
+        timing = _Timing(patience_until=_seconds() + wait, collect_by=self._plan.terms.collect_by)
         stop_listening = self._presence.listen(self._changed)
         batches: set[asyncio.Task[None]] = set()
         try:
@@ -116,21 +118,22 @@ class Collection:
 
     def _choice(self, timing: _Timing) -> Opening:
         now = self._office.clock()
+        patience_s = max(0.0, timing.patience_until - _seconds())
         choice = opening(
             eligible=self._plan.eligible,
             decisions=self.decisions,
             reachable=self._presence.ready(),
             rules=self._plan.rules,
             now=now,
-            patience_until=timing.patience_until,
+            patience_until=now + timedelta(seconds=patience_s),
             collect_by=timing.collect_by,
         )
         # Hopeless already, but the analyst should hear every council's reason that is on its way.
-        still_coming = choice is Opening.HOPELESS and self._asking and now < timing.patience_until
+        still_coming = choice is Opening.HOPELESS and self._asking and patience_s > 0
         return Opening.WAIT if still_coming else choice
 
     def _ask_whoever_is_due(self, batches: set[asyncio.Task[None]]) -> None:
-        now = self._office.clock()
+        now = _seconds()
         open_ = to_ask(eligible=self._plan.eligible, decisions=self.decisions, reachable=self._presence.ready())
         due = [c for c in open_ if c not in self._asking and self._due.get(c, now) <= now]
         if due:
@@ -141,9 +144,10 @@ class Collection:
 
     async def _nothing_new(self, timing: _Timing) -> bool:
         """Wait for an answer or an arrival; whether the next hour to act came first."""
-        now = self._office.clock()
-        moments = [timing.patience_until, timing.collect_by, *self._due.values()]
-        ahead = [(moment - now).total_seconds() for moment in moments if moment > now]
+        now = _seconds()
+        to_the_end = (timing.collect_by - self._office.clock()).total_seconds()
+        moments = [timing.patience_until, now + to_the_end, *self._due.values()]
+        ahead = [moment - now for moment in moments if moment > now]
         ask_again = self._office.settings.proposals.ask_again
         with suppress(TimeoutError):
             async with asyncio.timeout(min([ask_again, *ahead])):
@@ -163,16 +167,20 @@ class Collection:
                 async for council, answer in answers:
                     self._take(council, answer)
         finally:
-            again = office.clock() + timedelta(seconds=office.settings.proposals.ask_again)
+            again = _seconds() + office.settings.proposals.ask_again
             self._due.update(dict.fromkeys(councils, again))
             self._asking.difference_update(councils)
             self._changed.set()
         await self._save()
 
     async def _save(self) -> None:
-        rows = self.take_unsaved()
-        if rows:
+        rows = tuple(self._unsaved.values())
+        if not rows:
+            return
+        # Unsaved until they are on the disk: a move at the same time writes them too.
+        with suppress(DatabaseProblem):  # they are written with the next ones, or the next move
             await self._office.thread(self._office.store.proposals.keep_decisions, rows)
+            self._unsaved = {council: row for council, row in self._unsaved.items() if row not in rows}
 
     def _take(self, council: CouncilId, answer: Answer) -> None:
         try:
@@ -213,6 +221,10 @@ class Collection:
             answered=len(self.decisions),
             asked=len(self._plan.eligible),
         )
+
+
+def _seconds() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _decision(row: DecisionRow) -> Decision:

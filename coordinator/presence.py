@@ -30,7 +30,7 @@ class Presence:
         self._office = office
         self._greet = greet
         self._greeted: set[CouncilId] = set()
-        self._listeners: set[asyncio.Event] = set()
+        self._listeners: dict[asyncio.Event, None] = {}  # in the order in which they came
 
     def ready(self) -> frozenset[CouncilId]:
         """The councils to ask at this moment."""
@@ -52,8 +52,8 @@ class Presence:
 
     def listen(self, changed: asyncio.Event) -> Callable[[], None]:
         """Have an event set whenever a council becomes ready; call the result to stop."""
-        self._listeners.add(changed)
-        return lambda: self._listeners.discard(changed)
+        self._listeners[changed] = None
+        return lambda: self._listeners.pop(changed, None)
 
     async def _welcome(self, council: CouncilId) -> None:
         if self._greet is not None:

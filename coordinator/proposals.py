@@ -14,7 +14,7 @@ from coordinator.plan_intake import Submission, open_submission
 from coordinator.progress import RunStage
 from coordinator.proposal_run import Crew, ProposalRun
 from coordinator.proposal_states import OPEN, WAITING, ProposalEvent, ProposalState, next_state
-from coordinator.store import DecisionRow, DeskLost, ProposalRow, ReleaseRow, RoundRow
+from coordinator.store import DatabaseProblem, DecisionRow, DeskLost, ProposalRow, ReleaseRow, RoundRow
 from federated.errors import FederatedError, InternalError, PolicyRefusal
 from federated.plan import Plan
 from federated.release import open_release
@@ -23,6 +23,9 @@ from protocols.identifiers import Digest
 __all__ = ["ProposalDesk"]
 
 STOPPED: Final = "The coordinator stopped during this round. What was spent stays spent."
+UNWRITTEN: Final = "The coordinator's database could not be used during this round. What was spent stays spent."
+_TRY_AGAIN_S: Final = 5.0
+"""How long a run waits for a database that could not be used, each time."""
 
 
 class ProposalDesk:
@@ -73,21 +76,20 @@ class ProposalDesk:
         row = await self._office.thread(self._office.store.proposals.get, plan_digest)
         if row is None or row.state in OPEN:
             return
-        release = await self._office.thread(self._office.store.releases.of_plan, plan_digest)
         board.begin(plan_digest)
-        if release is None:
-            board.publish(plan_digest, RunStage.ABORTED, rule=row.rule, message=row.reason, final=True)
-        else:
-            self._show_stored(plan_digest, release)
+        await self._tell_stored_end(plan_digest, row)
 
     async def recover(self) -> None:
         """After a start: end the rounds of whoever had the desk before, go on with proposals that were waiting."""
         office = self._office
-        for found in await office.thread(office.store.rounds.running):
-            await self._abandon(found)
-        waiting = await office.thread(office.store.proposals.in_states, sorted(WAITING))
-        for row in waiting:
-            await self._resume(row)
+        async with self._one_at_a_time:  # plans are handed in already, and may have begun a run here by now
+            for found in await office.thread(office.store.rounds.running):
+                if found.plan_digest not in self._runs:
+                    await self._abandon(found)
+            waiting = await office.thread(office.store.proposals.in_states, sorted(WAITING))
+            for row in waiting:
+                if row.plan_digest not in self._runs:
+                    await self._resume(row)
 
     async def stop(self) -> None:
         """Stop every run where it stands; `recover` goes on from there."""
@@ -200,8 +202,7 @@ class ProposalDesk:
         digest = submission.plan.digest
         self._office.board.begin(digest)
         self._office.board.publish(digest, RunStage.ACCEPTED, message="The plan is accepted.")
-        run = ProposalRun(self._office, self._crew, submission, row, kept)
-        task = asyncio.create_task(self._guard(run, digest), name=f"proposal {digest.hex()[:12]}")
+        task = asyncio.create_task(self._guard(submission, row, kept), name=f"proposal {digest.hex()[:12]}")
         self._runs[digest] = (submission.plan, task)
 
         def forget(_task: asyncio.Task[None]) -> None:
@@ -209,10 +210,11 @@ class ProposalDesk:
 
         task.add_done_callback(forget)
 
-    async def _guard(self, run: ProposalRun, digest: Digest) -> None:
+    async def _guard(self, submission: Submission, row: ProposalRow, kept: tuple[DecisionRow, ...]) -> None:
         """Let nothing that goes wrong in one run reach another, or leave its watchers waiting."""
+        digest = submission.plan.digest
         try:
-            await run.run()
+            await self._see_through(submission, row, kept)
         except DeskLost as error:
             self._office.board.publish(
                 digest, RunStage.ABORTED, rule="coordinator_stopped", message=error.diagnostics(), final=True
@@ -229,29 +231,78 @@ class ProposalDesk:
             )
         else:
             return
-        await self.end_round_of(digest)
         self._office.board.publish(digest, RunStage.ABORTED, rule="internal", message=message, final=True)
+        with suppress(DeskLost):  # then it is another coordinator's to end
+            await self._found_again(digest, rule="coordinator_stopped", reason=STOPPED)
 
-    async def end_round_of(self, digest: Digest) -> None:
+    async def _see_through(self, submission: Submission, row: ProposalRow, kept: tuple[DecisionRow, ...]) -> None:
+        """Let a run go to its end, over and over while the database cannot be used in between."""
+        digest = submission.plan.digest
+        while not await self._run(ProposalRun(self._office, self._crew, submission, row, kept), digest):
+            await asyncio.sleep(_TRY_AGAIN_S)
+            row, kept = await self._found_again(digest, rule="database", reason=UNWRITTEN)
+            if row.state not in WAITING:
+                await self._tell_stored_end(digest, row)
+                return
+
+    async def _run(self, run: ProposalRun, digest: Digest) -> bool:
+        """Let a run go to its end; False where the database could not be used, which may pass."""
+        try:
+            await run.run()
+        except DatabaseProblem as problem:
+            self._office.note("run_failed", {"plan": digest.hex(), "code": problem.code})
+            message = "The coordinator's database cannot be used at the moment; the coordinator goes on once it can."
+            self._office.board.publish(digest, RunStage.PROPOSED, rule="database", message=message)
+            return False
+        return True
+
+    async def _found_again(
+        self, digest: Digest, *, rule: str, reason: str
+    ) -> tuple[ProposalRow, tuple[DecisionRow, ...]]:
+        """Where a proposal stands whose run was cut off, its open round ended; waits for a database that fails.
+
+        Without that a round would stay open, and nobody be told how the question ended, until the next start.
+        """
+        office = self._office
+        while True:
+            try:
+                await self._end_round_of(digest, rule=rule, reason=reason)
+                row = await office.thread(office.store.proposals.get, digest)
+                kept = await office.thread(office.store.proposals.decisions, digest)
+            except DatabaseProblem:
+                await asyncio.sleep(_TRY_AGAIN_S)
+                continue
+            if row is None:
+                raise InternalError("A proposal is gone from the store.")
+            return row, kept
+
+    async def _tell_stored_end(self, digest: Digest, row: ProposalRow) -> None:
+        release = await self._office.thread(self._office.store.releases.of_plan, digest)
+        if release is None:
+            self._office.board.publish(digest, RunStage.ABORTED, rule=row.rule, message=row.reason, final=True)
+        else:
+            self._show_stored(digest, release)
+
+    async def _end_round_of(self, digest: Digest, *, rule: str, reason: str) -> None:
         """End what a run has left open when it failed in the middle of a round."""
         for found in await self._office.thread(self._office.store.rounds.of_plan, digest):
             if found.outcome == "running":
-                await self._abandon(found)
+                await self._abandon(found, rule=rule, reason=reason)
 
-    async def _abandon(self, found: RoundRow) -> None:
+    async def _abandon(self, found: RoundRow, *, rule: str = "coordinator_stopped", reason: str = STOPPED) -> None:
         office = self._office
         proposal = await office.thread(office.store.proposals.get, found.plan_digest)
         if proposal is None:
             return
         now = office.clock()
-        ended = replace(found, ended_at=now, outcome="aborted", reason=STOPPED)
+        ended = replace(found, ended_at=now, outcome="aborted", reason=reason)
         failed = next_state(ProposalState.RUNNING, ProposalEvent.ROUND_FAILED)
-        row = replace(proposal, state=failed.value, rule="coordinator_stopped", reason=STOPPED, changed_at=now)
+        row = replace(proposal, state=failed.value, rule=rule, reason=reason, changed_at=now)
         if await office.thread(office.store.outcomes.aborted, row, ended, before=ProposalState.RUNNING.value):
             office.note("round_abandoned", {"sid": found.sid.hex()})
             decisions = await office.thread(office.store.proposals.decisions, found.plan_digest)
             councils = [decision.council for decision in decisions if decision.decision == "approved"]
-            office.background(self._crew.driver.abort(found.sid, councils, STOPPED))
+            office.background(self._crew.driver.abort(found.sid, councils, reason))
 
     async def _resume(self, row: ProposalRow) -> None:
         office = self._office

@@ -95,6 +95,8 @@ _REASONS: Final = MappingProxyType(
         (S.EXPIRED, "roster_changed"): "The list of councils changed before it was answered. Nothing was spent.",
         (S.FAILED, "coordinator_stopped"): "The coordinator stopped while it was being answered. What was spent stays "
         "spent.",
+        (S.FAILED, "database"): "The coordinator's database could not be used while it was being answered. What was "
+        "spent stays spent.",
     }
 )
 _OTHER: Final = MappingProxyType(

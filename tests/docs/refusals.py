@@ -148,6 +148,10 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
             "Ask again, at a new charge, if the purpose still stands.",
         ),
         "coordinator_stopped": ("The coordinator stopped while the round was under way.", "Hand the plan in again."),
+        "database": (
+            "The coordinator's database could not be used; a round under way was lost, and what was spent stays spent.",
+            "Wait: the coordinator goes on once it can. Hand a plan whose round was lost in again.",
+        ),
         "internal": ("Something unexpected happened.", "Report it."),
     },
     "Roster and enrolment": {
