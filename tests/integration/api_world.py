@@ -45,6 +45,7 @@ class ApiWorld:
             note_read=lambda visitor, digest, how: note_figures(store, visitor, digest, how=how, now=clock()),
             styles=b"",
             clock=clock,
+            rng=seeded(11),
             deciding=store,
             open_sign_in=lambda around: make_desk(store, own=ORIGIN, clock=clock, site=around),
         )
