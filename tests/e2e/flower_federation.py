@@ -130,7 +130,7 @@ def flower_world(folder: Path, *, councils: tuple[CouncilId, ...] = FIVE, stock:
     """
     people = People.make(os.urandom)
     people.write_trust(folder / "trust.yaml")
-    agreement = papers._agreement(folder, councils, people, Fraction(1), Fraction(40))
+    agreement = papers._agreement(folder, councils, people, Fraction(1), Fraction(40), {})
     home = papers._coordinator_files(folder, people, 60)
     with Processes(folder) as processes:
         nodes = {council: papers._node(folder, council, processes) for council in councils}

@@ -72,6 +72,8 @@ ANALYST_SAID = {
     "federated baseline freeze": "winter-2024",
     "federated analyse change": "association",
     "federated releases": "Households owed a duty",
+    "federated remarks changed": "Handed in",
+    "federated calendar": "federation.ics",
 }
 REVIEWER_SAID = {
     "federated agreement show": "No personal data leaves your council",
@@ -245,7 +247,13 @@ def analyst_has(analyst: Reader, federation: Federation, question: Query) -> Non
         (digest,) = re.findall(r"^Plan (\w{64})$", list(analyst.seen.values())[-1], re.MULTILINE)
         analyst.given[SHORT + "0" * 60] = digest
 
+    def say_what_changed() -> None:
+        Path("outcome.txt").write_text("Two councils now ring families in the first week.\n", encoding="utf-8")
+        (written,) = re.findall(r"federated remarks changed (\w{64})", ANALYST)
+        analyst.given[written] = answer_of(analyst)
+
     analyst.before = {
+        "federated remarks changed": say_what_changed,
         "federated manifest lint": fill_in,
         "federated agreement groups": published_lookup,
         "federated watch": read_the_plan,
@@ -288,10 +296,7 @@ def reviewer_has(reviewer: Reader, federation: Federation, people: People, analy
     workspace = next(block for _, block in fences(ANALYST) if block.startswith("workspace:"))
     (place / "federated.yaml").write_text(reviewer.own(workspace), encoding="utf-8")
     (written,) = re.findall(r"federated readers (\w{64})", REVIEWER)
-    (answer,) = re.findall(
-        r"^Release (\w{64})$", analyst.seen[next(x for x in analyst.seen if "--out answer" in x)], re.MULTILINE
-    )
-    reviewer.given[written] = answer
+    reviewer.given[written] = answer_of(analyst)
 
     def lose_the_disk() -> None:
         """The node stops, and its ledger is put back from the evening before."""
@@ -303,6 +308,13 @@ def reviewer_has(reviewer: Reader, federation: Federation, people: People, analy
         assert restored.exit_code == 0, restored.output
 
     reviewer.before = {"council-node ledger reconcile": lose_the_disk}
+
+
+def answer_of(analyst: Reader) -> str:
+    """The digest of the answer that the analyst fetched."""
+    said = analyst.seen[next(line for line in analyst.seen if "--out answer" in line)]
+    (answer,) = re.findall(r"^Release (\w{64})$", said, re.MULTILINE)
+    return str(answer)
 
 
 def newer_agreement(federation: Federation, people: People) -> Path:
