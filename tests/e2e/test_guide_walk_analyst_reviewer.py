@@ -87,6 +87,7 @@ REVIEWER_SAID = {
     "council-node ledger show": "spent",
     "council-node ledger reconcile": "Reconciled",
     "council-node receipt": "What left this building",
+    "council-node comment": "comment",
     "federated budgets": "Spent",
     "federated verify answer": "signed",
     "federated verify evidence": "not proven",
@@ -297,6 +298,7 @@ def reviewer_has(reviewer: Reader, federation: Federation, people: People, analy
     (place / "federated.yaml").write_text(reviewer.own(workspace), encoding="utf-8")
     (written,) = re.findall(r"federated readers (\w{64})", REVIEWER)
     reviewer.given[written] = answer_of(analyst)
+    reviewer.given["comment 9c41"] = f"comment {answer_of(analyst)[:8]}"
 
     def lose_the_disk() -> None:
         """The node stops, and its ledger is put back from the evening before."""
@@ -307,7 +309,13 @@ def reviewer_has(reviewer: Reader, federation: Federation, people: People, analy
         )
         assert restored.exit_code == 0, restored.output
 
-    reviewer.before = {"council-node ledger reconcile": lose_the_disk}
+    def write_a_comment() -> None:
+        Path("comment.txt").write_text("Our extract was taken before the winter shelter opened.\n", encoding="utf-8")
+
+    reviewer.before = {
+        "council-node ledger reconcile": lose_the_disk,
+        "council-node comment": write_a_comment,
+    }
 
 
 def answer_of(analyst: Reader) -> str:
