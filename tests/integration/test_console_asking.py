@@ -13,11 +13,13 @@ from coordinator.console.manifest_fields import SECTIONS
 from coordinator.console.places import Places
 from coordinator.console.uploads import read_upload
 from federated.manifest import Manifest, parse_manifest
+from federated.plan import PLAN_TYPE
 from federated.plan_summary import summarise
 from federated.query import parse_query
 from federated.question_file import QuestionToSign, SignedQuestion
+from federated.signing import sign_payload, unsafe_payload
 from tests.integration.console_world import DRAFT, TOKEN, console_world
-from tests.integration.coordinator_federation import QUESTION
+from tests.integration.coordinator_federation import QUESTION, REVIEWER
 from tests.integration.test_console_pages import multipart, said
 
 HERE = f"/ask/drafts/{DRAFT}"
@@ -251,12 +253,15 @@ def test_what_cannot_be_planned_is_said_and_the_draft_stays(world, served, draft
     assert "margins-caption" not in page.text
 
 
-def test_only_so_many_plan_at_the_same_moment():
+def test_only_so_many_plan_at_the_same_moment(world, served, monkeypatch):
     places = Places(1)
-    with places.place(), pytest.raises(Closed, match="Try again soon"), places.place():
+    take = places.place
+    with take(), pytest.raises(Closed, match="Try again soon"), take():
         pass
-    with places.place():
-        pass
+    monkeypatch.setattr(Places, "place", lambda _ours: take())
+    assert [served.ask(HERE, who="analyst").status, send(served, f"{HERE}/preview").status] == [200, 200]
+    with take():
+        assert [served.ask(HERE, who="analyst").status, send(served, f"{HERE}/preview").status] == [503, 503]
 
 
 # The manifest
@@ -393,6 +398,13 @@ def test_a_signed_question_is_handed_in_and_its_councils_are_watched(world, serv
     assert plan.digest.hex() not in served.ask("/questions").text
 
 
+def signed_by(content, key):
+    """The same question, its plan signed with another key."""
+    document = json.loads(content)
+    payload = unsafe_payload(document["plan"].encode(), PLAN_TYPE)
+    return json.dumps(document | {"plan": sign_payload(payload, PLAN_TYPE, [key]).decode()}).encode()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -401,6 +413,7 @@ def test_a_signed_question_is_handed_in_and_its_councils_are_watched(world, serv
         (lambda content: content.replace(b"signed_question", b"other"), "not a signed question"),
         (lambda content: b'{"a":' * 100_000, "not a signed question"),
         (lambda content: json.dumps(json.loads(content) | {"plan": "{}"}).encode(), ""),
+        (lambda content: signed_by(content, REVIEWER), "0 of the 1 trusted signatures"),
         (lambda content: json.dumps(json.loads(content) | {"manifest": json.loads(content)["plan"]}).encode(), ""),
     ],
 )
@@ -442,6 +455,8 @@ def test_a_file_is_taken_by_one_page_from_one_form_alone(world, served, options,
 
 def test_a_file_that_is_too_large_is_not_read_to_its_end(served):
     assert upload(served, b"x" * 1_300_000).status == 413
+    # Answered although most of it has yet to come.
+    assert upload(served, b"x" * 1_300_000, content_length="100000000").status == 413
 
 
 TOKEN_PART = b'Content-Disposition: form-data; name="token"\r\n\r\nabc'
@@ -459,7 +474,7 @@ def test_an_upload_is_read_byte_by_byte():
     [
         multipart(TOKEN_PART, TOKEN_PART),
         multipart(FILE_PART, FILE_PART),
-        multipart(*[TOKEN_PART] * 20),
+        multipart(*[TOKEN_PART.replace(b"token", b"field%d" % number) for number in range(20)]),
         multipart(b"Content-Disposition: form-data\r\n\r\nabc"),
         multipart(b'Content-Disposition: attachment; name="file"\r\n\r\nabc'),
         multipart(b"Content-Type: multipart/mixed; boundary=f\r\n\r\n--f\r\n\r\nabc\r\n--f--"),

@@ -114,10 +114,15 @@ def test_a_repeat_is_held_against_the_question_before(world, closed):
 # Papers
 
 
-def test_what_was_said_of_an_answer_is_shown_to_whoever_may_see_its_figures(world, closed, opened):
+@pytest.fixture(scope="module")
+def remarks(world):
     comment(world, "Rents rose here in <b>March</b>.\nWe agree.", minutes=30)
     comment(world, "Between us: two teams were away.", council=1, publish=False, minutes=50)
     outcome(world, "Two desks moved.")
+
+
+@pytest.mark.usefixtures("remarks")
+def test_what_was_said_of_an_answer_is_shown_to_whoever_may_see_its_figures(world, closed, opened):
     address = f"/releases/{world.release}"
     public, party = opened.ask(address), closed.ask(address, who="analyst")
     assert "Rents rose here in &lt;b&gt;March&lt;/b&gt;." in public.text
@@ -225,6 +230,7 @@ def test_a_standing_question_shows_each_repeat_its_cost_and_when_it_lapses(world
 # Measures
 
 
+@pytest.mark.usefixtures("remarks")
 def test_the_measures_count_what_is_in_the_register(world, opened, closed):
     found = {item["name"]: item["value"] for item in json.loads(opened.ask("/measures.json").body)["measures"]}
     rows = world.federation.store.proposals.page((), size=100)
@@ -239,9 +245,12 @@ def test_the_measures_count_what_is_in_the_register(world, opened, closed):
     assert table[0] == "name,label,value,unit,meaning"
     assert len(table) == len(found) + 1
     # Before figures are public, no number of councils that were in an answer is told.
-    private = {item["name"]: item["value"] for item in json.loads(closed.ask("/measures.json").body)["measures"]}
-    assert (private["councils_taking_part"], private["copies_received"]) == (0, None)
-    assert private["median_seconds_to_councils"] is None
+    with world.served(publish=(world.agreement,)) as waiting, world.served(later_days=15) as unpublished:
+        for served in (closed, waiting, unpublished):
+            items = json.loads(served.ask("/measures.json").body)["measures"]
+            private = {item["name"]: item["value"] for item in items}
+            assert (private["councils_taking_part"], private["copies_received"]) == (0, None)
+            assert private["median_seconds_to_councils"] is None
 
 
 def test_the_register_is_counted_once_in_five_minutes_however_many_ask(world, monkeypatch):
