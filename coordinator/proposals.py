@@ -231,9 +231,10 @@ class ProposalDesk:
             )
         else:
             return
-        self._office.board.publish(digest, RunStage.ABORTED, rule="internal", message=message, final=True)
         with suppress(DeskLost):  # then it is another coordinator's to end
             await self._found_again(digest, rule="coordinator_stopped", reason=STOPPED)
+        # Only now: whoever hears that it is over finds it so in the store.
+        self._office.board.publish(digest, RunStage.ABORTED, rule="internal", message=message, final=True)
 
     async def _see_through(self, submission: Submission, row: ProposalRow, kept: tuple[DecisionRow, ...]) -> None:
         """Let a run go to its end, over and over while the database cannot be used in between."""

@@ -11,6 +11,7 @@ from protocols.key_agreement import private_key, public_bytes
 from protocols.ring import Ring
 from protocols.secagg import sum_masks
 from protocols.secagg.mask_removal import DanglingMasks, SelfMask
+from protocols.suite import Suite
 from tests.integration.coordinator_federation import seeded
 
 CELLS = 1000
@@ -18,10 +19,10 @@ CELLS = 1000
 
 def work():
     draw = seeded(5)
-    peers = tuple((CouncilId(f"E{at}"), public_bytes(private_key(draw(32)))) for at in range(9))
+    peers = tuple((CouncilId(f"E{at}"), public_bytes(private_key(draw(32))), b"") for at in range(9))
     survivors = [SelfMask(seed=draw(32), info=draw(8)) for _ in range(7)]
     lost = [
-        DanglingMasks(owner=owner, private=draw(32), h2=draw(32), plan_digest=draw(32), peers=peers)
+        DanglingMasks(owner=owner, private=draw(32), h2=draw(32), plan_digest=draw(32), suite=Suite.X25519, peers=peers)
         for owner in (CouncilId("E4A"), CouncilId("E6A"))
     ]
     return [*survivors, *lost]
