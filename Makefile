@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup setup-web setup-system demo questions test test-long mutate-guards check fix lock images proto vectors docs bench clean
+.PHONY: help setup setup-web setup-system demo questions test suite test-long mutate-guards check fix lock images proto vectors docs bench clean
 
 help: ## Show what can be run
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -55,13 +55,16 @@ setup-system: .stamps/system ## Install what the tests need besides Python: a Po
 	fi
 	@touch $@
 
-test: setup setup-web setup-system check ## Run everything CI runs
+test: setup setup-web setup-system ## Run everything CI runs
+	@$(MAKE) -j 2 check suite
+
+suite: setup
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: setup ## Run the slow suites at full size and record docs/evidence.json
 	$(BIN)/python -m pytest -m long
 
-mutate-guards: setup setup-web setup-system ## Take each guard out of a copy, and see that its tests turn red (some twenty minutes)
+mutate-guards: setup setup-web setup-system ## Take each guard out of a copy, and see that its tests turn red (about an hour)
 	$(BIN)/python -m tests.mutations --record
 
 check: setup ## Lint, types, import contract

@@ -58,7 +58,7 @@ def test_the_demo_prints_one_object_and_leaves_its_files(tmp_path):
 
 
 def test_demo_attack_prints_one_object_or_a_table():
-    run = [command("federated"), "demo", "attack", "--trials", "40", "--councils", "5"]
+    run = [command("federated"), "demo", "attack", "--trials", "20", "--councils", "5"]
     done = subprocess.run([*run, "--json"], capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

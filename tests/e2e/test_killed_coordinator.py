@@ -292,8 +292,8 @@ def database(folder, name: str) -> Iterator[str]:
 # That the checks see something
 
 
-def test_a_coordinator_that_forgets_is_seen(tmp_path, store_url):
-    with served(tmp_path, store_url) as made, connected(made, [made.first]):
+def test_a_coordinator_that_forgets_is_seen(tmp_path):
+    with served(tmp_path, f"sqlite:///{tmp_path / 'store.db'}") as made, connected(made, [made.first]):
         for node in made.federation.nodes.values():
             node.decision = "pending"
         made.first.start()

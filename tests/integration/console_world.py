@@ -79,6 +79,7 @@ class ConsoleWorld:
         return {role.value: visitor(role, agreements=mine) for role in Role} | {
             "": NOBODY,
             Role.OPERATOR.value: visitor(Role.OPERATOR),
+            "reviewer and operator": visitor(Role.REVIEWER, Role.OPERATOR, agreements=mine),
             "other-analyst": visitor(Role.ANALYST, agreements=mine, name=PEOPLE[1]),
             "outside-analyst": visitor(Role.ANALYST, agreements=("another",)),
             "stranger": visitor(Role.REVIEWER, agreements=("another",)),

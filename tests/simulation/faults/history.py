@@ -77,6 +77,8 @@ def live_through(seed: int, *, trace: bool = False) -> Outcome:
     except NothingLeft:
         seconds = 0.0
         histories[0].shared.require(False, "somebody waits for what can never come")
+    finally:
+        gc.enable()
     shared = histories[0].shared
     histories[0].let_go()
     gc.collect(1)  # what all histories share is not looked at again

@@ -42,5 +42,5 @@ def test_every_message_and_call_says_what_it_is(source) -> None:
     assert text.startswith("//")
     if source.stem == "analyst":
         requests = [part for part in text.split("\nmessage ") if part.split(" ", 1)[0].endswith("Request")]
-        assert len(requests) == 7
+        assert len(requests) == 10
         assert all("uint32 version = 1;" in part and "bytes authorisation = 2;" in part for part in requests)
