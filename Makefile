@@ -59,7 +59,7 @@ test: setup setup-web setup-system ## Run everything CI runs
 	@$(MAKE) -j 2 check suite
 
 suite: setup
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long"
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: setup ## Run the slow suites at full size and record docs/evidence.json
 	$(BIN)/python -m pytest -m long

@@ -256,7 +256,7 @@ def figures_of(seen: Seen, kills: int, seconds: float) -> dict[str, object]:
 def test_random_kills(tmp_path, store_url):
     seed, began = secrets.randbits(32), time.monotonic()
     with served(tmp_path, store_url) as made:
-        seen = go_on_killing(made, kills=4, seed=seed)
+        seen = go_on_killing(made, kills=3, seed=seed)
     print(figures_of(seen, 10, time.monotonic() - began))
     assert seen.releases, "no question was answered, so the test has shown nothing"
 

@@ -36,7 +36,7 @@ from tests.evidence import record
 from tests.integration.api_world import NAMES, ORIGIN, ApiWorld, Program, api_world
 
 SEED = 20260201
-EXAMPLES = 4
+EXAMPLES = 2
 LONG_EXAMPLES = 100
 WHO = ("", "analyst", "reviewer", "observer", "operator", "stranger", "wrong")
 OUTSIDERS = ("", "operator", "stranger", "wrong")
