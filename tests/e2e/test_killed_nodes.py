@@ -70,6 +70,7 @@ R1, R2, R2_SPENT, R3, R4 = POINTS
 GRID = [(point, lost) for point in POINTS for lost in range(1, MAY_BE_LOST + 2)]
 SOME = [
     *((point, lost) for point, lost in zip(POINTS, (1, MAY_BE_LOST) * len(POINTS), strict=False)),
+    (R1, MAY_BE_LOST),
     *((point, MAY_BE_LOST + 1) for point in (R2_SPENT, R3)),
 ]
 
