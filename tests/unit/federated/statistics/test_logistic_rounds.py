@@ -42,7 +42,9 @@ def test_the_curve_is_the_logistic_function_to_the_nearest_unit():
     assert all(mean + mirror == ONE for mean, mirror in zip(means, reversed(means), strict=True))
 
 
-@pytest.mark.parametrize("bounds", [((0, 2),), ((0, 60), (-3, 4)), ((0, 6), (0, 1), (0, 1))])
+@pytest.mark.parametrize(
+    "bounds", [((0, 2),), ((0, 60), (-3, 4)), pytest.param(((0, 6), (0, 1), (0, 1)), marks=pytest.mark.long)]
+)
 def test_one_row_reaches_the_claim_before_steps_and_none_at_any_coefficients_exceeds_it(bounds):
     asked = table(*bounds)
     reaches = tuple(item.reach for item in Scaled.all_of(asked.measures))
