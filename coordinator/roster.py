@@ -87,6 +87,10 @@ class Membership:
             )
         return self.roster
 
+    def agreement_of(self, name: str) -> SignedAgreement | None:
+        """The agreement in force of that id; None where there is none."""
+        return next((signed for signed in self.agreements.values() if signed.agreement.id == name), None)
+
     def require_agreement(self, digest: Digest) -> SignedAgreement:
         """The agreement of that digest.
 

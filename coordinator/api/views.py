@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from coordinator.api import forms
 from coordinator.api.asking import Ask, ask_of
 from coordinator.console.answers import access_to, answer_file, answer_row
-from coordinator.console.budgets import statement_of
+from coordinator.console.budgets import said_of
 from coordinator.console.desk import Desk, digest_of
 from coordinator.console.question import QuestionFacts, manifest_of, title_of
 from coordinator.console.words import STANDINGS, reason_of, standing_of
@@ -94,7 +94,7 @@ def show_question(ask: Asking, plan: PlanDigest) -> forms.QuestionShown:
     digest = digest_of(plan, "question")
     row = ask.desk.store.proposals.get(digest)
     if row is None:
-        raise FileProblem("There is no such question here.", remedy="The list of questions has all there are.")
+        raise _no_question()
     facts, manifest = QuestionFacts.read(row), manifest_of(row)
     answers = ask.desk.store.releases.digests_of([digest])
     return forms.QuestionShown(
@@ -354,10 +354,11 @@ def _agreement(signed: SignedAgreement) -> dict[str, Any]:
 
 
 def _in_force(desk: Desk, agreement: str) -> SignedAgreement:
-    for signed in desk.files.in_force().agreements.values():
-        if signed.agreement.id == agreement:
-            return signed
-    raise FileProblem("There is no such agreement in force here.", remedy="The list of agreements has all there are.")
+    signed = desk.files.in_force().agreement_of(agreement)
+    if signed is None:
+        remedy = "The list of agreements has all there are."
+        raise FileProblem("There is no such agreement in force here.", remedy=remedy)
+    return signed
 
 
 def show_agreement(ask: Asking, agreement: AgreementId) -> forms.SignedAgreementShown:
@@ -405,12 +406,7 @@ def _budget(desk: Desk, council: CouncilId, kept: Mapping[CouncilId, BudgetRow],
     roster, row = desk.files.roster(), kept.get(council)
     entry = None if roster is None else roster.councils.get(council)
     name = desk.council_name(council)
-    statement, problem = None, "It has not given a statement yet."
-    if row is not None and entry is not None:
-        try:
-            statement, problem = statement_of(entry, row), ""
-        except FederatedError as error:
-            problem = f"Its statement does not hold. {error.diagnostics()}"
+    statement, problem = said_of(entry, row)
     periods = () if statement is None else statement.periods
     return forms.BudgetShown(
         council=council,

@@ -33,7 +33,7 @@ from federated.signing import open_envelope, statement_type
 from federated.timestamps import time_text
 from protocols.identifiers import CouncilId
 
-__all__ = ["show_list", "show_one", "statement_of", "verify"]
+__all__ = ["said_of", "show_list", "show_one", "statement_of", "verify"]
 
 SIZE: Final = 50
 """Councils on one page."""
@@ -226,15 +226,18 @@ _opened_before = lru_cache(STATEMENTS_KEPT)(_opened)
 """For lists: the same bytes under the same key hold for good, and what does not hold is not kept."""
 
 
+def said_of(entry: RosterEntry | None, row: BudgetRow | None) -> tuple[BudgetStatement | None, str]:
+    """A council's statement, or why there is none to show; for lists, where the same bytes are checked once."""
+    if row is None or entry is None:
+        return None, "It has not given a statement yet."
+    try:
+        return _opened_before(row.envelope, entry.public_key, entry.id), ""
+    except FederatedError as error:
+        return None, f"Its statement does not hold. {error.diagnostics()}"
+
+
 def _shown(entry: RosterEntry, row: BudgetRow | None, agreements: frozenset[str], year: str) -> CouncilShown:
-    statement, problem = None, ""
-    if row is None:
-        problem = "It has not given a statement yet."
-    else:
-        try:
-            statement = _opened_before(row.envelope, entry.public_key, entry.id)
-        except FederatedError as error:
-            problem = f"Its statement does not hold. {error.diagnostics()}"
+    statement, problem = said_of(entry, row)
     periods = [] if statement is None else statement.periods
     return CouncilShown(
         council=entry.id,

@@ -46,6 +46,7 @@ __all__ = [
     "keep_table",
     "keep_text",
     "open_draft",
+    "pasted",
     "remove_filter",
     "remove_one_table",
     "show_begin",
@@ -55,6 +56,7 @@ __all__ = [
     "show_scope",
     "show_table",
     "show_text",
+    "text_page",
     "writing",
 ]
 
@@ -99,12 +101,17 @@ def open_draft(desk: Desk, asked: Asked) -> Draft:
         FileProblem: There is no such draft of this account.
         PolicyRefusal: Its agreement is not in force, or is no longer the visitor's.
     """
-    row = writing(desk).drafts.get(asked.names["draft"], account=asked.visitor.name)
-    if row is None:
-        raise FileProblem("You have no such draft.", remedy="The page 'Ask' lists your drafts.")
+    row = _mine(desk, asked)
     allow(writing(desk), asked.visitor, Operation.PROPOSE, agreement=row.agreement_id, now=desk.clock())
     question = parse_query(row.question.encode("utf-8"))
     return Draft(row=row, question=question, ground=_ground(desk, row.agreement_id, question.dataset))
+
+
+def _mine(desk: Desk, asked: Asked) -> DraftRow:
+    row = writing(desk).drafts.get(asked.names["draft"], account=asked.visitor.name)
+    if row is None:
+        raise FileProblem("You have no such draft.", remedy="The page 'Ask' lists your drafts.")
+    return row
 
 
 def keep(desk: Desk, draft: Draft, *, question: Query | None = None, manifest: str | None = None) -> Draft:
@@ -131,10 +138,11 @@ def _ground(desk: Desk, agreement: str, dataset: str) -> Ground:
 
 
 def _agreement(desk: Desk, name: str) -> Agreement:
-    for signed in desk.files.in_force().agreements.values():
-        if signed.agreement.id == name:
-            return signed.agreement
-    raise PolicyRefusal("agreement", f"No agreement '{name}' is in force.", remedy="Begin a draft under another one.")
+    signed = desk.files.in_force().agreement_of(name)
+    if signed is None:
+        remedy = "Begin a draft under another one."
+        raise PolicyRefusal("agreement", f"No agreement '{name}' is in force.", remedy=remedy)
+    return signed.agreement
 
 
 # The list, and a new one
@@ -203,10 +211,8 @@ def begin_draft(desk: Desk, asked: Asked) -> str | Moved:
 
 def delete(desk: Desk, asked: Asked) -> Moved:
     """Delete a draft."""
-    store = writing(desk)
-    if store.drafts.get(asked.names["draft"], account=asked.visitor.name) is None:
-        raise FileProblem("You have no such draft.", remedy="The page 'Ask' lists your drafts.")
-    store.drafts.delete(asked.names["draft"], account=asked.visitor.name)
+    row = _mine(desk, asked)
+    writing(desk).drafts.delete(row.draft, account=row.account)
     return Moved(to="/ask")
 
 
@@ -303,6 +309,7 @@ def show_scope(desk: Desk, asked: Asked) -> str:
 
 
 def _scope_page(desk: Desk, asked: Asked, draft: Draft, form: Mapping[str, str], errors: Mapping[str, str]) -> str:
+    groups = draft.ground.agreement.groups
     return desk.page(
         "draft_scope.html",
         asked.visitor,
@@ -311,13 +318,9 @@ def _scope_page(desk: Desk, asked: Asked, draft: Draft, form: Mapping[str, str],
         errors=errors,
         draft=draft,
         form=form,
-        groups=[(group.name, f"{group.label} ({len(group.councils)} councils)") for group in _groups(draft)],
+        groups=[(group.name, f"{group.label} ({len(group.councils)} councils)") for group in groups],
         dates=[(column.name, column.label) for column in draft.ground.columns(ColumnType.DATE)],
     )
-
-
-def _groups(draft: Draft) -> tuple[Any, ...]:
-    return draft.ground.agreement.groups
 
 
 def keep_scope(desk: Desk, asked: Asked) -> str | Moved:
@@ -440,24 +443,31 @@ def remove_filter(desk: Desk, asked: Asked) -> Moved:
 def show_text(desk: Desk, asked: Asked) -> str:
     """The question in its own language, to change or replace."""
     draft = open_draft(desk, asked)
-    return _text_page(desk, asked, draft, draft.row.question, {})
+    return text_page(desk, asked, draft, draft.row.question, {}, what="question")
 
 
-def _text_page(desk: Desk, asked: Asked, draft: Draft, text: str, errors: Mapping[str, str]) -> str:
+def text_page(desk: Desk, asked: Asked, draft: Draft, text: str, errors: Mapping[str, str], *, what: str) -> str:
+    """The form for a question or a manifest as text; `what` says which of the two."""
     return desk.page(
         "draft_text.html",
         asked.visitor,
-        title="The question as text",
+        title=f"The {what} as text",
         current="/ask",
         errors=errors,
         draft=draft,
+        what=what,
         text=text,
     )
 
 
+def pasted(asked: Asked) -> str:
+    """What was typed or pasted as text; browsers send lines with a carriage return (HTML, section 4.10.22)."""
+    return asked.form.get("text", "").replace("\r\n", "\n")
+
+
 def keep_text(desk: Desk, asked: Asked) -> str | Moved:
     """The question as pasted, after the same checks."""
-    text = asked.form.get("text", "").replace("\r\n", "\n")
+    text = pasted(asked)
 
     def read(draft: Draft) -> Query:
         try:
@@ -469,4 +479,6 @@ def keep_text(desk: Desk, asked: Asked) -> str | Moved:
             raise Faults({"text": error.diagnostics()}) from error
         return ground.checked(question, "text")
 
-    return _changed(desk, asked, read, lambda draft, errors: _text_page(desk, asked, draft, text, errors))
+    return _changed(
+        desk, asked, read, lambda draft, errors: text_page(desk, asked, draft, text, errors, what="question")
+    )

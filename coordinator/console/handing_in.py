@@ -11,11 +11,10 @@ from typing import Final
 
 from coordinator.console.desk import Asked, Desk, Download, Moved
 from coordinator.console.drafts import Draft, open_draft, writing
-from coordinator.console.manifest_pages import document_of, problems_of
+from coordinator.console.manifest_pages import document_of, errors_in, problems_of
 from coordinator.console.planning import planner_for, work_out
 from coordinator.inbox import HandedIn, hand_in
 from federated.errors import FederatedError, PolicyRefusal
-from federated.manifest import Severity
 from federated.pages.figures import TableShown, show_records
 from federated.question_file import QuestionToSign, SignedQuestion
 from federated.synthetic.practice import MOST_COUNCILS, practise
@@ -70,7 +69,7 @@ def show_sign(desk: Desk, asked: Asked) -> str:
     """What to do to have the question signed, or what is still to mend."""
     draft = open_draft(desk, asked)
     text = _manifest_text(desk, draft)
-    errors = [item for item in problems_of(draft, text) if item.severity is Severity.ERROR]
+    errors = errors_in(problems_of(draft, text))
     worked = work_out(desk, draft.question, draft.ground.agreement)
     room = None if worked.summary is None else worked.summary.room
     return desk.page(
@@ -96,7 +95,7 @@ def to_sign(desk: Desk, asked: Asked) -> Download:
     """
     draft = open_draft(desk, asked)
     text = _manifest_text(desk, draft)
-    if any(item.severity is Severity.ERROR for item in problems_of(draft, text)):
+    if errors_in(problems_of(draft, text)):
         raise PolicyRefusal("manifest_wording", "The manifest is not finished.", remedy="Its page says what to mend.")
     file = QuestionToSign(
         question=draft.row.question,

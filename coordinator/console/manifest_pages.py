@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from coordinator.console.desk import Asked, Desk, Moved
-from coordinator.console.drafts import Draft, keep, open_draft
+from coordinator.console.drafts import Draft, keep, open_draft, pasted, text_page
 from coordinator.console.manifest_fields import (
     SECTIONS,
     Section,
@@ -22,7 +22,7 @@ from federated.errors import FederatedError, FileProblem
 from federated.manifest import LintFinding, Severity, check_columns, check_manifest, lint_payload, parse_manifest
 from federated.yaml_document import read_document, write_document
 
-__all__ = ["document_of", "keep_section", "keep_text", "problems_of", "show", "show_section", "show_text"]
+__all__ = ["document_of", "errors_in", "keep_section", "keep_text", "problems_of", "show", "show_section", "show_text"]
 
 _NAMED: Final = {section.name: section for section in SECTIONS}
 NAME_LENGTH: Final = 50
@@ -55,7 +55,8 @@ def problems_of(draft: Draft, text: str) -> tuple[LintFinding, ...]:
     return found
 
 
-def _errors(found: tuple[LintFinding, ...]) -> tuple[LintFinding, ...]:
+def errors_in(found: tuple[LintFinding, ...]) -> tuple[LintFinding, ...]:
+    """Those that keep a manifest from being signed."""
     return tuple(item for item in found if item.severity is Severity.ERROR)
 
 
@@ -64,7 +65,7 @@ def show(desk: Desk, asked: Asked) -> str:
     draft = open_draft(desk, asked)
     text = write_document(document_of(desk, draft))
     found = problems_of(draft, text)
-    shown = [(section, sum(_section_of(item) is section for item in _errors(found))) for section in SECTIONS]
+    shown = [(section, sum(_section_of(item) is section for item in errors_in(found))) for section in SECTIONS]
     return desk.page(
         "manifest.html",
         asked.visitor,
@@ -72,9 +73,9 @@ def show(desk: Desk, asked: Asked) -> str:
         current="/ask",
         draft=draft,
         sections=shown,
-        others=[item for item in _errors(found) if _section_of(item) is None],
+        others=[item for item in errors_in(found) if _section_of(item) is None],
         warnings=[item for item in found if item.severity is Severity.WARNING],
-        ready=not _errors(found),
+        ready=not errors_in(found),
     )
 
 
@@ -131,7 +132,7 @@ def keep_section(desk: Desk, asked: Asked) -> str | Moved:
     document = taken_from(section, asked.form, document_of(desk, draft))
     text = write_document(document)
     draft = keep(desk, draft, manifest=text)
-    if any(_section_of(item) is section for item in _errors(problems_of(draft, text))):
+    if any(_section_of(item) is section for item in errors_in(problems_of(draft, text))):
         return _section_page(desk, asked, draft, section, document, told=True)
     return Moved(to=f"{draft.address}/manifest")
 
@@ -139,29 +140,18 @@ def keep_section(desk: Desk, asked: Asked) -> str | Moved:
 def show_text(desk: Desk, asked: Asked) -> str:
     """The manifest as text, to replace with one written elsewhere."""
     draft = open_draft(desk, asked)
-    return _text_page(desk, asked, draft, draft.row.manifest or write_document(document_of(desk, draft)), {})
-
-
-def _text_page(desk: Desk, asked: Asked, draft: Draft, text: str, errors: Mapping[str, str]) -> str:
-    return desk.page(
-        "manifest_text.html",
-        asked.visitor,
-        title="The manifest as text",
-        current="/ask",
-        errors=errors,
-        draft=draft,
-        text=text,
-    )
+    text = draft.row.manifest or write_document(document_of(desk, draft))
+    return text_page(desk, asked, draft, text, {}, what="manifest")
 
 
 def keep_text(desk: Desk, asked: Asked) -> str | Moved:
     """Keep a manifest that was pasted, finished or not."""
-    draft, text = open_draft(desk, asked), asked.form.get("text", "").replace("\r\n", "\n")
+    draft, text = open_draft(desk, asked), pasted(asked)
     try:
         read = read_document(text.encode("utf-8"), source="manifest")
         if not isinstance(read, dict):
             raise FileProblem("A manifest has named fields.", remedy="Paste the whole file.")
         keep(desk, draft, manifest=write_document(read))
     except FederatedError as error:
-        return _text_page(desk, asked, draft, text, {"text": error.diagnostics()})
+        return text_page(desk, asked, draft, text, {"text": error.diagnostics()}, what="manifest")
     return Moved(to=f"{draft.address}/manifest")

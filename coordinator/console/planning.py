@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Final
 
-from coordinator.console.budgets import statement_of
+from coordinator.console.budgets import said_of
 from coordinator.console.desk import Desk
 from federated.agreement import Agreement
 from federated.budget_statement import committed
@@ -72,13 +72,9 @@ def _committed(desk: Desk, roster: Roster, agreement: Agreement, group: str) -> 
     period = str(desk.clock().year)
     found: dict[CouncilId, Totals] = {}
     for row in desk.store.membership.budgets(sorted(agreement.group(group).councils)):
-        entry = roster.councils.get(row.council)
-        if entry is None:
-            continue
-        try:
-            found[row.council] = committed(statement_of(entry, row), agreement.id, period)
-        except FederatedError:
-            continue  # the page of budgets says what is wrong with it
+        statement, _problem = said_of(roster.councils.get(row.council), row)
+        if statement is not None:
+            found[row.council] = committed(statement, agreement.id, period)
     return found
 
 

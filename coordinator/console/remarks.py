@@ -100,9 +100,9 @@ def _read(desk: Desk, row: ReleaseRow, paper: PaperRow) -> tuple[str, tuple[str,
 
 def _agreements(desk: Desk, row: ReleaseRow) -> Iterator[Agreement]:
     """Versions of the answer's agreement by whose analysts a note may be signed: those in force, and the question's."""
-    for signed in desk.files.in_force().agreements.values():
-        if signed.agreement.id == row.agreement_id:
-            yield signed.agreement
+    signed = desk.files.in_force().agreement_of(row.agreement_id)
+    if signed is not None:
+        yield signed.agreement
     proposal = desk.store.proposals.get(row.plan_digest)
     found = None if proposal is None else desk.files.agreement(proposal.agreement_digest)
     if found is not None:

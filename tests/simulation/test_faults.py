@@ -19,7 +19,7 @@ from tests.simulation.faults.history import live_through
 from tests.simulation.faults.many import Found, first_found, live_many, live_on_every_core
 from tests.simulation.faults.memory import remembered
 from tests.simulation.faults.mutations import PLANTED
-from tests.simulation.faults.sqlite_files import library, simulated_disks
+from tests.simulation.faults.sqlite_files import simulated_disks
 
 ROOT = Path(__file__).resolve().parents[2]
 CI_SIZE = 20
@@ -35,8 +35,6 @@ AT_ONCE = (
     "no_reason",
 )
 """The others take more histories than `make test` has time for."""
-
-pytestmark = pytest.mark.skipif(library() is None, reason="this Python's SQLite cannot be reached")
 
 
 def first_seed() -> int:

@@ -159,7 +159,7 @@ class Disk:
 def recorder(tmp_path_factory):
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None or not sys.platform.startswith("linux"):
-        pytest.skip("recording the disk needs Linux and a C compiler")
+        pytest.fail("recording the disk needs Linux and a C compiler")
     built = tmp_path_factory.mktemp("recorder") / "record_disk.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", built, HERE / "record_disk.c"], check=True)
     return built
