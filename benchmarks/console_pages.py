@@ -1,4 +1,4 @@
-"""Pages of the console among 10,000 answers and every council of England, and two hundred readers at once.
+"""Pages of the console among 10,000 answers and 350 councils, and two hundred readers at once.
 
 `python -m benchmarks.console_pages` answers 10,000 questions on SQLite and on a PostgreSQL server of its own, by the
 store's own writes, and keeps a signed budget statement of every council over four years. It gives the median time of
@@ -26,11 +26,13 @@ from coordinator.store import AccountRow, SessionRow
 from tests.integration.console_readers import Reading, console_process, read_at_once
 from tests.integration.console_scale import answer_through, every_council
 from tests.integration.console_world import ConsoleWorld, Served, console_world
+from tests.integration.coordinator_federation import SCHEMA
 from tests.stores import running_postgresql
 
 DATABASES = ("sqlite", "postgresql")
 ANSWERS = 10_000
 YEARS = 4
+COUNCILS = 350
 REPEATS = 15
 READERS = 200
 PAGES_EACH = 10
@@ -196,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 began = time.perf_counter()
                 paths = addresses(world, answer_through(world.federation.store, first, given.answers))
                 written = time.perf_counter() - began
-                councils = every_council(world, Path(folder), years=YEARS)
+                councils = every_council(world, Path(folder), years=YEARS, more=COUNCILS - len(SCHEMA.councils))
                 with world.served(publish=(world.agreement,), later_days=15) as served:
                     pages = list(measure(world, served, paths, given.repeats))
                 row = {

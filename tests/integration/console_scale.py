@@ -125,9 +125,17 @@ def fields_of(row: RoundRow) -> dict[str, object]:
     return {name: getattr(row, name) for name in RoundRow.__slots__}
 
 
-def every_council(world: ConsoleWorld, folder: Path, *, years: int) -> tuple[CouncilId, ...]:
-    """Put every council of England into the roster and the agreement, each with a statement over several years."""
-    councils = tuple(sorted(SCHEMA.councils))
+def every_council(world: ConsoleWorld, folder: Path, *, years: int, more: int = 0) -> tuple[CouncilId, ...]:
+    """Put every council of England into the roster and the agreement, each with a statement over several years.
+
+    Args:
+        world: That has them from now on.
+        folder: Of its agreements.
+        years: Periods of each statement.
+        more: Made-up councils beside them: there have been more in England than there are.
+    """
+    made_up = (CouncilId(f"E079{number:05}") for number in range(more))
+    councils = (*sorted(SCHEMA.councils), *made_up)
     federation, store = world.federation, world.federation.store
     envelope = make_roster(councils, epoch=2, start=federation.start.date())
     roster = parse_roster(unsafe_payload(envelope, ROSTER_TYPE))

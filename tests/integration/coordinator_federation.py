@@ -80,8 +80,8 @@ def make_roster(councils: tuple[CouncilId, ...], *, epoch: int = 1, start: date 
     entries = [
         RosterEntry(
             id=council,
-            name=SCHEMA.councils[council].name,
-            region=SCHEMA.councils[council].region,
+            name=SCHEMA.councils[council].name if council in SCHEMA.councils else f"Council {council}",
+            region=SCHEMA.councils[council].region if council in SCHEMA.councils else "E12000007",
             public_key=council_key(council).public,
             valid_from=start,
             valid_to=start + timedelta(days=300),
