@@ -1,11 +1,46 @@
-"""Fixtures for every folder of tests."""
+"""Fixtures for every folder of tests, and the drawing of cases.
 
-from collections.abc import Iterator
+Of a test with many alike cases and the mark `drawn(n)`, `make test` runs `n` cases drawn anew each time, and
+`make test-long` runs them all. The seed is printed; `DRAWN_SEED=… make test` draws the same again.
+"""
+
+import os
+import random
+import secrets
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.stores import PostgresqlServer, running_postgresql
+
+SEED = "DRAWN_SEED"
+
+
+def pytest_configure() -> None:
+    """Draw one seed for all workers, which inherit it."""
+    os.environ.setdefault(SEED, str(secrets.randbits(32)))
+
+
+def pytest_report_header() -> str:
+    """Say how to run the same cases again."""
+    return f"cases drawn with {SEED}={os.environ[SEED]}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Leave the cases that are not drawn to the long runs, which run the drawn ones too."""
+    alike: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("drawn") is not None:
+            alike[item.nodeid.partition("[")[0]].append(item)
+    for name, cases in alike.items():
+        (number,) = cases[0].get_closest_marker("drawn").args
+        drawn = random.Random(f"{os.environ[SEED]} {name}").sample(cases, min(number, len(cases)))
+        for case in cases:
+            if case not in drawn or config.option.markexpr == "long":
+                case.add_marker("long")
 
 
 @pytest.fixture(scope="session")

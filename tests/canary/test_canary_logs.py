@@ -71,6 +71,7 @@ def test_every_kind_of_extract_is_planted():
     assert {kind for kind, _ in FORMS.values()} == set(SourceKind)
 
 
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize("failure", FAILURES)
 def test_no_case_value_in_any_log_error_dump_or_folder(failure, tmp_path):
     sweep = Sweep()

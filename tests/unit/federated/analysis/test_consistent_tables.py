@@ -206,6 +206,7 @@ def drawn(plan, truth, rng):
     return [make_consistent(one_draw(plan, truth, rng), SCHEMA) for _ in range(DRAWS)]
 
 
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize("mechanism", Mechanism)
 @pytest.mark.parametrize("epsilon", [Fraction(1, 2), Fraction(2), Fraction(8)])
 def test_intervals_hold_the_truth_and_figures_and_sums_are_unbiased(mechanism, epsilon):

@@ -53,6 +53,7 @@ TOO_OFTEN = 0.05 + 4 * sqrt(0.05 * 0.95 / TIMES)
 EVEN = np.full((7, 6), 1 / 42)
 
 
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("households", [0, 40, 3000])
 def test_an_even_pattern_is_called_uneven_no_more_than_one_time_in_twenty(law, households):

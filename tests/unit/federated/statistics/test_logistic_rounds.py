@@ -87,6 +87,7 @@ def rows(kind, number, seed):
     return np.column_stack([days, children, mark]), (rng.random(number) < 1 / (1 + np.exp(-predictor))).astype(int)
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("kind", ["plain", "skewed", "sparse"])
 @pytest.mark.parametrize(
     ("epsilon", "number"), [("3", 20_000), ("1", ROWS), pytest.param("1/2", 2 * ROWS, marks=pytest.mark.long)]

@@ -91,6 +91,7 @@ def rows(kind, number, seed):
     return np.column_stack([days, children, mark]), np.minimum(rng.poisson(np.exp(predictor)), MOST)
 
 
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize("kind", ["plain", "skewed", "sparse"])
 @pytest.mark.parametrize(("epsilon", "number"), [("3", ROWS), ("1", 2 * ROWS), ("1/2", 3 * ROWS)])
 def test_intervals_for_the_noise_hold_the_exact_fit(kind, epsilon, number):

@@ -152,6 +152,7 @@ def runs_of(table, cells, noise, seed, times=RUNS, carried=None):
     return {name: found[place :: len(names)] for place, name in enumerate(names)}
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("name", NOISES)
 def test_skewed_curves_are_held_as_often_as_declared(name):
     noise = NOISES[name]
@@ -172,6 +173,7 @@ def test_noise_larger_than_said_is_found_by_these_runs():
     assert found < -4 * error
 
 
+@pytest.mark.drawn(6)
 @pytest.mark.parametrize("name", NOISES)
 @pytest.mark.parametrize("share", [0.5, 1.1, 1.5, 4])
 def test_sparse_cells_keep_their_word(name, share):
