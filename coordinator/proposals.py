@@ -69,15 +69,20 @@ class ProposalDesk:
             return await self._place(submission, refresh=refresh)
 
     async def ensure_watchable(self, plan_digest: Digest) -> None:
-        """Make the end of a proposal from before a restart visible on the board."""
+        """Make a proposal from before a restart visible on the board: its end, or that it goes on."""
+        if not self._office.board.known(plan_digest):
+            async with self._one_at_a_time:
+                await self._show(plan_digest)
+
+    async def _show(self, plan_digest: Digest) -> None:
         board = self._office.board
-        if board.known(plan_digest):
-            return
         row = await self._office.thread(self._office.store.proposals.get, plan_digest)
-        if row is None or row.state in OPEN:
+        if row is None or board.known(plan_digest):
             return
         board.begin(plan_digest)
-        await self._tell_stored_end(plan_digest, row)
+        # What is open was under way when the coordinator stopped: `recover` goes on with it, or tells its end.
+        if row.state not in OPEN:
+            await self._tell_stored_end(plan_digest, row)
 
     async def recover(self) -> None:
         """After a start: end the rounds of whoever had the desk before, go on with proposals that were waiting."""
@@ -86,6 +91,7 @@ class ProposalDesk:
             for found in await office.thread(office.store.rounds.running):
                 if found.plan_digest not in self._runs:
                     await self._abandon(found)
+                    await self._tell_watchers(found.plan_digest)
             waiting = await office.thread(office.store.proposals.in_states, sorted(WAITING))
             for row in waiting:
                 if row.plan_digest not in self._runs:
@@ -113,7 +119,7 @@ class ProposalDesk:
             await self._continue(submission, known)
             return plan.digest
         if known is not None and known.state in {*OPEN, ProposalState.RELEASED}:
-            await self.ensure_watchable(plan.digest)
+            await self._show(plan.digest)
             return plan.digest
         if not refresh:
             stored = await self._stored(plan)
@@ -277,6 +283,12 @@ class ProposalDesk:
                 raise InternalError("A proposal is gone from the store.")
             return row, kept
 
+    async def _tell_watchers(self, digest: Digest) -> None:
+        """Tell the end of a proposal to whoever asked for it before `recover` came to it."""
+        row = await self._office.thread(self._office.store.proposals.get, digest)
+        if row is not None and row.state not in OPEN and self._office.board.known(digest):
+            await self._tell_stored_end(digest, row)
+
     async def _tell_stored_end(self, digest: Digest, row: ProposalRow) -> None:
         release = await self._office.thread(self._office.store.releases.of_plan, digest)
         if release is None:
@@ -318,10 +330,10 @@ class ProposalDesk:
             )
         except FederatedError as error:
             state = next_state(ProposalState(row.state), ProposalEvent.OVERTAKEN)
-            ended = replace(
-                row, state=state.value, rule=error.code, reason=error.diagnostics(), changed_at=office.clock()
-            )
+            rule = error.rule if isinstance(error, PolicyRefusal) else error.code
+            ended = replace(row, state=state.value, rule=rule, reason=error.diagnostics(), changed_at=office.clock())
             await office.thread(office.store.outcomes.moved, ended, before=row.state)
+            await self._tell_watchers(row.plan_digest)
             return
         await self._continue(submission, row)
 

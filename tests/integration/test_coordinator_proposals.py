@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import MetaData, select
 
 from coordinator.progress import CouncilState, RunStage
+from coordinator.proposals import STOPPED
 from coordinator.store import RosterRow
 from coordinator.store.book import Book
 from coordinator.store.tables import METADATA
@@ -294,21 +295,45 @@ async def test_a_failed_plan_runs_again_only_when_handed_in_again_and_within_its
         assert refusal.value.rule == "attempts"
 
 
-@async_test
-async def test_a_restart_ends_the_round_it_interrupted_and_never_runs_it_again_by_itself(federation):
+async def crashed_in_a_round(federation):
+    """A coordinator dies in the middle of a round; returns the plan's digest."""
     federation.set_timing(reconnect=60)  # the round hangs until the coordinator dies
-    plan = federation.plan()
     running = federation.running()
     await running.__aenter__()
     for council in federation.councils:
         running.cut(council, Kind.SHARES)
-        digest = await running.centre.desk.submit(*federation.signed(plan))
+    digest = await running.centre.desk.submit(*federation.signed(federation.plan()))
     await running.until(digest, RunStage.MASKED_INPUT)
-    for _plan, task in running.centre.desk._runs.values():  # as a crash: nothing is tidied up
+    await crash(running)
+    return digest
+
+
+async def crashed_while_councils_decide(federation):
+    """A coordinator dies before councils have decided, who have by the time it is back; returns the plan's digest."""
+    for node in federation.nodes.values():
+        node.decision = "pending"
+    running = federation.running()
+    await running.__aenter__()
+    digest = await running.centre.desk.submit(*federation.signed(federation.plan()))
+    await running.until(digest, RunStage.PROPOSED)
+    await crash(running)
+    for node in federation.nodes.values():
+        node.decision = "approved"
+    return digest
+
+
+async def crash(running):
+    """Nothing is tidied up."""
+    for _plan, task in running.centre.desk._runs.values():
         task.cancel()
     await asyncio.sleep(0)
     running.office.thread.close()
     await running.link.close()
+
+
+@async_test
+async def test_a_restart_ends_the_round_it_interrupted_and_never_runs_it_again_by_itself(federation):
+    digest = await crashed_in_a_round(federation)
     (found,) = federation.store.rounds.of_plan(digest)
     assert found.outcome == "running"
     for node in federation.nodes.values():
@@ -325,6 +350,41 @@ async def test_a_restart_ends_the_round_it_interrupted_and_never_runs_it_again_b
         await again.centre.desk.ensure_watchable(digest)
         (step,) = await again.follow(digest)
         assert "stopped during this round" in step.message
+
+
+@async_test
+async def test_whoever_asks_before_a_restarted_coordinator_has_looked_hears_the_end_of_an_interrupted_round(federation):
+    digest = await crashed_in_a_round(federation)
+    assert [step.message for step in await asked_before_it_has_looked(federation, digest)] == [STOPPED]
+
+
+@async_test
+async def test_whoever_asks_before_a_restarted_coordinator_has_looked_follows_what_goes_on(federation):
+    digest = await crashed_while_councils_decide(federation)
+    assert (await asked_before_it_has_looked(federation, digest))[-1].stage is RunStage.PUBLISHED
+
+
+@async_test
+async def test_whoever_asks_before_a_restarted_coordinator_has_looked_hears_that_the_question_is_overtaken(federation):
+    digest = await crashed_while_councils_decide(federation)
+    federation.offset = timedelta(days=11)
+    (step,) = await asked_before_it_has_looked(federation, digest)
+    assert (step.stage, step.rule) == (RunStage.ABORTED, "plan_dates")
+
+
+async def asked_before_it_has_looked(federation, digest):
+    """The steps seen by somebody who watches before a coordinator that was restarted has looked at what was open."""
+    for node in federation.nodes.values():
+        node.before = lambda _message: None
+    again = federation.running()
+    await again.centre.desk.ensure_watchable(digest)
+    assert again.office.board.known(digest), "an open question is denied"
+    watching = asyncio.create_task(again.follow(digest))
+    async with again:
+        steps = await asyncio.wait_for(watching, 60)
+        await again.settle()
+    assert steps[-1].final
+    return steps
 
 
 @async_test
