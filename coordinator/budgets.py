@@ -36,8 +36,23 @@ class Budgets:
         fresh = await self._fetch([council for council in councils if council in connected])
         missing = [council for council in councils if council not in fresh]
         kept = await self._office.thread(self._office.store.membership.budgets, missing) if missing else ()
-        found = {row.council: row.envelope for row in kept} | fresh
+        found = {row.council: row.envelope for row in kept if self._holds(row)} | fresh
         return {council: found[council] for council in sorted(found)}
+
+    def _holds(self, row: BudgetRow) -> bool:
+        """Whether a kept statement is signed with the key that the council has on the list now.
+
+        One from before it lost its key would have every reader refuse the whole reply.
+        """
+        roster = self._office.membership.roster
+        entry = None if roster is None else roster.councils.get(row.council)
+        if entry is None:
+            return False
+        try:
+            read_budget_statement(row.envelope, council=row.council, key=entry.public_key)
+        except SignatureProblem:
+            return False
+        return True
 
     async def _fetch(self, councils: Sequence[CouncilId]) -> dict[CouncilId, bytes]:
         fresh: dict[CouncilId, bytes] = {}

@@ -17,7 +17,7 @@ from federated.evidence_check import _Check, check_pack
 from federated.evidence_pack import MANIFEST, EvidencePack, write_pack
 from federated.keys import make_key, public_line
 from federated.signing import sign_statement, statement_type, unsafe_payload
-from tests.integration.federation_world import CANARY, COUNCILS, ME, NOW, TRUST, World
+from tests.integration.federation_world import CANARY, COUNCILS, ME, NOW, SIGNER_A, TRUST, World
 from tests.unit.council_node.proof_round import eventful
 
 FORGER = make_key(random.Random("forger").randbytes)
@@ -150,6 +150,29 @@ def test_a_member_more_or_less_is_noticed(made, tmp_path):
         less = archive_of(tmp_path / "less.zip", {other: members[other] for other in members if other != name})
         with pytest.raises((SignatureProblem, FileProblem), match=r"is missing|has no manifest"):
             EvidencePack.open(less)
+
+
+def test_an_earlier_list_of_people_who_no_longer_sign_is_told_and_the_last_one_must_hold(made, tmp_path):
+    world, *_ = made
+    earlier, _ = world.make_roster(epoch=1, keys=(FORGER, SIGNER_A))
+    findings = check_pack(
+        resigned(tmp_path / "one.zip", made, {"rosters/epoch-1.dsse": earlier}), council_key=None, trust=TRUST
+    )
+    assert any("epoch 1" in item.words and not item.proven for item in findings)
+    later, _ = world.make_roster(epoch=9, keys=(FORGER, SIGNER_A))
+    with pytest.raises(SignatureProblem):
+        check_pack(resigned(tmp_path / "two.zip", made, {"rosters/epoch-9.dsse": later}), council_key=None, trust=TRUST)
+
+
+def test_a_decision_signed_with_a_key_that_no_list_gives_the_council_is_found(made, tmp_path):
+    _, _, _, out = made
+    name, content = next(
+        item for item in members_of(out).items() if item[0].startswith("decisions/") and item[0].endswith(".dsse")
+    )
+    body = json.loads(unsafe_payload(content, statement_type("decision")))
+    forged = sign_statement("decision", body, FORGER)
+    with pytest.raises(SignatureProblem):
+        check_pack(resigned(tmp_path / "forged.zip", made, {name: forged}), council_key=None, trust=TRUST)
 
 
 def test_a_pack_signed_by_somebody_else_is_found(made, tmp_path):

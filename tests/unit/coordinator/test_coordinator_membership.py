@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from coordinator.cli import app, main
 from coordinator.doctor import Verdict, examine
@@ -138,6 +139,63 @@ def test_rosters_follow_one_another(tmp_path, settings, store):
     rival.write_bytes(sign_payload(payload, ROSTER_TYPE, [ANN, BOB]))
     with pytest.raises(RosterAlarm):
         publish_roster(settings, store, rival, later)
+
+
+def enrolled(store, *councils):
+    record = record_key(store, lambda: START)
+    for council in councils:
+        record(council, council_key(council).public)
+        decide(store, find(store, council), accept=True, now=START)
+
+
+def test_a_council_that_was_signed_off_the_list_stays_off_until_it_enrols_anew(tmp_path, settings, store):
+    gone, stays, waits = NORTH_EAST[:3]
+    enrolled(store, gone, stays)
+    publish(settings, store, tmp_path)
+    enrolled(store, waits)
+    left = publish(settings, store, tmp_path, without=frozenset({gone, waits}))
+    assert list(left.councils) == [stays]
+    drafted = parse_roster(draft_roster(settings, store, load_schema(), now=START, days=90))
+    assert list(drafted.councils) == [stays, waits]  # one that was never on the list has not left it
+    with pytest.raises(FileProblem, match="No enrolment requests fit"):
+        find(store, gone)
+    anew = make_key(seeded(301))
+    record_key(store, lambda: START)(gone, anew.public)
+    decide(store, find(store, gone), accept=True, now=START)
+    assert publish(settings, store, tmp_path).councils[gone].public_key == anew.public
+
+
+def test_a_list_whose_signer_is_trusted_no_longer_is_still_what_the_next_is_drafted_from(tmp_path, settings, store):
+    enrolled(store, *NORTH_EAST[:2])
+    first = publish(settings, store, tmp_path)
+    trust = settings.trust.model_copy(update={"roster_keys": (public_line(BOB.public), public_line(CEM.public))})
+    changed = settings.model_copy(update={"trust": trust})
+    assert load_membership(changed, store, START).roster is None
+    with pytest.raises(SignatureProblem):
+        publish(changed, store, tmp_path, keys=(ANN, BOB))
+    second = publish(changed, store, tmp_path, keys=(BOB, CEM))
+    assert (second.epoch, second.councils.keys()) == (2, first.councils.keys())
+    assert load_membership(changed, store, START).roster == second
+
+
+def test_a_new_key_does_not_take_back_whose_budget_a_council_inherits(tmp_path, settings, store):
+    old, new = NORTH_EAST[:2]
+    enrolled(store, old, new)
+    last_day = START.date() - timedelta(days=1)
+    document = yaml.safe_load(draft_roster(settings, store, load_schema(), now=START, days=90))
+    ended, started = (next(item for item in document["councils"] if item["id"] == name) for name in (old, new))
+    ended |= {"valid_from": str(last_day - timedelta(days=30)), "valid_to": str(last_day)}
+    started["succeeds"] = [str(old)]
+    path = tmp_path / "roster.dsse"
+    path.write_bytes(sign_payload(yaml.safe_dump(document).encode(), ROSTER_TYPE, [ANN, BOB]))
+    publish_roster(settings, store, path, START)
+    changed = make_key(seeded(302))
+    record_key(store, lambda: START)(new, changed.public)
+    decide(store, find(store, new), accept=True, now=START)
+    drafted = publish(settings, store, tmp_path)
+    assert drafted.councils[new].succeeds == (old,)
+    assert drafted.councils[new].public_key == changed.public
+    assert drafted.councils[old].valid_to == last_day  # and the old council is not let in again
 
 
 def test_another_coordinators_roster_is_not_published(tmp_path, settings, store):
