@@ -1,12 +1,13 @@
 """`coordinator certificate` and `coordinator statement`: what is needed once a year, and after a loss or a theft."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from coordinator.opened import SettingsFile, opened
-from coordinator.settings import DEFAULT_FILE, load_settings
+from coordinator.settings import DEFAULT_FILE, Settings, load_settings
 from coordinator.tls import Authority, issue_certificate, load_authority, load_certificate, make_authority, save_pair
 from federated.commands.files import write_file
 from federated.errors import FileProblem
@@ -38,7 +39,7 @@ def certificate(
     Example: coordinator certificate --out tls-2027 --authority /media/offline/tls
     """
     read, now = load_settings(settings), now_utc()
-    names = sorted(host or load_certificate(Path(read.tls.key), Path(read.tls.certificate), now=now).names)
+    names = sorted(host or _present_names(read, now))
     issuer = _authority(authority) if authority is not None else make_authority(f"{read.name} authority", now=now)
     made = issue_certificate(issuer, names, now=now)
     try:
@@ -55,6 +56,15 @@ def certificate(
         output.print(f"Councils and analysts need {out / 'authority.pem'} first: see docs/runbooks.", markup=False)
     save_pair(made.key_pem, made.chain_pem, key_file=out / "server.key", certificate_file=out / "server.pem")
     output.print(f"Wrote {out / 'server.pem'} for {', '.join(names)}, until {made.not_after:%d %B %Y}.", markup=False)
+
+
+def _present_names(settings: Settings, now: datetime) -> frozenset[str]:
+    try:
+        return load_certificate(Path(settings.tls.key), Path(settings.tls.certificate), now=now).names
+    except FileProblem as problem:
+        raise FileProblem(
+            f"{problem} So nobody can tell what the new one is for.", remedy="Name each host name with --host."
+        ) from problem
 
 
 def _authority(folder: Path) -> Authority:

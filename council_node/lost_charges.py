@@ -4,19 +4,22 @@ A statement gives totals and not rounds. So it is compared with a ledger that wa
 to any other: where the two might count one charge twice, they do, and never the other way.
 """
 
+import os
+from datetime import datetime
 from fractions import Fraction
+from pathlib import Path
 
 from council_node.ledger import Ledger
 from council_node.ledger_book import RESTORED
 from federated.budget_statement import STATEMENT_KIND, BudgetStatement, committed, read_statement
-from federated.errors import PolicyRefusal
+from federated.errors import FileProblem, PolicyRefusal
 from federated.keys import trusted_keys
-from federated.ledger_entries import EntryKind, LostCharge, RoundState
+from federated.ledger_entries import Entry, EntryKind, LostCharge, RoundState
 from federated.privacy import Totals
 from federated.signing import open_envelope, statement_type
 from protocols.identifiers import CouncilId
 
-__all__ = ["lost_charges", "lost_in_words", "open_last_statement"]
+__all__ = ["lost_charges", "lost_in_words", "open_last_statement", "write_back_lost"]
 
 
 def open_last_statement(envelope: bytes, *, council: CouncilId, key: bytes) -> BudgetStatement:
@@ -66,6 +69,49 @@ def lost_charges(statement: BudgetStatement, ledger: Ledger) -> tuple[LostCharge
         if missing != Totals():
             found.append(LostCharge(agreement=item.agreement, period=item.period, totals=missing, budget=item.budget))
     return tuple(found)
+
+
+def write_back_lost(
+    path: Path, council: CouncilId, statement: BudgetStatement, *, by: str, reason: str, now: datetime
+) -> tuple[tuple[LostCharge, ...], Entry]:
+    """Reconcile a ledger with what the lost one had charged; a ledger that is not there is begun anew.
+
+    Args:
+        path: The ledger's file.
+        council: Whose it is.
+        statement: From `open_last_statement`.
+        by: The reviewer.
+        reason: What happened.
+        now: Time, UTC.
+
+    Returns:
+        What was written back, and the entry that holds it.
+
+    Raises:
+        PolicyRefusal: `ledger_rollback`, as `lost_charges`.
+        FileProblem: The ledger is in use, or cannot be read or written.
+    """
+    if path.exists():
+        with Ledger.open(path, council) as opened:
+            return _written(opened, statement, by=by, reason=reason, now=now)
+    arriving = path.with_name(f"{path.name}.restoring")
+    arriving.unlink(missing_ok=True)
+    with Ledger.create(arriving, council, now) as opened:
+        done = _written(opened, statement, by=by, reason=reason, now=now)
+    # Only with its charges does it ever stand at the ledger's place, and never in that of another.
+    try:
+        os.link(arriving, path)
+    except OSError as error:
+        raise FileProblem(f"{path}: the ledger cannot be put there ({error.strerror}).") from error
+    arriving.unlink()
+    return done
+
+
+def _written(
+    opened: Ledger, statement: BudgetStatement, *, by: str, reason: str, now: datetime
+) -> tuple[tuple[LostCharge, ...], Entry]:
+    found = lost_charges(statement, opened)
+    return found, opened.write_back(found, seen=statement.counter, by=by, reason=reason, now=now)
 
 
 def _restored(ledger: Ledger) -> bool:

@@ -13,7 +13,7 @@ from rich.table import Table as Grid
 from council_node.commands import succession
 from council_node.commands.options import DEFAULT, AsJson, By, Node, Reason
 from council_node.ledger import Ledger
-from council_node.lost_charges import lost_charges, lost_in_words, open_last_statement
+from council_node.lost_charges import lost_in_words, open_last_statement, write_back_lost
 from council_node.settings import read_settings
 from federated.commands.files import read_file
 from federated.errors import FileProblem
@@ -107,10 +107,7 @@ def ledger_reconcile(
         return
     key = read_private_key(loaded.keys.identity).public if signed_by is None else _public_key(signed_by)
     statement = open_last_statement(read_file(lost, "budget statement"), council=council, key=key)
-    # A missing ledger is begun anew here alone: what it had charged is in the statement.
-    with Ledger.open_or_create(loaded.ledger_file, council, now, in_service=False) as opened:
-        found = lost_charges(statement, opened)
-        entry = opened.write_back(found, seen=statement.counter, by=by, reason=reason, now=now)
+    found, entry = write_back_lost(loaded.ledger_file, council, statement, by=by, reason=reason, now=now)
     for charge in found:
         output.print(lost_in_words(charge), markup=False)
     output.print(f"Reconciled as entry {entry.counter}.")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from coordinator.cli import app, main
 from coordinator.doctor import Verdict, examine
@@ -21,10 +22,12 @@ from coordinator.roster import (
 )
 from coordinator.settings import load_settings
 from coordinator.store import open_store
+from coordinator.tls import load_certificate
 from federated.errors import ExitStatus, FileProblem, PolicyRefusal, SignatureProblem
 from federated.keys import fingerprint, make_key, public_line
 from federated.roster import ROSTER_TYPE, RosterAlarm, parse_roster
 from federated.schema import load_schema
+from federated.shell import now_utc
 from federated.signing import sign_payload
 from tests.integration.coordinator_federation import (
     ANN,
@@ -314,3 +317,36 @@ def test_status_as_json_holds_nothing_but_what_it_says(tmp_path, settings, capsy
     told = json.loads(capsys.readouterr().out)
     assert (told["version"], told["roster_epoch"], told["connected"], told["proposals"]) == (1, None, [], {})
     assert datetime.strptime(told["at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+# --- after a loss or a theft ---
+
+
+def typed(folder, *arguments):
+    return CliRunner().invoke(app, [*arguments, "--settings", str(folder / "coordinator.yaml")])
+
+
+def test_a_new_certificate_overwrites_nothing_and_asks_for_names_where_the_old_one_is_gone(tmp_path, new):
+    create(tmp_path, new, now=now_utc(), rng=seeded(42))
+    out = tmp_path / "tls-2"
+    command = ("certificate", "--out", str(out), "--authority", str(tmp_path / "tls"))
+    assert typed(tmp_path, *command).exit_code == 0
+    assert sorted(path.name for path in out.iterdir()) == ["server.key", "server.pem"]
+    made = load_certificate(out / "server.key", out / "server.pem", now=now_utc())
+    assert made.names == {"127.0.0.1", "hub.example"}
+    before = (out / "server.key").read_bytes()
+    assert isinstance(typed(tmp_path, *command).exception, FileProblem)
+    assert (out / "server.key").read_bytes() == before
+    (tmp_path / "tls" / "server.pem").unlink()
+    asked = typed(tmp_path, "certificate", "--out", str(tmp_path / "tls-3"))
+    assert isinstance(asked.exception, FileProblem)
+    assert "--host" in asked.exception.diagnostics()
+    assert typed(tmp_path, "certificate", "--out", str(tmp_path / "tls-3"), "--host", "new.example").exit_code == 0
+    assert (tmp_path / "tls-3" / "authority.pem").is_file()
+
+
+def test_a_statement_that_was_never_given_is_not_made_up(tmp_path, new):
+    create(tmp_path, new, now=now_utc(), rng=seeded(42))
+    done = typed(tmp_path, "statement", COUNCIL, "--out", str(tmp_path / "statement.dsse"))
+    assert isinstance(done.exception, FileProblem)
+    assert not (tmp_path / "statement.dsse").exists()

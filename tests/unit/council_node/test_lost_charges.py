@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from council_node.ledger import Ledger
-from council_node.lost_charges import lost_charges, open_last_statement
+from council_node.lost_charges import lost_charges, open_last_statement, write_back_lost
 from federated.budget_statement import STATEMENT_KIND
 from federated.errors import FileProblem, PolicyRefusal, SignatureProblem
 from federated.keys import make_key
@@ -113,6 +113,22 @@ def test_a_statement_from_before_what_another_council_saw_is_refused(lost, fresh
         write_back(fresh, lost[0])
     assert refused.value.rule == "ledger_rollback"
     assert fresh.exhausted is not None
+
+
+def test_a_ledger_begun_anew_stands_in_its_place_with_its_charges_or_not_at_all(lost, tmp_path, monkeypatch):
+    path, said = tmp_path / "ledger.db", {"by": "A Reviewer", "reason": "lost", "now": LATER}
+
+    def failing(*_, **__):
+        raise OSError("the power went")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Ledger, "write_back", failing)
+        with pytest.raises(OSError, match="the power went"):
+            write_back_lost(path, ME, lost[0], **said)
+    assert not path.exists()
+    write_back_lost(path, ME, lost[0], **said)
+    with Ledger.open(path, ME) as ledger:
+        assert (spent(ledger).epsilon, ledger.exhausted) == (1, None)
 
 
 def signed(statement, key=KEY):
