@@ -78,7 +78,7 @@ def statement(
 ) -> None:
     """Give a council that lost its ledger the last budget statement that its node signed.
 
-    Do it before its new node connects: the new node's statement takes its place.
+    Of all that it signed, the one of the longest ledger is kept.
 
     Example: coordinator statement E06000001 --out E06000001-statement.dsse
     """

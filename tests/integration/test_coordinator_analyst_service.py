@@ -9,6 +9,7 @@ import pytest
 from coordinator.analyst_service import AnalystService
 from coordinator.progress import RunStage
 from federated.authorisation import authorise
+from federated.signing import sign_payload, statement_type, unsafe_payload
 from protocols.secagg import BelowThreshold
 from protocols.wire import analyst_pb2 as pb
 from protocols.wire.link_message import Kind
@@ -216,6 +217,27 @@ async def test_a_statement_signed_with_a_key_that_the_list_no_longer_has_is_not_
         found = await caller.call("Budgets", pb.BudgetsRequest())
         given = {item.council_id: bool(item.statement) for item in found.statements}
         assert given == {council: council != gone for council in federation.councils}
+
+
+@async_test
+async def test_the_statement_of_a_ledger_that_went_backwards_takes_no_others_place(federation):
+    node = federation.nodes[NORTH_EAST[0]]
+
+    def stating(counter):
+        body = unsafe_payload(genuine, statement_type("budget-statement")).replace(
+            b'"counter":1', b'"counter":%d' % counter
+        )
+        return sign_payload(body, statement_type("budget-statement"), [node.key])
+
+    genuine = node.budget()
+    async with federation.running() as running:
+        caller = Caller(federation, running)
+        for counter, kept in ((7, 7), (2, 7), (8, 8)):
+            node.budget = lambda counter=counter: stating(counter)
+            given = await caller.call("Budgets", pb.BudgetsRequest())
+            assert given.statements[0].statement == stating(counter)  # whoever asks is told what it says now
+            (row,) = federation.store.membership.budgets([NORTH_EAST[0]])
+            assert row.envelope == stating(kept)
 
 
 @pytest.mark.parametrize(
