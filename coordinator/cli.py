@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from coordinator import recovery_commands
 from coordinator.account_commands import app as account
 from coordinator.backup import backup, restore
 from coordinator.doctor import Verdict, examine
@@ -48,6 +49,7 @@ app.add_typer(agreement, name="agreement")
 app.add_typer(flower, name="flower")
 app.add_typer(account, name="account")
 app.add_typer(paper, name="paper")
+recovery_commands.register(app)
 app.command("simulate")(simulate)
 app.command("simulate-attacks")(simulate_attacks)
 

@@ -4,7 +4,7 @@ The coordinator neither signs nor decides any of it. It checks only so that a mi
 and not in three hundred councils.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ from federated.roster import (
     roster_payload,
 )
 from federated.schema import Schema
-from federated.signing import open_envelope
+from federated.signing import unsafe_payload
 from protocols.identifiers import CouncilId, Digest
 
 __all__ = [
@@ -184,7 +184,19 @@ def publish_roster(settings: Settings, store: Store, path: Path, now: datetime) 
     roster = open_roster(envelope, settings.trust, now, known)
     _check_ours(roster, settings, path)
     store.membership.add_roster(RosterRow(epoch=roster.epoch, digest=roster.digest, envelope=envelope, accepted_at=now))
+    if last is not None:
+        _set_aside(store, gone=_content_of(last).councils.keys() - roster.councils.keys(), now=now)
     return roster
+
+
+def _set_aside(store: Store, *, gone: Collection[CouncilId], now: datetime) -> None:
+    """Take back that a council's key was accepted, once two people have signed it off the list.
+
+    Otherwise the next draft would put it on again.
+    """
+    for enrolment in store.membership.enrolments():
+        if enrolment.council in gone and enrolment.state == "accepted":
+            store.membership.decide_enrolment(enrolment.public_key, state="rejected", now=now)
 
 
 def _check_ours(roster: Roster, settings: Settings, path: Path) -> None:
@@ -232,12 +244,18 @@ def draft_roster(
     last = store.membership.latest_roster()
     start = now.date()
     end = start + min(timedelta(days=days), LONGEST)
-    entries = {} if last is None else _entries_of(last, settings)
+    entries = {} if last is None else dict(_content_of(last).councils)
     for enrolment in store.membership.enrolments():
         known = entries.get(enrolment.council)
         if enrolment.state == "accepted" and (known is None or known.public_key != enrolment.public_key):
-            entries[enrolment.council] = _entry(enrolment, schema, start, end)
-    kept = [replace(entry, valid_to=end) for council, entry in sorted(entries.items()) if council not in without]
+            entries[enrolment.council] = _entry(enrolment, known, schema, start, end)
+    # A council whose place another took stays on the list, and stays ended.
+    ended = {council for entry in entries.values() for council in entry.succeeds}
+    kept = [
+        entry if council in ended else replace(entry, valid_to=end)
+        for council, entry in sorted(entries.items())
+        if council not in without
+    ]
     if not kept:
         raise FileProblem(
             "There is no council to put into the roster.",
@@ -249,14 +267,13 @@ def draft_roster(
     )
 
 
-def _entries_of(last: RosterRow, settings: Settings) -> dict[CouncilId, RosterEntry]:
-    # Not `open_roster`: a roster that has just expired is exactly what the next one is drafted from.
-    trust = settings.trust
-    payload = open_envelope(last.envelope, ROSTER_TYPE, trust.roster, trust.roster_threshold).payload
-    return dict(parse_roster(payload).councils)
+def _content_of(row: RosterRow) -> Roster:
+    # Not `open_roster`: a roster that has just expired, or whose signer is trusted no longer, is exactly what the next
+    # one is drafted from. Its signatures were checked when it was published, and new signers read the draft.
+    return parse_roster(unsafe_payload(row.envelope, ROSTER_TYPE))
 
 
-def _entry(enrolment: EnrolmentRow, schema: Schema, start: date, end: date) -> RosterEntry:
+def _entry(enrolment: EnrolmentRow, known: RosterEntry | None, schema: Schema, start: date, end: date) -> RosterEntry:
     try:
         council = schema.council(enrolment.council)
     except QueryError as error:
@@ -271,6 +288,8 @@ def _entry(enrolment: EnrolmentRow, schema: Schema, start: date, end: date) -> R
         public_key=enrolment.public_key,
         valid_from=start,
         valid_to=end,
+        # A new key does not take back whose spent budget the council inherits.
+        succeeds=() if known is None else known.succeeds,
     )
 
 

@@ -9,6 +9,7 @@ from council_node.commands import (
     flower,
     health,
     joining,
+    keys,
     ledger,
     mapping,
     page,
@@ -33,6 +34,7 @@ checking.register(app)
 page.register(app)
 proof.register(app)
 flower.register(app)
+app.add_typer(keys.app, name="key")
 app.add_typer(ledger.app, name="ledger")
 
 _run = main_of(app)

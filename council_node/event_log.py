@@ -54,6 +54,11 @@ EVENTS: Final[Mapping[str, Event]] = {
     ),
     "answered": Event("A reply left this council: its size in bytes.", ("request_bytes", "reply_bytes")),
     "roster_changed": Event("A newer list of councils was verified and taken.", ("epoch", "change")),
+    "roster_set_aside": Event(
+        "The list of councils kept here was signed by people whom the settings trust no longer; a newer one is needed.",
+        ("epoch", "reason"),
+        "warning",
+    ),
     "roster_alarm": Event("Do not believe a list of councils that came. Ring its signers.", ("reason",), "error"),
     "question_decided": Event(
         "Signatures, plan and manifest of a question were verified; this is the decision now.", ("decision", "rule")

@@ -280,6 +280,28 @@ class Ledger(LedgerBook):
             body: dict[str, Json] = {"by": by, "reason": reason, "lost": [item.body() for item in lost]}
             return self._append(EntryKind.RECONCILED, stamped(now, body), number)
 
+    def write_back(self, lost: Sequence[LostCharge], *, seen: int, by: str, reason: str, now: datetime) -> Entry:
+        """Reconcile with charges that were lost with an earlier ledger, also where nobody has noticed the loss yet.
+
+        All it can do is raise what counts as spent. Run by the council's privacy reviewer.
+
+        Args:
+            lost: The charges; see `council_node.lost_charges`.
+            seen: Entry of the lost ledger at which they stood; this ledger goes on after it.
+            by: Who decided it.
+            reason: What was found, and why it may go on.
+            now: Time, UTC.
+
+        Raises:
+            PolicyRefusal: `ledger_unavailable`.
+            FileProblem: The number is out of range.
+        """
+        with self._turn:
+            if self._current().exhaustion is None:
+                self._exhaust("charges of an earlier ledger are missing", 0, now)
+            number = max(self._current().counter, self.peers_saw, seen) + 1
+            return self.reconcile(by=by, reason=reason, lost=lost, counter=number, now=now)
+
     def inherit(self, found: Sequence[Predecessor], *, by: str, roster: Digest, now: datetime) -> Entry:
         """Start from the largest spend of the councils whose place this one took. Run before its first charge.
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from council_node.durable_sqlite import FileLock
 from council_node.ledger_file import NAME, LedgerFile, read_backup
@@ -21,7 +21,10 @@ from federated.privacy import Totals
 from protocols.encoding import Json
 from protocols.identifiers import CouncilId, Digest, RoundId
 
-__all__ = ["LedgerBook"]
+__all__ = ["RESTORED", "LedgerBook"]
+
+RESTORED: Final = "restored from a backup"
+"""Why a ledger that was put back takes no charge."""
 
 
 class LedgerBook:
@@ -153,6 +156,12 @@ class LedgerBook:
         exhaustion = self._current().exhaustion
         return None if exhaustion is None else exhaustion.reason
 
+    @property
+    def peers_saw(self) -> int:
+        """The latest entry that another council has seen signed and this ledger lacks; 0 where none is known."""
+        exhaustion = self._current().exhaustion
+        return 0 if exhaustion is None else exhaustion.peers_saw
+
     def totals(self, agreement: str, period: str) -> tuple[Totals, Totals]:
         """(spent, reserved) under one agreement in one calendar year, for example ``"2026"``."""
         state = self._current()
@@ -242,7 +251,7 @@ class LedgerBook:
     def _settle_after_restore(self, now: datetime) -> None:
         for held in self.open_reservations():
             self._append(EntryKind.SPENT, stamped(now, {"sid": held.sid.hex()}))
-        self._exhaust("restored from a backup", 0, now)
+        self._exhaust(RESTORED, 0, now)
 
     def _append(self, kind: EntryKind, body: Mapping[str, Json], counter: int | None = None) -> Entry:
         state = self._current()

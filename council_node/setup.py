@@ -4,11 +4,14 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from council_node.durable_sqlite import FileLock
+from council_node.ledger_file import NAME as LEDGER_NAME
 from council_node.policy_file import Class2, write_policy
 from council_node.settings import Settings, read_settings
 from federated.errors import FileProblem
@@ -17,7 +20,7 @@ from federated.schema import load_schema
 from federated.trust import TrustSettings
 from federated.yaml_document import read_form
 
-__all__ = ["NewNode", "make_node"]
+__all__ = ["NewNode", "make_node", "replace_key"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,47 @@ def make_node(new: NewNode) -> tuple[Settings, SigningKey]:
     }
     _write(settings_file, document)
     return read_settings(settings_file), key
+
+
+def replace_key(settings: Settings, now: datetime) -> tuple[SigningKey, Path | None]:
+    """Make a new key for a council whose key was lost or stolen. The node must be stopped.
+
+    Ledger, store, policy and agreements stay: the budget is the council's and not its key's.
+
+    Args:
+        settings: Of the node.
+        now: The time, UTC; it goes into the name of the old file.
+
+    Returns:
+        The new key, and where the old one was put; None where it was not there.
+
+    Raises:
+        FileProblem: The node runs, or a file cannot be written.
+    """
+    path = settings.keys.identity
+    lock = FileLock(settings.ledger_file, LEDGER_NAME)
+    try:
+        when = f"until-{now:%Y%m%dT%H%M%SZ}"
+        old = _moved_away(path, when)
+        # The public half stays with it: what the council signed before is checked with it.
+        _moved_away(path.with_suffix(".pub"), when)
+        key = make_key(os.urandom)
+        write_private_key(path, key)
+        write_public_key(path.with_suffix(".pub"), key.public)
+    finally:
+        lock.release()
+    return key, old
+
+
+def _moved_away(path: Path, when: str) -> Path | None:
+    old = path.with_name(f"{path.stem}-{when}{path.suffix}")
+    try:
+        path.rename(old)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise FileProblem(f"{path}: the old key cannot be moved away ({error.strerror}).") from error
+    return old
 
 
 def _copied(source: Path, target: Path) -> str:

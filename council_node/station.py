@@ -24,6 +24,7 @@ from council_node.sources.databases import Databases
 from council_node.sources.extract import LoadReport
 from council_node.sources.load import RUN_KEY_SIZE
 from council_node.sources.opening import extract_date
+from council_node.stored_roster import CURRENT, StoredRoster, stored_roster
 from federated.agreement import Agreement, open_agreement
 from federated.errors import FileProblem, PolicyRefusal
 from federated.iteration import Iteration
@@ -38,7 +39,6 @@ from protocols.identifiers import CouncilId, Digest, RandomSource, RoundId
 
 __all__ = ["Station"]
 
-CURRENT: Final = "current"
 AGREEMENT_SUFFIX: Final = ".dsse"
 REPORTS_KEPT: Final = 64
 """Reports of loading kept for receipts; the oldest make room."""
@@ -68,7 +68,7 @@ class Station:
         self.key: SigningKey = read_private_key(settings.keys.identity)
         self.store = NodeStore.open(settings.store_file)
         self.ledger = self._open_ledger(clock())
-        self._roster: Roster | None = self._stored_roster()
+        self._roster: StoredRoster | None = self._stored_roster()
         self.load_reports: dict[Digest, LoadReport] = {}
         self._databases = Databases()
         self._parts: dict[str, int] = {}
@@ -102,12 +102,19 @@ class Station:
         """The roster this council pinned, if it is in force.
 
         Raises:
-            PolicyRefusal: `roster`: there is none yet; or it has expired.
+            PolicyRefusal: `roster`: there is none yet, or the people who signed it are believed no longer; or it has
+                expired.
         """
         if self._roster is None:
             raise PolicyRefusal("roster", "This council has no list of councils yet.")
-        self._roster.check_in_force(now)
-        return self._roster
+        if self._roster.problem is not None:
+            raise PolicyRefusal(
+                "roster",
+                "The list of councils that this council has was signed by people whom it trusts no longer.",
+                remedy="Publish a list that the people it trusts have signed.",
+            )
+        self._roster.roster.check_in_force(now)
+        return self._roster.roster
 
     def accept_roster(self, envelope: bytes) -> int:
         """Take a newer roster: signed by two pinned people, never an older epoch. What changed is logged and kept.
@@ -120,10 +127,9 @@ class Station:
             PolicyRefusal: Older than the one in force, or not valid now.
         """
         old = self._roster
-        known = None if old is None else (old.epoch, old.digest)
         now = self.now()
         try:
-            new = open_roster(envelope, self.settings.trust, now, known)
+            new = open_roster(envelope, self.settings.trust, now, None if old is None else old.known)
         except RosterAlarm as alarm:
             # Told to people here, not only to the coordinator, which may be the one that sent two lists.
             self.log(alarm.code, {"reason": alarm.diagnostics()})
@@ -134,19 +140,18 @@ class Station:
                 f"The list of councils names the coordinator '{new.coordinator_id}', not the one of these settings.",
                 remedy="Ask the people who sign the list; if it is right, change coordinator.id in the settings.",
             )
-        if old is None or new.digest != old.digest:
+        if old is None or old.problem is not None or new.digest != old.roster.digest:
             self.store.put(DocumentKind.ROSTER, CURRENT, envelope, now)
-            self._roster = new
-            for sentence in describe_changes(old, new):
+            self._roster = StoredRoster(roster=new)
+            for sentence in describe_changes(None if old is None else old.roster, new):
                 self.log("roster_changed", {"epoch": new.epoch, "change": sentence})
         return new.epoch
 
-    def _stored_roster(self) -> Roster | None:
-        document = self.store.latest(DocumentKind.ROSTER, CURRENT)
-        if document is None:
-            return None
-        # Opened as of the day it was stored: an expired roster still fixes which epochs are old.
-        return open_roster(document.body, self.settings.trust, document.saved_at, None)
+    def _stored_roster(self) -> StoredRoster | None:
+        kept = stored_roster(self.store, self.settings.trust)
+        if kept is not None and kept.problem is not None:
+            self.log("roster_set_aside", {"epoch": kept.roster.epoch, "reason": kept.problem.diagnostics()})
+        return kept
 
     # Agreement, policy, data
 

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from federated.agreement import Agreement
 from federated.clauses import MEANINGS
+from federated.keys import fingerprint, parse_public
 from protocols.suite import Suite
 
 __all__ = ["Leaf", "changes", "describe", "leaves", "sentence"]
@@ -42,6 +43,11 @@ def describe(agreement: Agreement) -> tuple[str, ...]:
             "decide on it."
         ),
         f"Who may ask: {_list(f'{item.name}, {item.organisation}' for item in agreement.analysts)}.",
+        # A new version may differ in nothing but a key: whoever accepts it must be able to compare that.
+        *(
+            f"Fingerprint of {person.name}'s key: {fingerprint(parse_public(person.public_key))}."
+            for person in agreement.analysts
+        ),
         f"Who may check: {_list(f'{item.name}, {item.organisation}' for item in agreement.reviewers)}.",
         f"Lawful basis claimed (a draft for your own lawyer): {agreement.legal_position.lawful_basis}",
         f"Kept: {agreement.retention.extracts} Answers: {agreement.retention.results}",

@@ -7,7 +7,6 @@ contradicts itself or a signature is refused with the member named. What is mere
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,14 +16,14 @@ from federated.agreement import AGREEMENT_TYPE, Agreement, parse_agreement
 from federated.budget_statement import STATEMENT_KIND, read_statement
 from federated.errors import FileProblem, PolicyRefusal, SignatureProblem
 from federated.evidence_pack import EvidencePack
-from federated.keys import fingerprint
+from federated.keys import fingerprint, trusted_keys
 from federated.ledger_copy import LedgerCopy, check_stands_on, read_ledger_copy
 from federated.ledger_entries import RoundState
 from federated.manifest import MANIFEST_TYPE
 from federated.plan import PLAN_TYPE
 from federated.release import open_release
 from federated.release_check import NOT_REMADE, check_release
-from federated.roster import ROSTER_TYPE, Roster, open_roster, parse_roster
+from federated.roster import ROSTER_TYPE, Roster, open_past_roster, parse_roster
 from federated.schema import load_schema
 from federated.signing import open_envelope, open_statement, statement_type, unsafe_payload
 from federated.trust import TrustSettings
@@ -115,6 +114,7 @@ class _Check:
         self._trust = trust if trust is not None else _own_trust(pack)
         self._ledger: LedgerCopy = read_ledger_copy(self._member(LEDGER))
         self._rosters: dict[str, Roster] = {}
+        self._earlier: dict[str, bytes] = {}
         self._agreements: dict[str, Agreement] = {}
 
     def findings(self) -> Iterator[Finding]:
@@ -175,15 +175,35 @@ class _Check:
 
     # (3) rosters and agreements
 
+    def _open_rosters(self) -> list[int]:
+        """Check every list of councils; those that rest on people believed no longer are not used, and named."""
+        found = self._pack.within("rosters", ".dsse")
+        lists = {name: parse_roster(unsafe_payload(item, ROSTER_TYPE), source=name) for name, item in found.items()}
+        last = max((roster.epoch for roster in lists.values()), default=0)
+        unsigned = []
+        for name, roster in lists.items():
+            # A council that lost its key signed its earlier acts with another. The pack's own key vouches for them all.
+            if self._pack.council in roster.councils:
+                self._earlier |= trusted_keys(roster.councils[self._pack.council].public_key)
+            try:
+                open_past_roster(found[name], self._trust)
+            except SignatureProblem:
+                # People who sign lists come and go, and their earlier lists with them; the last one has to hold.
+                if roster.epoch == last:
+                    raise
+                unsigned.append(roster.epoch)
+            else:
+                self._rosters[roster.digest.hex()] = roster
+        return unsigned
+
     def _roster_findings(self) -> Iterator[Finding]:
-        for name, envelope in self._pack.within("rosters", ".dsse").items():
-            first_day = parse_roster(unsafe_payload(envelope, ROSTER_TYPE), source=name).not_before
-            # Opened as of its own first day: a list that has expired still fixes who was who while it was in force.
-            roster = open_roster(envelope, self._trust, datetime.combine(first_day, time(12), UTC), None)
-            self._rosters[roster.digest.hex()] = roster
+        unsigned = self._open_rosters()
         if not self._rosters:
             yield _unproven("Which key is whose: the pack holds no list of councils.")
             return
+        if unsigned:
+            epochs = ", ".join(map(str, sorted(unsigned)))
+            yield _unproven(f"Who signed the lists of councils of epoch {epochs}: none whose keys are believed now.")
         newest = max(self._rosters.values(), key=lambda roster: roster.epoch)
         entry = newest.councils.get(self._pack.council)
         if entry is None or entry.public_key != self._pack.public_key:
@@ -198,6 +218,11 @@ class _Check:
         whose = "you gave" if self._given is not None else "its own settings name"
         words = f"The list of councils of epoch {newest.epoch} is signed by the people {whose}, and lists this key."
         yield _proven(words) if self._given is not None else _unproven(_whose_keys(words))
+
+    @property
+    def _own_keys(self) -> dict[str, bytes]:
+        """The key that signed the pack, and those that earlier lists of councils name for this council."""
+        return {**self._earlier, **self._pack.trusted}
 
     def _by_the_people(self, words: str) -> Finding:
         """What rests on the people who signed: proven to a reader who brought their keys, and to no other."""
@@ -252,7 +277,7 @@ class _Check:
         signed += [("decision-record", *item) for item in records.items()]
         approved = set()
         for kind, name, envelope in signed:
-            body = open_statement(kind, envelope, self._pack.trusted)
+            body = open_statement(kind, envelope, self._own_keys)
             if body["plan_digest"] != name.split("/")[0] or body["council"] != self._pack.council:
                 raise SignatureProblem(f"The decision filed as {name[:12]} is about another question or council.")
             if body["decision"] == "approved":
@@ -313,7 +338,7 @@ class _Check:
     def _purged(self) -> frozenset[str]:
         names: set[str] = set()
         for envelope in self._pack.within("purges", ".dsse").values():
-            body = open_statement("purge-record", envelope, self._pack.trusted)
+            body = open_statement("purge-record", envelope, self._own_keys)
             names.update(item["name"] for item in body["removed"] if item["kind"] == "release")
         return frozenset(names)
 
@@ -339,7 +364,7 @@ class _Check:
     def _deletions(self) -> Iterator[Finding]:
         records = self._pack.within("deletions", ".dsse")
         for name, envelope in records.items():
-            if open_statement("deletion-record", envelope, self._pack.trusted)["sid"] != name:
+            if open_statement("deletion-record", envelope, self._own_keys)["sid"] != name:
                 raise SignatureProblem(f"The record of deletion filed as {name[:12]} is of another round.")
         ended = [r.sid.hex() for r in self._ledger.state.rounds.values() if r.state is not RoundState.RESERVED]
         missing = [name for name in ended if name not in records]

@@ -53,7 +53,8 @@ def check_release(
     if release.rounds:
         yield _check_rounds(release, roster)
     agreement = agreements.get(release.agreement_id)
-    if agreement is None or roster.digest.hex() != release.plan["roster"]["digest"]:
+    changed = agreement is None or agreement.digest.hex() != release.plan["agreement"]["digest"]
+    if agreement is None or changed or roster.digest.hex() != release.plan["roster"]["digest"]:
         yield NOT_REMADE
         return
     try:

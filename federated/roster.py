@@ -8,7 +8,7 @@ past (`protocol.md` 1.2). Days are whole days of UTC: from the start of the firs
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Final, Literal, Self
 
 import yaml
@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from federated.clauses import CouncilCode, Day, Form, Line
 from federated.errors import PolicyRefusal, SignatureProblem
 from federated.keys import fingerprint, parse_public, public_line
-from federated.signing import open_envelope
+from federated.signing import open_envelope, unsafe_payload
 from federated.succession import check_successors
 from federated.trust import PublicLine, TrustSettings
 from federated.yaml_document import read_form
@@ -31,6 +31,7 @@ __all__ = [
     "RosterAlarm",
     "RosterEntry",
     "describe_changes",
+    "open_past_roster",
     "open_roster",
     "parse_roster",
     "roster_payload",
@@ -253,6 +254,19 @@ def open_roster(envelope: bytes, trust: TrustSettings, now: datetime, known: tup
     if known is not None:
         _check_newer(roster, *known)
     return roster
+
+
+def open_past_roster(envelope: bytes, trust: TrustSettings) -> Roster:
+    """Check a signed roster as of its first day: one that has expired still fixes who was who while it was in force.
+
+    Run by those who check what was signed then; it decides nothing of today.
+
+    Raises:
+        SignatureProblem: Too few of the people trusted now signed it.
+        FileProblem: Its content is wrong.
+    """
+    first_day = parse_roster(unsafe_payload(envelope, ROSTER_TYPE)).not_before
+    return open_roster(envelope, trust, datetime.combine(first_day, time(12), UTC), None)
 
 
 def _check_signers(signers: tuple[str, ...], roster: Roster, trust: TrustSettings) -> None:

@@ -13,7 +13,11 @@ from rich.table import Table as Grid
 from council_node.commands import succession
 from council_node.commands.options import DEFAULT, AsJson, By, Node, Reason
 from council_node.ledger import Ledger
+from council_node.lost_charges import lost_in_words, open_last_statement, write_back_lost
 from council_node.settings import read_settings
+from federated.commands.files import read_file
+from federated.errors import FileProblem
+from federated.keys import parse_public, read_private_key, read_public_key
 from federated.ledger_copy import read_ledger_file
 from federated.shell import new_app, now_utc, output
 from protocols.identifiers import CouncilId
@@ -75,15 +79,50 @@ def ledger_verify(
 
 
 @app.command("reconcile")
-def ledger_reconcile(by: By, reason: Reason, settings: Node = DEFAULT) -> None:
+def ledger_reconcile(
+    by: By,
+    reason: Reason,
+    settings: Node = DEFAULT,
+    lost: Annotated[
+        Path | None,
+        typer.Option("--lost", help="This council's last signed budget statement: what it has spent is written back."),
+    ] = None,
+    signed_by: Annotated[
+        str | None,
+        typer.Option("--signed-by", help="Public key that signed it, or its file, where the node has another now."),
+    ] = None,
+) -> None:
     """Let an exhausted ledger take charges again. For the council's privacy reviewer; stop the node first.
+
+    With --lost it may be a new ledger too: the whole statement then counts, beside what the new one has charged.
 
     Example: council-node ledger reconcile --by "A Person" --reason "Restored from a backup; nothing was asked since"
     """
-    loaded = read_settings(settings)
-    with Ledger.open(loaded.ledger_file, CouncilId(loaded.council.id)) as opened:
-        entry = opened.reconcile(by=by, reason=reason, now=now_utc())
+    loaded, now = read_settings(settings), now_utc()
+    council = CouncilId(loaded.council.id)
+    if lost is None:
+        with Ledger.open(loaded.ledger_file, council) as opened:
+            entry = opened.reconcile(by=by, reason=reason, now=now)
+        output.print(f"Reconciled as entry {entry.counter}.")
+        return
+    key = read_private_key(loaded.keys.identity).public if signed_by is None else _public_key(signed_by)
+    statement = open_last_statement(read_file(lost, "budget statement"), council=council, key=key)
+    found, entry = write_back_lost(loaded.ledger_file, council, statement, by=by, reason=reason, now=now)
+    for charge in found:
+        output.print(lost_in_words(charge), markup=False)
     output.print(f"Reconciled as entry {entry.counter}.")
+
+
+def _public_key(given: str) -> bytes:
+    """A public key given as its line, or as the file that holds it."""
+    if not given.startswith("ed25519:"):
+        return read_public_key(Path(given))
+    try:
+        return parse_public(given)
+    except ValueError as error:
+        raise FileProblem(
+            f"'{given[:80]}' is not a public key.", remedy="It is a line that 'keys show' prints."
+        ) from error
 
 
 @app.command("restore")

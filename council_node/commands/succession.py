@@ -10,6 +10,7 @@ from council_node.inheritance import read_predecessors
 from council_node.ledger import Ledger
 from council_node.node_store import DocumentKind, NodeStore
 from council_node.settings import Settings, read_settings
+from council_node.stored_roster import CURRENT, stored_roster
 from federated.budget_statement import STATEMENT_KIND
 from federated.commands.files import read_file, write_file
 from federated.errors import FileProblem
@@ -22,7 +23,6 @@ from protocols.identifiers import CouncilId
 
 __all__ = ["register"]
 
-CURRENT = "current"
 ROSTER_ELSEWHERE = "Give the signed list with --roster."
 
 
@@ -82,15 +82,15 @@ def _in_service(settings: Settings) -> bool:
 def _roster(settings: Settings, path: Path | None) -> Roster:
     """The list named, never older than the one this node knows; or the latter."""
     with NodeStore.open(settings.store_file) as store:
-        stored = store.latest(DocumentKind.ROSTER, CURRENT)
-    known = None if stored is None else open_roster(stored.body, settings.trust, stored.saved_at, None)
+        known = stored_roster(store, settings.trust)
     if path is not None:
-        pinned = None if known is None else (known.epoch, known.digest)
+        pinned = None if known is None else known.known
         return open_roster(read_file(path, "list of councils"), settings.trust, now_utc(), pinned)
     if known is None:
         raise FileProblem("This node has no list of councils yet.", remedy=ROSTER_ELSEWHERE)
-    known.check_in_force(now_utc())
-    return known
+    believed = known.believed()
+    believed.check_in_force(now_utc())
+    return believed
 
 
 def register(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ import typer
 from federated.agreement import AGREEMENT_TYPE, check_schema, parse_agreement
 from federated.agreement_words import describe
 from federated.errors import ExitStatus, FileProblem
-from federated.keys import SigningKey, read_private_key
+from federated.keys import SigningKey, public_line, read_private_key
 from federated.manifest import MANIFEST_TYPE, Severity, lint_payload
 from federated.roster import ROSTER_TYPE, describe_changes, parse_roster
 from federated.schema import load_schema
@@ -110,7 +110,7 @@ def show_roster(path: Annotated[Path, typer.Argument(help="A roster, signed or n
     for line in describe_changes(None, found):
         output.print(line, markup=False)
     for entry in found.councils.values():
-        output.print(f"  {entry.id} {entry.name}", markup=False)
+        output.print(f"  {entry.id} {entry.name}\n    {public_line(entry.public_key)}", markup=False, soft_wrap=True)
 
 
 @agreement.command("new")

@@ -17,11 +17,12 @@ from federated.keys import parse_public, trusted_keys
 from federated.ledger_copy import check_stands_on, read_ledger_file
 from federated.release import open_release
 from federated.release_check import check_release
+from federated.roster import open_past_roster
 from federated.schema import load_schema
 from federated.shell import output
 from federated.signing import open_envelope, statement_type
 from federated.trust import TrustSettings
-from federated.workspace import DEFAULT_FILE
+from federated.workspace import DEFAULT_FILE, Workspace
 from federated.yaml_document import read_form
 
 __all__ = ["verify"]
@@ -48,6 +49,10 @@ def verify(
     trust: Annotated[
         Path | None, typer.Option("--trust", help="With a pack: YAML file with the public keys you believe.")
     ] = None,
+    roster: Annotated[
+        Path | None,
+        typer.Option("--roster", help="With a release: the signed list of councils of its time, where keys changed."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a release, a council's evidence pack or a copy of its ledger, and say what is proven and what is not.
@@ -57,7 +62,7 @@ def verify(
 
     Example: federated verify evidence.zip --council-key ed25519:0123...
     """
-    _print_findings(_findings(path, workspace, ledger, statement, council_key, trust), as_json=as_json)
+    _print_findings(_findings(path, workspace, ledger, statement, council_key, trust, roster), as_json=as_json)
 
 
 def _findings(
@@ -67,6 +72,7 @@ def _findings(
     statement: Path | None,
     council_key: str | None,
     trust: Path | None,
+    roster: Path | None,
 ) -> Iterator[Finding]:
     if (path is None) == (ledger is None):
         raise FileProblem("Name one thing to check.", remedy="Give a release or an evidence pack, or --ledger COPY.")
@@ -76,14 +82,17 @@ def _findings(
     elif path is not None and is_pack(path):
         yield from check_pack(path, council_key=key, trust=None if trust is None else _read_trust(trust))
     elif path is not None:
-        yield from _check_release(path, workspace)
+        yield from _check_release(path, workspace, roster)
 
 
-def _check_release(path: Path, workspace: Path) -> Iterator[Finding]:
+def _check_release(path: Path, workspace: Path, roster: Path | None) -> Iterator[Finding]:
     release = open_release(read_file(path, "release"))
     with connect(workspace) as client:
         trusted = client.trusted()
-    for line in check_release(release, roster=trusted.roster, agreements=trusted.agreements, schema=load_schema()):
+    listed = trusted.roster
+    if roster is not None:
+        listed = open_past_roster(read_file(roster, "list of councils"), Workspace.load(workspace).trust)
+    for line in check_release(release, roster=listed, agreements=trusted.agreements, schema=load_schema()):
         yield Finding(proven=True, words=line)
 
 

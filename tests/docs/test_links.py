@@ -56,6 +56,7 @@ def test_every_page_is_in_the_index_or_beside_one_that_is():
         ROOT / "docs" / "adr",
         ROOT / "docs" / "statistics",
         ROOT / "docs" / "analyses",
+        ROOT / "docs" / "runbooks",
         ROOT / "docs" / "README.md",
     }
     missing = [

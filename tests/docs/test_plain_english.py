@@ -15,7 +15,7 @@ COUNCIL_PAGES = tuple(
         {
             *(
                 str(path.relative_to(ROOT))
-                for folder in ("guides", "toolkit")
+                for folder in ("guides", "runbooks", "toolkit")
                 for path in (ROOT / "docs" / folder).rglob("*.md")
             ),
             *(

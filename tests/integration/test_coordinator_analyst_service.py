@@ -1,6 +1,7 @@
 """The analysts' service: who may ask what, that every answer is one sentence, and that reading is written down."""
 
 import json
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -8,10 +9,11 @@ import pytest
 from coordinator.analyst_service import AnalystService
 from coordinator.progress import RunStage
 from federated.authorisation import authorise
+from federated.signing import sign_payload, statement_type, unsafe_payload
 from protocols.secagg import BelowThreshold
 from protocols.wire import analyst_pb2 as pb
 from protocols.wire.link_message import Kind
-from tests.integration.coordinator_federation import ANALYST, BOB, NORTH_EAST, REVIEWER, Federation
+from tests.integration.coordinator_federation import ANALYST, BOB, HUB, NORTH_EAST, REVIEWER, Federation
 from tests.integration.link_harness import async_test
 
 
@@ -199,6 +201,43 @@ async def test_budgets_are_the_councils_own_fresh_or_as_last_given(federation):
         assert [item.statement for item in again.statements] == [item.statement for item in first.statements]
         assert genuine() == again.statements[1].statement
         assert federation.nodes[NORTH_EAST[0]].seen.count(Kind.BUDGET_REQUEST) == 1
+
+
+@async_test
+async def test_a_statement_signed_with_a_key_that_the_list_no_longer_has_is_not_handed_on(federation):
+    async with federation.running() as running:
+        caller = Caller(federation, running)
+        await caller.call("Budgets", pb.BudgetsRequest())
+        gone, office = NORTH_EAST[0], running.office
+        running.link.disconnect(gone)
+        roster = office.membership.roster
+        other = replace(roster.councils[gone], public_key=HUB.public)
+        changed = replace(roster, councils={**roster.councils, gone: other})
+        office.membership = replace(office.membership, roster=changed)
+        found = await caller.call("Budgets", pb.BudgetsRequest())
+        given = {item.council_id: bool(item.statement) for item in found.statements}
+        assert given == {council: council != gone for council in federation.councils}
+
+
+@async_test
+async def test_the_statement_of_a_ledger_that_went_backwards_takes_no_others_place(federation):
+    node = federation.nodes[NORTH_EAST[0]]
+
+    def stating(counter):
+        body = unsafe_payload(genuine, statement_type("budget-statement")).replace(
+            b'"counter":1', b'"counter":%d' % counter
+        )
+        return sign_payload(body, statement_type("budget-statement"), [node.key])
+
+    genuine = node.budget()
+    async with federation.running() as running:
+        caller = Caller(federation, running)
+        for counter, kept in ((7, 7), (2, 7), (8, 8)):
+            node.budget = lambda counter=counter: stating(counter)
+            given = await caller.call("Budgets", pb.BudgetsRequest())
+            assert given.statements[0].statement == stating(counter)  # whoever asks is told what it says now
+            (row,) = federation.store.membership.budgets([NORTH_EAST[0]])
+            assert row.envelope == stating(kept)
 
 
 @pytest.mark.parametrize(

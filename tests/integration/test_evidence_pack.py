@@ -3,7 +3,10 @@
 import json
 import random
 import zipfile
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -12,12 +15,14 @@ from typer.testing import CliRunner
 from council_node.cli import app as node_app
 from council_node.proof.evidence import collect_evidence, public_settings, write_evidence
 from federated.cli import app as federated_app
+from federated.client import Trusted
+from federated.commands import verifying
 from federated.errors import FileProblem, SignatureProblem
 from federated.evidence_check import _Check, check_pack
 from federated.evidence_pack import MANIFEST, EvidencePack, write_pack
 from federated.keys import make_key, public_line
 from federated.signing import sign_statement, statement_type, unsafe_payload
-from tests.integration.federation_world import CANARY, COUNCILS, ME, NOW, TRUST, World
+from tests.integration.federation_world import CANARY, COUNCILS, ME, NOW, SIGNER_A, TRUST, World
 from tests.unit.council_node.proof_round import eventful
 
 FORGER = make_key(random.Random("forger").randbytes)
@@ -150,6 +155,53 @@ def test_a_member_more_or_less_is_noticed(made, tmp_path):
         less = archive_of(tmp_path / "less.zip", {other: members[other] for other in members if other != name})
         with pytest.raises((SignatureProblem, FileProblem), match=r"is missing|has no manifest"):
             EvidencePack.open(less)
+
+
+def test_an_earlier_list_of_people_who_no_longer_sign_is_told_and_the_last_one_must_hold(made, tmp_path):
+    world, *_ = made
+    earlier, _ = world.make_roster(epoch=1, keys=(FORGER, SIGNER_A))
+    findings = check_pack(
+        resigned(tmp_path / "one.zip", made, {"rosters/epoch-1.dsse": earlier}), council_key=None, trust=TRUST
+    )
+    assert any("epoch 1" in item.words and not item.proven for item in findings)
+    later, _ = world.make_roster(epoch=9, keys=(FORGER, SIGNER_A))
+    with pytest.raises(SignatureProblem):
+        check_pack(resigned(tmp_path / "two.zip", made, {"rosters/epoch-9.dsse": later}), council_key=None, trust=TRUST)
+
+
+def test_an_answer_from_before_a_key_changed_is_checked_with_the_list_of_its_time(made, tmp_path, monkeypatch):
+    world, _, _, out = made
+    answer = next(content for name, content in members_of(out).items() if name.startswith("releases/"))
+    (tmp_path / "release.json").write_bytes(answer)
+    (tmp_path / "before.dsse").write_bytes(world.roster_envelope)
+    changed = {
+        c: replace(entry, public_key=bytes([n]) * 32) for n, (c, entry) in enumerate(world.roster.councils.items())
+    }
+    now = Trusted(roster=replace(world.roster, councils=changed), agreements={world.agreement.id: world.agreement})
+    monkeypatch.setattr(verifying, "connect", lambda _: nullcontext(SimpleNamespace(trusted=lambda: now)))
+    document = {"workspace": 1, "key": "analyst.key", "trust": TRUST.model_dump(mode="json")}
+    document["coordinator"] = {"id": "hub", "address": "127.0.0.1:1", "ca_file": "authority.pem"}
+    (tmp_path / "federated.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(CliRunner().invoke(federated_app, ["verify", "release.json"]).exception, SignatureProblem)
+    checked = CliRunner().invoke(federated_app, ["verify", "release.json", "--roster", "before.dsse"])
+    assert checked.exit_code == 0, checked.output
+    assert "The tables follow from the published totals" in " ".join(checked.output.split())
+    strangers, _ = world.make_roster(keys=(FORGER, SIGNER_A))
+    (tmp_path / "theirs.dsse").write_bytes(strangers)
+    refused = CliRunner().invoke(federated_app, ["verify", "release.json", "--roster", "theirs.dsse"])
+    assert isinstance(refused.exception, SignatureProblem)
+
+
+def test_a_decision_signed_with_a_key_that_no_list_gives_the_council_is_found(made, tmp_path):
+    _, _, _, out = made
+    name, content = next(
+        item for item in members_of(out).items() if item[0].startswith("decisions/") and item[0].endswith(".dsse")
+    )
+    body = json.loads(unsafe_payload(content, statement_type("decision")))
+    forged = sign_statement("decision", body, FORGER)
+    with pytest.raises(SignatureProblem):
+        check_pack(resigned(tmp_path / "forged.zip", made, {name: forged}), council_key=None, trust=TRUST)
 
 
 def test_a_pack_signed_by_somebody_else_is_found(made, tmp_path):

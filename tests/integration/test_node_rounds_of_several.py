@@ -20,7 +20,7 @@ from federated.plan import Plan
 from federated.privacy import Charge, Mechanism
 from federated.query import Equals, Measured, Named, Points, Table
 from federated.release import CouncilRecord, CountedRound, make_release
-from federated.release_check import check_release
+from federated.release_check import NOT_REMADE, check_release
 from federated.statistics import in_rounds
 from protocols.secagg.messages import Stage, decode_advert, encode_list
 from protocols.wire.link_message import Kind, LinkMessage
@@ -303,6 +303,9 @@ def test_the_release_proves_what_each_round_was_counted_at(world):
     lines = list(check_release(release, roster=world.roster, agreements=agreements, schema=SCHEMA))
     assert any("3 rounds the councils signed the coefficients" in line for line in lines)
     assert "The tables follow from the published totals." in lines
+    # A later version, for instance with an analyst's new key, makes no old release false.
+    _, later = world.make_agreement(version=9)
+    assert NOT_REMADE in check_release(release, roster=world.roster, agreements={later.id: later}, schema=SCHEMA)
 
 
 @pytest.mark.parametrize(

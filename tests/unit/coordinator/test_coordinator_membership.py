@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
 from coordinator.cli import app, main
 from coordinator.doctor import Verdict, examine
@@ -20,10 +22,12 @@ from coordinator.roster import (
 )
 from coordinator.settings import load_settings
 from coordinator.store import open_store
+from coordinator.tls import load_certificate
 from federated.errors import ExitStatus, FileProblem, PolicyRefusal, SignatureProblem
 from federated.keys import fingerprint, make_key, public_line
 from federated.roster import ROSTER_TYPE, RosterAlarm, parse_roster
 from federated.schema import load_schema
+from federated.shell import now_utc
 from federated.signing import sign_payload
 from tests.integration.coordinator_federation import (
     ANN,
@@ -138,6 +142,63 @@ def test_rosters_follow_one_another(tmp_path, settings, store):
     rival.write_bytes(sign_payload(payload, ROSTER_TYPE, [ANN, BOB]))
     with pytest.raises(RosterAlarm):
         publish_roster(settings, store, rival, later)
+
+
+def enrolled(store, *councils):
+    record = record_key(store, lambda: START)
+    for council in councils:
+        record(council, council_key(council).public)
+        decide(store, find(store, council), accept=True, now=START)
+
+
+def test_a_council_that_was_signed_off_the_list_stays_off_until_it_enrols_anew(tmp_path, settings, store):
+    gone, stays, waits = NORTH_EAST[:3]
+    enrolled(store, gone, stays)
+    publish(settings, store, tmp_path)
+    enrolled(store, waits)
+    left = publish(settings, store, tmp_path, without=frozenset({gone, waits}))
+    assert list(left.councils) == [stays]
+    drafted = parse_roster(draft_roster(settings, store, load_schema(), now=START, days=90))
+    assert list(drafted.councils) == [stays, waits]  # one that was never on the list has not left it
+    with pytest.raises(FileProblem, match="No enrolment requests fit"):
+        find(store, gone)
+    anew = make_key(seeded(301))
+    record_key(store, lambda: START)(gone, anew.public)
+    decide(store, find(store, gone), accept=True, now=START)
+    assert publish(settings, store, tmp_path).councils[gone].public_key == anew.public
+
+
+def test_a_list_whose_signer_is_trusted_no_longer_is_still_what_the_next_is_drafted_from(tmp_path, settings, store):
+    enrolled(store, *NORTH_EAST[:2])
+    first = publish(settings, store, tmp_path)
+    trust = settings.trust.model_copy(update={"roster_keys": (public_line(BOB.public), public_line(CEM.public))})
+    changed = settings.model_copy(update={"trust": trust})
+    assert load_membership(changed, store, START).roster is None
+    with pytest.raises(SignatureProblem):
+        publish(changed, store, tmp_path, keys=(ANN, BOB))
+    second = publish(changed, store, tmp_path, keys=(BOB, CEM))
+    assert (second.epoch, second.councils.keys()) == (2, first.councils.keys())
+    assert load_membership(changed, store, START).roster == second
+
+
+def test_a_new_key_does_not_take_back_whose_budget_a_council_inherits(tmp_path, settings, store):
+    old, new = NORTH_EAST[:2]
+    enrolled(store, old, new)
+    last_day = START.date() - timedelta(days=1)
+    document = yaml.safe_load(draft_roster(settings, store, load_schema(), now=START, days=90))
+    ended, started = (next(item for item in document["councils"] if item["id"] == name) for name in (old, new))
+    ended |= {"valid_from": str(last_day - timedelta(days=30)), "valid_to": str(last_day)}
+    started["succeeds"] = [str(old)]
+    path = tmp_path / "roster.dsse"
+    path.write_bytes(sign_payload(yaml.safe_dump(document).encode(), ROSTER_TYPE, [ANN, BOB]))
+    publish_roster(settings, store, path, START)
+    changed = make_key(seeded(302))
+    record_key(store, lambda: START)(new, changed.public)
+    decide(store, find(store, new), accept=True, now=START)
+    drafted = publish(settings, store, tmp_path)
+    assert drafted.councils[new].succeeds == (old,)
+    assert drafted.councils[new].public_key == changed.public
+    assert drafted.councils[old].valid_to == last_day  # and the old council is not let in again
 
 
 def test_another_coordinators_roster_is_not_published(tmp_path, settings, store):
@@ -256,3 +317,36 @@ def test_status_as_json_holds_nothing_but_what_it_says(tmp_path, settings, capsy
     told = json.loads(capsys.readouterr().out)
     assert (told["version"], told["roster_epoch"], told["connected"], told["proposals"]) == (1, None, [], {})
     assert datetime.strptime(told["at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+# --- after a loss or a theft ---
+
+
+def typed(folder, *arguments):
+    return CliRunner().invoke(app, [*arguments, "--settings", str(folder / "coordinator.yaml")])
+
+
+def test_a_new_certificate_overwrites_nothing_and_asks_for_names_where_the_old_one_is_gone(tmp_path, new):
+    create(tmp_path, new, now=now_utc(), rng=seeded(42))
+    out = tmp_path / "tls-2"
+    command = ("certificate", "--out", str(out), "--authority", str(tmp_path / "tls"))
+    assert typed(tmp_path, *command).exit_code == 0
+    assert sorted(path.name for path in out.iterdir()) == ["server.key", "server.pem"]
+    made = load_certificate(out / "server.key", out / "server.pem", now=now_utc())
+    assert made.names == {"127.0.0.1", "hub.example"}
+    before = (out / "server.key").read_bytes()
+    assert isinstance(typed(tmp_path, *command).exception, FileProblem)
+    assert (out / "server.key").read_bytes() == before
+    (tmp_path / "tls" / "server.pem").unlink()
+    asked = typed(tmp_path, "certificate", "--out", str(tmp_path / "tls-3"))
+    assert isinstance(asked.exception, FileProblem)
+    assert "--host" in asked.exception.diagnostics()
+    assert typed(tmp_path, "certificate", "--out", str(tmp_path / "tls-3"), "--host", "new.example").exit_code == 0
+    assert (tmp_path / "tls-3" / "authority.pem").is_file()
+
+
+def test_a_statement_that_was_never_given_is_not_made_up(tmp_path, new):
+    create(tmp_path, new, now=now_utc(), rng=seeded(42))
+    done = typed(tmp_path, "statement", COUNCIL, "--out", str(tmp_path / "statement.dsse"))
+    assert isinstance(done.exception, FileProblem)
+    assert not (tmp_path / "statement.dsse").exists()
