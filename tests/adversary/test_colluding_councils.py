@@ -82,6 +82,15 @@ def ranks(found: Plunder, colluders: tuple[str, ...]) -> tuple[int, int]:
     return _rank(combinations_left), _rank(but_the_sum)
 
 
+def check_masks(rehearsal: Rehearsal) -> None:
+    """The masks that are counted are those on the inputs: with every secret of everybody, taking them off leaves none."""
+    everything = held_by(rehearsal, tuple(COUNCILS))
+    for council in everything.inputs:
+        assert None not in everything.masks(council).values()
+        figures = rehearsal.context.ring.encode(rehearsal.inputs[council])
+        assert everything.stripped(council).tolist() == figures.tolist()
+
+
 def _rank(matrix: np.ndarray) -> int:
     return int(np.linalg.matrix_rank(matrix, tol=1e-9))
 
@@ -99,6 +108,7 @@ def _left_null_space(matrix: np.ndarray) -> np.ndarray:
 
 
 def test_what_can_be_worked_out_has_rank_one(rehearsal):
+    check_masks(rehearsal)
     for colluders in GROUPS:
         assert ranks(held_by(rehearsal, colluders), colluders) == (1, 0), colluders
 
