@@ -390,6 +390,10 @@ def left_to_people(liar: Liar, _message: LinkMessage) -> bytes:
     return invitation(liar.world, other.plan, nonce=9)
 
 
+async def by_itself_again(liar: Liar) -> None:
+    liar.world.seat(VICTIM).policy(automatic=True)
+
+
 INVITATION = (
     Lie(
         name="invitation_replayed",
@@ -421,9 +425,9 @@ INVITATION = (
         guard="council_node/proposals.py",
         at=Kind.INVITE,
         tell=to_victim(Kind.INVITE, left_to_people),
+        afterwards=by_itself_again,
         rule="not_approved",
         words="has not",
-        world={"epsilon": "39"},
     ),
     Lie(
         name="attempt_past_the_plan",

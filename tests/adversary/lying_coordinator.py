@@ -159,7 +159,7 @@ TRUTH = Lie(
     gain="Nothing",
     stopped="Nothing",
     guard="",
-    at=Kind.INVITE,
+    at=Kind.RELEASE,
     end=End.HONEST_SUM,
 )
 """The control: the same driver, without a lie."""
@@ -170,7 +170,7 @@ ONE_LOST = Lie(
     gain="Nothing",
     stopped="Nothing",
     guard="",
-    at=Kind.INVITE,
+    at=Kind.RELEASE,
     hides=(OTHER, Kind.SHARES),
     end=End.HONEST_SUM,
 )
@@ -236,10 +236,11 @@ class Liar:
     # What the real coordinator does
 
     async def run(self) -> None:
-        """Bring the roster, propose, hold the round, release or abort."""
+        """Bring the roster, which nodes have from before, or propose, hold the round, and release or abort."""
         try:
-            await self._ask(Kind.ROSTER, NO_REFERENCE, self.world.roster_envelope, self.world.councils)
-            if self.lie.at is not Kind.ROSTER:
+            if self.lie.at is Kind.ROSTER:
+                await self._ask(Kind.ROSTER, NO_REFERENCE, self.world.roster_envelope, self.world.councils)
+            else:
                 await self.ask(self.proposal)
             await self.lie.afterwards(self)
         finally:
@@ -266,7 +267,7 @@ class Liar:
     async def _close(self, report: RoundReport) -> None:
         result, sid = report.result, report.order.sid
         # Where the lie has nothing to do with the answer, the round is called off: that closes it, too, and sooner.
-        contributed = () if result is None or self.lie.at not in {Kind.INVITE, Kind.RELEASE} else result.u3
+        contributed = () if result is None or self.lie.at is not Kind.RELEASE else result.u3
         over = [council for council in report.order.councils if council not in contributed]
         await self._driver.abort(sid, over, report.reason or "The round went on without this council.")
         if contributed:

@@ -1,16 +1,19 @@
 """A coordinator that is the real one but for one lie: it is refused in words, learns nothing more, and costs no more."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from council_node.local_statistic import LocalStatistic
 from federated.ledger_entries import RoundState
+from federated.plan import Plan
 from protocols.identifiers import CouncilId
 from protocols.wire.link_message import Kind, LinkMessage
 from tests.adversary.lies import LIES
@@ -32,6 +35,19 @@ from tests.integration.federation_world import NOW, Said, World
 REFUSALS = {Kind.REFUSAL, Kind.COMPLAINT, Kind.FAULT}
 
 
+def counted_once(compute: Callable[..., LocalStatistic]) -> Callable[..., LocalStatistic]:
+    """A council's own counting, done once for each question: all lies are told of the same few."""
+    known: dict[tuple[str, ...], LocalStatistic] = {}
+
+    def counted(plan: Plan, *iteration: Any) -> LocalStatistic:
+        asked = tuple(map(repr, plan.question.tables))
+        if asked not in known:
+            known[asked] = compute(plan, *iteration)
+        return known[asked]
+
+    return counted
+
+
 class Federation:
     """Six councils for all lies that leave them as they were; others of their own for the rest."""
 
@@ -47,6 +63,8 @@ class Federation:
             folder = self._folder / name
             folder.mkdir()
             self._worlds[name] = World(folder, councils=COUNCILS, **options)
+            for seat in self._worlds[name].seats().values():
+                seat.station.compute = counted_once(seat.station.compute)
         return self._worlds[name]
 
     def close(self) -> None:
@@ -179,14 +197,12 @@ def the_truth_told_as_a_lie(_liar: Liar, _council: CouncilId, message: LinkMessa
     return Tale(told=message.encode()) if message.kind is Kind.SURVIVORS else None
 
 
-@pytest.mark.parametrize(
-    ("idle", "noticed"),
-    [(TRUTH, "no lie was told"), (replace(TRUTH, tell=the_truth_told_as_a_lie), "was told the truth")],
-    ids=["nothing_told", "the_truth_told"],
-)
-def test_a_lie_that_is_not_told_is_noticed(federation, idle, noticed):
-    liar = federation.hold(idle)
-    with pytest.raises(AssertionError, match=noticed):
+def test_a_lie_that_is_not_told_is_noticed(federation):
+    liar = federation.hold(replace(TRUTH, tell=the_truth_told_as_a_lie))
+    with pytest.raises(AssertionError, match="was told the truth"):
+        check_told(liar)
+    liar.told.clear()
+    with pytest.raises(AssertionError, match="no lie was told"):
         check_told(liar)
 
 
