@@ -235,6 +235,8 @@ class Rounds:
     def _stage(self, request: LinkMessage, kind: Kind, step: Step) -> LinkMessage:
         """Run one stage; whatever is refused ends the round here, with a signed complaint that says why."""
         sid = RoundId(request.reference)
+        # A coordinator that drips its requests would have secrets lie in memory for as long as it likes.
+        self._end_old(self._station.now())
         active = self._active.get(sid)
         if active is None:
             raise PolicyRefusal(

@@ -156,12 +156,13 @@ class ParticipantSession:
         return self._answer(ParticipantEvent.STATEMENTS, statements, step)
 
     def answered(self, request: bytes) -> bytes | None:
-        """The reply that these very bytes got before, if they did; for a council that is asked again."""
-        asked = sha256(request)
-        for event, reply in self._replies.items():
-            if self._requests[event] == asked:
-                return reply
-        return None
+        """The masked input, if it was made for these very bytes; for a council that is asked again.
+
+        The reply to an earlier stage's request must not pass for a masked input, which is charged.
+        """
+        if self._requests.get(ParticipantEvent.SHARES) != sha256(request):
+            return None
+        return self._replies.get(ParticipantEvent.SHARES)
 
     def end(self) -> None:
         """End the round for this council: secrets and kept replies are dropped."""

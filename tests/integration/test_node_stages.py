@@ -246,7 +246,14 @@ def withdraw(round_: Rehearsal) -> None:
 
 
 def clock(moment: datetime) -> Callable[[Rehearsal], object]:
-    return first_this(lambda round_: setattr(round_.world, "now", moment))
+    """A moment that comes in the middle of a round; one that began long before is over by then for another reason."""
+
+    def event(round_: Rehearsal) -> None:
+        round_.world.now = moment
+        under_way = round_.seats[ME].node._rounds._active
+        under_way[round_.sid] = replace(under_way[round_.sid], started=moment)
+
+    return first_this(event)
 
 
 def leave_the_agreement(round_: Rehearsal) -> None:

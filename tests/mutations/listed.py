@@ -19,6 +19,8 @@ from tests.docs.pages import page, rows
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LISTS: Final = Path(__file__).with_name("guards")
+WIDTHS: Final = {3, 4}
+"""Columns of the tables whose last one names tests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +70,8 @@ class Mutation:
 @lru_cache(maxsize=1)
 def rows_of_security() -> dict[str, tuple[str, ...]]:
     """The tests of each row of SECURITY.md, by what it claims."""
-    cells = [row for row in rows(page("SECURITY.md")) if len(row) == 3 and "tests/" in row[2]]
-    return {what: tuple(re.findall(r"`(tests/[^`]+)`", tests)) for what, _module, tests in cells}
+    cells = [row for row in rows(page("SECURITY.md")) if len(row) in WIDTHS and "tests/" in row[-1]]
+    return {row[0]: tuple(re.findall(r"`(tests/[^`]+)`", row[-1])) for row in cells}
 
 
 Entry: TypeAlias = dict[str, Any]

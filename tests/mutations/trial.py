@@ -131,7 +131,8 @@ def _run(tests: Sequence[str], copy: Path) -> tuple[tuple[str, ...], str]:
                 os.killpg(running.pid, signal.SIGKILL)
     if running.returncode not in {0, 1}:  # 2: nothing was collected, so a red test would be red for the wrong reason
         return (), " / ".join(told.strip().splitlines()[-3:])
-    failed = {_function(case) for case in ET.parse(report).iter("testcase") if len(case) and _is_red(case)}
+    red = [case for case in ET.parse(report).iter("testcase") if len(case) and _is_red(case)]
+    failed = {name for case in red for name in _names(case)}
     return tuple(test for test in tests if _named(test) not in failed), ""
 
 
@@ -139,8 +140,10 @@ def _is_red(case: ET.Element) -> bool:
     return any(child.tag in {"failure", "error"} for child in case)
 
 
-def _function(case: ET.Element) -> tuple[str, str]:
-    return case.get("classname", ""), case.get("name", "").partition("[")[0]
+def _names(case: ET.Element) -> Iterator[tuple[str, str]]:
+    """The case and its function: an entry may name either."""
+    for name in (case.get("name", ""), case.get("name", "").partition("[")[0]):
+        yield case.get("classname", ""), name
 
 
 def _named(test: str) -> tuple[str, str]:

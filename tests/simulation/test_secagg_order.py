@@ -121,13 +121,12 @@ def test_the_same_request_gets_the_same_bytes_at_any_later_time(walker, event):
     request = walker.rehearsal.requests[stage][walker.me]
     for state in STATES[PATH.index(event) + 1 :]:
         session = walker.session(state)
-        answer = session.answered(request)
-        if state is S.READY_TO_MASK and event is P.SHARES:
-            assert answer is None  # accepted, and the masked input not made yet
-        else:
-            assert answer == walker.rehearsal.replies[reply_stage][walker.me]
-            if event is not P.SHARES:
-                assert walker.fire(session, event) == answer
+        reply = walker.rehearsal.replies[reply_stage][walker.me]
+        # Nothing but a masked input passes for one; after READY_TO_MASK it has not been made yet.
+        masked = event is P.SHARES and state is not S.READY_TO_MASK
+        assert session.answered(request) == (reply if masked else None)
+        if event is not P.SHARES:
+            assert walker.fire(session, event) == reply
         assert session.state is state
 
 

@@ -1,0 +1,78 @@
+"""Attacks on a round and on what comes of it that tests of other kinds try; rows of the same table as the lies."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """One attack; the same as of a `Lie`.
+
+    Attributes:
+        attack: What is tried.
+        gain: What it would have gained.
+        stopped: What stops it.
+        guard: The module that holds this.
+        tests: Which try it.
+    """
+
+    attack: str
+    gain: str
+    stopped: str
+    guard: str
+    tests: tuple[str, ...]
+
+
+ELSEWHERE: Final = (
+    Tried(
+        attack="Every secret of the coordinator and of as many councils as the agreement guards against, put together",
+        gain="one honest council's figures",
+        stopped="each pair of honest councils shares a mask that neither gives out",
+        guard="protocols/secagg/participant.py",
+        tests=(
+            "tests/adversary/test_colluding_councils.py::test_colluders_have_the_sum_of_the_others_and_nothing_else",
+            "tests/adversary/test_colluding_councils.py::test_what_can_be_worked_out_has_rank_one",
+        ),
+    ),
+    Tried(
+        attack="Noise kept out of a sum by colluders and lost councils, as many as there may be",
+        gain="a sum with too little noise",
+        stopped="noise is planned for the honest contributors alone",
+        guard="federated/privacy/noise_share.py",
+        tests=("tests/adversary/test_colluding_councils.py::test_the_noise_of_the_honest_is_never_less_than_planned",),
+    ),
+    Tried(
+        attack="Differencing, small groups and repeated questions against published answers (R51)",
+        gain="whether one household is in the data",
+        stopped="noise and its charge, on every answer",
+        guard="federated/privacy/noise_share.py",
+        tests=(
+            "tests/simulation/test_differencing_attacks.py::test_every_attack_succeeds_where_small_counts_are_hidden_and_stays_under_the_bound_here",
+        ),
+    ),
+    Tried(
+        attack="The coordinator's database, stolen (R58)",
+        gain="what councils sent",
+        stopped="no vector is ever written, masked or not",
+        guard="coordinator/rounds.py",
+        tests=(
+            "tests/integration/test_coordinator_proposals.py::test_the_store_holds_no_councils_figures_masked_or_not",
+        ),
+    ),
+    Tried(
+        attack="The traffic, read on its way (R58)",
+        gain="what councils sent, and to whom",
+        stopped="a link that is encrypted and proves both ends",
+        guard="coordinator/grpc_server.py",
+        tests=("tests/integration/test_council_link_grpc.py::test_a_plaintext_client_gets_nothing",),
+    ),
+    Tried(
+        attack="A flood of requests to a council at work (R45)",
+        gain="a node without memory",
+        stopped="what a node has not answered is not read",
+        guard="council_node/link_session.py",
+        tests=(
+            "tests/integration/test_council_link_hostile_coordinator.py::test_a_flood_of_requests_stays_with_its_sender",
+        ),
+    ),
+)
