@@ -230,7 +230,8 @@ def test_no_time_on_the_wall_tells_many_cases_from_none(world):
     print(json.dumps(figures, indent=1))
     assert chance(*works) > Fraction(9, 10)
     assert all(left >= STEP_MS * MS for left in leaves[0] + leaves[1])
-    assert abs(statistics.median(leaves[0]) - statistics.median(leaves[1])) < MS
+    shown, hidden = (abs(statistics.median(few) - statistics.median(many)) for few, many in (works, leaves))
+    assert hidden < shown / 10
     record(
         "reply-times",
         figures,
