@@ -16,7 +16,7 @@ from council_node.commands import (
     proof,
     showing,
 )
-from council_node.crash_safety import forbid_dumps, tell_without_values
+from council_node.crash_safety import tell_without_values
 from federated.shell import main_of, new_app
 
 __all__ = ["app", "main"]
@@ -42,6 +42,5 @@ _run = main_of(app)
 
 def main() -> None:
     """The command, with nothing left behind when it fails."""
-    forbid_dumps()
     tell_without_values()
     _run()

@@ -73,8 +73,11 @@ def add_noise(statistic: LocalStatistic, charged: ChargedPlan, *, honest: int, r
         rng: The system's entropy.
     """
     plan = charged.approved.plan
+    noised = statistic.vector * plan.scale
     share = sample_noise_share(plan.noise, honest=honest, rng=rng)
-    return NoisedStatistic(vector=statistic.vector * plan.scale + share)
+    noised += share
+    share.fill(0)
+    return NoisedStatistic(vector=noised)
 
 
 def mask(noised: NoisedStatistic, session: ParticipantSession) -> bytes:
@@ -89,7 +92,7 @@ def contribute(
     session: ParticipantSession,
     rng: RandomSource,
 ) -> bytes:
-    """Run steps 4 to 6.
+    """Run steps 4 to 6. The figures and the noise are overwritten in memory as soon as they are masked.
 
     Args:
         charged: The plan, already paid for.
@@ -102,4 +105,9 @@ def contribute(
     """
     statistic = compute(charged.approved)
     noised = add_noise(statistic, charged, honest=session.cohort.thresholds.h, rng=rng)
-    return mask(noised, session)
+    try:
+        return mask(noised, session)
+    finally:
+        # Memory that is let go of keeps what was in it until something else is written there.
+        statistic.vector.fill(0)
+        noised.vector.fill(0)

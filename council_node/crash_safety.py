@@ -1,41 +1,22 @@
 """Keeps case values out of what a process leaves behind when something goes wrong.
 
-A core file holds all memory; a traceback quotes messages of libraries, and those quote what they could not read. So:
-no core files, no other program of the same user may look into this one, and whatever nobody caught is told by its kind
-and place alone. Called first by every command of the node.
+A traceback quotes messages of libraries, and those quote what they could not read. So whatever nobody caught is told by
+its kind and place alone. Called first by every command of the node; that no core file is written, `federated.dumps`
+sees to.
 """
 
-import ctypes
-import faulthandler
 import logging
 import sys
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final
 
 from federated.shell import errors, place_of
 
-__all__ = ["Tell", "forbid_dumps", "tell_without_values"]
-
-PR_SET_DUMPABLE: Final = 4
-"""`prctl(2)`: whether a core file may be written and another process of the user may attach."""
+__all__ = ["Tell", "tell_without_values"]
 
 Tell = Callable[[str, str], None]
 """Told of something nobody caught: its kind, and the module and line."""
-
-
-def forbid_dumps() -> None:
-    """Forbid core files and looking into this process; and the tracebacks of a crash in a library of C.
-
-    Core files by limit and by flag: the limit is not obeyed where core files go through a pipe.
-    """
-    faulthandler.disable()
-    if sys.platform == "linux":
-        import resource  # noqa: PLC0415 - there is none on Windows
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 class _KindAndPlace(logging.Handler):

@@ -73,6 +73,11 @@ EVENTS: Final[Mapping[str, Event]] = {
     ),
     "round_failed": Event("The round ended here without an answer.", ("rule",), "warning"),
     "stage_failed": Event("Why, where a file of this council or this program is at fault.", ("reason",), "error"),
+    "reply_took_steps": Event(
+        "Opening or counting the extract took longer than `reply_step_ms`: the time of the reply tells that.",
+        ("steps",),
+        "warning",
+    ),
     "answer_received": Event("The answer was checked and kept, with a receipt.", ("bytes",)),
     "round_abandoned": Event("The coordinator gave the round up."),
     "deletion_recorded": Event("The round's rows and secrets are gone, and a signed record says so."),

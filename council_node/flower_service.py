@@ -19,6 +19,7 @@ from council_node.health import BEAT_S, Heartbeat, health_file
 from council_node.journal import journalled
 from council_node.link_session import LinkIdentity
 from council_node.node import CouncilNode
+from council_node.pacing import paced
 from council_node.service import open_station
 from council_node.station import Station
 from federated.errors import FileProblem
@@ -81,11 +82,12 @@ _CONTACT: Final[Mapping[str, str]] = {
 def flower_node_of(station: Station, log: OnEvent) -> FlowerNode:
     """An open station as it answers over Flower."""
     node = CouncilNode(station)
+    answer = journalled(node.answer, station.log, ledger_entry=lambda: station.ledger.counter)
     return FlowerNode(
         identity=LinkIdentity(
             council=station.council, coordinator_id=station.settings.coordinator.id, sign=station.key.sign
         ),
-        answer=journalled(node.answer, station.log, ledger_entry=lambda: station.ledger.counter),
+        answer=paced(answer, step_ms=station.settings.reply_step_ms, log=station.log),
         ticket=station.rng(TICKET_SIZE),
         on_event=log,
     )

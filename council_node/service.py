@@ -16,6 +16,7 @@ from council_node.link_channel import LinkSettings
 from council_node.link_enrolment import enrol
 from council_node.link_session import LinkIdentity
 from council_node.node import CouncilNode
+from council_node.pacing import paced
 from council_node.settings import Settings, read_settings
 from council_node.station import Station
 from federated.errors import FederatedError
@@ -62,6 +63,7 @@ async def _serve(station: Station) -> None:
 
     node = CouncilNode(station)
     answer = journalled(node.answer, station.log, ledger_entry=lambda: station.ledger.counter)
+    answer = paced(answer, step_ms=station.settings.reply_step_ms, log=station.log)
     identity = LinkIdentity(
         council=station.council, coordinator_id=station.settings.coordinator.id, sign=station.key.sign
     )

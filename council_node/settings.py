@@ -124,6 +124,12 @@ class Settings(Form):
     log_level: LogLevel = Field(default=LogLevel.INFO, description="How much the log tells; never a case value.")
     roles: Roles = Field(default=Roles(), description="Who answers for what.")
     limits: Limits = Field(default=Limits(), description="How much of the computer the node may use.")
+    reply_step_ms: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=100,
+        description="Milliseconds. A reply for which the extract was opened leaves after one of these steps, or after "
+        "two or more, and not in between: so the time that it takes does not tell how many cases there are. Make the "
+        "step longer than counting takes; the log says `reply_took_steps` where it was not. 0 sends replies at once.",
+    )
 
     @model_validator(mode="after")
     def _two_folders(self) -> "Settings":
@@ -269,6 +275,9 @@ log_level: info
 limits:
   memory_mib: 300
   threads: 2
+
+# Replies leave at steps of so many milliseconds, so that their time tells nothing of the extract:
+reply_step_ms: 100
 """
 
 

@@ -12,6 +12,7 @@ from click.exceptions import ClickException, Exit
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from federated.dumps import forbid_dumps
 from federated.errors import ExitStatus, FederatedError, InternalError
 from protocols.errors import ProtocolError
 
@@ -88,9 +89,10 @@ def settle_in() -> None:
 
 
 def main_of(app: typer.Typer) -> Callable[[], None]:
-    """The entry point of a command: never a traceback, always an exit status that says what kind of failure."""
+    """The entry point of a command: no memory on a disk, never a traceback, an exit status for each kind of failure."""
 
     def main() -> None:
+        forbid_dumps()
         sys.exit(_run(app))
 
     return main

@@ -105,6 +105,7 @@ def _add_part(part: RingVector, start: int, keys: tuple[MaskKey, ...], ring: Rin
         for stream, accumulate in streams:
             stream.update_into(zeros, buffer)
             accumulate(block, made, out=block)
+    buffer[:] = bytes(len(buffer))  # of a mask, no part stays in memory that is let go of
 
 
 def _stream(key: MaskKey, counter: bytes) -> CipherContext:

@@ -20,6 +20,7 @@ from typing import Any, Final
 import python_calamine as calamine
 
 from council_node.cells.text import EPOCH_1900, EPOCH_1904, cell_text, day_text
+from federated.dumps import forbid_dumps
 
 __all__ = ["main"]
 
@@ -71,13 +72,13 @@ def _say(part: object) -> None:
 
 
 def _limit() -> None:
-    """Bound memory and time. Where the system knows no such limits (Windows), only the stated sizes hold."""
+    """Bound memory and time, and leave no core file. Where the system has no limits (Windows), the sizes alone hold."""
+    forbid_dumps()
     with suppress(ImportError):
         import resource  # noqa: PLC0415 - not everywhere
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
         resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _headings(request: dict[str, Any]) -> Iterator[object]:

@@ -1,4 +1,9 @@
-"""What travels inside the link: one request or one reply, with its kind and what it refers to."""
+"""What travels inside the link: one request or one reply, with its kind and what it refers to.
+
+A reply in words is filled up with blanks, so that whoever sees the size of what passes does not see which words they
+are: one refusal, complaint or fault is as long as another. The protocol's own messages need none: their sizes follow
+from the plan and from who takes part.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +16,17 @@ from protocols.errors import LocalProtocolError, MalformedMessage
 from protocols.identifiers import DIGEST_SIZE
 from protocols.wire.codec import Reader, unsigned
 
-__all__ = ["MESSAGE_LIMIT", "NO_REFERENCE", "REPLIES", "Kind", "LinkMessage", "fault", "link_head"]
+__all__ = [
+    "IN_WORDS",
+    "MESSAGE_LIMIT",
+    "NO_REFERENCE",
+    "REPLIES",
+    "WORDS_BYTES",
+    "Kind",
+    "LinkMessage",
+    "fault",
+    "link_head",
+]
 
 MESSAGE_LIMIT: Final = 64 * 1024 * 1024
 """Largest encoded message in bytes, unless the two ends agree on less."""
@@ -19,6 +34,10 @@ MESSAGE_LIMIT: Final = 64 * 1024 * 1024
 NO_REFERENCE: Final = bytes(DIGEST_SIZE)
 """The reference of a message that concerns neither a plan nor a round."""
 
+WORDS_BYTES: Final = 4096
+"""A reply in words has this many bytes of payload, or a multiple. Most have some hundred bytes of words."""
+
+_BLANK: Final = b" "
 _VERSION: Final = 1
 _WHAT: Final = "link message"
 
@@ -66,6 +85,12 @@ REPLIES: Final[Mapping[Kind, frozenset[Kind]]] = MappingProxyType(
 """The kinds a coordinator sends, each with the kinds a node may answer."""
 
 
+IN_WORDS: Final = frozenset(
+    {Kind.DECISION, Kind.RECEIPT, Kind.BUDGET_STATEMENT, Kind.REFUSAL, Kind.FAULT, Kind.COMPLAINT}
+)
+"""Replies whose payload is JSON, after which blanks mean nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkMessage:
     """One request or reply.
@@ -81,12 +106,13 @@ class LinkMessage:
     payload: bytes = field(repr=False)  # long, and in a log it would be content
 
     def encode(self) -> bytes:
-        """Version byte, kind byte, reference, 32-bit length, payload.
+        """Version byte, kind byte, reference, 32-bit length, payload; a payload in words with its blanks.
 
         Raises:
-            LocalProtocolError: The reference is not 32 bytes.
+            LocalProtocolError: The reference is not 32 bytes, or a payload in words ends with a blank.
         """
-        return link_head(self.kind, self.reference, len(self.payload)) + self.payload
+        payload = _filled(self.payload) if self.kind in IN_WORDS else self.payload
+        return link_head(self.kind, self.reference, len(payload)) + payload
 
     @classmethod
     def decode(cls, content: bytes, *, limit: int = MESSAGE_LIMIT) -> Self:
@@ -97,7 +123,8 @@ class LinkMessage:
             limit: Most bytes the whole message may have.
 
         Raises:
-            MalformedMessage: Over the limit, another version, an unknown kind, cut short, or bytes left over.
+            MalformedMessage: Over the limit, another version, an unknown kind, cut short, bytes left over, or words
+                that are not filled up as they should be.
         """
         reader = Reader(content, what=_WHAT, limit=limit)
         reader.constant(_VERSION, "version")
@@ -105,7 +132,7 @@ class LinkMessage:
         reference = reader.take(DIGEST_SIZE, "reference")
         payload = reader.prefixed(limit, "payload")
         reader.finish()
-        return cls(kind=kind, reference=reference, payload=payload)
+        return cls(kind=kind, reference=reference, payload=_words(payload) if kind in IN_WORDS else payload)
 
     def check_reply(self, reply: Self) -> None:
         """Check that ``reply`` may answer this request.
@@ -137,6 +164,20 @@ def link_head(kind: Kind, reference: bytes, size: int) -> bytes:
     if len(reference) != DIGEST_SIZE:
         raise LocalProtocolError(f"a {_WHAT} refers to {DIGEST_SIZE} bytes, not {len(reference)}")
     return unsigned(_VERSION, 1) + unsigned(kind, 1) + reference + unsigned(size, 4)
+
+
+def _filled(words: bytes) -> bytes:
+    if words.endswith(_BLANK):
+        raise LocalProtocolError(f"the words of a {_WHAT} end with a blank, which would be lost")
+    return words.ljust(max(1, -(-len(words) // WORDS_BYTES)) * WORDS_BYTES, _BLANK)
+
+
+def _words(payload: bytes) -> bytes:
+    words = payload.rstrip(_BLANK)
+    # One encoding of each message, and no node that tells by its size what it says.
+    if len(payload) != len(_filled(words)):
+        raise MalformedMessage(f"the words of a {_WHAT} are not filled up to a multiple of {WORDS_BYTES} bytes")
+    return words
 
 
 def _kind(number: int) -> Kind:

@@ -32,11 +32,12 @@ import yaml
 from coordinator.simulate import build_world
 from coordinator.simulation_hub import Hub
 from council_node import counting
-from council_node.crash_safety import forbid_dumps, tell_without_values
+from council_node.crash_safety import tell_without_values
 from council_node.event_log import open_log
 from council_node.journal import journalled
 from council_node.link import NodeLink
 from council_node.mapping import SourceKind
+from federated.dumps import forbid_dumps
 from federated.errors import FederatedError
 from tests.canary.federation import CANARY, extracts, many_cells, poison, scenario
 from tests.integration import link_harness

@@ -50,6 +50,7 @@ from protocols.encoding import sha256
 from protocols.identifiers import CouncilId
 from protocols.secagg import Profile
 from protocols.wire import analyst_pb2 as pb
+from tests.e2e.namespaces import Network
 
 ROOT = Path(__file__).parents[2]
 HUB = "e2e-hub"
@@ -57,6 +58,9 @@ NORTH_EAST = tuple(sorted(c.id for c in load_schema().councils.values() if c.reg
 START_S = 90.0
 SEED = 7
 DAY = timedelta(days=1)
+CENTRE = "coordinator"
+STAGES: Mapping[str, int] = {"reconnect": 1, "delivery": 10}
+"""Whoever is connected is waited for; whoever has lost the connection, one second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class Node:
     file: Path
     processes: Processes
     cases: Cases
+    within: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -104,7 +109,8 @@ class Node:
         return self.settings.data["case"].parent / "extract.csv"
 
     def start(self) -> None:
-        self.processes.start(self.name, [command("council-node"), "run", "--settings", str(self.file)])
+        arguments = [*self.within, command("council-node"), "run", "--settings", str(self.file)]
+        self.processes.start(self.name, arguments)
 
     def all_rounds(self) -> tuple[LedgerRound, ...]:
         """What this council's ledger says; works while the node runs and when it is dead."""
@@ -256,6 +262,9 @@ def running_federation(
     opening_wait_s: int = 60,
     people: People | None = None,
     changes: Mapping[str, object] | None = None,
+    network: Network | None = None,
+    proxies: Mapping[CouncilId, str] | None = None,
+    stages: Mapping[str, int] = STAGES,
 ) -> Iterator[Federation]:
     """Set a careful federation up and keep it running for the length of the block.
 
@@ -268,21 +277,26 @@ def running_federation(
         opening_wait_s: How long a question waits for councils that are away.
         people: Who signs, asks and reviews; otherwise made here.
         changes: Fields of the agreement that differ from the demo's.
+        network: Where each party has a network of its own; otherwise all are on loopback.
+        proxies: By council, the web proxy that it goes through.
+        stages: How long the coordinator waits in each, in seconds.
     """
     people = people or People.make(os.urandom)
     people.write_trust(folder / "trust.yaml")
     agreement = _agreement(folder, councils, people, epsilon, budget, changes or {})
-    home = _coordinator_files(folder, people, opening_wait_s)
+    host = "127.0.0.1" if network is None else network.address(CENTRE)
+    home = _coordinator_files(folder, people, opening_wait_s, host, stages)
     with Processes(folder) as processes:
         ready = home / "ready"
         settings = [str(home / "coordinator.yaml"), str(ready), str(folder / "orders.json")]
-        processes.start("coordinator", [sys.executable, "-m", *serve, *settings])
-        nodes = {council: _node(folder, council, processes) for council in councils}
+        within = {} if network is None else {party: network.within(party) for party in (CENTRE, *councils)}
+        processes.start(CENTRE, [*within.get(CENTRE, ()), sys.executable, "-m", *serve, *settings])
+        nodes = {council: _node(folder, council, processes, within.get(council, ())) for council in councils}
         _roster(folder, home, nodes, people)
         wait_for("The coordinator", ready.exists, check=processes.check, timeout_s=START_S)
         address = ready.read_text(encoding="ascii").strip()
         for node in nodes.values():
-            _point_to(node.file, address)
+            _point_to(node.file, address, (proxies or {}).get(CouncilId(node.council.id)))
             node.start()
         workspace = _workspace(folder, address, people)
         with Client(workspace, clock=now_utc, rng=os.urandom) as client:
@@ -324,13 +338,13 @@ def _agreement(
     return parse_agreement(payload)
 
 
-def _coordinator_files(folder: Path, people: People, opening_wait_s: int) -> Path:
+def _coordinator_files(folder: Path, people: People, opening_wait_s: int, host: str, stages: Mapping[str, int]) -> Path:
     home = folder / "coordinator"
     new = NewCoordinator(
         id=HUB,
         name="Coordinator of the test",
-        hosts=["127.0.0.1"],
-        listen_host="127.0.0.1",
+        hosts=[host],
+        listen_host=host,
         port=0,
         roster_keys=people.trust.roster_keys,
         agreement_keys=people.trust.agreement_keys,
@@ -338,8 +352,7 @@ def _coordinator_files(folder: Path, people: People, opening_wait_s: int) -> Pat
     settings, _ = create(home, new, now=now_utc(), rng=os.urandom)
     path = home / "coordinator.yaml"
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    # Whoever is connected is waited for; whoever has lost the connection, one second.
-    document["stages"] = {"reconnect": 1, "delivery": 10}
+    document["stages"] = dict(stages)
     document["proposals"] = {"opening_wait": opening_wait_s, "ask_again": 5}
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     with closing(open_store(settings.database_url)) as store:
@@ -347,7 +360,7 @@ def _coordinator_files(folder: Path, people: People, opening_wait_s: int) -> Pat
     return home
 
 
-def _node(folder: Path, council: CouncilId, processes: Processes) -> Node:
+def _node(folder: Path, council: CouncilId, processes: Processes, within: tuple[str, ...]) -> Node:
     place = folder / "nodes" / council
     place.mkdir(parents=True)
     write_mapping(place / "mapping.yaml", style_of(council), file="extract.csv")
@@ -366,12 +379,14 @@ def _node(folder: Path, council: CouncilId, processes: Processes) -> Node:
     settings, _ = make_node(new)
     accept_agreement(folder / "agreement.dsse", settings, confirm=lambda _agreement: True, now=now_utc())
     file = place / "node" / "node.yaml"
-    return Node(load_schema().council(council), settings, file, processes, cases)
+    return Node(load_schema().council(council), settings, file, processes, cases, within)
 
 
-def _point_to(file: Path, address: str) -> None:
+def _point_to(file: Path, address: str, proxy: str | None) -> None:
     document = yaml.safe_load(file.read_text(encoding="utf-8"))
     document["coordinator"]["address"] = address
+    if proxy is not None:
+        document["coordinator"]["proxy"] = proxy
     file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 

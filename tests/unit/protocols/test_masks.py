@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
+from protocols import masks
 from protocols.errors import LocalProtocolError
 from protocols.masks import BLOCK_BYTES, Cores, MaskKey, add_masks, in_turn
 from protocols.ring import Ring
@@ -85,3 +86,18 @@ def test_a_vector_of_another_ring_is_refused():
 def test_a_mask_key_does_not_show():
     assert "6b" not in repr(MaskKey(key=b"k" * 32, sign=1))
     assert "kkk" not in repr(MaskKey(key=b"k" * 32, sign=1))
+
+
+def test_nothing_of_a_mask_is_left_in_the_buffer_that_it_was_made_in(monkeypatch):
+    buffers = []
+
+    def noted(size):
+        buffers.append(bytearray(size))
+        return buffers[-1]
+
+    monkeypatch.setattr(masks, "bytearray", noted, raising=False)
+    total = Ring(bits=64).zeros(1000)
+    add_masks(total, [MaskKey(key=b"a" * 32, sign=1)], Ring(bits=64))
+    assert total.any()
+    assert buffers
+    assert not any(map(any, buffers))

@@ -7,16 +7,57 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.errors import LocalProtocolError, MalformedMessage
-from protocols.wire.link_message import MESSAGE_LIMIT, NO_REFERENCE, REPLIES, Kind, LinkMessage, fault
+from protocols.wire.link_message import (
+    IN_WORDS,
+    MESSAGE_LIMIT,
+    NO_REFERENCE,
+    REPLIES,
+    WORDS_BYTES,
+    Kind,
+    LinkMessage,
+    fault,
+)
 
 REFERENCE = bytes(range(32))
+HEAD = 2 + len(REFERENCE) + 4
 GOOD = LinkMessage(kind=Kind.SHARES, reference=REFERENCE, payload=b"payload").encode()
 
 
 @given(st.sampled_from(Kind), st.binary(min_size=32, max_size=32), st.binary(max_size=100))
 def test_what_is_encoded_is_decoded(kind, reference, payload) -> None:
-    message = LinkMessage(kind=kind, reference=reference, payload=payload)
+    message = LinkMessage(kind=kind, reference=reference, payload=payload.rstrip() if kind in IN_WORDS else payload)
     assert LinkMessage.decode(message.encode()) == message
+
+
+@pytest.mark.parametrize("kind", sorted(IN_WORDS))
+@pytest.mark.parametrize(("length", "filled"), [(0, 1), (1, 1), (WORDS_BYTES, 1), (WORDS_BYTES + 1, 2)])
+def test_words_are_as_long_as_other_words(kind, length, filled) -> None:
+    message = LinkMessage(kind=kind, reference=REFERENCE, payload=b"w" * length)
+    encoded = message.encode()
+    assert len(encoded) == HEAD + filled * WORDS_BYTES
+    assert LinkMessage.decode(encoded) == message
+
+
+def filled_otherwise(kind, payload):
+    return b"\x01" + bytes([kind]) + REFERENCE + len(payload).to_bytes(4, "big") + payload
+
+
+@pytest.mark.parametrize("kind", sorted(IN_WORDS))
+@pytest.mark.parametrize("payload", [b"", b"{}", b"{}".ljust(WORDS_BYTES - 1), b"{}".ljust(2 * WORDS_BYTES)])
+def test_words_filled_up_otherwise_are_refused(kind, payload) -> None:
+    with pytest.raises(MalformedMessage, match="not filled up"):
+        LinkMessage.decode(filled_otherwise(kind, payload))
+    assert LinkMessage.decode(filled_otherwise(kind, b"{}".ljust(WORDS_BYTES))).payload == b"{}"
+
+
+def test_words_that_end_with_a_blank_are_our_own_fault() -> None:
+    with pytest.raises(LocalProtocolError, match="blank"):
+        LinkMessage(kind=Kind.FAULT, reference=REFERENCE, payload=b"{} ").encode()
+
+
+def test_the_replies_in_words_are_those_that_are_no_message_of_the_protocol() -> None:
+    of_the_protocol = {Kind.ADVERT, Kind.KEY_SHARES, Kind.MASKED_INPUT, Kind.CONFIRMATION, Kind.UNMASK}
+    assert frozenset().union(*REPLIES.values()) == IN_WORDS | of_the_protocol
 
 
 @given(st.binary(max_size=80))
