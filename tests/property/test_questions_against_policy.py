@@ -266,6 +266,13 @@ def broken_by(name):
     }[name]
 
 
+@pytest.mark.parametrize("left_out", ["column", "statistic", "class_2", "dataset"])
+def test_what_the_agreement_leaves_out_is_refused(left_out):
+    reason = {**ASKED, "tables": [{"name": "t", "count": "households", "by": ["reason_loss_group"]}]}
+    agreed = {**AGREED, "left_out": left_out}
+    assert judge(reason, agreed, POLICY, IN_TIME, Mechanism.DISCRETE_LAPLACE, 0, False) == "forbidden"
+
+
 def test_a_question_that_nothing_stands_against_is_accepted():
     assert judge(ASKED, AGREED, POLICY, IN_TIME, Mechanism.DISCRETE_LAPLACE, 0, False) == "accepted"
 
