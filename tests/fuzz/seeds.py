@@ -451,7 +451,8 @@ def official_figures() -> Seeds:
 
 
 def node_settings() -> Seeds:
-    return {"node": (papers.world().folder / papers.ME / "node.yaml").read_bytes() if _station() else b""}
+    folder = _station().settings.policy.parent
+    return {"node": (folder / "node.yaml").read_bytes().replace(str(folder).encode(), b"/srv/node")}
 
 
 def policy() -> Seeds:
