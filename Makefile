@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup setup-web setup-system demo questions test suite test-long mutate-guards check fix lock images proto vectors docs bench clean
+.PHONY: help setup setup-web setup-system demo questions test suite test-long fuzz mutate-guards check fix lock images proto vectors docs bench clean
 
 help: ## Show what can be run
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ suite: setup
 
 test-long: setup ## Run the slow suites at full size and record docs/evidence.json
 	$(BIN)/python -m pytest -m long
+
+fuzz: setup ## Fuzz every decoder, a minute each (about an hour); what breaks is printed with its file
+	$(BIN)/python -m tests.fuzz --seconds 60
 
 mutate-guards: setup setup-web setup-system ## Take each guard out of a copy, and see that its tests turn red (about an hour)
 	$(BIN)/python -m tests.mutations --record

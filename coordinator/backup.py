@@ -221,7 +221,7 @@ def _verified(path: Path) -> Backup:
             )
         made_at = parse_time(first["made_at"])
         return Backup(coordinator=first["coordinator"], made_at=made_at, form=first["form"], rows=rows)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(path) from error
 
 

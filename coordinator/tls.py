@@ -15,6 +15,7 @@ from typing import Final
 
 import grpc
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -60,6 +61,14 @@ _NO_USAGE: Final = {
     "encipher_only": False,
     "decipher_only": False,
 }
+_NO_CERTIFICATE: Final = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises of a certificate, some of it only when a part is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,14 +157,18 @@ def load_certificate(key_file: Path, chain_file: Path, *, now: datetime) -> Serv
     key_pem, chain_pem = _read(key_file), _read(chain_file)
     key = _load_key(key_pem, str(key_file))
     certificate = _first_certificate(chain_pem, chain_file)
-    if _public_pem(key) != certificate.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo):
+    try:
+        own = certificate.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        made = _server_certificate(key_pem, chain_pem, certificate)
+    except _NO_CERTIFICATE as problem:
+        raise _no_certificate(chain_file) from problem
+    if _public_pem(key) != own:
         raise FileProblem(
             f"{key_file} is not the key of the certificate in {chain_file}.", remedy="Supply a matching pair."
         )
     if certificate.not_valid_after_utc <= now:
         ended = certificate.not_valid_after_utc.date().isoformat()
         raise FileProblem(f"The certificate in {chain_file} ended on {ended}.", remedy="Supply a renewed certificate.")
-    made = _server_certificate(key_pem, chain_pem, certificate)
     if not made.names:
         raise FileProblem(
             f"The certificate in {chain_file} names no host (it has no subject alternative name).",
@@ -253,7 +266,7 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 def _load_key(content: bytes, where: str) -> _Key:
     try:
         key = load_pem_private_key(content, password=None)
-    except (ValueError, TypeError) as problem:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as problem:
         raise FileProblem(f"{where} is not an unencrypted private key in PEM form.") from problem
     if not isinstance(key, _Key):
         raise FileProblem(f"{where} is neither an elliptic-curve nor an RSA key.")
@@ -267,10 +280,12 @@ def _public_pem(key: _Key) -> bytes:
 def _first_certificate(content: bytes, where: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificates(content)[0]
-    except ValueError as problem:
-        raise FileProblem(
-            f"{where} holds no certificate in PEM form.", remedy="Supply the certificate chain."
-        ) from problem
+    except _NO_CERTIFICATE as problem:
+        raise _no_certificate(where) from problem
+
+
+def _no_certificate(where: Path) -> FileProblem:
+    return FileProblem(f"{where} holds no certificate in PEM form.", remedy="Supply the certificate chain.")
 
 
 def _read(path: Path) -> bytes:

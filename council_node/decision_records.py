@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from federated.errors import FileProblem
 from protocols.encoding import Json, canonical_json
+from protocols.errors import LocalProtocolError
 from protocols.identifiers import CouncilId, Digest
 
 __all__ = ["Act", "Decision", "Verdict", "read_decision"]
@@ -163,7 +164,7 @@ def read_decision(content: bytes) -> Decision:
             **_texts(body, version),
         )
         readable = version in {1, _VERSION} and decision.encode(version) == content
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, LocalProtocolError) as error:
         raise _unreadable() from error
     if not readable:
         raise _unreadable()

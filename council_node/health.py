@@ -50,7 +50,7 @@ class Contact:
         """Read a note.
 
         Raises:
-            ValueError: It is none.
+            ValueError: It is none; also `KeyError`, `TypeError`, `OverflowError` and `RecursionError`.
         """
         note = json.loads(content)
         if not isinstance(note, dict) or note.get("version") != VERSION:
@@ -121,7 +121,7 @@ def check_health(file: Path, now: datetime, *, patience: timedelta) -> Contact:
     """
     try:
         found = Contact.decode(file.read_bytes())
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise FileProblem("The node has not run with these settings.", remedy="Start `council-node run`.") from error
     if now - found.at > STALE:
         raise FileProblem(

@@ -12,7 +12,7 @@ from council_node.proposals import Proposals
 from council_node.rounds import OWN_FAULT, Rounds
 from council_node.station import Station
 from federated.budget_statement import STATEMENT_KIND
-from federated.errors import FederatedError, FileProblem, InternalError
+from federated.errors import FederatedError, FileProblem
 from federated.signing import sign_statement
 from protocols.encoding import canonical_json
 from protocols.errors import MalformedMessage
@@ -70,7 +70,7 @@ class CouncilNode:
     def _serve(self, message: LinkMessage) -> LinkMessage:
         serve = self._answers.get(message.kind)
         if serve is None:
-            raise InternalError(f"A node does not answer requests of kind {message.kind.name}.")
+            raise MalformedMessage(f"a node does not answer requests of kind {message.kind.name}")
         return serve(message)
 
     def _file_fault(self, message: LinkMessage, problem: FileProblem) -> LinkMessage:

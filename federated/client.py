@@ -296,7 +296,7 @@ def _translated(error: grpc.RpcError) -> FederatedError:
         return RemoteRefusal(
             str(told["message"]), remedy=str(told.get("remedy", "")), rule=str(told.get("rule", "")), status=status
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return TransportError(
             f"The coordinator could not be reached or broke off ({str(details)[:200] or 'no details'}).",
             remedy="Check the address, the certificate file and your network, then try again.",

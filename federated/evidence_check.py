@@ -28,6 +28,7 @@ from federated.schema import load_schema
 from federated.signing import open_envelope, open_statement, statement_type, unsafe_payload
 from federated.trust import TrustSettings
 from protocols.encoding import sha256
+from protocols.errors import ProtocolError
 from protocols.identifiers import RoundId
 
 __all__ = ["Finding", "check_pack"]
@@ -35,6 +36,8 @@ __all__ = ["Finding", "check_pack"]
 LEDGER: Final = "ledger.db"
 STATEMENT: Final = "budget-statement.dsse"
 SETTINGS: Final = "settings.json"
+_OTHERWISE: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, ProtocolError)
+"""What comes of a statement or file without the fields it should have: whoever made the pack signed it all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +96,13 @@ def check_pack(path: Path, *, council_key: bytes | None, trust: TrustSettings | 
         FileProblem: Not a pack, or its ledger's chain does not hold.
     """
     with EvidencePack.open(path) as pack:
-        return tuple(_Check(pack, council_key, trust).findings())
+        try:
+            return tuple(_Check(pack, council_key, trust).findings())
+        except _OTHERWISE as error:
+            raise SignatureProblem(
+                "Something in the evidence pack is signed and is not written as this software writes it.",
+                remedy="Ask the council for a new pack, made by software of your version.",
+            ) from error
 
 
 def _proven(words: str) -> Finding:

@@ -8,14 +8,14 @@ with a budget statement that the council signed.
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from federated.budget_statement import BudgetStatement
-from federated.errors import FileProblem, SignatureProblem
+from federated.errors import FileProblem, QueryError, SignatureProblem
 from federated.ledger_chain import LedgerBroken, LedgerState, Row, walk
 from federated.ledger_entries import Entry
+from federated.timestamps import parse_time
 
 __all__ = ["ENTRIES", "ENTRY_TABLE", "LedgerCopy", "check_stands_on", "read_ledger_copy", "read_ledger_file"]
 
@@ -99,7 +99,7 @@ def _rows(content: bytes) -> list[Row]:
             if found != [(ENTRY_TABLE,)]:
                 raise FileProblem("This file holds no table of ledger entries.", remedy=_WAYS)
             return connection.execute(ENTRIES).fetchall()
-    except (sqlite3.Error, OverflowError) as error:
+    except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
         raise LedgerBroken("The ledger's file is damaged.", remedy=_WAYS) from error
 
 
@@ -127,7 +127,11 @@ def check_stands_on(statement: BudgetStatement, copy: LedgerCopy) -> str:
             f"{statement.head.hex()[:16]}; this ledger has no such entry.",
             remedy="Ask the council's reviewer which of the two is right: one of them was changed.",
         )
-    derived = walk(before).statement(datetime.fromisoformat(statement.time))
+    try:
+        made_at = parse_time(statement.time)
+    except QueryError as error:
+        raise SignatureProblem("The budget statement does not say when it was made.") from error
+    derived = walk(before).statement(made_at)
     if derived != statement:
         raise SignatureProblem("The figures of the budget statement are not what the ledger's entries add up to.")
     after = len(copy.entries) - len(before)

@@ -96,6 +96,8 @@ class SignedQuestion(_File):
         if len(content) > SIGNED_LIMIT:
             raise wrong
         try:
-            return cls.model_validate(json.loads(content.decode("utf-8")))
+            found = cls.model_validate(json.loads(content.decode("utf-8")))
+            _ = found.envelopes  # half of a surrogate pair could not be sent on
         except (ValueError, RecursionError) as error:
             raise wrong from error
+        return found

@@ -51,6 +51,6 @@ def decimal_down(exact: Fraction | str, decimals: int = 4, *, commas: bool = Fal
 
 
 def _decimals(scaled: int, decimals: int, *, commas: bool) -> str:
-    whole, part = divmod(scaled, 10**decimals)
-    before = f"{whole:,}" if commas else str(whole)
+    whole, part = divmod(abs(scaled), 10**decimals)
+    before = f"{'-' if scaled < 0 else ''}{whole:{',' if commas else ''}}"
     return f"{before}.{part:0{decimals}d}".rstrip("0").rstrip(".")

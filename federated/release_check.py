@@ -7,6 +7,7 @@ that the published totals are that sum; a dishonest coordinator can falsify it (
 
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from federated.release import AttestationRecord, Release, make_tables
 from federated.roster import Roster
 from federated.schema import Schema
 from protocols.encoding import canonical_json, sha256
-from protocols.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError
+from protocols.errors import LocalProtocolError, MalformedMessage, ProtocolError, RemoteProtocolError
 from protocols.identifiers import CouncilId, Digest, RoundId
 from protocols.secagg import CohortRuleBroken, CohortRules, Profile, round_id
 from protocols.secagg.evidence import survivors_digest, verify_confirmation
@@ -28,6 +29,8 @@ __all__ = ["NOT_REMADE", "check_release"]
 
 NOT_REMADE = "The tables were not made again: the agreement or the roster has changed since the release."
 """The one line of `check_release` that says what was not checked."""
+_OTHERWISE: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, ProtocolError)
+"""What comes of a release whose plan, digests or figures are not of the form they should have: a publisher wrote it."""
 
 
 def check_release(
@@ -41,6 +44,15 @@ def check_release(
     Raises:
         SignatureProblem: Something does not hold.
     """
+    try:
+        yield from _steps(release, roster=roster, agreements=agreements, schema=schema)
+    except _OTHERWISE as error:
+        raise SignatureProblem(
+            "The release is not written as this software writes one.", remedy="Fetch it again with `federated show`."
+        ) from error
+
+
+def _steps(release: Release, *, roster: Roster, agreements: Mapping[str, Agreement], schema: Schema) -> Iterator[str]:
     content = canonical_json(release.plan)
     if sha256(content).hex() != release.plan_digest:
         raise SignatureProblem("The plan printed in the release is not the one its digest names.")

@@ -265,7 +265,7 @@ def open_series(envelope: bytes, agreement: Agreement) -> Series:
             until=date.fromisoformat(body["until"]),
             signed_at=parse_time(body["signed_at"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, FederatedError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, FederatedError) as error:
         raise SignatureProblem(f"The signed series cannot be used. {error}".strip()) from error
     # Written again it is the same, so it holds no field and no figure that does not follow from the others.
     if (series.id, series.agreement) != (series.manifest.id, agreement.id) or series.canonical() != body:  # (2)

@@ -234,8 +234,9 @@ def _read(content: bytes, limit: int) -> Envelope:
     if not all(isinstance(text, str) for text in texts):
         _not_an_envelope()
     try:
+        document["payloadType"].encode("utf-8")  # half of a surrogate pair could not be signed or checked later
         return Envelope.from_dict(document)
-    except ValueError as error:  # not base64, or two signatures in one key's name
+    except ValueError as error:  # that, not base64, or two signatures in one key's name
         _not_an_envelope(error)
 
 

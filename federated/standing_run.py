@@ -85,7 +85,7 @@ class Journal:
             )
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, FederatedError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, FederatedError) as error:
             raise FileProblem(
                 f"{path}: the record of a repeat cannot be read, so it is not known whether it was asked.",
                 remedy="Restore the file. Without it the repeat could be asked, and charged, twice.",

@@ -12,6 +12,7 @@ from federated.budget_statement import BudgetStatement, check_succession, read_s
 from federated.errors import FileProblem, PolicyRefusal
 from federated.roster import Roster
 from protocols.encoding import canonical_json
+from protocols.errors import LocalProtocolError
 from protocols.identifiers import CouncilId
 
 __all__ = ["StatementMemory"]
@@ -63,7 +64,16 @@ class StatementMemory:
             body = json.loads(self._path.read_bytes())
             found = {CouncilId(council): canonical_json(item) for council, item in body["statements"].items()}
             return {council: read_statement(item, council=council) for council, item in found.items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, FileProblem) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+            FileProblem,
+            LocalProtocolError,
+        ) as error:
             raise FileProblem(
                 f"{self._path}: the budget statements kept from before cannot be read.",
                 remedy="Move the file away; from then on nothing older can be compared.",

@@ -9,7 +9,8 @@ FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 def time_text(moment: datetime) -> str:
     """A UTC time as ``2026-01-31T09:00:00Z``; fractions of a second are dropped."""
-    return moment.astimezone(UTC).strftime(FORM)
+    # Not by `strftime`, which writes a year before 1000 with three digits.
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def parse_time(text: str) -> datetime:
@@ -25,6 +26,14 @@ def parse_time(text: str) -> datetime:
     except (TypeError, ValueError):
         pass  # the slower reading below has the last word
     try:
-        return datetime.strptime(text, FORM).replace(tzinfo=UTC)
+        found = datetime.strptime(text, FORM).replace(tzinfo=UTC)
     except (TypeError, ValueError) as error:
-        raise QueryError("A time must be written as 2026-01-31T09:00:00Z.") from error
+        raise _other_form() from error
+    # It takes a day of one digit too, and then one time would have two forms.
+    if time_text(found) != text:
+        raise _other_form()
+    return found
+
+
+def _other_form() -> QueryError:
+    return QueryError("A time must be written as 2026-01-31T09:00:00Z.")

@@ -443,7 +443,7 @@ def _place(cursor: str | None) -> Place | None:
         place = parse_time(time), bytes.fromhex(identity)
     except (ValueError, FederatedError) as error:
         raise _no_place() from error
-    if len(place[1]) != DIGEST_SIZE:
+    if len(place[1]) != DIGEST_SIZE or _cursor(*place) != cursor:
         raise _no_place()
     return place
 

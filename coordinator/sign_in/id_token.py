@@ -118,7 +118,7 @@ def check_id_token(token: str, keys: Sequence[Mapping[str, Any]], expected: Expe
         given = {"nonce": expected.nonce, "client_id": expected.client_id, "access_token": expected.access_token}
         known = CodeIDToken(dict(claims), found.header, params=given)
         known.validate(now=int(expected.now.timestamp()), leeway=int(LEEWAY.total_seconds()))
-    except (JoseError, ValueError, TypeError) as error:
+    except (JoseError, ValueError, TypeError, OverflowError) as error:
         raise ProviderProblem(f"The ID token is not right ({type(error).__name__}).") from error
     return claims
 

@@ -199,7 +199,10 @@ class Provider:
 
 def _endpoint(found: Mapping[str, Any], name: str) -> str:
     address = found.get(name)
-    parts = urlsplit(address) if isinstance(address, str) else urlsplit("")
+    try:
+        parts = urlsplit(address) if isinstance(address, str) else urlsplit("")
+    except ValueError as error:
+        raise ProviderProblem(f"The provider's '{name}' is not an address that is taken.") from error
     near = parts.scheme == "http" and parts.hostname in LOOPBACK
     if not isinstance(address, str) or not (parts.scheme == "https" or near) or parts.username or parts.fragment:
         raise ProviderProblem(f"The provider's '{name}' is not an address that is taken.")

@@ -8,11 +8,14 @@ import difflib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree as ET
+
+from jinja2 import TemplateError
 
 from council_node.proof.data_flow import FACTS_ID, data_flow_svg
 from council_node.proof.facts import Facts
@@ -131,11 +134,12 @@ def read_pack(path: Path) -> MadeFrom:
     try:
         body: Any = json.loads(_facts_text(text))
         facts, made_on, kind = body["facts"], str(body["made_on"]), Kind(body["pack"])
-        whole = body["version"] == 1 and body["sha256"] == sha256(canonical_json(facts)).hex()
+        whole = isinstance(facts, dict) and body["version"] == 1
+        whole = whole and body["sha256"] == sha256(canonical_json(facts)).hex()
     except (ValueError, KeyError, TypeError, RecursionError, LocalProtocolError) as error:
         raise FileProblem(f"{path} holds no facts of a pack.", remedy=_NO_PACK) from error
     if not whole or set(facts) != set(_SECTIONS[kind]):
-        raise FileProblem(f"The facts in {path} were changed by hand, or by other software.", remedy=_NO_PACK)
+        raise _changed_by_hand(path)
     return MadeFrom(kind=kind, made_on=made_on, facts=facts, text=text)
 
 
@@ -165,13 +169,23 @@ def check_pack_file(path: Path, facts: Facts) -> PackCheck:
         FileProblem: Not a pack, or its facts were changed by hand.
     """
     made = read_pack(path)
-    again = make_pack(made.kind, made.facts, made.made_on, picture=made.text.lstrip().startswith("<"))
-    return PackCheck(
-        kind=made.kind,
-        made_on=made.made_on,
-        changed=changes(made.facts, facts_for(made.kind, facts)),
-        edited=again != made.text,
-    )
+    with _of_our_form(path):
+        again = make_pack(made.kind, made.facts, made.made_on, picture=made.text.lstrip().startswith("<"))
+        changed = changes(made.facts, facts_for(made.kind, facts))
+    return PackCheck(kind=made.kind, made_on=made.made_on, changed=changed, edited=again != made.text)
+
+
+@contextmanager
+def _of_our_form(path: Path) -> Iterator[None]:
+    """Facts with a new checksum that are not of the form that a pack is made from are told in a sentence too."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, TemplateError) as error:
+        raise _changed_by_hand(path) from error
+
+
+def _changed_by_hand(path: Path) -> FileProblem:
+    return FileProblem(f"The facts in {path} were changed by hand, or by other software.", remedy=_NO_PACK)
 
 
 def difference(path: Path, kind: Kind, facts: Facts, made_on: str) -> Iterator[str]:
@@ -186,7 +200,9 @@ def difference(path: Path, kind: Kind, facts: Facts, made_on: str) -> Iterator[s
     old = read_pack(path)
     if old.kind is not kind:
         raise FileProblem(f"{path} is a pack of kind '{old.kind}', not '{kind}'.", remedy=_NO_PACK)
-    yield from changes(old.facts, facts_for(kind, facts))
+    with _of_our_form(path):
+        changed = changes(old.facts, facts_for(kind, facts))
+    yield from changed
     before, after = (text.split(_MARK)[0].splitlines() for text in (old.text, make_pack(kind, facts, made_on)))
     for line in difflib.unified_diff(before, after, n=0, lineterm=""):
         if line.startswith(("+", "-")) and not line.startswith(("+++", "---")) and line[1:].strip():

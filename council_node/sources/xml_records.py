@@ -61,7 +61,7 @@ class Records:
             else:
                 # Nothing of it is needed but what may be the beginning of a tag.
                 skipping = skipping or start is not None
-                held = held[-len(self.tag) - 64 :]
+                held = held[-len(self.tag.encode()) - 64 :]
         if skipping or begins.search(held) is not None:
             self.left_out += 1
 

@@ -168,16 +168,21 @@ def parse_code_history(text: str, *, file: str = _NAME, sources: Collection[str]
         FileProblem: Names the line at fault.
     """
     reader = csv.DictReader(text.splitlines(), strict=True)
-    if reader.fieldnames != _FIELDS:
+    try:
+        headings, rows = reader.fieldnames, [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise FileProblem(
+            f"{file} line {reader.line_num} is not CSV.", remedy="Mend the quotation marks in it."
+        ) from error
+    if headings != _FIELDS:
         raise FileProblem(f"{file} must have the columns {', '.join(_FIELDS)}.")
     changes: list[CodeChange] = []
-    for row in reader:
+    for line, row in rows:
         try:
             changes.append(_change(row, sources))
         except (ValueError, TypeError) as error:
             raise FileProblem(
-                f"{file} line {reader.line_num}: two codes, a day or a year, a known source and its licence "
-                "were expected.",
+                f"{file} line {line}: two codes, a day or a year, a known source and its licence were expected.",
                 remedy="Mend the line.",
             ) from error
     history = CodeHistory(changes=tuple(sorted(changes, key=_place)))

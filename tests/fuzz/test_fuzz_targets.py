@@ -1,0 +1,133 @@
+"""Kept inputs break no decoder; every decoder has a target; and the fuzzer finds what is broken."""
+
+import random
+
+import pytest
+
+from federated.errors import FileProblem, InternalError
+from protocols.errors import LocalProtocolError, MalformedMessage
+from tests.evidence import record
+from tests.fuzz import limits
+from tests.fuzz.change import changed
+from tests.fuzz.decoders import decoders
+from tests.fuzz.limits import fault_of
+from tests.fuzz.planted import PLANTED, SLOW
+from tests.fuzz.run import run
+from tests.fuzz.seeds import SEEDS
+from tests.fuzz.table import CORPUS, FOUND, Finding, Form, declared, files_of
+from tests.fuzz.targets import EXCUSED, TARGETS
+
+MOST_KEPT = 500_000
+"""Bytes of all kept inputs."""
+SECONDS = 1
+LONG_SECONDS = 60
+SEED = random.SystemRandom().randrange(1, 2**31)
+"""Drawn anew for every run of the tests, and printed when one fails."""
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_kept_inputs_break_nothing(name):
+    target = TARGETS[name]
+    target.feed(b"")
+    for path in files_of(name):
+        assert fault_of(target, path.read_bytes()) is None, path
+
+
+def test_every_target_has_first_inputs_and_all_of_them_are_small():
+    assert set(SEEDS) == set(TARGETS)
+    assert {path.name for path in CORPUS.iterdir()} == set(TARGETS)
+    assert {path.name for path in FOUND.iterdir()} <= set(TARGETS)
+    assert sum(path.stat().st_size for name in TARGETS for path in files_of(name)) < MOST_KEPT
+
+
+def test_every_decoder_is_a_target_or_excused():
+    covered = {name for target in TARGETS.values() for name in target.covers}
+    known = set(decoders())
+    excused = {name for name in known if name in EXCUSED or any(name.startswith(e) for e in EXCUSED if e[-1] in ":.")}
+    assert sorted(known - covered - excused) == []
+    assert sorted(covered & excused) == []
+    assert all(any(name.startswith(excuse) for name in known) for excuse in EXCUSED), "an excuse for nothing"
+    assert len(known) > 100
+
+
+# That faults are seen
+
+
+@pytest.mark.parametrize(
+    ("error", "seen"),
+    [
+        (IndexError(), True),
+        (InternalError("x"), True),
+        (LocalProtocolError("x"), True),
+        (RecursionError(), True),
+        (Finding("x"), True),
+        (FileProblem("x"), False),
+        (MalformedMessage("x"), False),
+    ],
+)
+def test_what_is_let_through(error, seen):
+    def feed():
+        with declared():
+            raise error
+
+    if seen:
+        with pytest.raises(type(error)):
+            feed()
+    else:
+        feed()
+
+
+def test_an_input_that_is_slow_or_large_is_a_fault(monkeypatch):
+    monkeypatch.setattr(limits, "SLOW_S", 0.05)
+    assert fault_of(SLOW, b"") is None
+    assert "slow" in str(fault_of(SLOW, b"x"))
+    peaks = iter((100, 100 + limits.MOST_MIB + 1))
+    monkeypatch.setattr(limits, "_peak_mib", lambda: next(peaks))
+    assert "large" in str(fault_of(PLANTED, b""))
+
+
+def test_a_planted_fault_is_found(tmp_path):
+    """Random bytes would meet it once in sixteen million tries; it is found by its paths."""
+    ran = run(PLANTED, seconds=120, seed=1, keep=tmp_path, most=60_000)
+    [fault] = ran.broken
+    assert fault.file.read_bytes()[:2] == b"FZ"
+    assert "IndexError" in fault.said
+
+
+@pytest.mark.parametrize("form", [Form.JSON, Form.YAML])
+def test_documents_are_changed_by_their_form(form):
+    document = b'{"a": [1, "x", {"b": "2026-03-01"}], "c": true}'
+    made = {changed(document, form, random.Random(seed)) for seed in range(60)} - {None}
+    assert len(made) > 40
+    assert changed(b"{", Form.JSON, random.Random(1)) is None
+
+
+# The fuzzer itself
+
+
+QUICK = sorted(name for name, target in TARGETS.items() if not target.slow)
+
+
+@pytest.mark.parametrize("name", ["first", "second"])  # the same names on every worker
+def test_two_targets_drawn_anew_meet_no_fault(tmp_path, name):
+    drawn = random.Random(SEED).sample(QUICK, 2)[name == "second"]
+    ran = run(TARGETS[drawn], seconds=SECONDS, seed=SEED, keep=tmp_path)
+    assert not ran.broken, f"python -m tests.fuzz {drawn} --seed {SEED}\n{ran.broken[0].said if ran.broken else ''}"
+
+
+@pytest.mark.long
+def test_every_target_under_the_fuzzer():
+    ran = [run(target, seconds=LONG_SECONDS, seed=SEED) for target in TARGETS.values()]
+    assert [item.broken for item in ran if item.broken] == []
+    record(
+        "every decoder and reader under the fuzzer",
+        {
+            "targets": len(ran),
+            "seconds_each": LONG_SECONDS,
+            "fewest_inputs": min(item.executions for item in ran),
+            "faults": 0,
+        },
+        test="tests/fuzz/test_fuzz_targets.py::test_every_target_under_the_fuzzer",
+        n=sum(item.executions for item in ran),
+        seed=SEED,
+    )
