@@ -29,6 +29,8 @@ __all__ = [
     "Releases",
     "RoundShown",
     "SignedAgreementShown",
+    "SuggestionShown",
+    "Suggestions",
 ]
 
 _BASE64: int = LARGEST * 4 // 3 + 4
@@ -296,3 +298,24 @@ class Budgets(_Shown):
 
     budgets: Annotated[list[BudgetShown], Field(description="Councils of this page.")]
     next: Next
+
+
+class SuggestionShown(_Shown):
+    """A question that a council suggests. It asks nobody anything."""
+
+    paper: Hex
+    council: Annotated[str, Field(description="Code of the council.")]
+    name: Annotated[str, Field(description="Name of the council.")]
+    agreement: Annotated[str, Field(description="Id of the agreement under which it could be asked.")]
+    received_at: Moment
+    for_everybody: Annotated[bool, Field(description="Whether the council published it.")]
+    title: Annotated[str | None, Field(description="Title of the question; null where it is not shown.")]
+    reason: Annotated[str | None, Field(description="Why the council would like to know, in its own words.")]
+    question: Annotated[str | None, Field(description="The question, in YAML.")]
+    not_shown_because: Annotated[str | None, Field(description="Why nothing is shown; null where something is.")]
+
+
+class Suggestions(_Shown):
+    """What councils suggest asking, newest first."""
+
+    suggestions: Annotated[list[SuggestionShown], Field(description="All that you may see.")]

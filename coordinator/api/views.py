@@ -18,6 +18,7 @@ from coordinator.console.answers import access_to, answer_file, answer_row
 from coordinator.console.budgets import said_of
 from coordinator.console.desk import Desk, digest_of
 from coordinator.console.question import QuestionFacts, manifest_of, title_of
+from coordinator.console.suggestions import shown_to
 from coordinator.console.words import STANDINGS, reason_of, standing_of
 from coordinator.inbox import LONGEST_KEY, hand_in
 from coordinator.inbox import HandedIn as Letter
@@ -29,6 +30,7 @@ from federated.clauses import MEANINGS
 from federated.errors import FederatedError, FileProblem, QueryError
 from federated.outputs.formats import offered
 from federated.privacy import Charge
+from federated.query import write_query
 from federated.rationals import rational_text
 from federated.release import open_release
 from federated.timestamps import parse_time, time_text
@@ -329,6 +331,30 @@ def list_readers(ask: Asking, digest: ReleaseDigest) -> forms.Readers:
         if one.received_at is not None
     ]
     return forms.Readers(readers=[*people, *councils])
+
+
+# What councils suggest
+
+
+def list_suggestions(ask: Asking) -> forms.Suggestions:
+    """Questions that councils suggest, newest first: those for everybody, and those under your agreements."""
+    return forms.Suggestions(
+        suggestions=[
+            forms.SuggestionShown(
+                paper=found.paper,
+                council=found.row.author,
+                name=found.who,
+                agreement=found.row.agreement_id,
+                received_at=time_text(found.row.received_at),
+                for_everybody=found.publish,
+                title=None if found.suggestion is None else found.suggestion.question.title,
+                reason=None if found.suggestion is None else found.suggestion.reason,
+                question=None if found.suggestion is None else write_query(found.suggestion.question),
+                not_shown_because=found.reason or None,
+            )
+            for found in shown_to(ask.desk, ask.visitor)
+        ]
+    )
 
 
 # Agreements and budgets

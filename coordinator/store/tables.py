@@ -283,7 +283,7 @@ papers = Table(
     _version(),
     Index("ix_papers_kind", "kind", "received_at", "digest"),
     Index("ix_papers_subject", "subject", "kind"),
-    CheckConstraint("kind IN ('comment', 'outcome', 'minutes', 'series')", name="kind"),
+    CheckConstraint("kind IN ('comment', 'outcome', 'minutes', 'series', 'suggestion')", name="kind"),
 )
 
 # Sign-in to the pages. Of every token only the SHA-256 is here, so that a copy of the store lets nobody in.

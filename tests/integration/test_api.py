@@ -16,8 +16,10 @@ from coordinator.sign_in.operations import Operation
 from coordinator.sign_in.tokens import make_token
 from coordinator.store import DatabaseProblem, SessionRow
 from coordinator.store.proposals import ProposalBook
+from federated.query import parse_query
 from protocols.encoding import sha256
 from tests.integration.api_world import NAMES, Program, api_world
+from tests.integration.console_world import suggest
 from tests.integration.coordinator_federation import ANN, seeded
 
 WHO = ("", "analyst", "reviewer", "observer", "operator", "stranger", "wrong")
@@ -34,6 +36,7 @@ EXPECTED = {
     ("GET", "/releases/{digest}/files/{file}"): PARTIES,
     ("GET", "/releases/{digest}/receipts"): PARTIES,
     ("GET", "/releases/{digest}/readers"): {"reviewer"},
+    ("GET", "/suggestions"): EVERYBODY,
     ("GET", "/agreements"): EVERYBODY,
     ("GET", "/agreements/{agreement}"): PARTIES,
     ("GET", "/agreements/{agreement}/budgets"): {"analyst", "reviewer"},
@@ -291,6 +294,16 @@ def test_progress_is_council_by_council(world, closed):
     assert (said["state"], said["ended"], said["release"]) == ("released", True, world.console.release)
     assert {one["decision"] for one in said["decisions"]} == {"approved"}
     assert [one["outcome"] for one in said["rounds"]] == ["released"]
+
+
+def test_suggestions_are_those_for_everybody_and_those_of_the_own_agreements(world, closed):
+    quiet = suggest(world.console, title="Asked between us", council=1, publish=False).hex()
+    for who, papers in (("", {world.console.suggestion}), ("stranger", {world.console.suggestion})):
+        assert {one["paper"] for one in closed[who].ask("/suggestions").json()["suggestions"]} == papers, who
+    [newest, *_] = found = closed["observer"].ask("/suggestions").json()["suggestions"]
+    assert {one["paper"] for one in found} == {world.console.suggestion, quiet}
+    assert newest["reason"] == "Rents rose here in <b>March</b>."
+    assert parse_query(newest["question"].encode()).title == newest["title"]
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from federated.plan_summary import summarise
 from federated.query import parse_query
 from federated.question_file import QuestionToSign, SignedQuestion
 from federated.signing import sign_payload, unsafe_payload
-from tests.integration.console_world import DRAFT, TOKEN, console_world
-from tests.integration.coordinator_federation import QUESTION, REVIEWER
+from tests.integration.console_world import DRAFT, TOKEN, console_world, suggest
+from tests.integration.coordinator_federation import QUESTION, REVIEWER, SCHEMA
 from tests.integration.test_console_pages import multipart, said
 
 HERE = f"/ask/drafts/{DRAFT}"
@@ -117,6 +117,42 @@ def test_a_draft_needs_an_agreement_of_the_account_and_one_has_so_many_at_most(w
     before = drafts_of(world)
     full = send(served, "/ask/new", title="One too many", dataset=f"{world.agreement}/case")
     assert (full.status, drafts_of(world)) == (404, before)
+
+
+def test_a_draft_is_begun_from_what_a_council_suggests(world, served):
+    quiet = suggest(world, title="Families by kind", council=1, publish=False).hex()
+    names = [SCHEMA.councils[council].name for council in world.federation.councils[:2]]
+    for paper, named, hidden in (
+        (world.suggestion, names[0], names[1]),
+        (quiet, "A council of the agreement", names[1]),
+    ):
+        reply = send(served, f"/suggestions/{paper}/draft")
+        assert reply.status == 303
+        begun = reply.headers["location"]
+        row = world.federation.store.drafts.get(begun.rpartition("/")[2], account="Pat Person")
+        assert parse_query(row.question.encode()) == parse_query(QUESTION.encode())
+        assert (
+            f"{named}, which suggested this question." in served.ask(f"{begun}/manifest/question", who="analyst").text
+        )
+        assert hidden not in row.manifest
+        assert send(served, f"{begun}/delete").status == 303
+
+
+@pytest.mark.parametrize(("who", "status"), [("", 303), ("reviewer", 403), ("observer", 403), ("outside-analyst", 409)])
+def test_nobody_else_begins_a_draft_from_a_suggestion(world, served, who, status):
+    before = drafts_of(world)
+    reply = send(served, f"/suggestions/{world.suggestion}/draft", who=who)
+    assert reply.status == status
+    assert status != 303 or reply.headers["location"].startswith("/sign-in")
+    assert drafts_of(world) == before
+
+
+def test_a_suggestion_that_the_agreement_does_not_allow_says_so_and_begins_nothing(world, served):
+    before = drafts_of(world)
+    paper = suggest(world, title="Of nobody", council=2, group="nobody").hex()
+    reply = send(served, f"/suggestions/{paper}/draft")
+    assert (reply.status, drafts_of(world)) == (200, before)
+    assert "nobody" in said(reply)
 
 
 # Its steps

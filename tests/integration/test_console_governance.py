@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import date, timedelta
+from fractions import Fraction
 
 import pytest
 import yaml
@@ -17,7 +18,7 @@ from federated.manifest import MANIFEST_TYPE
 from federated.series import repeats
 from federated.signing import sign_payload, unsafe_payload
 from protocols.encoding import sha256
-from tests.integration.console_world import console_world
+from tests.integration.console_world import console_world, suggest
 from tests.integration.coordinator_federation import ANALYST, CEM, REVIEWER, make_agreement
 from tests.integration.governance_papers import comment, keep_series, meeting, outcome, standing_series
 from tests.unit.federated.test_calendar import read
@@ -171,6 +172,51 @@ def test_minutes_are_shown_with_who_signed_and_those_without_a_quorum_are_not(wo
     assert f'href="/questions/{world.plans["released"]}"' in page.text
     assert "Never agreed to." not in page.text
     assert "not signed by enough" in page.text
+
+
+# What councils suggest
+
+
+def test_a_suggested_question_is_for_everybody_where_its_council_said_so(world, closed):
+    quiet = suggest(world, title="Asked between us", reason="We are not sure.", council=1, publish=False).hex()
+    listed, page = closed.ask("/suggestions"), closed.ask(f"/suggestions/{world.suggestion}")
+    assert "Families by type" in said(listed)
+    assert "Rents rose here in &lt;b&gt;March&lt;/b&gt;." in page.text
+    assert "1 January 2025 to 31 March 2025" in said(page)
+    for who in ("", "stranger", "operator"):
+        assert "Asked between us" not in closed.ask("/suggestions", who=who).text
+        assert quiet not in closed.ask("/suggestions", who=who).text
+        assert closed.ask(f"/suggestions/{quiet}", who=who).status == 404
+    for who in ("analyst", "reviewer", "observer"):
+        assert "Asked between us" in closed.ask("/suggestions", who=who).text
+        assert "We are not sure." in closed.ask(f"/suggestions/{quiet}", who=who).text
+
+
+def test_what_a_suggestion_would_cost_is_for_those_who_may_see_budgets(world, closed):
+    address = f"/suggestions/{world.suggestion}"
+    for who in ("analyst", "reviewer"):
+        assert "Margin of error of a total" in closed.ask(address, who=who).text
+    for who in ("", "stranger", "observer", "operator"):
+        assert "What it would cost" not in closed.ask(address, who=who).text
+    dear = suggest(world, title="A dear question", epsilon=Fraction(3), council=2).hex()
+    assert "ε (epsilon) 1 " in said(closed.ask(f"/suggestions/{dear}", who="analyst"))  # the most that is allowed
+
+
+def test_a_suggestion_that_is_hidden_or_not_signed_by_whom_it_names_is_not_shown(world, closed):
+    forged = suggest(world, title="Asked by an impostor", council=3, key=ANALYST).hex()
+    for who, status in (("", 404), ("reviewer", 200)):
+        page = closed.ask(f"/suggestions/{forged}", who=who)
+        assert (page.status, "impostor" in page.text) == (status, False)
+    digest = suggest(world, title="About the Smiths of 4 Mill Lane", council=4)
+    assert "Mill Lane" in closed.ask("/suggestions").text
+    world.federation.store.papers.hide(digest, reason="It names a household.", now=world.federation.now(), by="olu")
+    for address in ("/suggestions", f"/suggestions/{digest.hex()}"):
+        page = closed.ask(address)
+        assert "Mill Lane" not in page.text
+        assert re.search(r"Hidden by the operator on \d+ \w+ \d{4}: It names a household\.", said(page))
+    assert closed.ask(f"/suggestions/{'0' * 64}").status == 404
+    kept = comment(world, "No suggestion.", release=1, council=5)
+    assert closed.ask(f"/suggestions/{kept.hex()}", who="reviewer").status == 404
 
 
 # Calendar and standing questions
