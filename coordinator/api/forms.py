@@ -13,6 +13,7 @@ __all__ = [
     "Budgets",
     "CouncilDecision",
     "CouncilIn",
+    "CouncilInRound",
     "FileShown",
     "HandIn",
     "HandedIn",
@@ -157,6 +158,23 @@ class RoundShown(_Shown):
     ended_at: Annotated[str | None, Field(description="When it ended.")]
 
 
+class CouncilInRound(_Shown):
+    """How one council stands in the latest round."""
+
+    council: Annotated[str, Field(description="Code of the council.")]
+    name: Annotated[str, Field(description="Its name.")]
+    outcome: Annotated[
+        str,
+        Field(
+            description="`answered` while the round runs; `contributed` at its end; or `refused`, `dropped`, "
+            "`unreachable`."
+        ),
+    ]
+    stage: Annotated[str, Field(description="Stage that it answered last, or was lost in.")]
+    rule: Annotated[str, Field(description="Rule or fault by which it was lost; empty otherwise.")]
+    reason: Annotated[str, Field(description="The same in words.")]
+
+
 class Progress(_Shown):
     """Where a question is, for the parties of its agreement."""
 
@@ -168,6 +186,9 @@ class Progress(_Shown):
     handed_in: Annotated[Inboxed | None, Field(description="Its way from here; null when it came over gRPC.")]
     decisions: Annotated[list[CouncilDecision], Field(description="Of councils that have answered.")]
     rounds: Annotated[list[RoundShown], Field(description="Oldest first.")]
+    councils: Annotated[
+        list[CouncilInRound], Field(description="In the latest round; while it runs, after its last stage.")
+    ]
     release: Annotated[str | None, Field(description="Digest of its answer, if there is one.")]
 
 

@@ -19,6 +19,7 @@ from coordinator.console.budgets import said_of
 from coordinator.console.desk import Desk, digest_of
 from coordinator.console.question import QuestionFacts, manifest_of, title_of
 from coordinator.console.suggestions import shown_to
+from coordinator.console.watching import in_latest_round
 from coordinator.console.words import STANDINGS, reason_of, standing_of
 from coordinator.inbox import LONGEST_KEY, hand_in
 from coordinator.inbox import HandedIn as Letter
@@ -209,6 +210,17 @@ def show_progress(ask: Asking, plan: PlanDigest) -> forms.Progress:
                 ended_at=None if one.ended_at is None else time_text(one.ended_at),
             )
             for one in store.rounds.of_plan(digest)
+        ],
+        councils=[
+            forms.CouncilInRound(
+                council=one.council,
+                name=ask.desk.council_name(one.council),
+                outcome=one.outcome,
+                stage=one.stage,
+                rule=one.rule,
+                reason=one.reason,
+            )
+            for one in in_latest_round(ask.desk, digest)
         ],
         release=answers[digest].hex() if digest in answers else None,
     )

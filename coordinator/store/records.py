@@ -142,7 +142,7 @@ class RoundRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundCouncilRow:
-    """What became of one council in one round; `joined` when it was in U1."""
+    """What became of one council in one round, or how it stands in one under way; `joined` when it was in U1."""
 
     sid: RoundId
     council: CouncilId

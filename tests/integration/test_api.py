@@ -21,6 +21,7 @@ from protocols.encoding import sha256
 from tests.integration.api_world import NAMES, Program, api_world
 from tests.integration.console_world import suggest
 from tests.integration.coordinator_federation import ANN, seeded
+from tests.integration.test_console_asking import under_way
 
 WHO = ("", "analyst", "reviewer", "observer", "operator", "stranger", "wrong")
 QUICK = {"application/json", "text/csv"}
@@ -294,6 +295,13 @@ def test_progress_is_council_by_council(world, closed):
     assert (said["state"], said["ended"], said["release"]) == ("released", True, world.console.release)
     assert {one["decision"] for one in said["decisions"]} == {"approved"}
     assert [one["outcome"] for one in said["rounds"]] == ["released"]
+    assert {one["outcome"] for one in said["councils"]} == {"contributed"}
+    said = closed["reviewer"].ask(f"/questions/{under_way(world.console)}/progress").json()
+    assert [one["outcome"] for one in said["rounds"]] == ["running"]
+    assert [(one["outcome"], one["stage"]) for one in said["councils"]] == [
+        ("answered", "share keys"),
+        ("dropped", "share keys"),
+    ]
 
 
 def test_suggestions_are_those_for_everybody_and_those_of_the_own_agreements(world, closed):

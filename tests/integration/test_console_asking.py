@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -12,6 +13,7 @@ from coordinator.console.guard import Closed
 from coordinator.console.manifest_fields import SECTIONS
 from coordinator.console.places import Places
 from coordinator.console.uploads import read_upload
+from coordinator.store import RoundCouncilRow, RoundRow
 from federated.manifest import Manifest, parse_manifest
 from federated.plan import PLAN_TYPE
 from federated.plan_summary import summarise
@@ -528,6 +530,41 @@ def test_a_form_that_is_not_quite_one_is_refused(form):
 
 
 # Watching
+
+
+def test_while_a_round_runs_each_council_is_shown_as_the_store_last_heard(world, served):
+    there, lost, *_ = names = [SCHEMA.councils[council].name for council in world.federation.councils]
+    address = f"/asked/{under_way(world)}"
+    page = said(served.ask(address, who="analyst"))
+    assert f"{there} Taking part It has answered the stage 'share keys'." in page
+    assert f"{lost} Dropped In the stage 'share keys'. No answer came." in page
+    assert f"{len(names) - 2} waiting" in page
+    assert there not in served.ask(address, who="observer").text
+
+
+def under_way(world):
+    """A question whose round runs, with what two of its councils did in it; its plan."""
+    store, now = world.federation.store, world.federation.now()
+    row = store.proposals.get(bytes.fromhex(world.plans["running"]))
+    opened = RoundRow(sid=bytes(32), plan_digest=row.plan_digest, attempt=1, stage="advertise keys", started_at=now)
+    assert store.outcomes.opened(row, opened, before="running")
+    answered = RoundCouncilRow(
+        sid=opened.sid,
+        council=world.federation.councils[0],
+        joined=True,
+        outcome="answered",
+        stage="share keys",
+        rule="",
+        reason="",
+    )
+    silent = {
+        "council": world.federation.councils[1],
+        "outcome": "dropped",
+        "rule": "silent",
+        "reason": "No answer came",
+    }
+    store.outcomes.went_on([answered, replace(answered, **silent)])
+    return world.plans["running"]
 
 
 def test_an_analyst_sees_what_each_council_did_and_others_do_not(world, served):
