@@ -28,6 +28,7 @@ __all__ = [
     "ReleaseLine",
     "ReleaseShown",
     "Releases",
+    "RemarkShown",
     "RoundShown",
     "SignedAgreementShown",
     "SuggestionShown",
@@ -230,6 +231,18 @@ class CouncilIn(_Shown):
     outcome: Annotated[str, Field(description="Whether it is in the answer, or what became of it.")]
 
 
+class RemarkShown(_Shown):
+    """What a council or the body that asked said of an answer."""
+
+    kind: Annotated[str, Field(description="`comment`, or `outcome`: what changed as a result.")]
+    who: Annotated[str, Field(description="Name of the council, or that it is the body that asked.")]
+    at: Moment
+    text: Annotated[list[str], Field(description="In paragraphs; empty where it is not shown.")]
+    publish: Annotated[bool, Field(description="Whether it may stand beside the answer for everybody.")]
+    hidden_at: Annotated[str, Field(description="Since when the operator hides it; empty otherwise.")]
+    reason: Annotated[str, Field(description="Why nothing is shown; empty where something is.")]
+
+
 class ReleaseShown(ReleaseLine):
     """How an answer was made; its files and councils for whoever may see its figures."""
 
@@ -237,6 +250,12 @@ class ReleaseShown(ReleaseLine):
     mechanism: Annotated[str, Field(description="Kind of noise.")]
     cost: Cost
     period: Annotated[str, Field(description="First and last day, with a stroke between.")]
+    data_cut_off: Annotated[str | None, Field(description="Day of the oldest records behind the figures.")]
+    provisional: Annotated[str, Field(description="Why the figures are provisional; empty where they are not.")]
+    revised_by: Annotated[str | None, Field(description="Digest of a later answer to the same question, if any.")]
+    remarks: Annotated[
+        list[RemarkShown], Field(description="What was said of it; empty where the figures are not for you.")
+    ]
     public_from: Annotated[str | None, Field(description="When everybody may see the figures, if that is set.")]
     tables: Annotated[list[str], Field(description="Names of its tables.")]
     councils: Annotated[list[CouncilIn], Field(description="Councils asked; empty where the figures are not for you.")]

@@ -21,6 +21,7 @@ from protocols.encoding import sha256
 from tests.integration.api_world import NAMES, Program, api_world
 from tests.integration.console_world import suggest
 from tests.integration.coordinator_federation import ANN, seeded
+from tests.integration.governance_papers import comment
 from tests.integration.test_console_asking import under_way
 
 WHO = ("", "analyst", "reviewer", "observer", "operator", "stranger", "wrong")
@@ -302,6 +303,24 @@ def test_progress_is_council_by_council(world, closed):
         ("answered", "share keys"),
         ("dropped", "share keys"),
     ]
+
+
+def test_an_answer_has_what_was_said_of_it_and_whether_it_may_change(world, closed):
+    comment(world.console, "Rents rose here.")
+    comment(world.console, "Between us.", council=1, publish=False)
+    shown = {who: closed[who].ask(f"/releases/{world.console.release}").json() for who in ("", "stranger", "observer")}
+    assert sorted(one["text"] for one in shown["observer"]["remarks"]) == [["Between us."], ["Rents rose here."]]
+    assert shown[""]["remarks"] == shown["stranger"]["remarks"] == []
+    for found in shown.values():
+        assert (found["data_cut_off"], found["provisional"], found["revised_by"]) == ("2026-01-10", "", None)
+    published = Program(world, publish=(world.console.agreement,), later_days=15)
+    found = published.ask(f"/releases/{world.console.release}").json()["remarks"]
+    assert [one["text"] for one in found] == [["Rents rose here."]]
+    first = published.ask(f"/releases/{world.console.release}/files/method-note.html")
+    comment(world.console, "One more.", council=2)
+    again = published.ask(f"/releases/{world.console.release}/files/method-note.html")
+    assert first.headers["etag"] != again.headers["etag"]
+    assert "One more." in again.text
 
 
 def test_suggestions_are_those_for_everybody_and_those_of_the_own_agreements(world, closed):
