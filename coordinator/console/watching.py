@@ -132,7 +132,8 @@ def in_latest_round(desk: Desk, plan: Digest) -> tuple[RoundCouncilRow, ...]:
 
 def _council(name: str, decision: DecisionRow | None, outcome: RoundCouncilRow | None) -> CouncilShown:
     if outcome is not None and outcome.outcome in OUTCOMES:
-        stage = STAGE_TOLD.get(outcome.outcome, "").format(outcome.stage)
+        known = outcome.stage in outcome.reason  # a reason can say the stage itself
+        stage = "" if known else STAGE_TOLD.get(outcome.outcome, "").format(outcome.stage)
         said = f"{stage}{as_sentence(outcome.reason) if outcome.reason else ''}".strip()
         return CouncilShown(name=name, state=OUTCOMES[outcome.outcome], said=said, rule=outcome.rule)
     if decision is None:

@@ -576,7 +576,7 @@ def test_an_analyst_sees_what_each_council_did_and_others_do_not(world, served):
     second = world.answered[1]
     lost = next(record for record in second.councils if record.outcome != "contributed")
     told = said(served.ask(f"/asked/{second.plan_digest}", who="analyst"))
-    assert f"{lost.name} Dropped In the stage" in told
+    assert f"{lost.name} Dropped No answer came in the stage 'masked input'. (silent)" in told
     assert "7 answered, 1 dropped" in told
     assert "6 of 8" in said(served.ask(f"/asked/{world.plans['refused']}", who="analyst"))
     assert "1 dropped" in said(served.ask(f"/asked/{second.plan_digest}", who="reviewer"))
