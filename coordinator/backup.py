@@ -30,6 +30,7 @@ from coordinator.store.tables import (
     inbox,
     openid_starts,
     proposals,
+    round_progress,
     rounds,
     sessions,
     sign_in_attempts,
@@ -134,7 +135,7 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
         connection.rollback()
 
 
-_FLEETING: Final = frozenset({desk, sessions, sign_in_attempts, openid_starts, tokens})
+_FLEETING: Final = frozenset({desk, round_progress, sessions, sign_in_attempts, openid_starts, tokens})
 """Not in a backup. A session that was ended, or a token that was taken back after it, must not come back with it."""
 
 

@@ -18,7 +18,7 @@ from protocols.identifiers import DIGEST_SIZE, Digest
 
 __all__ = ["app"]
 
-app = new_app("Signed comments, notes, minutes and series.")
+app = new_app("Signed comments, notes, minutes, series and suggestions.")
 REASON_LIMIT = 300
 
 

@@ -15,9 +15,11 @@ from coordinator.store import PaperRow, Store
 from federated.agreement import Agreement
 from federated.errors import PolicyRefusal, QueryError
 from federated.papers import PaperKind, open_comment, open_minutes, open_outcome, paper_digest, unsafe_claims
+from federated.query.check import check_query
 from federated.roster import Roster
 from federated.series import check_signed_by_now, open_series
 from federated.signing import open_envelope, statement_type
+from federated.suggestion import open_suggestion
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 
 __all__ = ["MOST_OF_ONE", "PAPER_LIMIT", "Taken", "paper_kind", "papers_of", "take_paper"]
@@ -107,6 +109,8 @@ def _checked(office: Office, agreements: Sequence[Agreement], kind: PaperKind, e
             series = open_series(envelope, agreement)
             check_signed_by_now(series, office.clock())
             return Taken(agreement=agreement.id, subject=series.id, author=_first_signer(envelope, agreement, kind))
+        case PaperKind.SUGGESTION:
+            return _suggestion(office, agreements, envelope)
 
 
 def _comment(store: Store, roster: Roster, agreements: Sequence[Agreement], envelope: bytes) -> Taken:
@@ -124,6 +128,22 @@ def _comment(store: Store, roster: Roster, agreements: Sequence[Agreement], enve
         )
     open_comment(envelope, council=council, public_key=entry.public_key)
     return Taken(agreement=release[1], subject=release[0].hex(), author=council)
+
+
+def _suggestion(office: Office, agreements: Sequence[Agreement], envelope: bytes) -> Taken:
+    """A question that a council of the agreement suggests; about its year, so that a council has so many in each."""
+    agreement = _named(agreements, envelope, PaperKind.SUGGESTION)
+    council = CouncilId(str(unsafe_claims(envelope, PaperKind.SUGGESTION).get("council")))
+    entry = office.membership.require_roster().councils.get(council)
+    if entry is None or not any(council in group.councils for group in agreement.groups):
+        raise PolicyRefusal(
+            "not_of_agreement",
+            "A suggestion is for a council in the list of councils that the agreement names.",
+            remedy="Check the code of the council and the name of the agreement.",
+        )
+    suggestion = open_suggestion(envelope, council=council, public_key=entry.public_key)
+    check_query(suggestion.question, office.schema)
+    return Taken(agreement=agreement.id, subject=f"{office.clock():%Y}", author=council)
 
 
 def _outcome(store: Store, agreements: Sequence[Agreement], envelope: bytes) -> Taken:

@@ -6,6 +6,7 @@ acted on, so that a restart finds the truth.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from coordinator.choices import AfterRound, Opening, after_round, approvals
@@ -15,11 +16,12 @@ from coordinator.plan_intake import Submission
 from coordinator.presence import Presence
 from coordinator.progress import RunStage
 from coordinator.proposal_states import WAITING, ProposalEvent, ProposalState, next_state
-from coordinator.publish import Deliveries, council_rows, release_of, release_row, stage_rows
-from coordinator.round_report import RoundOrder, RoundReport
+from coordinator.publish import Deliveries, council_rows, progress_rows, release_of, release_row, stage_rows
+from coordinator.round_report import RoundOrder, RoundReport, StageEnd
 from coordinator.rounds import RoundDriver
-from coordinator.store import DecisionRow, ProposalRow, RoundRow
+from coordinator.store import DecisionRow, ProposalRow, RoundCouncilRow, RoundRow
 from coordinator.turns import Turns
+from federated.errors import FileProblem
 from federated.iteration import Iteration
 from federated.release import CountedRound, round_figures
 from federated.statistics import in_rounds
@@ -150,7 +152,7 @@ class ProposalRun:
             iteration=self._iteration(),
         )
         opened = await self._open(order)
-        report = await self._crew.driver.run(order)
+        report = await self._crew.driver.run(order, ended=self._stage_ended)
         contributed = () if report.result is None else report.result.u3
         over = [council for council in order.councils if council not in contributed]
         if over:
@@ -173,6 +175,14 @@ class ProposalRun:
             await self._go_on(report, opened)
         else:
             await self._publish(report, opened)
+
+    def _stage_ended(self, end: StageEnd) -> None:
+        """Have those who watch the pages see how the round goes; it waits for nothing and fails for nobody."""
+        self._office.background(self._keep_progress(progress_rows(end)))
+
+    async def _keep_progress(self, rows: tuple[RoundCouncilRow, ...]) -> None:
+        with suppress(FileProblem):
+            await self._office.thread(self._office.store.outcomes.went_on, rows)
 
     def _invited(self) -> tuple[CouncilId, ...]:
         """Those that approved; after a round of several those whose figures were in it, so that all rounds fit one."""

@@ -14,7 +14,7 @@ from coordinator.choices import Decision, DecisionKind
 from coordinator.courier import Answer
 from coordinator.office import Office
 from coordinator.replies import Objection, read_receipt
-from coordinator.round_report import Outcome, RoundReport
+from coordinator.round_report import Outcome, RoundReport, StageEnd
 from coordinator.store import DeliveryRow, ReleaseRow, RoundCouncilRow, StageRow
 from federated.errors import InternalError, SignatureProblem
 from federated.release import CouncilRecord, CountedRound, Release, make_release
@@ -24,7 +24,7 @@ from protocols.encoding import sha256
 from protocols.identifiers import CouncilId
 from protocols.wire.link_message import Kind
 
-__all__ = ["Deliveries", "council_records", "council_rows", "release_of", "release_row", "stage_rows"]
+__all__ = ["Deliveries", "council_records", "council_rows", "progress_rows", "release_of", "release_row", "stage_rows"]
 
 CouncilOutcome: TypeAlias = Outcome | Literal["pending"]
 SOFTWARE: Final = f"council-federation {version('council-federation')}"
@@ -110,6 +110,27 @@ def council_rows(report: RoundReport) -> tuple[RoundCouncilRow, ...]:
         )
         for council, standing in report.standings.items()
     )
+
+
+def progress_rows(end: StageEnd) -> tuple[RoundCouncilRow, ...]:
+    """How each council stands where a stage has ended, as it is kept until the round has."""
+    rows = []
+    for council in end.order.councils:
+        lost = end.lost.get(council)
+        if lost is None and council not in end.answered:
+            continue
+        rows.append(
+            RoundCouncilRow(
+                sid=end.order.sid,
+                council=council,
+                joined=lost is None or lost.joined,
+                outcome="answered" if lost is None else lost.outcome,
+                stage=end.stage.label if lost is None else lost.stage.label,
+                rule="" if lost is None else lost.rule,
+                reason="" if lost is None else lost.reason,
+            )
+        )
+    return tuple(rows)
 
 
 def stage_rows(report: RoundReport) -> tuple[StageRow, ...]:

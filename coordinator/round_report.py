@@ -13,7 +13,7 @@ from protocols.encoding import canonical_json
 from protocols.identifiers import CouncilId, RandomSource, RoundId
 from protocols.secagg import RoundContext, SecureSum, round_id
 
-__all__ = ["Outcome", "RoundOrder", "RoundReport", "StageTime", "Standing"]
+__all__ = ["Outcome", "RoundOrder", "RoundReport", "StageEnd", "StageTime", "Standing"]
 
 NONCE_SIZE: Final = 32
 
@@ -115,6 +115,21 @@ class Standing:
     stage: RunStage
     rule: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageEnd:
+    """How a round stands where a stage has ended and another follows.
+
+    Attributes:
+        answered: Councils whose reply of this stage counts.
+        lost: Those lost so far.
+    """
+
+    order: RoundOrder
+    stage: RunStage
+    answered: frozenset[CouncilId]
+    lost: Mapping[CouncilId, Standing]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from coordinator.office import StillActing, alone
 from coordinator.patience import Patience
 from coordinator.progress import CouncilState, ProgressBoard, RunStage
 from coordinator.replies import Objection, read_complaint, read_refusal
-from coordinator.round_report import Outcome, RoundOrder, RoundReport, StageTime, Standing
+from coordinator.round_report import Outcome, RoundOrder, RoundReport, StageEnd, StageTime, Standing
 from coordinator.round_stages import STAGES, RoundStage
 from coordinator.settings import StageTimeouts
 from federated.errors import FileProblem, SignatureProblem
@@ -54,17 +54,17 @@ class RoundDriver:
         self._still_acting = still_acting
         self._sum_of = sum_of
 
-    async def run(self, order: RoundOrder, *, entered: Callable[[RunStage], None] = lambda _stage: None) -> RoundReport:
+    async def run(self, order: RoundOrder, *, ended: Callable[[StageEnd], None] = lambda _stage: None) -> RoundReport:
         """Drive one round to its end, whichever that is.
 
         Args:
             order: The round, recorded already: a crash must find it.
-            entered: Told of each stage as it begins.
+            ended: Told of each stage but the last as it ends; it must not wait for anything.
         """
         drive = _Drive(
             order, self._courier, self._timeouts, self._board, still_acting=self._still_acting, sum_of=self._sum_of
         )
-        return await drive.run(entered)
+        return await drive.run(ended)
 
     async def abort(self, sid: RoundId, councils: Sequence[CouncilId], reason: str) -> None:
         """Tell councils that a round is over for them: what they reserved is free, what they spent stays spent."""
@@ -104,15 +104,16 @@ class _Drive:
         self._answered: set[CouncilId] = set()
         self._times: list[StageTime] = []
 
-    async def run(self, entered: Callable[[RunStage], None]) -> RoundReport:
+    async def run(self, ended: Callable[[StageEnd], None]) -> RoundReport:
         requests: Mapping[CouncilId, bytes] = dict.fromkeys(self._order.councils, self._order.invitation())
         try:
             for stage in STAGES:
                 self._stage = stage.stage
-                entered(stage.stage)
                 if stage.must_act:
                     await self._still_acting()
                 requests = await self._run_stage(stage, requests)
+                if requests:
+                    ended(self._stage_end())
             result = await asyncio.to_thread(self._aggregator.finish, self._sum_of)
         except RemoteProtocolError as problem:
             return self._failed(problem)
@@ -174,6 +175,10 @@ class _Drive:
                                 break
         for council in sorted(waiting):
             self._silent(stage, council)
+
+    def _stage_end(self) -> StageEnd:
+        answered, lost = frozenset(self._answered), dict(self._lost)
+        return StageEnd(order=self._order, stage=self._stage, answered=answered, lost=lost)
 
     def _patience(self, stage: RoundStage, limit: asyncio.Timeout, waiting: set[CouncilId]) -> Patience:
         def enough() -> bool:

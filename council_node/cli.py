@@ -15,6 +15,7 @@ from council_node.commands import (
     page,
     proof,
     showing,
+    suggesting,
 )
 from council_node.crash_safety import tell_without_values
 from federated.shell import main_of, new_app
@@ -28,6 +29,7 @@ joining.register(app)
 deciding.register(app)
 showing.register(app)
 commenting.register(app)
+suggesting.register(app)
 mapping.register(app)
 health.register(app)
 checking.register(app)

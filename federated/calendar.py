@@ -27,6 +27,7 @@ class What(StrEnum):
     PUBLIC = "figures become public"
     DUE = "standing question is due"
     LAPSES = "standing question lapses unless somebody reviews it"
+    STATEMENTS = "budget statements grow old"
     REVIEW = "agreement to be looked at again by"
     ENDS = "agreement ends"
 

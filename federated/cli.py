@@ -18,6 +18,7 @@ from federated.commands import (
     review,
     signing,
     standing,
+    suggestions,
 )
 from federated.shell import main_of, new_app
 
@@ -44,6 +45,7 @@ calendar.register(app)
 app.add_typer(standing.app, name="standing")
 app.add_typer(remarks.remarks, name="remarks")
 app.add_typer(remarks.board, name="board")
+app.add_typer(suggestions.app, name="suggestions")
 demo.register(app)
 
 main = main_of(app)

@@ -32,6 +32,7 @@ __all__ = [
     "open_minutes",
     "open_outcome",
     "paper_digest",
+    "plain_text",
     "quorum",
     "sign_comment",
     "sign_minutes",
@@ -63,6 +64,8 @@ class PaperKind(StrEnum):
     """Of a meeting of the reviewers of an agreement."""
     SERIES = "series"
     """A question that is asked again on a schedule; see `federated.series`."""
+    SUGGESTION = "suggestion"
+    """A question that a council suggests; see `federated.suggestion`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +141,7 @@ def sign_comment(comment: Comment, key: SigningKey) -> bytes:
         "version": 1,
         "council": comment.council,
         "release": comment.release.hex(),
-        "text": _text(comment.text, TEXT_LIMIT, lines=True),
+        "text": plain_text(comment.text, TEXT_LIMIT, lines=True),
         "publish": comment.publish,
         "staff_minutes": _minutes(comment.staff_minutes),
         "at": time_text(comment.at),
@@ -156,7 +159,7 @@ def sign_outcome(note: OutcomeNote, key: SigningKey) -> bytes:
         "version": 1,
         "agreement": note.agreement,
         "release": note.release.hex(),
-        "text": _text(note.text, TEXT_LIMIT, lines=True),
+        "text": plain_text(note.text, TEXT_LIMIT, lines=True),
         "at": time_text(note.at),
     }
     return sign_statement(PaperKind.OUTCOME, body, key)
@@ -171,13 +174,13 @@ def sign_minutes(minutes: Minutes, key: SigningKey) -> bytes:
     rulings: list[Json] = [
         {
             "plan": None if ruling.plan is None else ruling.plan.hex(),
-            "about": _text(ruling.about, LINE_LIMIT),
-            "decision": _text(ruling.decision, LINE_LIMIT),
-            "reason": _text(ruling.reason, TEXT_LIMIT, lines=True),
+            "about": plain_text(ruling.about, LINE_LIMIT),
+            "decision": plain_text(ruling.decision, LINE_LIMIT),
+            "reason": plain_text(ruling.reason, TEXT_LIMIT, lines=True),
         }
         for ruling in _few(minutes.rulings, MOST_RULINGS)
     ]
-    present: list[Json] = [_text(name, LINE_LIMIT) for name in _few(minutes.present, MOST_PRESENT)]
+    present: list[Json] = [plain_text(name, LINE_LIMIT) for name in _few(minutes.present, MOST_PRESENT)]
     body: dict[str, Json] = {
         "version": 1,
         "agreement": minutes.agreement,
@@ -209,7 +212,7 @@ def open_comment(envelope: bytes, *, council: CouncilId, public_key: bytes) -> C
         return Comment(
             council=council,
             release=_digest(body["release"]),
-            text=_same(_text(body["text"], TEXT_LIMIT, lines=True), body["text"]),
+            text=_same(plain_text(body["text"], TEXT_LIMIT, lines=True), body["text"]),
             publish=body["publish"],
             staff_minutes=_minutes(body["staff_minutes"]),
             at=parse_time(body["at"]),
@@ -229,7 +232,7 @@ def open_outcome(envelope: bytes, agreement: Agreement) -> OutcomeNote:
         return OutcomeNote(
             agreement=agreement.id,
             release=_digest(body["release"]),
-            text=_same(_text(body["text"], TEXT_LIMIT, lines=True), body["text"]),
+            text=_same(plain_text(body["text"], TEXT_LIMIT, lines=True), body["text"]),
             at=parse_time(body["at"]),
         )
 
@@ -267,7 +270,7 @@ def _read_minutes(body: Mapping[str, Any], agreement: str, signers: tuple[str, .
         return Minutes(
             agreement=agreement,
             held_on=date.fromisoformat(body["held_on"]),
-            present=tuple(_same(_text(name, LINE_LIMIT), name) for name in _few(body["present"], MOST_PRESENT)),
+            present=tuple(_same(plain_text(name, LINE_LIMIT), name) for name in _few(body["present"], MOST_PRESENT)),
             rulings=tuple(map(_ruling, _few(body["rulings"], MOST_RULINGS))),
             signers=signers,
         )
@@ -278,9 +281,9 @@ def _ruling(item: Any) -> Ruling:
         raise ValueError
     return Ruling(
         plan=None if item["plan"] is None else _digest(item["plan"]),
-        about=_same(_text(item["about"], LINE_LIMIT), item["about"]),
-        decision=_same(_text(item["decision"], LINE_LIMIT), item["decision"]),
-        reason=_same(_text(item["reason"], TEXT_LIMIT, lines=True), item["reason"]),
+        about=_same(plain_text(item["about"], LINE_LIMIT), item["about"]),
+        decision=_same(plain_text(item["decision"], LINE_LIMIT), item["decision"]),
+        reason=_same(plain_text(item["reason"], TEXT_LIMIT, lines=True), item["reason"]),
     )
 
 
@@ -326,7 +329,17 @@ class _Reading:
         ) from error
 
 
-def _text(text: Any, most: int, *, lines: bool = False) -> str:
+def plain_text(text: Any, most: int, *, lines: bool = False) -> str:
+    """A stranger's text as it may be signed and shown: bounded, and nothing in it that steers its reader.
+
+    Args:
+        text: As given.
+        most: Characters that it may have.
+        lines: Whether it may have several lines.
+
+    Raises:
+        QueryError: It is none.
+    """
     if not isinstance(text, str):
         raise QueryError("A text was expected.")
     plain = "\n".join(line.rstrip() for line in text.strip().splitlines()) if lines else text.strip()

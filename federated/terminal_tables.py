@@ -8,6 +8,7 @@ from rich.table import Table as Grid
 
 from federated.presentation import Interval, councils_words, margin
 from federated.release import AxisRecord, Release, labels_of
+from federated.revisions import provisional_words
 from federated.shell import output
 
 __all__ = ["PrintedCell", "cells_grid", "interval_words", "print_release"]
@@ -36,6 +37,8 @@ def print_release(release: Release) -> None:
     output.print(councils_words(release), markup=False)
     if release.data_cut_off:
         output.print(f"Data cut-off: {release.data_cut_off}.")
+        if provisional := provisional_words(release):
+            output.print(provisional)
     for table in release.tables:
         if table.caveat:
             output.print(table.caveat, markup=False)

@@ -13,6 +13,7 @@ __all__ = [
     "Budgets",
     "CouncilDecision",
     "CouncilIn",
+    "CouncilInRound",
     "FileShown",
     "HandIn",
     "HandedIn",
@@ -27,8 +28,11 @@ __all__ = [
     "ReleaseLine",
     "ReleaseShown",
     "Releases",
+    "RemarkShown",
     "RoundShown",
     "SignedAgreementShown",
+    "SuggestionShown",
+    "Suggestions",
 ]
 
 _BASE64: int = LARGEST * 4 // 3 + 4
@@ -155,6 +159,23 @@ class RoundShown(_Shown):
     ended_at: Annotated[str | None, Field(description="When it ended.")]
 
 
+class CouncilInRound(_Shown):
+    """How one council stands in the latest round."""
+
+    council: Annotated[str, Field(description="Code of the council.")]
+    name: Annotated[str, Field(description="Its name.")]
+    outcome: Annotated[
+        str,
+        Field(
+            description="`answered` while the round runs; `contributed` at its end; or `refused`, `dropped`, "
+            "`unreachable`."
+        ),
+    ]
+    stage: Annotated[str, Field(description="Stage that it answered last, or was lost in.")]
+    rule: Annotated[str, Field(description="Rule or fault by which it was lost; empty otherwise.")]
+    reason: Annotated[str, Field(description="The same in words.")]
+
+
 class Progress(_Shown):
     """Where a question is, for the parties of its agreement."""
 
@@ -166,6 +187,9 @@ class Progress(_Shown):
     handed_in: Annotated[Inboxed | None, Field(description="Its way from here; null when it came over gRPC.")]
     decisions: Annotated[list[CouncilDecision], Field(description="Of councils that have answered.")]
     rounds: Annotated[list[RoundShown], Field(description="Oldest first.")]
+    councils: Annotated[
+        list[CouncilInRound], Field(description="In the latest round; while it runs, after its last stage.")
+    ]
     release: Annotated[str | None, Field(description="Digest of its answer, if there is one.")]
 
 
@@ -207,6 +231,18 @@ class CouncilIn(_Shown):
     outcome: Annotated[str, Field(description="Whether it is in the answer, or what became of it.")]
 
 
+class RemarkShown(_Shown):
+    """What a council or the body that asked said of an answer."""
+
+    kind: Annotated[str, Field(description="`comment`, or `outcome`: what changed as a result.")]
+    who: Annotated[str, Field(description="Name of the council, or that it is the body that asked.")]
+    at: Moment
+    text: Annotated[list[str], Field(description="In paragraphs; empty where it is not shown.")]
+    publish: Annotated[bool, Field(description="Whether it may stand beside the answer for everybody.")]
+    hidden_at: Annotated[str, Field(description="Since when the operator hides it; empty otherwise.")]
+    reason: Annotated[str, Field(description="Why nothing is shown; empty where something is.")]
+
+
 class ReleaseShown(ReleaseLine):
     """How an answer was made; its files and councils for whoever may see its figures."""
 
@@ -214,6 +250,12 @@ class ReleaseShown(ReleaseLine):
     mechanism: Annotated[str, Field(description="Kind of noise.")]
     cost: Cost
     period: Annotated[str, Field(description="First and last day, with a stroke between.")]
+    data_cut_off: Annotated[str | None, Field(description="Day of the oldest records behind the figures.")]
+    provisional: Annotated[str, Field(description="Why the figures are provisional; empty where they are not.")]
+    revised_by: Annotated[str | None, Field(description="Digest of a later answer to the same question, if any.")]
+    remarks: Annotated[
+        list[RemarkShown], Field(description="What was said of it; empty where the figures are not for you.")
+    ]
     public_from: Annotated[str | None, Field(description="When everybody may see the figures, if that is set.")]
     tables: Annotated[list[str], Field(description="Names of its tables.")]
     councils: Annotated[list[CouncilIn], Field(description="Councils asked; empty where the figures are not for you.")]
@@ -296,3 +338,24 @@ class Budgets(_Shown):
 
     budgets: Annotated[list[BudgetShown], Field(description="Councils of this page.")]
     next: Next
+
+
+class SuggestionShown(_Shown):
+    """A question that a council suggests. It asks nobody anything."""
+
+    paper: Hex
+    council: Annotated[str, Field(description="Code of the council.")]
+    name: Annotated[str, Field(description="Name of the council.")]
+    agreement: Annotated[str, Field(description="Id of the agreement under which it could be asked.")]
+    received_at: Moment
+    for_everybody: Annotated[bool, Field(description="Whether the council published it.")]
+    title: Annotated[str | None, Field(description="Title of the question; null where it is not shown.")]
+    reason: Annotated[str | None, Field(description="Why the council would like to know, in its own words.")]
+    question: Annotated[str | None, Field(description="The question, in YAML.")]
+    not_shown_because: Annotated[str | None, Field(description="Why nothing is shown; null where something is.")]
+
+
+class Suggestions(_Shown):
+    """What councils suggest asking, newest first."""
+
+    suggestions: Annotated[list[SuggestionShown], Field(description="All that you may see.")]

@@ -103,6 +103,8 @@ CALLS: Final = (
     ),
     Call(path="/releases/{digest}/receipts", view=views.list_receipts, operation=Operation.VIEW_FIGURES, fails=ANSWER),
     Call(path="/releases/{digest}/readers", view=views.list_readers, operation=Operation.VIEW_READERS, fails=ANSWER),
+    # Those that are not for everybody need more; the call itself looks.
+    Call(path="/suggestions", view=views.list_suggestions, operation=Operation.VIEW_REGISTER),
     Call(path="/agreements", view=views.list_agreements, operation=Operation.VIEW_REGISTER),
     Call(
         path="/agreements/{agreement}",

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final, cast
@@ -14,10 +15,12 @@ from fastapi.responses import JSONResponse
 
 from coordinator.api import forms
 from coordinator.api.asking import Ask, ask_of
-from coordinator.console.answers import access_to, answer_file, answer_row
+from coordinator.console.answers import access_to, answer_file, answer_row, remarks_for, said_since, version_of
 from coordinator.console.budgets import said_of
 from coordinator.console.desk import Desk, digest_of
 from coordinator.console.question import QuestionFacts, manifest_of, title_of
+from coordinator.console.suggestions import shown_to
+from coordinator.console.watching import in_latest_round
 from coordinator.console.words import STANDINGS, reason_of, standing_of
 from coordinator.inbox import LONGEST_KEY, hand_in
 from coordinator.inbox import HandedIn as Letter
@@ -29,8 +32,10 @@ from federated.clauses import MEANINGS
 from federated.errors import FederatedError, FileProblem, QueryError
 from federated.outputs.formats import offered
 from federated.privacy import Charge
+from federated.query import write_query
 from federated.rationals import rational_text
 from federated.release import open_release
+from federated.revisions import provisional_words
 from federated.timestamps import parse_time, time_text
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 
@@ -208,6 +213,17 @@ def show_progress(ask: Asking, plan: PlanDigest) -> forms.Progress:
             )
             for one in store.rounds.of_plan(digest)
         ],
+        councils=[
+            forms.CouncilInRound(
+                council=one.council,
+                name=ask.desk.council_name(one.council),
+                outcome=one.outcome,
+                stage=one.stage,
+                rule=one.rule,
+                reason=one.reason,
+            )
+            for one in in_latest_round(ask.desk, digest)
+        ],
         release=answers[digest].hex() if digest in answers else None,
     )
 
@@ -257,6 +273,7 @@ def show_release(ask: Asking, digest: ReleaseDigest) -> forms.ReleaseShown:
     """How an answer was made; with its councils and files for whoever may see its figures."""
     row = answer_row(ask.desk, digest)
     release, access = open_release(row.content), access_to(ask.desk, ask.visitor, row)
+    later = ask.desk.store.releases.later_than(row)
     files = [
         forms.FileShown(
             name=file.name,
@@ -274,6 +291,13 @@ def show_release(ask: Asking, digest: ReleaseDigest) -> forms.ReleaseShown:
         mechanism=release.mechanism,
         cost=forms.Cost(epsilon=release.cost.epsilon, rho=release.cost.rho, delta=release.cost.delta),
         period=release.period,
+        data_cut_off=release.data_cut_off,
+        provisional=provisional_words(release),
+        revised_by=None if later is None else later.digest.hex(),
+        remarks=[
+            forms.RemarkShown.model_validate(asdict(remark) | {"text": list(remark.text)})
+            for remark in remarks_for(ask.desk, ask.visitor, row, access)
+        ],
         public_from=access.public_from,
         tables=[table.name for table in release.tables],
         councils=[
@@ -291,10 +315,10 @@ def take_file(
     digest: ReleaseDigest,
     file: Annotated[str, Path(max_length=200, pattern=r"^[A-Za-z0-9_.-]+$", description="Name of the file.")],
 ) -> Response:
-    """A file of an answer: its own bytes, a table, a chart, a note. It never changes."""
+    """A file of an answer: its own bytes, a table, a chart, a note. The note has what was said since."""
     row = answer_row(ask.desk, digest)
     access = access_to(ask.desk, ask.visitor, row)
-    tag = f'"{digest}/{file}"'
+    tag = f'"{digest}/{file}{version_of(said_since(ask.desk, row))}"'
     # Every time anew: an answer is deleted when its time is over. What is not public is kept by nobody on the way.
     headers = {"ETag": tag, "Vary": "Authorization", "Cache-Control": "no-cache" if access.public else "no-store"}
     # Who has the file already is told so without being given it again; whoever may not see it is refused first.
@@ -329,6 +353,30 @@ def list_readers(ask: Asking, digest: ReleaseDigest) -> forms.Readers:
         if one.received_at is not None
     ]
     return forms.Readers(readers=[*people, *councils])
+
+
+# What councils suggest
+
+
+def list_suggestions(ask: Asking) -> forms.Suggestions:
+    """Questions that councils suggest, newest first: those for everybody, and those under your agreements."""
+    return forms.Suggestions(
+        suggestions=[
+            forms.SuggestionShown(
+                paper=found.paper,
+                council=found.row.author,
+                name=found.who,
+                agreement=found.row.agreement_id,
+                received_at=time_text(found.row.received_at),
+                for_everybody=found.publish,
+                title=None if found.suggestion is None else found.suggestion.question.title,
+                reason=None if found.suggestion is None else found.suggestion.reason,
+                question=None if found.suggestion is None else write_query(found.suggestion.question),
+                not_shown_because=found.reason or None,
+            )
+            for found in shown_to(ask.desk, ask.visitor)
+        ]
+    )
 
 
 # Agreements and budgets

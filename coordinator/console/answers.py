@@ -22,13 +22,17 @@ from coordinator.store import ReleaseRow
 from federated.attacker_words import attacker_words
 from federated.errors import FileProblem
 from federated.manifest import Manifest
+from federated.outputs.facts import Fact
 from federated.outputs.formats import Offered, offered
 from federated.pages import day
 from federated.pages.figures import question_of, show_table
+from federated.papers import PaperKind
 from federated.presentation import SHORTHAND
 from federated.rationals import rational
 from federated.release import Release, open_release
+from federated.revisions import provisional_words
 from federated.timestamps import time_text
+from protocols.encoding import sha256
 
 __all__ = [
     "Access",
@@ -39,7 +43,10 @@ __all__ = [
     "made_file",
     "note_reading",
     "remarks_file",
+    "remarks_for",
+    "said_since",
     "show_one",
+    "version_of",
 ]
 
 NAME_DIGITS: Final = 12
@@ -79,7 +86,7 @@ def show_one(desk: Desk, asked: Asked) -> str:
     """One answer: its method for everybody, its tables for whoever may see them."""
     row = answer_row(desk, asked.names["digest"])
     release, access = open_release(row.content), access_to(desk, asked.visitor, row)
-    question = question_of(release)
+    question, later = question_of(release), desk.store.releases.later_than(row)
     note_reading(desk, asked.visitor, row, access, "page")
     wanted = asked.wanted.get("table", ""), asked.wanted.get("page", "")
     tables = [
@@ -102,8 +109,10 @@ def show_one(desk: Desk, asked: Asked) -> str:
         mechanism=MECHANISMS[release.mechanism],
         learned=_learned(release, question.unit),
         bounds=[(measure.what, measure.clip) for table in release.tables for measure in table.measures],
-        remarks=_remarks(desk, asked, row, access),
+        remarks=remarks_for(desk, asked.visitor, row, access),
         shorthand=SHORTHAND,
+        provisional=provisional_words(release),
+        later=None if later is None else (later.digest.hex(), later.data_cut_off),
         period=release.period.partition("/")[::2],
         address=f"{desk.origin}/releases/{row.digest.hex()}",
     )
@@ -142,28 +151,55 @@ def answer_file(desk: Desk, visitor: Visitor, digest: str, name: str, *, how: st
         note_reading(desk, visitor, row, access, how.format("json"))
         return Download(name=f"{_name(row)}-{EXACT}", kind="application/json", content=row.content)
     release = open_release(row.content)
-    for file in offered(release, manifest=_manifest(desk, row)):
+    said = said_since(desk, row)
+    for file in offered(release, manifest=_manifest(desk, row), said=said):
         if file.name == name:
             note_reading(desk, visitor, row, access, how.format(file.format))
-            content = desk.made.get(row.digest.hex(), file.name, file.make)
+            kept_as = f"{file.name}{version_of(said)}" if file.changes else file.name
+            content = desk.made.get(row.digest.hex(), kept_as, file.make)
             return Download(name=f"{_name(row)}-{file.name}", kind=file.media_type, content=content)
     raise FileProblem("The answer has no file of that name.", remedy="Its page links to all there are.")
+
+
+def said_since(desk: Desk, row: ReleaseRow) -> tuple[Fact, ...]:
+    """What came after an answer, for everybody who may see its figures: a later answer, and what was said of it."""
+    later = desk.store.releases.later_than(row)
+    revised = "" if later is None else _revised(desk, later)
+    remarks = tuple(_in_a_line(remark) for remark in remarks_on(desk, row, parties=False))
+    parts = (("A later answer", (revised,) if revised else ()), ("What was said of it", remarks))
+    return tuple(Fact(heading=heading, lines=lines) for heading, lines in parts if lines)
+
+
+def version_of(said: tuple[Fact, ...]) -> str:
+    """Tells what was said apart from what was said before or later; empty where nothing was."""
+    return f"-{sha256(repr(said).encode()).hex()[:NAME_DIGITS]}" if said else ""
+
+
+def _revised(desk: Desk, later: ReleaseRow) -> str:
+    where = f"{desk.origin}/releases/{later.digest.hex()}"
+    return f"Revised: there is a later answer, from records up to {day(later.data_cut_off or '')}: {where}"
+
+
+def _in_a_line(remark: Remark) -> str:
+    what = "what changed as a result" if remark.kind == PaperKind.OUTCOME else "comment"
+    hidden = f"Hidden by the operator on {day(remark.hidden_at)}: {remark.reason}" if remark.hidden_at else ""
+    return f"{remark.who}, {day(remark.at)}, {what}: {hidden or ' '.join(remark.text)}"
 
 
 def remarks_file(desk: Desk, asked: Asked) -> Download:
     """What councils and the department said of an answer, for a program."""
     row, access = _opened(desk, asked.visitor, asked.names["digest"])
-    remarks = [asdict(remark) for remark in _remarks(desk, asked, row, access)]
+    remarks = [asdict(remark) for remark in remarks_for(desk, asked.visitor, row, access)]
     document = {"version": 1, "release": row.digest.hex(), "remarks": remarks}
     content = json.dumps(document, ensure_ascii=False, indent=1).encode()
     return Download(name=f"{_name(row)}-remarks.json", kind="application/json", content=content)
 
 
-def _remarks(desk: Desk, asked: Asked, row: ReleaseRow, access: Access) -> tuple[Remark, ...]:
+def remarks_for(desk: Desk, visitor: Visitor, row: ReleaseRow, access: Access) -> tuple[Remark, ...]:
     """What this visitor may see of what was said: it can quote figures, so nobody sees more of it than of those."""
     if not access.open:
         return ()
-    return remarks_on(desk, row, parties=row.agreement_id in asked.visitor.agreements)
+    return remarks_on(desk, row, parties=row.agreement_id in visitor.agreements)
 
 
 def _opened(desk: Desk, visitor: Visitor, digest: str) -> tuple[ReleaseRow, Access]:

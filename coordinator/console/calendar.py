@@ -1,13 +1,17 @@
 """The calendar: what councils decide until when, answers due, standing questions, and what ends; as page and file."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from coordinator.console.agreements import versions_kept
 from coordinator.console.desk import Asked, Desk, Download
+from coordinator.console.operations import STATEMENT_AGE
 from coordinator.console.question import QuestionFacts
+from coordinator.console.visitor import Visitor
 from coordinator.proposal_states import OPEN, ProposalState
+from coordinator.sign_in.operations import Operation, may
 from coordinator.store import PaperRow
 from federated.agreement import Agreement
 from federated.calendar import MEDIA_TYPE, Entry, What, agreement_entries, icalendar, in_order, series_entries
@@ -47,7 +51,7 @@ class StandingItem:
 def show(desk: Desk, asked: Asked) -> str:
     """Every day that somebody waits for, the soonest first."""
     today = desk.clock().date()
-    entries = _entries(desk, today)
+    entries = _entries(desk, asked.visitor, today)
     return desk.page(
         "calendar.html",
         asked.visitor,
@@ -58,10 +62,10 @@ def show(desk: Desk, asked: Asked) -> str:
     )
 
 
-def calendar_file(desk: Desk, _asked: Asked) -> Download:
+def calendar_file(desk: Desk, asked: Asked) -> Download:
     """The same for a calendar program, which can ask for it again and again."""
     now = desk.clock()
-    content = icalendar(_entries(desk, now.date()), name=desk.settings.name, origin=desk.origin, now=now)
+    content = icalendar(_entries(desk, asked.visitor, now.date()), name=desk.settings.name, origin=desk.origin, now=now)
     return Download(name="calendar.ics", kind=MEDIA_TYPE, content=content)
 
 
@@ -72,8 +76,8 @@ def show_standing(desk: Desk, asked: Asked) -> str:
     return desk.page("standing.html", asked.visitor, title="Standing questions", current="/calendar", items=found)
 
 
-def _entries(desk: Desk, today: date) -> tuple[Entry, ...]:
-    found = [*_questions(desk), *_public(desk, today)]
+def _entries(desk: Desk, visitor: Visitor, today: date) -> tuple[Entry, ...]:
+    found = [*_questions(desk), *_public(desk, today), *_statements(desk, visitor)]
     for signed in desk.files.in_force().agreements.values():
         found += agreement_entries(signed.agreement, today)
     for item in _standing(desk, today):
@@ -102,6 +106,21 @@ def _public(desk: Desk, today: date) -> Iterator[Entry]:
         on, about = (created_at + wait).date(), digest.hex()
         if on >= today:
             yield Entry(on=on, what=What.PUBLIC, title=title, about=about, path=f"/releases/{about}")
+
+
+def _statements(desk: Desk, visitor: Visitor) -> Iterator[Entry]:
+    """When councils' budget statements grow old, for those who may see budgets; those of one day in a line."""
+    mine = {
+        council
+        for signed in desk.files.in_force().agreements.values()
+        if may(visitor, Operation.VIEW_BUDGETS, agreement=signed.agreement.id)
+        for group in signed.agreement.groups
+        for council in group.councils
+    }
+    days = Counter((row.received_at + STATEMENT_AGE).date() for row in desk.store.membership.budgets(sorted(mine)))
+    for on, number in days.items():
+        title = "One council" if number == 1 else f"{number} councils"
+        yield Entry(on=on, what=What.STATEMENTS, title=title, about=on.isoformat(), path="/budgets")
 
 
 def _standing(desk: Desk, today: date) -> Iterator[StandingItem]:

@@ -5,7 +5,7 @@ Nothing here asks a council anything, and nothing is charged: that takes a plan 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from coordinator.console.desk import Asked, Desk, Moved
 from coordinator.console.drafting import (
@@ -27,7 +27,7 @@ from coordinator.sign_in.operations import Operation
 from coordinator.store import DraftRow, Store
 from federated.agreement import Agreement
 from federated.errors import FederatedError, FileProblem, PolicyRefusal
-from federated.query import Level, Query, parse_query, write_query
+from federated.query import Level, Query, Table, parse_query, write_query
 from federated.query.words import condition_words
 from federated.rationals import rational_text
 from federated.schema import Column, ColumnType, Dataset
@@ -40,11 +40,13 @@ __all__ = [
     "add_filter",
     "begin_draft",
     "delete",
+    "fitting",
     "keep",
     "keep_cost",
     "keep_scope",
     "keep_table",
     "keep_text",
+    "new_draft",
     "open_draft",
     "pasted",
     "remove_filter",
@@ -56,6 +58,7 @@ __all__ = [
     "show_scope",
     "show_table",
     "show_text",
+    "table_words",
     "text_page",
     "writing",
 ]
@@ -194,19 +197,28 @@ def begin_draft(desk: Desk, asked: Asked) -> str | Moved:
         return _begin_page(desk, asked, form, found.errors)
     except FederatedError:
         return _begin_page(desk, asked, form, {"dataset": "Choose what the question is about."})
+    return Moved(to=f"{new_draft(desk, asked, agreement, question)}/scope")
+
+
+def new_draft(desk: Desk, asked: Asked, agreement: str, question: Query, *, manifest: str = "") -> str:
+    """Keep a new draft of the visitor's; path of its page.
+
+    Raises:
+        FileProblem: They have too many.
+    """
     now = desk.clock()
     row = DraftRow(
         draft=desk.rng(ID_BYTES).hex(),
         account=asked.visitor.name,
         agreement_id=agreement,
         question=write_query(question),
-        manifest="",
+        manifest=manifest,
         created_at=now,
         changed_at=now,
     )
-    if not store.drafts.begin(row, most=MOST_DRAFTS):
+    if not writing(desk).drafts.begin(row, most=MOST_DRAFTS):
         raise FileProblem(f"You have {MOST_DRAFTS} drafts already.", remedy="Delete one first.")
-    return Moved(to=f"/ask/drafts/{row.draft}/scope")
+    return f"/ask/drafts/{row.draft}"
 
 
 def delete(desk: Desk, asked: Asked) -> Moved:
@@ -236,7 +248,7 @@ def _one(desk: Desk, asked: Asked, draft: Draft, errors: Mapping[str, str]) -> s
         draft=draft,
         group=draft.ground.agreement.group(question.group).label,
         period_column=dataset.column(question.period.column).label,
-        tables=[(place, table.name, _table_words(table, dataset)) for place, table in enumerate(question.tables)],
+        tables=[(place, table.name, table_words(table, dataset)) for place, table in enumerate(question.tables)],
         conditions=[condition_words(item) for item in conditions_of(question)],
         epsilon=asked.form.get("epsilon", rational_text(question.epsilon)),
         most=draft.ground.agreement.max_epsilon_per_query,
@@ -253,7 +265,8 @@ def _judges(desk: Desk, asked: Asked, draft: Draft) -> list[tuple[str, str]]:
     return [(row.digest.hex(), f"{row.title}, {row.created_at:%d %B %Y}") for row in mine]
 
 
-def _table_words(table: Any, dataset: Dataset) -> str:
+def table_words(table: Table, dataset: Dataset) -> str:
+    """A table in a line."""
     by = " and ".join(
         f"{dataset.column(item.column).label}{'' if item.part is None else f', by {item.part.value}'}"
         for item in table.by
@@ -465,6 +478,21 @@ def pasted(asked: Asked) -> str:
     return asked.form.get("text", "").replace("\r\n", "\n")
 
 
+def fitting(desk: Desk, agreement: str, question: Query, field: str) -> Query:
+    """A question that was written elsewhere, once the agreement allows it.
+
+    Raises:
+        Faults: It does not; beside that field.
+    """
+    try:
+        ground = _ground(desk, agreement, question.dataset)
+        ground.agreement.group(question.group)
+        ground.agreement.check_epsilon(question.epsilon)
+    except FederatedError as error:
+        raise Faults({field: error.diagnostics()}) from error
+    return ground.checked(question, field)
+
+
 def keep_text(desk: Desk, asked: Asked) -> str | Moved:
     """The question as pasted, after the same checks."""
     text = pasted(asked)
@@ -472,12 +500,9 @@ def keep_text(desk: Desk, asked: Asked) -> str | Moved:
     def read(draft: Draft) -> Query:
         try:
             question = parse_query(text.encode("utf-8"))
-            ground = _ground(desk, draft.row.agreement_id, question.dataset)
-            ground.agreement.group(question.group)
-            ground.agreement.check_epsilon(question.epsilon)
         except FederatedError as error:
             raise Faults({"text": error.diagnostics()}) from error
-        return ground.checked(question, "text")
+        return fitting(desk, draft.row.agreement_id, question, "text")
 
     return _changed(
         desk, asked, read, lambda draft, errors: text_page(desk, asked, draft, text, errors, what="question")

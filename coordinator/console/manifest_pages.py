@@ -18,11 +18,24 @@ from coordinator.console.manifest_fields import (
     section_blocks,
     taken_from,
 )
+from federated.agreement import Agreement
 from federated.errors import FederatedError, FileProblem
 from federated.manifest import LintFinding, Severity, check_columns, check_manifest, lint_payload, parse_manifest
+from federated.query import Query
+from federated.schema import Dataset
 from federated.yaml_document import read_document, write_document
 
-__all__ = ["document_of", "errors_in", "keep_section", "keep_text", "problems_of", "show", "show_section", "show_text"]
+__all__ = [
+    "begun_document",
+    "document_of",
+    "errors_in",
+    "keep_section",
+    "keep_text",
+    "problems_of",
+    "show",
+    "show_section",
+    "show_text",
+]
 
 _NAMED: Final = {section.name: section for section in SECTIONS}
 NAME_LENGTH: Final = 50
@@ -32,12 +45,15 @@ def document_of(desk: Desk, draft: Draft) -> dict[str, Any]:
     """What the manifest says so far, matched to what the question reads now."""
     dataset = draft.ground.dataset
     if not draft.row.manifest:
-        name = re.sub(r"[^a-z0-9]+", "-", draft.question.title.lower()).strip("-0123456789")[:NAME_LENGTH].strip("-")
-        return first_document(
-            draft.question, draft.ground.agreement, dataset, name=name or "question", today=desk.clock().date()
-        )
+        return begun_document(desk, draft.question, draft.ground.agreement, dataset)
     read = read_document(draft.row.manifest.encode("utf-8"), source="manifest")
     return matched_to(read if isinstance(read, dict) else {}, draft.question, dataset)
+
+
+def begun_document(desk: Desk, question: Query, agreement: Agreement, dataset: Dataset) -> dict[str, Any]:
+    """A manifest of which nobody has written anything yet."""
+    name = re.sub(r"[^a-z0-9]+", "-", question.title.lower()).strip("-0123456789")[:NAME_LENGTH].strip("-")
+    return first_document(question, agreement, dataset, name=name or "question", today=desk.clock().date())
 
 
 def problems_of(draft: Draft, text: str) -> tuple[LintFinding, ...]:

@@ -21,6 +21,7 @@ from coordinator.console import (
     measures,
     operations,
     papers,
+    suggestions,
     watching,
 )
 from coordinator.console.desk import Asked, Desk, Download, Moved, Refreshing
@@ -78,6 +79,9 @@ PAGES: Final = (
     Page(path="/measures.json", view=measures.as_json),
     Page(path="/measures.csv", view=measures.as_csv),
     Page(path="/board", view=board.show),
+    Page(path="/suggestions", view=suggestions.show_list),
+    Page(path="/suggestions/{paper}", view=suggestions.show_one),
+    Page(path="/suggestions/{paper}/draft", view=suggestions.begin_draft, operation=Operation.PROPOSE, method="POST"),
     Page(path="/was-my-data-used", view=papers.was_my_data_used),
     Page(path="/contact", view=papers.contact),
     Page(path="/privacy", view=papers.privacy),

@@ -18,7 +18,7 @@ from federated.errors import FileProblem
 from federated.plain_english import as_sentence
 from protocols.identifiers import CouncilId, Digest
 
-__all__ = ["SECONDS", "CouncilShown", "show"]
+__all__ = ["SECONDS", "CouncilShown", "in_latest_round", "show"]
 
 SECONDS: Final = 5
 """Between two loadings of a page that is followed."""
@@ -39,10 +39,17 @@ DECIDED: Final = {
     "refused": State(label="Refused", colour="red"),
 }
 OUTCOMES: Final = {
+    "answered": State(label="Taking part", colour="turquoise"),
     "contributed": State(label="Answered", colour="green"),
     "dropped": State(label="Dropped", colour="orange"),
     "unreachable": State(label="Dropped", colour="orange"),
     "refused": State(label="Refused", colour="red"),
+}
+
+STAGE_TOLD: Final = {
+    "answered": "It has answered the stage '{}'. ",
+    "dropped": "In the stage '{}'. ",
+    "unreachable": "In the stage '{}'. ",
 }
 
 
@@ -106,12 +113,7 @@ def _elsewhere(handed_in: InboxRow | None, digest: Digest) -> str:
 
 def _councils(desk: Desk, row: ProposalRow, facts: QuestionFacts) -> tuple[CouncilShown, ...]:
     decided = {item.council: item for item in desk.store.proposals.decisions(row.plan_digest)}
-    rounds = desk.store.rounds.of_plan(row.plan_digest)
-    latest = max(rounds, key=lambda item: item.attempt, default=None)
-    became: Mapping[str, RoundCouncilRow] = {}
-    # A round under way says nothing of single councils here until it has ended.
-    if latest is not None:
-        became = {item.council: item for item in desk.store.rounds.councils(latest.sid)}
+    became: Mapping[str, RoundCouncilRow] = {item.council: item for item in in_latest_round(desk, row.plan_digest)}
     found = [
         _council(desk.council_name(council), decided.get(CouncilId(council)), became.get(council))
         for council in facts.councils
@@ -119,9 +121,19 @@ def _councils(desk: Desk, row: ProposalRow, facts: QuestionFacts) -> tuple[Counc
     return tuple(sorted(found, key=lambda item: item.name))
 
 
+def in_latest_round(desk: Desk, plan: Digest) -> tuple[RoundCouncilRow, ...]:
+    """What became of each council in the latest round; while that runs, how each stands after its last stage."""
+    books = desk.store.rounds
+    latest = max(books.of_plan(plan), key=lambda item: item.attempt, default=None)
+    if latest is None:
+        return ()
+    return books.progress(latest.sid) if latest.outcome == "running" else books.councils(latest.sid)
+
+
 def _council(name: str, decision: DecisionRow | None, outcome: RoundCouncilRow | None) -> CouncilShown:
     if outcome is not None and outcome.outcome in OUTCOMES:
-        stage = f"In the stage '{outcome.stage}'. " if outcome.outcome in {"dropped", "unreachable"} else ""
+        known = outcome.stage in outcome.reason  # a reason can say the stage itself
+        stage = "" if known else STAGE_TOLD.get(outcome.outcome, "").format(outcome.stage)
         said = f"{stage}{as_sentence(outcome.reason) if outcome.reason else ''}".strip()
         return CouncilShown(name=name, state=OUTCOMES[outcome.outcome], said=said, rule=outcome.rule)
     if decision is None:

@@ -24,6 +24,7 @@ class Operation(StrEnum):
     WATCH = "follow a question, council by council, until its answer is there"
     VIEW_AGREEMENT = "take an agreement and the list of councils as they were signed"
     VIEW_READERS = "see who has read a release"
+    VIEW_SUGGESTIONS = "see a question that a council suggests to the parties alone"
     VIEW_BUDGETS = "see the councils' budgets and verify them"
     PROPOSE = "put a question to councils"
     WITHDRAW = "take back a question on which councils are still deciding"
@@ -66,6 +67,7 @@ RULES: Final[Mapping[Operation, Rule]] = {
     Operation.WATCH: Rule(roles=_REVIEWER | _ANALYST, of_agreement=True, scope=Scope.READ),
     Operation.VIEW_AGREEMENT: Rule(roles=_READERS, of_agreement=True, scope=Scope.READ),
     Operation.VIEW_READERS: Rule(roles=_REVIEWER, of_agreement=True, scope=Scope.READ),
+    Operation.VIEW_SUGGESTIONS: Rule(roles=_READERS, of_agreement=True, scope=Scope.READ),
     Operation.VIEW_BUDGETS: Rule(roles=_REVIEWER | _ANALYST, of_agreement=True, scope=Scope.READ),
     Operation.PROPOSE: Rule(roles=_ANALYST, of_agreement=True, scope=Scope.ASK),
     Operation.WITHDRAW: Rule(roles=_ANALYST, of_agreement=True, scope=Scope.ASK),

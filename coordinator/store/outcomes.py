@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, delete, select, update
 
 from coordinator.store.book import Book
 from coordinator.store.records import (
@@ -21,6 +21,7 @@ from coordinator.store.tables import (
     proposals,
     releases,
     round_councils,
+    round_progress,
     round_stages,
     rounds,
 )
@@ -58,6 +59,16 @@ class OutcomeBook(Book):
             if not self._put_new(connection, rounds, opened):
                 raise InternalError("A round was about to start under a session id that has been used.")
         return True
+
+    def went_on(self, rows: Sequence[RoundCouncilRow]) -> None:
+        """Record how the councils stand in a round under way, where a stage of it has ended."""
+        with self._begin() as connection:
+            self._put(connection, round_progress, rows)
+            self._require_turn(connection)
+            # What comes late is not kept: with the round went its progress.
+            going = select(rounds.c.sid).where(rounds.c.outcome == "running")
+            mine = round_progress.c.sid.in_(sorted({row.sid.hex() for row in rows}))
+            connection.execute(delete(round_progress).where(mine, round_progress.c.sid.not_in(going)))
 
     def aborted(
         self,
@@ -112,3 +123,4 @@ class OutcomeBook(Book):
         self._put(connection, rounds, [ended])
         self._put(connection, round_councils, councils)
         self._put(connection, round_stages, stages)
+        connection.execute(delete(round_progress).where(round_progress.c.sid == ended.sid.hex()))

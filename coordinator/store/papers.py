@@ -1,4 +1,4 @@
-"""Signed papers of governance: comments and notes on answers, minutes, series of questions."""
+"""Signed papers of governance: comments and notes on answers, minutes, series of questions, suggested questions."""
 
 from collections.abc import Collection
 from datetime import datetime

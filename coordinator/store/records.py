@@ -90,12 +90,12 @@ class ProposalRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperRow:
-    """A signed paper of governance: what somebody said of an answer, minutes, or a series of questions.
+    """A signed paper of governance: what was said of an answer, minutes, a series, or a suggested question.
 
     Attributes:
         digest: SHA-256 of what was signed.
         kind: See `federated.papers.PaperKind`.
-        subject: Digest of the release in hexadecimal, id of the series, or the day of a meeting.
+        subject: Digest of the release in hexadecimal, id of the series, day of a meeting, or year of a suggestion.
         author: Code of the council, or id of the first key that signed.
         hidden_at: Since when an operator shows it no more; it is never altered.
         hidden_reason: Why, for everybody.
@@ -142,7 +142,7 @@ class RoundRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundCouncilRow:
-    """What became of one council in one round; `joined` when it was in U1."""
+    """What became of one council in one round, or how it stands in one under way; `joined` when it was in U1."""
 
     sid: RoundId
     council: CouncilId

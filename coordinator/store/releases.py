@@ -31,6 +31,18 @@ class ReleaseBook(Book):
         """The newest release of the identical question whose content is still kept."""
         return self._newest(releases.c.query_digest == query_digest.hex(), releases.c.deleted_at.is_(None))
 
+    def later_than(self, row: ReleaseRow) -> ReleaseRow | None:
+        """The newest release of the identical question under that agreement, if its records are of a later day."""
+        if row.data_cut_off is None:
+            return None
+        return self._newest(
+            releases.c.query_digest == row.query_digest.hex(),
+            releases.c.agreement_id == row.agreement_id,
+            releases.c.data_cut_off > row.data_cut_off,
+            releases.c.created_at > column_value("created_at", row.created_at),
+            releases.c.deleted_at.is_(None),
+        )
+
     def agreements_of(self, digests: Collection[bytes]) -> dict[bytes, str]:
         """Release → id of its agreement, for those of these that there are."""
         wanted = select(releases.c.digest, releases.c.agreement_id)

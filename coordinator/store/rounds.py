@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 
 from coordinator.store.book import Book, Place, in_order
 from coordinator.store.records import RoundCouncilRow, RoundRow, StageRow, column_value, read_row
-from coordinator.store.tables import round_councils, round_stages, rounds
+from coordinator.store.tables import round_councils, round_progress, round_stages, rounds
 from protocols.identifiers import CouncilId, Digest, RoundId
 
 __all__ = ["RoundBook"]
@@ -45,6 +45,13 @@ class RoundBook(Book):
     def councils(self, sid: RoundId) -> tuple[RoundCouncilRow, ...]:
         """What became of each council in a round that has ended."""
         wanted = select(round_councils).where(round_councils.c.sid == sid.hex()).order_by(round_councils.c.council)
+        with self._begin() as connection:
+            found = connection.execute(wanted).mappings().all()
+        return tuple(read_row(RoundCouncilRow, row) for row in found)
+
+    def progress(self, sid: RoundId) -> tuple[RoundCouncilRow, ...]:
+        """How each council stood in a round under way when a stage of it last ended; `answered` when it goes on."""
+        wanted = select(round_progress).where(round_progress.c.sid == sid.hex()).order_by(round_progress.c.council)
         with self._begin() as connection:
             found = connection.execute(wanted).mappings().all()
         return tuple(read_row(RoundCouncilRow, row) for row in found)

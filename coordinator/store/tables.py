@@ -45,6 +45,7 @@ __all__ = [
     "releases",
     "rosters",
     "round_councils",
+    "round_progress",
     "round_stages",
     "rounds",
     "sessions",
@@ -189,6 +190,21 @@ round_councils = Table(
     Index("ix_round_councils_council", "council", "sid"),
 )
 
+# How the councils stand in a round under way, at the end of its last stage; gone when the round has ended.
+round_progress = Table(
+    "round_progress",
+    METADATA,
+    Column("sid", String(HEX), ForeignKey("rounds.sid"), nullable=False),
+    Column("council", String(COUNCIL), nullable=False),
+    Column("joined", Boolean, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("stage", String(24), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    _version(),
+    PrimaryKeyConstraint("sid", "council"),
+)
+
 round_stages = Table(
     "round_stages",
     METADATA,
@@ -283,7 +299,7 @@ papers = Table(
     _version(),
     Index("ix_papers_kind", "kind", "received_at", "digest"),
     Index("ix_papers_subject", "subject", "kind"),
-    CheckConstraint("kind IN ('comment', 'outcome', 'minutes', 'series')", name="kind"),
+    CheckConstraint("kind IN ('comment', 'outcome', 'minutes', 'series', 'suggestion')", name="kind"),
 )
 
 # Sign-in to the pages. Of every token only the SHA-256 is here, so that a copy of the store lets nobody in.

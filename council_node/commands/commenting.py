@@ -15,7 +15,7 @@ from federated.release import Release, open_release
 from federated.shell import now_utc, output
 from protocols.identifiers import CouncilId
 
-__all__ = ["register"]
+__all__ = ["read_words", "register"]
 
 
 def comment(
@@ -39,14 +39,10 @@ def comment(
     with NodeStore.open(loaded.store_file) as store:
         found = [open_release(document.body) for document in store.all_latest(DocumentKind.RELEASE)]
     answer = _answer(found, release)
-    try:
-        words = text.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileProblem(f"{text}: the text cannot be read.", remedy="Save it as plain text in UTF-8.") from error
     made = Comment(
         council=CouncilId(loaded.council.id),
         release=answer.digest,
-        text=words,
+        text=read_words(text),
         publish=publish,
         staff_minutes=staff_minutes,
         at=now_utc().replace(microsecond=0),
@@ -59,6 +55,18 @@ def comment(
     seen = "everybody, once the figures are public" if publish else "the parties of the agreement alone"
     output.print(f"Wrote {out}, about “{answer.title}”. It will be shown to {seen}.", markup=False)
     output.print("Give it to an analyst or reviewer: federated remarks bring comment.dsse", markup=False)
+
+
+def read_words(path: Path) -> str:
+    """What somebody wrote for others to read.
+
+    Raises:
+        FileProblem: It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileProblem(f"{path}: the text cannot be read.", remedy="Save it as plain text in UTF-8.") from error
 
 
 def _answer(found: list[Release], digits: str) -> Release:

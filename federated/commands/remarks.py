@@ -36,7 +36,7 @@ from federated.yaml_document import read_form
 from protocols.identifiers import CouncilId, Digest
 from protocols.wire import analyst_pb2 as pb
 
-__all__ = ["board", "remarks"]
+__all__ = ["author_name", "board", "hand_in", "remarks"]
 
 remarks: typer.Typer = new_app("What councils and the department say of an answer: comments, and what changed.")
 board: typer.Typer = new_app("Minutes of the reviewers of an agreement, who meet as its board.")
@@ -80,7 +80,7 @@ def bring(
     envelope = read_file(comment, "comment")
     with connect(workspace) as client:
         found = _comment(client.trusted(), envelope)
-        _hand_in(client, PaperKind.COMMENT, envelope)
+        hand_in(client, PaperKind.COMMENT, envelope)
     output.print(f"It stands beside answer {found.release.hex()[:16]}.")
 
 
@@ -108,7 +108,7 @@ def changed(
             text=words,
             at=now_utc().replace(microsecond=0),
         )
-        _hand_in(client, PaperKind.OUTCOME, sign_outcome(note, key))
+        hand_in(client, PaperKind.OUTCOME, sign_outcome(note, key))
 
 
 @remarks.command("show")
@@ -130,16 +130,16 @@ def show(release: Answer, workspace: Work = DEFAULT_FILE) -> None:
 
 def _said(trusted: Trusted, kind: PaperKind, item: pb.Paper) -> str:
     if item.hidden_at:
-        return f"{kind} by {_name(trusted, item.author)}: hidden by the operator. {item.hidden_reason}"
+        return f"{kind} by {author_name(trusted, item.author)}: hidden by the operator. {item.hidden_reason}"
     try:
         if kind is PaperKind.COMMENT:
             comment = _comment(trusted, item.paper)
             seen = "for everybody" if comment.publish else "for the parties alone"
-            return f"{_name(trusted, comment.council)}, {comment.at:%d %B %Y}, {seen}: {comment.text}"
+            return f"{author_name(trusted, comment.council)}, {comment.at:%d %B %Y}, {seen}: {comment.text}"
         name = str(unsafe_claims(item.paper, kind).get("agreement"))
         note = open_outcome(item.paper, _in_force(trusted.agreements, name))
     except (SignatureProblem, PolicyRefusal) as problem:
-        return f"{kind} by {_name(trusted, item.author)}: NOT SHOWN, its signature does not hold. {problem}"
+        return f"{kind} by {author_name(trusted, item.author)}: NOT SHOWN, its signature does not hold. {problem}"
     return f"What changed, {note.at:%d %B %Y}: {note.text}"
 
 
@@ -151,7 +151,8 @@ def _comment(trusted: Trusted, envelope: bytes) -> Comment:
     return open_comment(envelope, council=council, public_key=entry.public_key)
 
 
-def _name(trusted: Trusted, author: str) -> str:
+def author_name(trusted: Trusted, author: str) -> str:
+    """Name of the council that wrote a paper, or the first digits of a person's key."""
     entry = trusted.roster.councils.get(CouncilId(author))
     return f"key {author[:16]}" if entry is None else entry.name
 
@@ -162,7 +163,8 @@ def _in_force(agreements: Mapping[str, Agreement], name: str) -> Agreement:
     return agreements[name]
 
 
-def _hand_in(client: Client, kind: PaperKind, envelope: bytes) -> None:
+def hand_in(client: Client, kind: PaperKind, envelope: bytes) -> None:
+    """Bring a signed paper to the coordinator, and say so."""
     digest, added = client.add_paper(kind, envelope)
     output.print(f"{'Handed in' if added else 'It was there already'}: {digest.hex()}")
 
@@ -206,7 +208,7 @@ def bring_minutes(
     with connect(workspace) as client:
         name = str(unsafe_claims(envelope, PaperKind.MINUTES).get("agreement"))
         open_minutes(envelope, _in_force(client.trusted().agreements, name))
-        _hand_in(client, PaperKind.MINUTES, envelope)
+        hand_in(client, PaperKind.MINUTES, envelope)
 
 
 @board.command("show")

@@ -23,6 +23,7 @@ from federated.query import Query, parse_query
 from federated.query.words import condition_words
 from federated.question_words import at_most_words, ingredient_words
 from federated.release import Release, TableRecord
+from federated.revisions import provisional_words
 from federated.statistics import TOTALS
 
 __all__ = ["Fact", "check_manifest_of", "facts_of", "shorthand_rows", "table_words"]
@@ -107,6 +108,8 @@ def _asked(release: Release, question: Query, manifest: Manifest | None) -> Iter
     )
     if release.data_cut_off:
         yield f"Data cut-off: {day(release.data_cut_off)}, the date of the oldest extract behind the figures."
+    if provisional := provisional_words(release):
+        yield provisional
     yield f"Released: {moment(release.created_at)}."
 
 

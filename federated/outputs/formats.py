@@ -4,7 +4,7 @@ Everything here gives bytes and writes nothing; the same release gives the same 
 installation: they depend on its fonts and styles). `federated.outputs.writing` writes files.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -14,6 +14,7 @@ from federated.manifest import Manifest
 from federated.outputs.chart import ALT_TEXTS, chart, chart_png, chart_texts, is_drawn
 from federated.outputs.csv_metadata import metadata_text
 from federated.outputs.csv_table import table_csv
+from federated.outputs.facts import Fact
 from federated.outputs.method_note import method_note
 from federated.outputs.parquet import table_parquet
 from federated.outputs.spreadsheet import release_ods
@@ -32,6 +33,7 @@ class ReleaseFile:
         label: What it is, for people.
         media_type: As the web names it.
         make: Its bytes, from the release and, where there is one, the manifest of its question.
+        make_with: The same with what came after the release, where the file has a place for that.
     """
 
     format: str
@@ -39,6 +41,7 @@ class ReleaseFile:
     label: str
     media_type: str
     make: Callable[[Release, Manifest | None], bytes]
+    make_with: Callable[[Release, Manifest | None, Sequence[Fact]], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,7 @@ class Offered:
         label: What it is, for people.
         media_type: As the web names it.
         table: The table it is of; empty where it is of the whole release.
+        changes: Whether it holds what came after the release, and so changes with that.
         make: Its bytes.
     """
 
@@ -80,6 +84,7 @@ class Offered:
     label: str
     media_type: str
     table: str
+    changes: bool = False
     make: Callable[[], bytes]
 
 
@@ -151,6 +156,7 @@ FILES: Final[tuple[ReleaseFile | TableFile, ...]] = (
         label="a method note to read or print (HTML)",
         media_type="text/html",
         make=method_note,
+        make_with=method_note,
     ),
 )
 FORMATS: Final = tuple(dict.fromkeys(file.format for file in FILES))
@@ -185,9 +191,13 @@ def files_of(release: Release, formats: Iterable[str] = FORMATS, *, manifest: Ma
 
 
 def offered(
-    release: Release, formats: Iterable[str] = FORMATS, *, manifest: Manifest | None = None
+    release: Release,
+    formats: Iterable[str] = FORMATS,
+    *,
+    manifest: Manifest | None = None,
+    said: Sequence[Fact] = (),
 ) -> Iterator[Offered]:
-    """The files that `files_of` would make, before any is made."""
+    """The files that `files_of` would make, before any is made; `said` is what came after the release."""
     chosen = frozenset(formats)
     for file in FILES:
         if file.format not in chosen:
@@ -200,7 +210,12 @@ def offered(
                     label=file.label,
                     media_type=file.media_type,
                     table="",
-                    make=partial(file.make, release, manifest),
+                    changes=file.make_with is not None,
+                    make=(
+                        partial(file.make, release, manifest)
+                        if file.make_with is None
+                        else partial(file.make_with, release, manifest, said)
+                    ),
                 )
             case TableFile():
                 for table in filter(file.has, release.tables):

@@ -4,7 +4,7 @@ The page asks no other computer for anything. It has the styles of the pages whe
 and its own few rules always, so that it can be read and printed on A4 without them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from markupsafe import Markup
 from federated.errors import FileProblem
 from federated.manifest import Manifest
 from federated.outputs.chart import chart, chart_words, is_drawn
-from federated.outputs.facts import facts_of, notes_of, shorthand_rows, table_words
+from federated.outputs.facts import Fact, facts_of, notes_of, shorthand_rows, table_words
 from federated.outputs.figures import printed
 from federated.outputs.quotes import quote, quoted_interval
 from federated.pages import renderer, stylesheet
@@ -41,12 +41,13 @@ class _Shown:
     quote: str | None
 
 
-def method_note(release: Release, manifest: Manifest | None = None) -> bytes:
+def method_note(release: Release, manifest: Manifest | None = None, said: Sequence[Fact] = ()) -> bytes:
     """The page, HTML in UTF-8.
 
     Args:
         release: What it is about.
         manifest: Of its question, for decision, recipients and contacts.
+        said: What came after the release: what was said of it, and whether there is a later one.
 
     Raises:
         FileProblem: The manifest is not the release's.
@@ -54,7 +55,7 @@ def method_note(release: Release, manifest: Manifest | None = None) -> bytes:
     page = renderer({"outputs": "federated.outputs"}).get_template(TEMPLATE)
     return page.render(
         release=release,
-        facts=facts_of(release, manifest),
+        facts=(*facts_of(release, manifest), *said),
         marks=shorthand_rows(release),
         tables=tuple(_shown(release)),
         citation=_citation(release),

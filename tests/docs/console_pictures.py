@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.docs.pages import ROOT
 from tests.e2e import browser_checks
-from tests.integration.console_world import COOKIE, DRAFT, ConsoleWorld, Served, console_world
+from tests.integration.console_world import COOKIE, DRAFT, ConsoleWorld, Served, console_world, suggest
 
 FOLDER = ROOT / "docs" / "console"
 WIDTH = 1000
@@ -55,8 +55,16 @@ def asking(world: ConsoleWorld) -> dict[str, tuple[str, str]]:
         "sign": ("analyst", f"{draft}/sign"),
         "manifest-section": ("analyst", f"{draft}/manifest/question"),
         "hand-in": ("analyst", "/ask/hand-in"),
+        "suggestions": ("", "/suggestions"),
+        "suggestion": ("analyst", f"/suggestions/{_suggested(world)}"),
         "watch": ("analyst", f"/asked/{world.answered[1].plan_digest}"),
     }
+
+
+def _suggested(world: ConsoleWorld) -> str:
+    """A council's suggestion to look at; its digest."""
+    reason = "More families here lost a home when a private tenancy ended. We would like to know where else."
+    return suggest(world, title="Families by age, after a private tenancy", reason=reason, council=1).hex()
 
 
 PRESSED = {

@@ -190,6 +190,10 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
             "A comment names a council that is not in the answer, or not in the list of councils.",
             "Check the code of the council and the digest of the answer.",
         ),
+        "not_of_agreement": (
+            "A suggestion names a council that the agreement does not name, or that is not in the list of councils.",
+            "Check the code of the council and the name of the agreement.",
+        ),
         "paper_limit": (
             "One author has handed in as many papers about one thing as are kept.",
             "Ask the operator, if one more is needed.",

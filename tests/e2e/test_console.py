@@ -10,7 +10,7 @@ from tests.e2e.browser_checks import SCRIPTS_ON, crawl, faults, walk_with_keyboa
 from tests.integration.console_world import COOKIE, DRAFT, console_world
 from tests.integration.governance_papers import comment, keep_series, meeting, outcome, standing_series
 
-WHO = {"": 23, "reviewer and operator": 34}
+WHO = {"": 25, "reviewer and operator": 36}
 """Between the two every page that a link leads to is met; who may see which is `tests/integration`'s."""
 """Who looks, and how many pages there are at least for them."""
 
@@ -114,6 +114,7 @@ def test_every_page_of_asking_passes_the_checker_fits_and_can_be_walked_with_the
     sections = tuple(f"/manifest/{section.name}" for section in SECTIONS if section.name in {"question", "data", "use"})
     drafts = tuple(f"/ask/drafts/{DRAFT}{path}" for path in (*ASKING, *sections))
     watched = tuple(f"/asked/{world.plans[state]}" for state in ("released", "collecting"))
+    watched += (f"/suggestions/{world.suggestion}",)
     wrong = {}
     with world.served(sign_in=True) as served:
         context = browsing("", **SCRIPTS_ON)
@@ -126,6 +127,47 @@ def test_every_page_of_asking_passes_the_checker_fits_and_can_be_walked_with_the
             if path not in watched and path not in drafts[3:]:
                 assert walk_with_keyboard(tab) > 6
     assert wrong == {}
+
+
+def test_an_analyst_drafts_from_a_suggestion_without_a_script(browsing, world):
+    with world.served(sign_in=True) as served:
+        context = browsing("", java_script_enabled=False)
+        context.add_cookies([{"name": COOKIE, "value": "analyst", "url": served.origin}])
+        tab = context.new_page()
+        tab.goto(f"{served.origin}/ask")
+        tab.get_by_role("link", name="Questions that councils suggest").press("Enter")
+        tab.get_by_role("link", name="Families by type").press("Enter")
+        tab.get_by_role("button", name="Begin a draft from it").press("Enter")
+        draft = tab.url
+        margin = tab.locator("#margins-caption").locator("xpath=ancestor::table").locator("tbody td").nth(2)
+        before = margin.inner_text()
+        tab.get_by_role("link", name="Change title, councils or period").press("Enter")
+        tab.get_by_label("Last day").fill("soon")
+        tab.get_by_role("button", name="Continue").press("Enter")
+        assert "year-month-day" in tab.locator("#to-error").inner_text()
+        tab.get_by_label("Last day").fill("2025-02-28")
+        tab.get_by_role("button", name="Continue").press("Enter")
+        assert tab.url == draft
+        tab.get_by_label("ε (epsilon)").fill("1/4")
+        tab.get_by_role("button", name="Work out again").press("Enter")
+        assert float(margin.inner_text()[2:]) > 2 * float(before[2:])
+        tab.get_by_role("link", name="Change which rows count").press("Enter")
+        tab.get_by_label("Which column?").select_option("household_type")
+        tab.get_by_role("button", name="Choose").press("Enter")
+        tab.get_by_role("checkbox").first.check()
+        tab.get_by_role("button", name="Add").press("Enter")
+        assert "household_type is one of" in tab.content()
+        tab.get_by_role("link", name="Write the manifest").press("Enter")
+        tab.get_by_role("link", name="What is asked, and for which decision").press("Enter")
+        assert tab.get_by_label("Who asked").input_value().endswith(", which suggested this question.")
+        tab.get_by_role("button", name="Save").press("Enter")
+        assert tab.locator("#decision-error").inner_text()
+        tab.goto(draft)
+        tab.get_by_role("link", name="Sign and hand in").press("Enter")
+        tab.get_by_text("things to mend").wait_for()
+        tab.goto(draft)
+        tab.get_by_role("button", name="Delete this draft").press("Enter")
+        assert tab.url == f"{served.origin}/ask"
 
 
 def test_a_reviewer_goes_from_a_budget_to_its_question_and_verifies_without_a_script(browsing, served, world):

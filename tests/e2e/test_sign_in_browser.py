@@ -18,6 +18,7 @@ from federated.demo.processes import wait_for
 from federated.pages import HEADERS, stylesheet
 from federated.shell import now_utc
 from tests.architecture.source_tree import ROOT
+from tests.e2e.browser_checks import faults, walk_with_keyboard
 from tests.integration.openid_process import SECRET, provider_process, settings_for
 from tests.integration.sign_in_site import CODE, PASSWORD, add_account, app_of, give_code, make_desk
 
@@ -191,6 +192,39 @@ def test_a_neighbour_can_neither_plant_a_session_nor_send_a_form(site, context):
         server.shutdown()
         server.server_close()
         thread.join(timeout=10)
+
+
+def test_a_token_is_made_copied_once_and_taken_back(site, context):
+    tab = context.new_page()
+    sign_in(tab, site, following="/account/tokens")
+    tab.get_by_role("button", name="Make a token").press("Enter")
+    assert tab.title().startswith("Error: ")
+    tab.get_by_label("What is it for?").fill("Monthly report")
+    tab.get_by_label("For how many days?").fill("30")
+    tab.get_by_label("Read what you may see").check()
+    tab.get_by_role("button", name="Make a token").press("Enter")
+    made = tab.locator("#made").inner_text()
+    assert tab.get_by_role("row").filter(has_text="Monthly report").count() == 1
+    tab.goto(f"{site.own}/account/tokens")
+    assert made not in tab.content()
+    tab.get_by_role("button", name="Take back Monthly report").press("Enter")
+    assert tab.get_by_role("button", name="Take back").count() == 0
+
+
+def test_the_page_of_tokens_passes_the_checker_and_can_be_walked_with_the_keyboard(site, chromium):
+    context = chromium.new_context(ignore_https_errors=True, bypass_csp=True)
+    tab = context.new_page()
+    sign_in(tab, site, following="/account/tokens")
+    for fill in ("", "Monthly report"):  # what is wrong first, then a token with its place in the list
+        tab.get_by_label("What is it for?").fill(fill)
+        tab.get_by_label("For how many days?").fill("30")
+        tab.get_by_label("Read what you may see").check()
+        tab.get_by_role("button", name="Make a token").click()
+        assert tab.title().startswith("Error: ") is not bool(fill)
+        assert faults(tab) == []
+        tab.locator("body").focus()
+        assert walk_with_keyboard(tab) > 6
+    context.close()
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/set-password", "/account", "/sign-in/openid/back"])

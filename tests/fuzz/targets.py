@@ -278,7 +278,7 @@ def statement(data: bytes) -> None:
 
 
 def roster(data: bytes) -> None:
-    from federated.roster import ROSTER_TYPE, describe_changes, open_roster, parse_roster
+    from federated.roster import ROSTER_TYPE, describe_changes, open_past_roster, open_roster, parse_roster
     from federated.signing import sign_payload
 
     papers = _papers()
@@ -288,6 +288,8 @@ def roster(data: bytes) -> None:
     with declared():
         signed = sign_payload(data, ROSTER_TYPE, [papers.SIGNER_A, papers.SIGNER_B])
         open_roster(signed, papers.TRUST, papers.NOW, (3, papers.world().roster.digest))
+    with declared():
+        open_past_roster(signed, papers.TRUST)
 
 
 def agreement(data: bytes) -> None:
@@ -429,6 +431,7 @@ def release(data: bytes) -> None:
 
 
 def budget_statement(data: bytes) -> None:
+    from council_node.lost_charges import open_last_statement
     from federated.budget_statement import STATEMENT_KIND, read_statement
     from federated.statement_memory import StatementMemory
 
@@ -442,6 +445,8 @@ def budget_statement(data: bytes) -> None:
     key = papers.world().keys[papers.ME]
     with declared():
         read_budget_statement(_signed(STATEMENT_KIND, _canonical(data), key), council=papers.ME, key=key.public)
+    with declared():
+        open_last_statement(_signed(STATEMENT_KIND, _canonical(data), key), council=papers.ME, key=key.public)
     with declared():
         StatementMemory(papers.file_of("statements.json", data)).take({}, papers.world().roster)
 
@@ -545,6 +550,7 @@ def papers_of_people(data: bytes) -> None:
     """Comments, notes of what changed, minutes: each as signed by whoever may."""
     from federated import papers as paper
     from federated.papers import PaperKind
+    from federated.suggestion import open_suggestion, sign_suggestion
 
     given = _papers()
     agreed, content = given.world().agreement, _canonical(data)
@@ -552,6 +558,9 @@ def papers_of_people(data: bytes) -> None:
     with declared():
         said = paper.open_comment(_signed(PaperKind.COMMENT, content, key), council=given.ME, public_key=key.public)
         paper.sign_comment(said, key)
+    with declared():
+        meant = open_suggestion(_signed(PaperKind.SUGGESTION, content, key), council=given.ME, public_key=key.public)
+        sign_suggestion(meant, key)
     with declared():
         paper.sign_outcome(
             paper.open_outcome(_signed(PaperKind.OUTCOME, content, given.ANALYST), agreed), given.ANALYST
@@ -1308,7 +1317,13 @@ _ALL = (
     ),
     _target(envelope, "federated.signing:open_envelope", form=Form.JSON),
     _target(statement, "federated.signing:open_statement", form=Form.JSON),
-    _target(roster, "federated.roster:parse_roster", "federated.roster:open_roster", form=Form.YAML),
+    _target(
+        roster,
+        "federated.roster:parse_roster",
+        "federated.roster:open_roster",
+        "federated.roster:open_past_roster",
+        form=Form.YAML,
+    ),
     _target(
         agreement,
         "federated.agreement:parse_agreement",
@@ -1354,6 +1369,7 @@ _ALL = (
         "federated.budget_statement:read_statement",
         "federated.statement_memory:StatementMemory",
         "coordinator.replies:read_budget_statement",
+        "council_node.lost_charges:open_last_statement",
         form=Form.JSON,
     ),
     _target(
@@ -1386,6 +1402,7 @@ _ALL = (
     _target(
         papers_of_people,
         "federated.papers:open_comment",
+        "federated.suggestion:open_suggestion",
         "federated.papers:open_outcome",
         "federated.papers:open_minutes",
         form=Form.JSON,
@@ -1499,6 +1516,7 @@ EXCUSED: Mapping[str, str] = {
     "federated.commands.files:read_file": _BYTES,
     "federated.commands.questions:read_manifest": _BYTES,
     "council_node.commands.proof:read_proposed": _BYTES,
+    "council_node.commands.commenting:read_words": "gives a text to what signs it, which is a target's other half",
     "federated.schema.code_history:load_code_history": _PACKAGED,
     "federated.schema.files:read_form": _PACKAGED,
     "federated.schema.load:load_schema": _PACKAGED,

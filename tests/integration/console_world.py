@@ -22,15 +22,18 @@ from coordinator.console.visitor import NOBODY, Role, Visitor
 from coordinator.proposal_states import ProposalState
 from coordinator.serve import CONNECTIONS_FILE
 from coordinator.settings import ConsoleSettings, Settings
-from coordinator.store import AccountRow, BudgetRow, DraftRow, EnrolmentRow, ProposalRow, Store, open_store
+from coordinator.store import AccountRow, BudgetRow, DraftRow, EnrolmentRow, PaperRow, ProposalRow, Store, open_store
 from coordinator.tls import issue_certificate, make_authority, save_pair
 from federated.budget_statement import BudgetStatement, PeriodStatement
-from federated.keys import fingerprint
+from federated.keys import SigningKey, fingerprint
 from federated.pages import stylesheet
 from federated.pages.serving import listen
+from federated.papers import PaperKind, paper_digest
 from federated.privacy import Budget, Charge, Totals
+from federated.query import parse_query
 from federated.release import Release, open_release
 from federated.signing import sign_statement
+from federated.suggestion import Suggestion, sign_suggestion
 from federated.timestamps import time_text
 from protocols.encoding import sha256
 from protocols.identifiers import CouncilId
@@ -65,6 +68,7 @@ class ConsoleWorld:
     answered: list[Release] = field(default_factory=list)
     plans: dict[str, str] = field(default_factory=dict)
     reads: list[tuple[str, str]] = field(default_factory=list)
+    suggestion: str = ""
 
     @property
     def agreement(self) -> str:
@@ -204,6 +208,7 @@ def console_world(folder: Path, *, database: str | None = None) -> Iterator[Cons
     _certificate(world)
     _requests(world)
     _drafts(world)
+    world.suggestion = suggest(world).hex()
     connected = list(federation.councils[:6])
     seen = dict.fromkeys(federation.councils[:7], time_text(federation.now()))
     document = {"version": 1, "connected": connected, "seen": seen}
@@ -320,6 +325,41 @@ def _drafts(world: ConsoleWorld) -> None:
         changed_at=now,
     )
     assert world.federation.store.drafts.begin(draft, most=10)
+
+
+def suggest(
+    world: ConsoleWorld,
+    *,
+    title: str = "Families by type",
+    reason: str = "Rents rose here in <b>March</b>.",
+    council: int = 0,
+    publish: bool = True,
+    key: SigningKey | None = None,
+    **changes: object,
+) -> bytes:
+    """Put a question that a council suggests into the store, its signature unchecked; its digest."""
+    code = world.federation.councils[council]
+    question = parse_query(QUESTION.replace("Families by age", title).encode())
+    made = Suggestion(
+        council=code,
+        agreement=world.agreement,
+        question=replace(question, **changes),  # type: ignore[arg-type]  # whatever a test changes
+        reason=reason,
+        publish=publish,
+        at=world.federation.now().replace(microsecond=0),
+    )
+    envelope = sign_suggestion(made, key or council_key(code))
+    row = PaperRow(
+        digest=paper_digest(envelope, PaperKind.SUGGESTION),
+        kind=PaperKind.SUGGESTION.value,
+        agreement_id=world.agreement,
+        subject="2026",
+        author=code,
+        envelope=envelope,
+        received_at=world.federation.now(),
+    )
+    assert world.federation.store.papers.add(row, limit=99)
+    return row.digest
 
 
 def _requests(world: ConsoleWorld) -> None:

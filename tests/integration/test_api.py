@@ -16,9 +16,13 @@ from coordinator.sign_in.operations import Operation
 from coordinator.sign_in.tokens import make_token
 from coordinator.store import DatabaseProblem, SessionRow
 from coordinator.store.proposals import ProposalBook
+from federated.query import parse_query
 from protocols.encoding import sha256
 from tests.integration.api_world import NAMES, Program, api_world
+from tests.integration.console_world import suggest
 from tests.integration.coordinator_federation import ANN, seeded
+from tests.integration.governance_papers import comment
+from tests.integration.test_console_asking import under_way
 
 WHO = ("", "analyst", "reviewer", "observer", "operator", "stranger", "wrong")
 QUICK = {"application/json", "text/csv"}
@@ -34,6 +38,7 @@ EXPECTED = {
     ("GET", "/releases/{digest}/files/{file}"): PARTIES,
     ("GET", "/releases/{digest}/receipts"): PARTIES,
     ("GET", "/releases/{digest}/readers"): {"reviewer"},
+    ("GET", "/suggestions"): EVERYBODY,
     ("GET", "/agreements"): EVERYBODY,
     ("GET", "/agreements/{agreement}"): PARTIES,
     ("GET", "/agreements/{agreement}/budgets"): {"analyst", "reviewer"},
@@ -291,6 +296,41 @@ def test_progress_is_council_by_council(world, closed):
     assert (said["state"], said["ended"], said["release"]) == ("released", True, world.console.release)
     assert {one["decision"] for one in said["decisions"]} == {"approved"}
     assert [one["outcome"] for one in said["rounds"]] == ["released"]
+    assert {one["outcome"] for one in said["councils"]} == {"contributed"}
+    said = closed["reviewer"].ask(f"/questions/{under_way(world.console)}/progress").json()
+    assert [one["outcome"] for one in said["rounds"]] == ["running"]
+    assert [(one["outcome"], one["stage"]) for one in said["councils"]] == [
+        ("answered", "share keys"),
+        ("dropped", "share keys"),
+    ]
+
+
+def test_an_answer_has_what_was_said_of_it_and_whether_it_may_change(world, closed):
+    comment(world.console, "Rents rose here.")
+    comment(world.console, "Between us.", council=1, publish=False)
+    shown = {who: closed[who].ask(f"/releases/{world.console.release}").json() for who in ("", "stranger", "observer")}
+    assert sorted(one["text"] for one in shown["observer"]["remarks"]) == [["Between us."], ["Rents rose here."]]
+    assert shown[""]["remarks"] == shown["stranger"]["remarks"] == []
+    for found in shown.values():
+        assert (found["data_cut_off"], found["provisional"], found["revised_by"]) == ("2026-01-10", "", None)
+    published = Program(world, publish=(world.console.agreement,), later_days=15)
+    found = published.ask(f"/releases/{world.console.release}").json()["remarks"]
+    assert [one["text"] for one in found] == [["Rents rose here."]]
+    first = published.ask(f"/releases/{world.console.release}/files/method-note.html")
+    comment(world.console, "One more.", council=2)
+    again = published.ask(f"/releases/{world.console.release}/files/method-note.html")
+    assert first.headers["etag"] != again.headers["etag"]
+    assert "One more." in again.text
+
+
+def test_suggestions_are_those_for_everybody_and_those_of_the_own_agreements(world, closed):
+    quiet = suggest(world.console, title="Asked between us", council=1, publish=False).hex()
+    for who, papers in (("", {world.console.suggestion}), ("stranger", {world.console.suggestion})):
+        assert {one["paper"] for one in closed[who].ask("/suggestions").json()["suggestions"]} == papers, who
+    [newest, *_] = found = closed["observer"].ask("/suggestions").json()["suggestions"]
+    assert {one["paper"] for one in found} == {world.console.suggestion, quiet}
+    assert newest["reason"] == "Rents rose here in <b>March</b>."
+    assert parse_query(newest["question"].encode()).title == newest["title"]
 
 
 @pytest.mark.parametrize(

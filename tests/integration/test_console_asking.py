@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -12,14 +13,15 @@ from coordinator.console.guard import Closed
 from coordinator.console.manifest_fields import SECTIONS
 from coordinator.console.places import Places
 from coordinator.console.uploads import read_upload
+from coordinator.store import RoundCouncilRow, RoundRow
 from federated.manifest import Manifest, parse_manifest
 from federated.plan import PLAN_TYPE
 from federated.plan_summary import summarise
 from federated.query import parse_query
 from federated.question_file import QuestionToSign, SignedQuestion
 from federated.signing import sign_payload, unsafe_payload
-from tests.integration.console_world import DRAFT, TOKEN, console_world
-from tests.integration.coordinator_federation import QUESTION, REVIEWER
+from tests.integration.console_world import DRAFT, TOKEN, console_world, suggest
+from tests.integration.coordinator_federation import QUESTION, REVIEWER, SCHEMA
 from tests.integration.test_console_pages import multipart, said
 
 HERE = f"/ask/drafts/{DRAFT}"
@@ -117,6 +119,42 @@ def test_a_draft_needs_an_agreement_of_the_account_and_one_has_so_many_at_most(w
     before = drafts_of(world)
     full = send(served, "/ask/new", title="One too many", dataset=f"{world.agreement}/case")
     assert (full.status, drafts_of(world)) == (404, before)
+
+
+def test_a_draft_is_begun_from_what_a_council_suggests(world, served):
+    quiet = suggest(world, title="Families by kind", council=1, publish=False).hex()
+    names = [SCHEMA.councils[council].name for council in world.federation.councils[:2]]
+    for paper, named, hidden in (
+        (world.suggestion, names[0], names[1]),
+        (quiet, "A council of the agreement", names[1]),
+    ):
+        reply = send(served, f"/suggestions/{paper}/draft")
+        assert reply.status == 303
+        begun = reply.headers["location"]
+        row = world.federation.store.drafts.get(begun.rpartition("/")[2], account="Pat Person")
+        assert parse_query(row.question.encode()) == parse_query(QUESTION.encode())
+        assert (
+            f"{named}, which suggested this question." in served.ask(f"{begun}/manifest/question", who="analyst").text
+        )
+        assert hidden not in row.manifest
+        assert send(served, f"{begun}/delete").status == 303
+
+
+@pytest.mark.parametrize(("who", "status"), [("", 303), ("reviewer", 403), ("observer", 403), ("outside-analyst", 409)])
+def test_nobody_else_begins_a_draft_from_a_suggestion(world, served, who, status):
+    before = drafts_of(world)
+    reply = send(served, f"/suggestions/{world.suggestion}/draft", who=who)
+    assert reply.status == status
+    assert status != 303 or reply.headers["location"].startswith("/sign-in")
+    assert drafts_of(world) == before
+
+
+def test_a_suggestion_that_the_agreement_does_not_allow_says_so_and_begins_nothing(world, served):
+    before = drafts_of(world)
+    paper = suggest(world, title="Of nobody", council=2, group="nobody").hex()
+    reply = send(served, f"/suggestions/{paper}/draft")
+    assert (reply.status, drafts_of(world)) == (200, before)
+    assert "nobody" in said(reply)
 
 
 # Its steps
@@ -494,6 +532,41 @@ def test_a_form_that_is_not_quite_one_is_refused(form):
 # Watching
 
 
+def test_while_a_round_runs_each_council_is_shown_as_the_store_last_heard(world, served):
+    there, lost, *_ = names = [SCHEMA.councils[council].name for council in world.federation.councils]
+    address = f"/asked/{under_way(world)}"
+    page = said(served.ask(address, who="analyst"))
+    assert f"{there} Taking part It has answered the stage 'share keys'." in page
+    assert f"{lost} Dropped In the stage 'share keys'. No answer came." in page
+    assert f"{len(names) - 2} waiting" in page
+    assert there not in served.ask(address, who="observer").text
+
+
+def under_way(world):
+    """A question whose round runs, with what two of its councils did in it; its plan."""
+    store, now = world.federation.store, world.federation.now()
+    row = store.proposals.get(bytes.fromhex(world.plans["running"]))
+    opened = RoundRow(sid=bytes(32), plan_digest=row.plan_digest, attempt=1, stage="advertise keys", started_at=now)
+    assert store.outcomes.opened(row, opened, before="running")
+    answered = RoundCouncilRow(
+        sid=opened.sid,
+        council=world.federation.councils[0],
+        joined=True,
+        outcome="answered",
+        stage="share keys",
+        rule="",
+        reason="",
+    )
+    silent = {
+        "council": world.federation.councils[1],
+        "outcome": "dropped",
+        "rule": "silent",
+        "reason": "No answer came",
+    }
+    store.outcomes.went_on([answered, replace(answered, **silent)])
+    return world.plans["running"]
+
+
 def test_an_analyst_sees_what_each_council_did_and_others_do_not(world, served):
     done = world.plans["released"]
     page = served.ask(f"/asked/{done}", who="analyst")
@@ -503,7 +576,7 @@ def test_an_analyst_sees_what_each_council_did_and_others_do_not(world, served):
     second = world.answered[1]
     lost = next(record for record in second.councils if record.outcome != "contributed")
     told = said(served.ask(f"/asked/{second.plan_digest}", who="analyst"))
-    assert f"{lost.name} Dropped In the stage" in told
+    assert f"{lost.name} Dropped No answer came in the stage 'masked input'. (silent)" in told
     assert "7 answered, 1 dropped" in told
     assert "6 of 8" in said(served.ask(f"/asked/{world.plans['refused']}", who="analyst"))
     assert "1 dropped" in said(served.ask(f"/asked/{second.plan_digest}", who="reviewer"))

@@ -3,21 +3,25 @@
 import html
 import json
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
+from fractions import Fraction
 
 import pytest
 import yaml
 
 from coordinator.proposal_states import OPEN
-from coordinator.store import AgreementRow
+from coordinator.store import AgreementRow, RoundRow
+from coordinator.store.records import row_values
 from coordinator.store.releases import ReleaseBook
+from coordinator.store.tables import releases, rounds
 from federated.agreement import AGREEMENT_TYPE, parse_agreement
 from federated.manifest import MANIFEST_TYPE
 from federated.series import repeats
 from federated.signing import sign_payload, unsafe_payload
 from protocols.encoding import sha256
-from tests.integration.console_world import console_world
+from tests.integration.console_world import console_world, suggest
 from tests.integration.coordinator_federation import ANALYST, CEM, REVIEWER, make_agreement
 from tests.integration.governance_papers import comment, keep_series, meeting, outcome, standing_series
 from tests.unit.federated.test_calendar import read
@@ -142,6 +146,68 @@ def test_what_was_said_of_an_answer_is_shown_to_whoever_may_see_its_figures(worl
     assert len(json.loads(closed.ask(f"{address}/remarks.json", who="reviewer").body)["remarks"]) == 3
 
 
+@pytest.mark.usefixtures("remarks")
+def test_the_method_note_has_what_was_said_for_everybody_and_changes_with_it(world, closed):
+    address = f"/releases/{world.release}/method-note.html"
+    before = said(closed.ask(address, who="analyst"))
+    assert "Rents rose here in <b>March</b>. We agree." in before
+    assert "what changed as a result: Two desks moved." in before
+    assert "two teams were away" not in before  # a file is passed on
+    digest = comment(world, "It was the Smiths of 4 Mill Lane.", council=3)
+    assert "Mill Lane" in said(closed.ask(address, who="analyst"))
+    world.federation.store.papers.hide(digest, reason="It names a household.", now=world.federation.now(), by="olu")
+    after = said(closed.ask(address, who="analyst"))
+    assert "Mill Lane" not in after
+    assert "It names a household." in after
+
+
+def test_an_answer_says_that_a_later_one_exists(world, closed):
+    store, address = world.federation.store, f"/releases/{world.release}"
+    first = store.releases.get(bytes.fromhex(world.release))
+    assert "Revised" not in closed.ask(address).text
+    for cut_off, agreement, told in (
+        ("2026-03-01", world.agreement, True),
+        ("2026-01-10", world.agreement, False),
+        ("2026-03-01", "another", False),
+    ):
+        later = replace(
+            first,
+            digest=sha256(b"later"),
+            sid=bytes(31) + b"\7",
+            data_cut_off=cut_off,
+            agreement_id=agreement,
+            created_at=first.created_at + timedelta(days=30),
+        )
+        with kept_for_a_while(store, later):
+            assert store.releases.later_than(later) is None
+            page, note = closed.ask(address), closed.ask(f"{address}/method-note.html", who="analyst")
+            assert (
+                "Revised: there is a later answer to the same question , from records up to 1 March 2026." in said(page)
+            ) is told
+            assert (f'href="/releases/{later.digest.hex()}"' in page.text) is told
+            assert (f"{closed.origin}/releases/{later.digest.hex()}" in note.text) is told
+
+
+@contextmanager
+def kept_for_a_while(store, row):
+    """A release in the store, with a round of its own; gone afterwards, as others count what is there."""
+    opened = RoundRow(
+        sid=row.sid,
+        plan_digest=row.plan_digest,
+        attempt=9,
+        stage="unmask",
+        started_at=row.created_at,
+        outcome="released",
+    )
+    with store.engine.begin() as connection:
+        connection.execute(rounds.insert().values(row_values(opened)))
+        connection.execute(releases.insert().values(row_values(row)))
+    yield
+    with store.engine.begin() as connection:
+        connection.execute(releases.delete().where(releases.c.digest == row.digest.hex()))
+        connection.execute(rounds.delete().where(rounds.c.sid == row.sid.hex()))
+
+
 def test_what_an_operator_hides_leaves_its_reason(world, opened):
     digest = comment(world, "It was the Smiths of 4 Mill Lane.", release=1)
     address = f"/releases/{world.answered[1].digest.hex()}"
@@ -173,6 +239,51 @@ def test_minutes_are_shown_with_who_signed_and_those_without_a_quorum_are_not(wo
     assert "not signed by enough" in page.text
 
 
+# What councils suggest
+
+
+def test_a_suggested_question_is_for_everybody_where_its_council_said_so(world, closed):
+    quiet = suggest(world, title="Asked between us", reason="We are not sure.", council=1, publish=False).hex()
+    listed, page = closed.ask("/suggestions"), closed.ask(f"/suggestions/{world.suggestion}")
+    assert "Families by type" in said(listed)
+    assert "Rents rose here in &lt;b&gt;March&lt;/b&gt;." in page.text
+    assert "1 January 2025 to 31 March 2025" in said(page)
+    for who in ("", "stranger", "operator"):
+        assert "Asked between us" not in closed.ask("/suggestions", who=who).text
+        assert quiet not in closed.ask("/suggestions", who=who).text
+        assert closed.ask(f"/suggestions/{quiet}", who=who).status == 404
+    for who in ("analyst", "reviewer", "observer"):
+        assert "Asked between us" in closed.ask("/suggestions", who=who).text
+        assert "We are not sure." in closed.ask(f"/suggestions/{quiet}", who=who).text
+
+
+def test_what_a_suggestion_would_cost_is_for_those_who_may_see_budgets(world, closed):
+    address = f"/suggestions/{world.suggestion}"
+    for who in ("analyst", "reviewer"):
+        assert "Margin of error of a total" in closed.ask(address, who=who).text
+    for who in ("", "stranger", "observer", "operator"):
+        assert "What it would cost" not in closed.ask(address, who=who).text
+    dear = suggest(world, title="A dear question", epsilon=Fraction(3), council=2).hex()
+    assert "ε (epsilon) 1 " in said(closed.ask(f"/suggestions/{dear}", who="analyst"))  # the most that is allowed
+
+
+def test_a_suggestion_that_is_hidden_or_not_signed_by_whom_it_names_is_not_shown(world, closed):
+    forged = suggest(world, title="Asked by an impostor", council=3, key=ANALYST).hex()
+    for who, status in (("", 404), ("reviewer", 200)):
+        page = closed.ask(f"/suggestions/{forged}", who=who)
+        assert (page.status, "impostor" in page.text) == (status, False)
+    digest = suggest(world, title="About the Smiths of 4 Mill Lane", council=4)
+    assert "Mill Lane" in closed.ask("/suggestions").text
+    world.federation.store.papers.hide(digest, reason="It names a household.", now=world.federation.now(), by="olu")
+    for address in ("/suggestions", f"/suggestions/{digest.hex()}"):
+        page = closed.ask(address)
+        assert "Mill Lane" not in page.text
+        assert re.search(r"Hidden by the operator on \d+ \w+ \d{4}: It names a household\.", said(page))
+    assert closed.ask(f"/suggestions/{'0' * 64}").status == 404
+    kept = comment(world, "No suggestion.", release=1, council=5)
+    assert closed.ask(f"/suggestions/{kept.hex()}", who="reviewer").status == 404
+
+
 # Calendar and standing questions
 
 
@@ -196,6 +307,21 @@ def test_the_calendar_has_what_is_open_and_what_ends_and_no_more(world, closed):
     assert len(decide) == len([row for row in open_rows if row.state != "running"]) > 0
     assert {event["URL"].rsplit("/", 1)[0] for event in decide} == {f"{closed.origin}/questions"}
     assert closed.ask("/calendar.ics").headers["content-type"] == "text/calendar; charset=utf-8"
+
+
+def test_when_budget_statements_grow_old_is_told_to_those_who_may_see_budgets(world, closed):
+    on = (world.federation.now() + timedelta(days=30)).date()
+    told = "7 councils: budget statements grow old"
+    for who, expected in (("reviewer", [told]), ("analyst", [told]), ("observer", []), ("", []), ("stranger", [])):
+        events = read(closed.ask("/calendar.ics", who=who).body)
+        found = [event for event in events if "budget statements" in event["SUMMARY"]]
+        assert [event["SUMMARY"] for event in found] == expected, who
+        assert all(
+            event["DTSTART;VALUE=DATE"] in {f"{on + timedelta(days=back):%Y%m%d}" for back in (0, -1)}
+            for event in found
+        )
+    with world.served(later_days=40) as late:
+        assert "Budget statements grow old" in said(late.ask("/calendar", who="reviewer"))
 
 
 def test_figures_that_become_public_are_in_the_calendar_until_they_are(world, opened):

@@ -13,18 +13,18 @@ from sqlalchemy import select, text
 
 from coordinator import cli
 from coordinator.backup import _snapshot, backup, restore
-from coordinator.store import open_store
+from coordinator.store import RoundCouncilRow, open_store
 from coordinator.store.migration import migrating
 from coordinator.store.tables import METADATA
 from federated.errors import FileProblem
 from tests.integration.served_coordinator import connected, served
 from tests.integration.test_coordinator_migrations import fill, rows
-from tests.unit.coordinator.test_coordinator_store import NOW, PLAN, proposal, released, round_row
+from tests.unit.coordinator.test_coordinator_store import NOW, PLAN, SID, proposal, released, round_row
 
 LATER = NOW + timedelta(days=1)
 KINDS = ("sqlite", "postgresql")
-LEFT_OUT = ("desk", "openid_starts", "sessions", "sign_in_attempts", "tokens")
-"""Who acts, and who is signed in: true for the moment alone."""
+LEFT_OUT = ("desk", "openid_starts", "round_progress", "sessions", "sign_in_attempts", "tokens")
+"""Who acts, who is signed in, how a round goes: true for the moment alone."""
 
 
 @pytest.fixture
@@ -99,10 +99,15 @@ def test_what_is_written_meanwhile_is_all_in_the_copy_or_not_at_all(store_url):
 
 def test_what_was_under_way_is_ended_with_a_reason(tmp_path, make_url):
     first, second = make_url("sqlite"), make_url("sqlite")
+    standing = RoundCouncilRow(
+        sid=SID, council="E1", joined=True, outcome="answered", stage="share keys", rule="", reason=""
+    )
     plans = {bytes([10 + number]) * 32: state for number, state in enumerate(("received", "collecting", "ready"))}
     with closing(open_store(first)) as store:
         store.proposals.add(proposal())
         store.outcomes.opened(proposal(state="running"), round_row(), before="received")
+        store.outcomes.went_on([standing])
+        assert store.rounds.progress(SID) == (standing,)
         for digest, state in plans.items():
             store.proposals.add(proposal(plan_digest=digest, state=state))
     back_up(first, tmp_path / "copy")
@@ -112,6 +117,7 @@ def test_what_was_under_way_is_ended_with_a_reason(tmp_path, make_url):
         (ended,) = store.rounds.of_plan(PLAN)
         assert (ended.outcome, ended.ended_at) == ("aborted", LATER)
         assert store.rounds.running() == ()
+        assert store.rounds.progress(ended.sid) == ()
         rows_ = [store.proposals.get(digest) for digest in (PLAN, *plans)]
         assert [row.state for row in rows_] == ["failed", "expired", "expired", "expired"]
         assert all("restored from a backup of 2026-02-01" in row.reason for row in [*rows_, ended])

@@ -12,8 +12,9 @@ from sqlalchemy import MetaData, select
 
 from coordinator.progress import CouncilState, RunStage
 from coordinator.proposals import STOPPED
-from coordinator.store import RosterRow
+from coordinator.store import DatabaseProblem, RosterRow
 from coordinator.store.book import Book
+from coordinator.store.outcomes import OutcomeBook
 from coordinator.store.tables import METADATA
 from federated.agreement import AGREEMENT_TYPE, parse_agreement
 from federated.errors import PolicyRefusal, SignatureProblem
@@ -57,6 +58,43 @@ async def test_the_identical_question_is_answered_from_the_store_at_no_cost(fede
         refreshed = await running.ask(federation.plan(nonce=3), refresh=True)
         assert refreshed[-1].release_digest not in {None, again[-1].release_digest}
     assert federation.store.proposals.counts() == {"released": 2}
+
+
+@async_test
+async def test_how_the_councils_stand_is_kept_while_a_round_runs_and_no_longer(federation, monkeypatch):
+    seen, lost, store = [], federation.councils[-1], federation.store
+    write = OutcomeBook.went_on
+
+    def went_on(book, rows):
+        write(book, rows)
+        seen.append({row.council: (row.outcome, row.stage, row.joined) for row in store.rounds.progress(rows[0].sid)})
+        went_on.rows = rows
+
+    monkeypatch.setattr(OutcomeBook, "went_on", went_on)
+    async with federation.running() as running:
+        running.cut(lost, Kind.SHARES)
+        await running.ask(federation.plan())
+    there, gone = federation.councils[0], ("dropped", "masked input", True)
+    stages = ["advertise keys", "share keys", "masked input", "consistency check"]
+    assert [stands[there] for stands in seen] == [("answered", stage, True) for stage in stages]
+    assert [stands[lost] for stands in seen] == [*(("answered", stage, True) for stage in stages[:2]), gone, gone]
+    sid = went_on.rows[0].sid
+    assert len(store.rounds.councils(sid)) == len(federation.councils)
+    assert store.rounds.progress(sid) == ()
+    write(store.outcomes, went_on.rows)  # what comes late is not kept
+    assert store.rounds.progress(sid) == ()
+
+
+@async_test
+async def test_an_answer_does_not_depend_on_whether_anybody_can_watch(federation, monkeypatch):
+    def away(_book, _rows):
+        raise DatabaseProblem("It is away.")
+
+    monkeypatch.setattr(OutcomeBook, "went_on", away)
+    async with federation.running() as running:
+        assert (await running.ask(federation.plan()))[-1].release_digest is not None
+        await running.settle()
+    assert "background_failed" not in str(federation.events)
 
 
 @async_test

@@ -12,6 +12,8 @@ from coordinator.cli import app as operator
 from federated.cli import app
 from federated.keys import write_private_key
 from federated.papers import Comment, sign_comment
+from federated.query import parse_query
+from federated.suggestion import Suggestion, sign_suggestion
 from protocols.wire.link_message import Kind
 from tests.integration.coordinator_federation import ANALYST, QUESTION, REVIEWER, TRUST, council_key
 from tests.integration.served_coordinator import connected, served
@@ -140,6 +142,19 @@ def test_comments_notes_and_minutes_go_to_the_register_and_come_back_checked(wor
     shown = world.run("remarks", "show", release.digest.hex())
     assert "We saw it too." in shown
     assert "Two desks moved." in shown
+    idea = Suggestion(
+        council=council,
+        agreement=federation.agreement.id,
+        question=parse_query(QUESTION.encode()),
+        reason="Rents rose here.",
+        publish=False,
+        at=said.at,
+    )
+    envelope.write_bytes(sign_suggestion(idea, council_key(council)))
+    assert "Nobody was asked." in world.run("suggestions", "bring", envelope, who="reviewer")
+    shown = world.run("suggestions", "show")
+    assert "for the parties alone: Families by age" in shown
+    assert "Rents rose here." in shown
     minutes = {
         "minutes": 1,
         "agreement": federation.agreement.id,

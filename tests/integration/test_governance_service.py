@@ -7,11 +7,15 @@ import grpc
 import pytest
 import yaml
 
-from coordinator.paper_intake import MOST_OF_ONE, PAPER_LIMIT
+from coordinator.authorisation import Asker
+from coordinator.paper_intake import MOST_OF_ONE, PAPER_LIMIT, take_paper
+from coordinator.roster import SignedAgreement
+from federated.errors import PolicyRefusal
 from federated.manifest import parse_manifest
 from federated.papers import Comment, Minutes, OutcomeNote, PaperKind, Ruling, sign_comment, sign_minutes, sign_outcome
 from federated.query import parse_query
 from federated.series import Series, sign_series
+from federated.suggestion import Suggestion, sign_suggestion
 from protocols.identifiers import CouncilId
 from protocols.wire import analyst_pb2 as pb
 from protocols.wire.link_message import Kind
@@ -48,6 +52,19 @@ def series(federation, **changes):
         signed_at=federation.now().replace(microsecond=0),
     )
     return replace(made, **changes)
+
+
+def suggestion(federation, council=None, key=None, **changes):
+    council = council or federation.councils[0]
+    made = Suggestion(
+        council=council,
+        agreement=federation.agreement.id,
+        question=parse_query(QUESTION.encode()),
+        reason="Rents rose here.",
+        publish=False,
+        at=federation.now().replace(microsecond=0),
+    )
+    return sign_suggestion(replace(made, **changes), key or council_key(council))
 
 
 def paper(kind, envelope):
@@ -239,3 +256,46 @@ async def test_what_councils_are_owed_is_on_the_disk_before_anyone_hears_of_the_
         [row] = store.releases.page([federation.agreement.id], offset=0, size=2)
         for node in federation.nodes.values():
             assert node.releases == [row.content]  # nobody had to ask for it
+
+
+@async_test
+async def test_a_suggested_question_is_taken_from_a_council_of_the_agreement_alone_and_so_many_a_year(federation):
+    unknown = parse_query(QUESTION.replace("main_age_band", "shoe_size").encode())
+    async with federation.running() as running:
+        caller = Caller(federation, running)
+        tries = {
+            "signature": suggestion(federation, key=ANALYST),
+            "not_of_agreement": suggestion(federation, council=CouncilId("E09000001")),
+            "not_found": suggestion(federation, agreement="another"),
+            "input": suggestion(federation, question=unknown),
+        }
+        for expected, envelope in tries.items():
+            _, detail = await caller.refused("AddPaper", paper("suggestion", envelope))
+            assert expected in {detail["code"], detail.get("rule")}, (expected, detail)
+        assert federation.store.papers.page("suggestion", size=5) == ()
+        envelope = suggestion(federation)
+        assert (await caller.call("AddPaper", paper("suggestion", envelope), REVIEWER)).added
+        assert not (await caller.call("AddPaper", paper("suggestion", envelope))).added
+        [found] = (await caller.call("ListPapers", pb.ListPapersRequest(kind="suggestion"))).papers
+        assert (found.paper, found.author) == (envelope, federation.councils[0])
+        assert "Rents rose here." not in str(federation.events)
+        assert federation.store.proposals.page((), size=5) == ()  # nobody is asked by it
+        for number in range(1, MOST_OF_ONE):
+            await caller.call("AddPaper", paper("suggestion", suggestion(federation, reason=f"Number {number}.")))
+        _, detail = await caller.refused("AddPaper", paper("suggestion", suggestion(federation, reason="One more.")))
+        assert detail["rule"] == "paper_limit"
+
+
+@async_test
+async def test_a_council_of_the_list_that_the_agreement_does_not_name_suggests_nothing_under_it(federation):
+    async with federation.running() as running:
+        [group, *_] = federation.agreement.groups
+        fewer = group.model_copy(update={"councils": group.councils[1:]})
+        agreement = federation.agreement.model_copy(update={"groups": (fewer,)})
+        signed = SignedAgreement(agreement=agreement, envelope=b"")
+        asker = Asker(keyid=ANALYST.keyid, agreements={agreement.digest: signed}, may_ask=True)
+        with pytest.raises(PolicyRefusal) as refused:
+            await take_paper(running.office, asker, PaperKind.SUGGESTION, suggestion(federation))
+        assert refused.value.rule == "not_of_agreement"
+        theirs = suggestion(federation, council=federation.councils[1])
+        assert (await take_paper(running.office, asker, PaperKind.SUGGESTION, theirs))[1]

@@ -1,4 +1,4 @@
-"""`council-node comment`: about an answer the node holds, signed with its own key, and nothing is sent."""
+"""`council-node comment` and `suggest`: signed with the node's own key, for somebody to bring; nothing is sent."""
 
 import pytest
 from typer.testing import CliRunner
@@ -6,7 +6,10 @@ from typer.testing import CliRunner
 from council_node.cli import app
 from council_node.node_store import DocumentKind
 from federated.papers import open_comment
+from federated.query import parse_query
 from federated.release import open_release
+from federated.suggestion import open_suggestion
+from tests.integration.coordinator_federation import QUESTION
 from tests.integration.federation_world import ME
 from tests.unit.council_node.proof_round import eventful
 
@@ -18,9 +21,9 @@ def made(tmp_path_factory):
         yield seat, open_release(seat.station.store.latest(DocumentKind.RELEASE, round_.sid.hex()).body)
 
 
-def run(seat, *arguments):
+def run(seat, *arguments, command="comment"):
     settings = ["--settings", str(seat.folder / "node.yaml")]
-    return CliRunner().invoke(app, ["comment", *map(str, arguments), *settings])
+    return CliRunner().invoke(app, [command, *map(str, arguments), *settings])
 
 
 @pytest.mark.parametrize("named", ["digest", "sid"])
@@ -46,5 +49,54 @@ def test_another_answer_or_a_text_that_steers_is_refused_and_nothing_is_written(
     words, out = tmp_path / "comment.txt", tmp_path / "comment.dsse"
     words.write_text(text)
     result = run(seat, release.digest.hex() if name is None else name, "--text", words, "--out", out)
+    assert result.exit_code != 0
+    assert not out.exists()
+
+
+ASKED = QUESTION.replace("everyone", "all")
+
+
+def suggested(seat, folder, question, *options):
+    (folder / "question.yaml").write_text(question)
+    (folder / "why.txt").write_text("Rents rose here.\n")
+    out = folder / "suggestion.dsse"
+    result = run(
+        seat, folder / "question.yaml", "--text", folder / "why.txt", "--out", out, *options, command="suggest"
+    )
+    return result, out
+
+
+@pytest.mark.parametrize("options", [(), ("--publish",)])
+def test_a_suggested_question_is_signed_with_the_nodes_key_under_an_accepted_agreement(made, tmp_path, options):
+    seat, _ = made
+    result, out = suggested(seat, tmp_path, ASKED, *options)
+    assert result.exit_code == 0, result.output
+    read = open_suggestion(out.read_bytes(), council=ME, public_key=seat.key.public)
+    assert (read.question, read.reason) == (parse_query(ASKED.encode()), "Rents rose here.")
+    assert read.publish is bool(options)
+    assert read.agreement == seat.world.agreement.id
+    assert ("everybody" if options else "parties of the agreement alone") in " ".join(result.output.split())
+    assert "does not allow it" not in result.output
+
+
+def test_what_the_agreement_does_not_allow_can_be_suggested_and_is_said(made, tmp_path):
+    seat, _ = made
+    result, out = suggested(seat, tmp_path, ASKED.replace('epsilon: "1"', 'epsilon: "3"'))
+    assert result.exit_code == 0, result.output
+    assert out.exists()
+    assert "The agreement does not allow it as it stands." in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("wrong", ["main_age_band", "Families by age"])
+def test_what_is_no_question_of_the_dictionary_or_steers_is_refused_and_nothing_is_written(made, tmp_path, wrong):
+    seat, _ = made
+    result, out = suggested(seat, tmp_path, ASKED.replace(wrong, "x" * 300))
+    assert result.exit_code != 0
+    assert not out.exists()
+
+
+def test_an_agreement_that_was_not_accepted_is_refused(made, tmp_path):
+    seat, _ = made
+    result, out = suggested(seat, tmp_path, ASKED, "--agreement", "another")
     assert result.exit_code != 0
     assert not out.exists()

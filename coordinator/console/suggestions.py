@@ -1,0 +1,221 @@
+"""Questions that councils suggest: who suggests what, why, what it would cost, and a draft begun from it.
+
+Suggesting asks nobody anything. A text of a council is a stranger's: it is shown only while its signature holds, and
+escaped as all text is. Everybody sees what its council published; the rest is for the parties of its agreement alone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from coordinator.console.desk import Asked, Desk, Moved, digest_of
+from coordinator.console.drafting import Faults, conditions_of
+from coordinator.console.drafts import fitting, new_draft, table_words, writing
+from coordinator.console.manifest_pages import begun_document
+from coordinator.console.planning import Worked, work_out
+from coordinator.console.visitor import Visitor
+from coordinator.sign_in.audit import allow
+from coordinator.sign_in.operations import Operation, may
+from coordinator.store import PaperRow
+from federated.agreement import Agreement
+from federated.errors import FederatedError, FileProblem, SignatureProblem
+from federated.papers import PaperKind
+from federated.query import Query
+from federated.query.check import check_query
+from federated.query.words import condition_words
+from federated.rationals import rational_text
+from federated.suggestion import Suggestion, open_suggestion
+from federated.timestamps import time_text
+from federated.yaml_document import write_document
+from protocols.identifiers import CouncilId
+
+__all__ = ["Shown", "begin_draft", "show_list", "show_one", "shown_to"]
+
+MOST_READ: Final = 500
+NOT_HELD: Final = "Its signature does not hold with the keys of today, so it is not shown."
+NO_AGREEMENT: Final = "Its agreement is not in force, so nobody can ask it now."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A suggestion as somebody may see it.
+
+    Attributes:
+        row: As it is kept.
+        who: Name of the council.
+        suggestion: None where it is hidden or its signature does not hold.
+        publish: Whether everybody may see it.
+        hidden_at: Since when an operator hides it; empty otherwise.
+        reason: Why nothing is shown; empty where something is.
+    """
+
+    row: PaperRow
+    who: str
+    suggestion: Suggestion | None
+    publish: bool
+    hidden_at: str
+    reason: str
+
+    @property
+    def paper(self) -> str:
+        """Its digest, in hexadecimal."""
+        return self.row.digest.hex()
+
+    @property
+    def title(self) -> str:
+        """Of the question."""
+        return "A suggestion that is not shown" if self.suggestion is None else self.suggestion.question.title
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InWords:
+    """A suggested question in words.
+
+    Attributes:
+        records: What kind of records.
+        councils: The group that would be asked.
+        period: What the period is about.
+        tables: A line for each.
+        conditions: Which rows count; all when empty.
+    """
+
+    records: str
+    councils: str
+    period: str
+    tables: tuple[str, ...]
+    conditions: tuple[str, ...]
+
+
+def shown_to(desk: Desk, visitor: Visitor) -> Iterator[Shown]:
+    """Every suggestion that a visitor may see, newest first."""
+    for row in desk.store.papers.page(PaperKind.SUGGESTION.value, size=MOST_READ):
+        found = _shown(desk, row)
+        if _may_see(visitor, found):
+            yield found
+
+
+def _may_see(visitor: Visitor, found: Shown) -> bool:
+    return found.publish or may(visitor, Operation.VIEW_SUGGESTIONS, agreement=found.row.agreement_id)
+
+
+def _shown(desk: Desk, row: PaperRow) -> Shown:
+    try:
+        read, reason = _read(desk, row), ""
+    except SignatureProblem:
+        read, reason = None, NOT_HELD
+    hidden = row.hidden_at is not None
+    return Shown(
+        row=row,
+        who=desk.council_name(row.author),
+        suggestion=None if hidden else read,
+        # One that is hidden leaves its reason with everybody who could see it.
+        publish=read is not None and read.publish,
+        hidden_at="" if row.hidden_at is None else time_text(row.hidden_at),
+        reason=row.hidden_reason if hidden else reason,
+    )
+
+
+def _read(desk: Desk, row: PaperRow) -> Suggestion:
+    roster = desk.files.roster()
+    entry = None if roster is None else roster.councils.get(CouncilId(row.author))
+    if entry is None:
+        raise SignatureProblem("The council is not in the list of councils any more.")
+    return open_suggestion(row.envelope, council=entry.id, public_key=entry.public_key)
+
+
+def show_list(desk: Desk, asked: Asked) -> str:
+    """What councils suggest asking, newest first."""
+    return desk.page(
+        "suggestions.html",
+        asked.visitor,
+        title="Questions that councils suggest",
+        current="/questions",
+        items=list(shown_to(desk, asked.visitor)),
+    )
+
+
+def _found(desk: Desk, asked: Asked) -> Shown:
+    row = desk.store.papers.get(digest_of(asked.names["paper"], "suggestion"))
+    found = None if row is None or row.kind != PaperKind.SUGGESTION else _shown(desk, row)
+    if found is None or not _may_see(asked.visitor, found):
+        # One that is not for everybody is as if it were not there.
+        raise FileProblem("There is no such suggestion here.", remedy="The list of suggestions has all you may see.")
+    return found
+
+
+def show_one(desk: Desk, asked: Asked) -> str:
+    """One suggestion: what would be asked, why, and for those of its agreement what it would cost."""
+    return _page(desk, asked, _found(desk, asked), "")
+
+
+def _page(desk: Desk, asked: Asked, found: Shown, problem: str) -> str:
+    signed = desk.files.in_force().agreement_of(found.row.agreement_id)
+    agreement = None if signed is None else signed.agreement
+    question = None if found.suggestion is None else _affordable(found.suggestion.question, agreement)
+    words: InWords | None = None
+    worked: Worked | None = None
+    if question is not None:
+        try:
+            words = _in_words(desk, question, agreement)
+        except FederatedError as error:
+            problem = problem or error.diagnostics()
+        # Beside the cost stands what councils have left, which is for those who may see budgets.
+        if words and agreement and may(asked.visitor, Operation.VIEW_BUDGETS, agreement=agreement.id):
+            worked = work_out(desk, question, agreement)
+    asks = desk.deciding is not None and may(asked.visitor, Operation.PROPOSE, agreement=found.row.agreement_id)
+    return desk.page(
+        "suggestion.html",
+        asked.visitor,
+        title=found.title,
+        current="/questions",
+        found=found,
+        agreement=agreement,
+        question=question,
+        epsilon=None if question is None else rational_text(question.epsilon),
+        words=words,
+        worked=worked,
+        asks=asks and words is not None and agreement is not None,
+        problem=problem or ("" if agreement else NO_AGREEMENT),
+    )
+
+
+def _affordable(question: Query, agreement: Agreement | None) -> Query:
+    """The question at the cost it names, or the most that its agreement allows one question."""
+    return question if agreement is None else replace(question, epsilon=min(question.epsilon, agreement.max_epsilon))
+
+
+def _in_words(desk: Desk, question: Query, agreement: Agreement | None) -> InWords:
+    """A question in words.
+
+    Raises:
+        FederatedError: The data dictionary does not know what it names.
+    """
+    dataset = check_query(question, desk.schema)
+    groups = {} if agreement is None else {group.name: group.label for group in agreement.groups}
+    return InWords(
+        records=dataset.title,
+        councils=groups.get(question.group, question.group),
+        period=dataset.column(question.period.column).label,
+        tables=tuple(table_words(table, dataset) for table in question.tables),
+        conditions=tuple(condition_words(item) for item in conditions_of(question)),
+    )
+
+
+def begin_draft(desk: Desk, asked: Asked) -> str | Moved:
+    """A draft of the visitor's own with the suggested question; where the agreement does not allow that, why."""
+    found = _found(desk, asked)
+    allow(writing(desk), asked.visitor, Operation.PROPOSE, agreement=found.row.agreement_id, now=desk.clock())
+    signed = desk.files.in_force().agreement_of(found.row.agreement_id)
+    if found.suggestion is None or signed is None:
+        return _page(desk, asked, found, "")
+    try:
+        affordable = _affordable(found.suggestion.question, signed.agreement)
+        question = fitting(desk, signed.agreement.id, affordable, "question")
+    except Faults as faults:
+        return _page(desk, asked, found, faults.errors["question"])
+    # A manifest is public: it names the council only where that wants to be named.
+    who = found.who if found.publish else "A council of the agreement"
+    document = begun_document(desk, question, signed.agreement, desk.schema.dataset(question.dataset))
+    document["need"] = {"who_asked": f"{who}, which suggested this question."}
+    manifest = write_document(document)
+    return Moved(to=new_draft(desk, asked, signed.agreement.id, question, manifest=manifest))
