@@ -8,12 +8,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import count
 from typing import Self
 
 __all__ = ["Network", "NoNamespaces", "exists", "run"]
 
-SLOW = ("rate", "256kbit", "burst", "4kb", "limit", "6kb")
-"""What does not fit into six kilobytes that wait for the line is lost (tc-tbf(8)): a slow line that loses packets."""
+SLOW = ("rate", "64kbit", "burst", "2kb", "limit", "3kb")
+"""What does not fit into three kilobytes that wait for the line is lost (tc-tbf(8)): a slow line that loses packets."""
+
+
+_NUMBERS = count(1)
 
 
 class NoNamespaces(AssertionError):
@@ -28,9 +32,9 @@ class Network:
     """
 
     def __init__(self, parties: Sequence[str]) -> None:
-        mine = os.getpid()
-        self._prefix = f"fed{mine}"
-        self._subnet = f"10.77.{mine % 250 + 1}"
+        mine, number = os.getpid(), next(_NUMBERS)
+        self._prefix = f"fed{mine}-{number}"
+        self._subnet = f"10.77.{(mine + number) % 250 + 1}"
         self._places = {party: number for number, party in enumerate(parties, start=2)}
         self._made: list[str] = []
 
@@ -46,6 +50,8 @@ class Network:
 
     def __exit__(self, *_: object) -> None:
         """Take everything away; a line goes with either of its ends."""
+        if self._made:  # its line is taken out here and now, the others go some time later
+            subprocess.run(["ip", "link", "del", self._prefix], check=False, capture_output=True)
         for name in self._made:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 

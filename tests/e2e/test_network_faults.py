@@ -40,8 +40,8 @@ EPSILON, BUDGET = Fraction(1), Fraction(50)
 SECONDS = dict.fromkeys(("decision", "advert", "key_shares", "masked_input", "confirmation", "unmask"), 4)
 STAGES = SECONDS | {"reconnect": 1, "delivery": 5}
 OPENING_S = 2
-LATEST_S = 2.5
-"""Faults begin anywhere from handing the question in to some time after its answer."""
+LATEST_S = 1.0
+"""Faults begin anywhere from handing the question in to about the end of its round."""
 LONGEST_S = 6.0
 """Longer than a stage waits, so that councils are lost, and come back."""
 CENTRE_LONGEST_S = 2.0
@@ -220,8 +220,9 @@ def ask_under(ground: Ground, faults: list[Fault], asker: ThreadPoolExecutor) ->
     asked = asker.submit(ask, federation, plan)
     go_through(ground, faults)
     timed = asked.result(timeout=END_S)
-    check_all(ground, timed)
+    # A node that was killed puts its own ledger in order when it starts; nobody reads it before.
     federation.wait("All councils", lambda: federation.connected() == set(federation.nodes))
+    check_all(ground, timed)
 
 
 # What must hold
@@ -315,7 +316,7 @@ def test_dozens_of_questions_under_random_faults_of_the_network(tmp_path):
     questions = 24
     with federation_on_lines(tmp_path, MORE) as ground, ThreadPoolExecutor(max_workers=1) as asker:
         for _ in range(questions):
-            ask_under(ground, some_faults(rng, MORE, rng.randint(1, 6)), asker)
+            ask_under(ground, some_faults(rng, MORE, rng.randint(2, 7)), asker)
     seen = ground.seen
     print(seen.told())
     assert seen.answered
