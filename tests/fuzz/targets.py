@@ -1516,7 +1516,7 @@ EXCUSED: Mapping[str, str] = {
     "federated.commands.files:read_file": _BYTES,
     "federated.commands.questions:read_manifest": _BYTES,
     "council_node.commands.proof:read_proposed": _BYTES,
-    "council_node.commands.commenting:read_words": "gives a text to what signs it, which is a target's other half",
+    "council_node.commands.commenting:read_words": "gives a text that is signed here; what reads it elsewhere is a target",
     "federated.schema.code_history:load_code_history": _PACKAGED,
     "federated.schema.files:read_form": _PACKAGED,
     "federated.schema.load:load_schema": _PACKAGED,
