@@ -6,6 +6,7 @@ escaped as all text is. Everybody sees what its council published; the rest is f
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from coordinator.console.desk import Asked, Desk, Moved, digest_of
@@ -120,7 +121,11 @@ def _read(desk: Desk, row: PaperRow) -> Suggestion:
     entry = None if roster is None else roster.councils.get(CouncilId(row.author))
     if entry is None:
         raise SignatureProblem("The council is not in the list of councils any more.")
-    return open_suggestion(row.envelope, council=entry.id, public_key=entry.public_key)
+    return _opened_before(row.envelope, council=entry.id, public_key=entry.public_key)
+
+
+_opened_before = lru_cache(MOST_READ)(open_suggestion)
+"""The same bytes under the same key hold for good, and what does not hold is not kept."""
 
 
 def show_list(desk: Desk, asked: Asked) -> str:
