@@ -199,7 +199,8 @@ class Witnessed:
 
     def mask(self, noised: Any, session: Any) -> bytes:
         name = session.context.sid, session._me
-        self.exact[name], self.masked[name] = self._last, noised.vector
+        # A copy: what the node held is overwritten once it is masked.
+        self.exact[name], self.masked[name] = self._last, noised.vector.copy()
         return self._mask(noised, session)
 
     def truth(self, sid: bytes) -> dict[CouncilId, np.ndarray]:

@@ -43,7 +43,7 @@ def counted_once(compute: Callable[..., LocalStatistic]) -> Callable[..., LocalS
         asked = tuple(map(repr, plan.question.tables))
         if asked not in known:
             known[asked] = compute(plan, *iteration)
-        return known[asked]
+        return replace(known[asked], vector=known[asked].vector.copy())  # a node overwrites its own
 
     return counted
 

@@ -285,7 +285,7 @@ def running_federation(
     people.write_trust(folder / "trust.yaml")
     agreement = _agreement(folder, councils, people, epsilon, budget, changes or {})
     host = "127.0.0.1" if network is None else network.address(CENTRE)
-    home = _coordinator_files(folder, people, opening_wait_s, host, stages)
+    home = _coordinator_files(folder, people, opening_wait_s, host=host, stages=stages)
     with Processes(folder) as processes:
         ready = home / "ready"
         settings = [str(home / "coordinator.yaml"), str(ready), str(folder / "orders.json")]
@@ -338,7 +338,14 @@ def _agreement(
     return parse_agreement(payload)
 
 
-def _coordinator_files(folder: Path, people: People, opening_wait_s: int, host: str, stages: Mapping[str, int]) -> Path:
+def _coordinator_files(
+    folder: Path,
+    people: People,
+    opening_wait_s: int,
+    *,
+    host: str = "127.0.0.1",
+    stages: Mapping[str, int] = STAGES,
+) -> Path:
     home = folder / "coordinator"
     new = NewCoordinator(
         id=HUB,
@@ -360,7 +367,7 @@ def _coordinator_files(folder: Path, people: People, opening_wait_s: int, host: 
     return home
 
 
-def _node(folder: Path, council: CouncilId, processes: Processes, within: tuple[str, ...]) -> Node:
+def _node(folder: Path, council: CouncilId, processes: Processes, within: tuple[str, ...] = ()) -> Node:
     place = folder / "nodes" / council
     place.mkdir(parents=True)
     write_mapping(place / "mapping.yaml", style_of(council), file="extract.csv")

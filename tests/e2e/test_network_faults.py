@@ -20,7 +20,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from federated.demo.processes import Processes
+from federated.demo.processes import Processes, wait_for
 from federated.privacy import Mechanism
 from federated.release_check import check_release
 from federated.schema import load_schema
@@ -335,17 +335,22 @@ def test_dozens_of_questions_under_random_faults_of_the_network(tmp_path):
 
 def test_lines_are_cut_and_lose_packets():
     with Network(["one", "other"]) as network:
-        assert network.reaches("one", "other")
+        # A line that has just come up takes a moment until each end knows the other.
+        reached(network)
         network.cut("other")
         assert not network.reaches("one", "other")
         network.mend("other")
-        assert network.reaches("one", "other")
+        reached(network)
         network.slow("one")
         flood(network, "one", "other")
         assert network.lost("one") > 0
         network.quicken("one")
         names = [network.within(party)[3] for party in ("one", "other")]
     assert not [name for name in names if namespaces.exists(name)]
+
+
+def reached(network: Network) -> None:
+    wait_for("The first packet", lambda: network.reaches("one", "other"), check=lambda: None, timeout_s=30)
 
 
 def flood(network: Network, party: str, other: str) -> None:
