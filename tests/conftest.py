@@ -4,6 +4,7 @@ Of a test with many alike cases and the mark `drawn(n)`, `make test` runs `n` ca
 `make test-long` runs them all. The seed is printed; `DRAWN_SEED=… make test` draws the same again.
 """
 
+import gc
 import os
 import random
 import secrets
@@ -41,6 +42,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
         for case in cases:
             if case not in drawn or config.option.markexpr == "long":
                 case.add_marker("long")
+
+
+def pytest_collection_finish() -> None:
+    """Have no later collecting of garbage go through what ten thousand tests were collected into."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -236,6 +236,7 @@ releases = Table(
     Index("ix_releases_query_digest", "query_digest"),
     Index("ix_releases_plan_digest", "plan_digest"),
     Index("ix_releases_created_at", "created_at", "digest"),
+    Index("ix_releases_later", "query_digest", "agreement_id", "data_cut_off"),
 )
 
 deliveries = Table(

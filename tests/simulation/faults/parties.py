@@ -219,7 +219,7 @@ class Council(Machine):
         """Step 4, whose figures are known."""
         self._noise_next = True
         self.shared.record.counted.add((self.council, self._sid))
-        return LocalStatistic(vector=self.shared.papers.truth[self.council, plan.query_digest])
+        return LocalStatistic(vector=self.shared.papers.truth[self.council, plan.query_digest].copy())
 
     def _drew_noise(self, key: bytes) -> None:
         known = self.shared.record.noise.setdefault((self.council, self._sid), key)
