@@ -1,7 +1,8 @@
 """Fixtures for every folder of tests, and the drawing of cases.
 
 Of a test with many alike cases and the mark `drawn(n)`, `make test` runs `n` cases drawn anew each time, and
-`make test-long` runs them all. The seed is printed; `DRAWN_SEED=… make test` draws the same again.
+`make test-long` runs them all. Of the walks over a whole federation that have the mark `in_turn`, it runs as many files
+as `WALKS` says. The seed is printed; `DRAWN_SEED=… make test` draws the same again.
 """
 
 import gc
@@ -11,12 +12,16 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.stores import PostgresqlServer, running_postgresql
 
+T = TypeVar("T")
 SEED = "DRAWN_SEED"
+WALKS = 3
+"""Each is a minute or two of a whole federation; together they would take as long as all other tests."""
 
 
 def pytest_configure() -> None:
@@ -32,16 +37,28 @@ def pytest_report_header() -> str:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     """Leave the cases that are not drawn to the long runs, which run the drawn ones too."""
+    every = config.option.markexpr == "long"
     alike: dict[str, list[pytest.Item]] = defaultdict(list)
+    walks: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
+        name = item.nodeid.partition("::")[0]
         if item.get_closest_marker("drawn") is not None:
             alike[item.nodeid.partition("[")[0]].append(item)
+        if item.get_closest_marker("in_turn") is not None:
+            walks[name].append(item)
+    left: list[pytest.Item] = []
     for name, cases in alike.items():
         (number,) = cases[0].get_closest_marker("drawn").args
-        drawn = random.Random(f"{os.environ[SEED]} {name}").sample(cases, min(number, len(cases)))
-        for case in cases:
-            if case not in drawn or config.option.markexpr == "long":
-                case.add_marker("long")
+        kept = [] if every else _drawn(name, cases, number)
+        left += [case for case in cases if case not in kept]
+    chosen = [] if every else _drawn("walks", sorted(walks), WALKS)
+    left += [case for name, cases in walks.items() if name not in chosen for case in cases]
+    for case in left:
+        case.add_marker("long")
+
+
+def _drawn(name: str, cases: Sequence[T], number: int) -> list[T]:
+    return random.Random(f"{os.environ[SEED]} {name}").sample(cases, min(number, len(cases)))
 
 
 def pytest_collection_finish() -> None:

@@ -19,6 +19,8 @@ from tests.canary.failing_councils import FAILURES, FORMS
 from tests.canary.federation import CANARY
 from tests.canary.harness import Sweep
 
+pytestmark = pytest.mark.in_turn
+
 ROOT = Path(__file__).resolve().parents[2]
 TIME_LIMIT_S = 120
 EXTRACTS = frozenset(f"extract.{suffix}" for suffix in FORMS)

@@ -12,6 +12,8 @@ from federated.synthetic import write_extract
 from tests.canary.federation import CANARY, EXTRACT, QUESTIONS, poison
 from tests.canary.harness import Sweep
 
+pytestmark = pytest.mark.in_turn
+
 EXPECTED = {"coordinator's folder", "coordinator's folder, tables", "councils' folders", "councils' folders, tables"}
 
 

@@ -36,6 +36,8 @@ from federated.synthetic import PUBLISHED_QUARTER
 from tests.e2e.federation import Federation, running_federation
 from tests.e2e.flower_federation import FIVE, FlowerWorld, flower_world, running_on_flower
 
+pytestmark = pytest.mark.in_turn
+
 ALARM = 1e-6
 """Below this, two samples of noise are not of one distribution; by chance this comes once in a million runs."""
 

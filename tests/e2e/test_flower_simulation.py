@@ -33,6 +33,8 @@ from federated.query import Dimension, Query, Table
 from federated.synthetic import PUBLISHED_QUARTER
 from tests.e2e.test_flower_deployment import FOREIGN, write_app
 
+pytestmark = pytest.mark.in_turn
+
 ALARM = 1e-6
 """Below this, two samples of noise are not of one distribution; by chance this comes once in a million runs."""
 MOST_NOISE = 100

@@ -43,6 +43,8 @@ from tests.docs.pages import fences, page
 from tests.docs.test_examples import COMMANDS
 from tests.e2e.federation import DAY, HUB, NORTH_EAST, Federation, Node, running_federation
 
+pytestmark = pytest.mark.in_turn
+
 ANALYST = page("docs/guides/analyst.md")
 REVIEWER = page("docs/guides/reviewer.md")
 COUNCILS = NORTH_EAST[:4]

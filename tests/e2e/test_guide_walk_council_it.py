@@ -35,6 +35,8 @@ from protocols.identifiers import CouncilId
 from protocols.secagg import Profile
 from tests.docs.pages import fenced, page
 
+pytestmark = pytest.mark.in_turn
+
 GUIDE = page("docs/guides/council-it.md")
 MOST_COMMANDS = 12
 MOST_DECISIONS = 6

@@ -29,6 +29,8 @@ from federated.demo.run import truth_of
 from federated.shell import now_utc
 from tests.e2e.containers import PROGRAM, PYTHON, TRY_TO_WRITE, USER, Container, violations
 
+pytestmark = pytest.mark.in_turn
+
 COUNCILS = 4
 LARGEST = 700_000_000
 """Bytes the image may have."""

@@ -34,6 +34,8 @@ from federated.synthetic import PUBLISHED_QUARTER, style_of
 from tests.e2e.federation import NORTH_EAST, Federation, running_federation
 from tests.e2e.typed_commands import typed_in
 
+pytestmark = pytest.mark.in_turn
+
 COUNCILS = NORTH_EAST[:10]
 OFFICER = COUNCILS[0]
 ME = ("--by", "Robin Example", "--role", "data protection officer")

@@ -9,6 +9,8 @@ import pytest
 from federated.demo.processes import command
 from tests.docs.pages import fenced, page
 
+pytestmark = pytest.mark.in_turn
+
 TUTORIAL = page("docs/guides/tutorial.md")
 LINES = [line for block in fenced(TUTORIAL, "sh") for line in block.splitlines()]
 SECONDS = 240

@@ -10,6 +10,8 @@ import pytest
 from federated.synthetic.exact import Recorded, true_figures
 from tests.docs.twelve_questions import FOLDER
 
+pytestmark = pytest.mark.in_turn
+
 COUNCILS = 8
 LEAST_COVERED = 0.88
 """Each interval is made to hold its truth 95 times in 100 or more. Over 150 draws of these releases' noise the share of
