@@ -20,7 +20,7 @@ from tests.stores import PostgresqlServer, running_postgresql
 
 T = TypeVar("T")
 SEED = "DRAWN_SEED"
-WALKS = 3
+WALKS = 2
 """Each is a minute or two of a whole federation; together they would take as long as all other tests."""
 
 

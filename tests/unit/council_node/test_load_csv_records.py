@@ -52,7 +52,7 @@ def test_the_size_of_a_block_changes_nothing(tmp_path, monkeypatch, seed):
         assert b"".join(read(tmp_path, garbage(seed))[0]) == whole
 
 
-@pytest.mark.drawn(15)
+@pytest.mark.drawn(10)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_database_reads_each_record_alone_as_it_reads_it_among_the_others(tmp_path, seed):
     [*pieces], records = read(tmp_path, garbage(seed))

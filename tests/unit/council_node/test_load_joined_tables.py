@@ -116,7 +116,7 @@ def test_what_is_counted_of_a_joined_table_is_what_the_reference_counts(tmp_path
     assert counted.statistic.vector.tolist() == expected(tables, query, NodeDraws())
 
 
-@pytest.mark.drawn(8)
+@pytest.mark.drawn(5)
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("seed", range(4))
 def test_parts_of_the_households_add_up_to_all_of_them(tmp_path, dataset, seed):

@@ -203,7 +203,7 @@ def neighbours(draw: random.Random) -> tuple[bytes, bytes]:
     return HEAD + everybody, HEAD + others
 
 
-@pytest.mark.drawn(20)
+@pytest.mark.drawn(12)
 @pytest.mark.parametrize("seed", [*range(50), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(50, 500))])
 def test_a_household_more_or_less_moves_the_figures_by_no_more_than_claimed(seed):
     draw = random.Random(seed)
@@ -261,7 +261,7 @@ def counts_in_rounds(draw: random.Random) -> Query:
     return question(replace(fit, statistic="poisson_rounds", conditions=(), measures=(outcome, *fit.measures)))
 
 
-@pytest.mark.drawn(20)
+@pytest.mark.drawn(12)
 @pytest.mark.parametrize(
     ("seed", "asked"),
     [(seed, asked) for asked, times in ((fit_in_rounds, 30), (counts_in_rounds, 15)) for seed in range(times)],

@@ -152,7 +152,7 @@ def exact_for(code, totals, found, times=TIMES):
     return truths
 
 
-@pytest.mark.drawn(12)
+@pytest.mark.drawn(8)
 @pytest.mark.parametrize(("code", "noise"), EACH)
 @pytest.mark.parametrize("world", WORLDS)
 def test_intervals_for_the_noise_hold_the_exact_fit_as_often_as_declared(world, code, noise):
@@ -165,7 +165,7 @@ def test_intervals_for_the_noise_hold_the_exact_fit_as_often_as_declared(world, 
     assert agrees(found["households"], [number] * TIMES, over=0.02)
 
 
-@pytest.mark.drawn(6)
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize(("code", "noise"), EACH)
 @pytest.mark.parametrize("world", LARGE)
 def test_intervals_for_noise_and_chance_hold_the_model(world, code, noise):

@@ -118,7 +118,7 @@ def test_spreads_of_skewed_values(epsilon, mechanism, high):
     assert np.sqrt(np.mean(errors**2)) == pytest.approx(declared, rel=0.12)
 
 
-@pytest.mark.drawn(4)
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize("kind", ["both ends", "all at the middle", "all at an end"])
 @under_each_noise
 def test_spreads_of_the_widest_and_the_narrowest_values(epsilon, mechanism, kind):
@@ -137,7 +137,7 @@ def test_spreads_of_the_widest_and_the_narrowest_values(epsilon, mechanism, kind
         assert -4 < errors < (6 if more else 4)
 
 
-@pytest.mark.drawn(6)
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize("items", [0, 3, 12, 30, 60])
 @under_each_noise
 def test_spreads_of_few_households(epsilon, mechanism, items):
@@ -253,7 +253,7 @@ def test_weighted_means(epsilon, mechanism, value, weight):
     assert abs(errors_off(found[:, 1], weights.sum(axis=1))) < 4
 
 
-@pytest.mark.drawn(6)
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize(("first", "second"), [((0, 6), (1, 4)), ((0, 90), (0, 7))])
 @pytest.mark.parametrize("together", [0.0, 0.5, 0.95])
 @under_each_noise
@@ -272,7 +272,7 @@ def test_relations(epsilon, mechanism, first, second, together):
     assert errors_off(found[:, 1], correlation) > -4
 
 
-@pytest.mark.drawn(4)
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize("items", [5, 40, 120])
 @under_each_noise
 def test_relations_of_few_households(epsilon, mechanism, items):

@@ -58,7 +58,7 @@ def mean_estimates(noise, clip, counts, totals, seed):
     return statistic("mean").decode(table, layout, exact + drawn(noise, 2 * CELLS, seed), noise)
 
 
-@pytest.mark.drawn(8)
+@pytest.mark.drawn(5)
 @pytest.mark.parametrize("name", NOISES)
 @pytest.mark.parametrize(
     ("clip", "share"), [((0, 6), 0), ((0, 6), 0.13), ((-3, 3), 0.47), ((10, 11), 0.8), ((-6, -5), 1)]
@@ -81,7 +81,7 @@ def test_standard_error_of_a_mean_is_that_of_its_estimates():
     assert np.mean([cell.standard_error for cell in estimates]) == pytest.approx(spread, rel=0.05)
 
 
-@pytest.mark.drawn(10)
+@pytest.mark.drawn(6)
 @pytest.mark.parametrize("share", [0, 0.13, 0.87, 1])
 @pytest.mark.parametrize("count", [0, 1, 3, 5, 8, 12])
 def test_small_cells_keep_their_word_too(count, share):

@@ -92,7 +92,7 @@ each_noise = pytest.mark.parametrize("noise", NOISES, ids=lambda noise: f"{noise
 WORLDS = {"many": people(20_000, 1), "a rare mark": people(20_000, 2, rare=0.03), "few": people(2500, 3)}
 
 
-@pytest.mark.drawn(4)
+@pytest.mark.drawn(3)
 @each_noise
 @pytest.mark.parametrize("world", WORLDS)
 def test_intervals_for_the_noise_hold_the_exact_fit_as_often_as_declared(world, noise):

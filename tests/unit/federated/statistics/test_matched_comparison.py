@@ -101,7 +101,7 @@ def balance(counts):
     return (share1 - share0) / np.sqrt((share1 * (1 - share1) + share0 * (1 - share0)) / 2)
 
 
-@pytest.mark.drawn(6)
+@pytest.mark.drawn(4)
 @each_noise
 @pytest.mark.parametrize("world", WORLDS)
 def test_intervals_for_the_noise_hold_the_exact_figures_as_often_as_declared(world, noise):
@@ -123,7 +123,7 @@ def test_intervals_for_the_noise_hold_the_exact_figures_as_often_as_declared(wor
             assert agrees(cells, [truth] * TIMES, over=0.015), (category, holds(cells, [truth] * TIMES))
 
 
-@pytest.mark.drawn(6)
+@pytest.mark.drawn(4)
 @each_noise
 @pytest.mark.parametrize("world", WORLDS)
 def test_intervals_for_noise_and_chance_hold_what_the_counts_were_drawn_from(world, noise):

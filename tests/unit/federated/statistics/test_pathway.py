@@ -125,7 +125,7 @@ def test_skewed_shares_are_held_as_often_as_declared(name):
         assert -4 * error < found < 4 * error + most, figure
 
 
-@pytest.mark.drawn(5)
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize("name", NOISES)
 @pytest.mark.parametrize(
     "size", [0, 1, pytest.param(2, marks=pytest.mark.long), 4, pytest.param(8, marks=pytest.mark.long)]

@@ -89,7 +89,7 @@ def skewed(bands, households, seed=3):
     return np.bincount(np.minimum(totals, bands - 1), minlength=bands)
 
 
-@pytest.mark.drawn(5)
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize("epsilon", BUDGETS)
 @pytest.mark.parametrize("mechanism", Mechanism)
 @pytest.mark.parametrize("bands", [3, 12, 53])
@@ -103,7 +103,7 @@ def test_intervals_of_skewed_cells_hold_the_truth_as_often_as_declared(bands, me
         assert off < 4 or mechanism is LAPLACE
 
 
-@pytest.mark.drawn(10)
+@pytest.mark.drawn(6)
 @pytest.mark.parametrize("epsilon", BUDGETS)
 @pytest.mark.parametrize("mechanism", Mechanism)
 @pytest.mark.parametrize("households", [2, 5, 40, 300])

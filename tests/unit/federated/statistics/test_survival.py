@@ -173,7 +173,7 @@ def test_noise_larger_than_said_is_found_by_these_runs():
     assert found < -4 * error
 
 
-@pytest.mark.drawn(6)
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize("name", NOISES)
 @pytest.mark.parametrize("share", [0.5, 1.1, 1.5, 4])
 def test_sparse_cells_keep_their_word(name, share):
