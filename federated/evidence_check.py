@@ -22,13 +22,12 @@ from federated.ledger_entries import RoundState
 from federated.manifest import MANIFEST_TYPE
 from federated.plan import PLAN_TYPE
 from federated.release import open_release
-from federated.release_check import NOT_REMADE, check_release
+from federated.release_check import NOT_REMADE, OTHERWISE_WRITTEN, check_release
 from federated.roster import ROSTER_TYPE, Roster, open_past_roster, parse_roster
 from federated.schema import load_schema
 from federated.signing import open_envelope, open_statement, statement_type, unsafe_payload
 from federated.trust import TrustSettings
 from protocols.encoding import sha256
-from protocols.errors import ProtocolError
 from protocols.identifiers import RoundId
 
 __all__ = ["Finding", "check_pack"]
@@ -36,8 +35,6 @@ __all__ = ["Finding", "check_pack"]
 LEDGER: Final = "ledger.db"
 STATEMENT: Final = "budget-statement.dsse"
 SETTINGS: Final = "settings.json"
-_OTHERWISE: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, ProtocolError)
-"""What comes of a statement or file without the fields it should have: whoever made the pack signed it all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +95,7 @@ def check_pack(path: Path, *, council_key: bytes | None, trust: TrustSettings | 
     with EvidencePack.open(path) as pack:
         try:
             return tuple(_Check(pack, council_key, trust).findings())
-        except _OTHERWISE as error:
+        except OTHERWISE_WRITTEN as error:
             raise SignatureProblem(
                 "Something in the evidence pack is signed and is not written as this software writes it.",
                 remedy="Ask the council for a new pack, made by software of your version.",

@@ -25,12 +25,20 @@ from protocols.identifiers import CouncilId, Digest, RoundId
 from protocols.secagg import CohortRuleBroken, CohortRules, Profile, round_id
 from protocols.secagg.evidence import survivors_digest, verify_confirmation
 
-__all__ = ["NOT_REMADE", "check_release"]
+__all__ = ["NOT_REMADE", "OTHERWISE_WRITTEN", "check_release"]
 
 NOT_REMADE = "The tables were not made again: the agreement or the roster has changed since the release."
 """The one line of `check_release` that says what was not checked."""
-_OTHERWISE: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, ProtocolError)
-"""What comes of a release whose plan, digests or figures are not of the form they should have: a publisher wrote it."""
+OTHERWISE_WRITTEN: Final = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    ProtocolError,
+)
+"""What comes of signed content that is not of the form it should have: whoever made it signed it all the same."""
 
 
 def check_release(
@@ -46,7 +54,7 @@ def check_release(
     """
     try:
         yield from _steps(release, roster=roster, agreements=agreements, schema=schema)
-    except _OTHERWISE as error:
+    except OTHERWISE_WRITTEN as error:
         raise SignatureProblem(
             "The release is not written as this software writes one.", remedy="Fetch it again with `federated show`."
         ) from error

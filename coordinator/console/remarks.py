@@ -13,10 +13,11 @@ from coordinator.store import PaperRow, ReleaseRow
 from federated.agreement import Agreement
 from federated.errors import SignatureProblem
 from federated.papers import PaperKind, open_comment, open_outcome
+from federated.roster import RosterEntry
 from federated.timestamps import time_text
 from protocols.identifiers import CouncilId
 
-__all__ = ["Remark", "remarks_on"]
+__all__ = ["NOT_HELD", "Remark", "council_of", "remarks_on"]
 
 NOT_HELD: Final = "Its signature does not hold with the keys of today, so it is not shown."
 
@@ -83,10 +84,7 @@ def _read(desk: Desk, row: ReleaseRow, paper: PaperRow) -> tuple[str, tuple[str,
         SignatureProblem: Its signature does not hold.
     """
     if paper.kind == PaperKind.COMMENT:
-        roster = desk.files.roster()
-        entry = None if roster is None else roster.councils.get(CouncilId(paper.author))
-        if entry is None:
-            raise SignatureProblem("The council is not in the list of councils any more.")
+        entry = council_of(desk, paper)
         comment = open_comment(paper.envelope, council=entry.id, public_key=entry.public_key)
         return time_text(comment.at), _paragraphs(comment.text), comment.publish
     for agreement in _agreements(desk, row):
@@ -96,6 +94,19 @@ def _read(desk: Desk, row: ReleaseRow, paper: PaperRow) -> tuple[str, tuple[str,
             continue
         return time_text(note.at), _paragraphs(note.text), True
     raise SignatureProblem("No analyst of the agreement signed it.")
+
+
+def council_of(desk: Desk, paper: PaperRow) -> RosterEntry:
+    """The council by which a paper is kept, with the key of today.
+
+    Raises:
+        SignatureProblem: It is not in the list of councils any more.
+    """
+    roster = desk.files.roster()
+    entry = None if roster is None else roster.councils.get(CouncilId(paper.author))
+    if entry is None:
+        raise SignatureProblem("The council is not in the list of councils any more.")
+    return entry
 
 
 def _agreements(desk: Desk, row: ReleaseRow) -> Iterator[Agreement]:

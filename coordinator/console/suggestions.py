@@ -14,6 +14,7 @@ from coordinator.console.drafting import Faults, conditions_of
 from coordinator.console.drafts import fitting, new_draft, table_words, writing
 from coordinator.console.manifest_pages import begun_document
 from coordinator.console.planning import Worked, work_out
+from coordinator.console.remarks import NOT_HELD, council_of
 from coordinator.console.visitor import Visitor
 from coordinator.sign_in.audit import allow
 from coordinator.sign_in.operations import Operation, may
@@ -28,12 +29,10 @@ from federated.rationals import rational_text
 from federated.suggestion import Suggestion, open_suggestion
 from federated.timestamps import time_text
 from federated.yaml_document import write_document
-from protocols.identifiers import CouncilId
 
 __all__ = ["Shown", "begin_draft", "show_list", "show_one", "shown_to"]
 
 MOST_READ: Final = 500
-NOT_HELD: Final = "Its signature does not hold with the keys of today, so it is not shown."
 NO_AGREEMENT: Final = "Its agreement is not in force, so nobody can ask it now."
 
 
@@ -117,10 +116,7 @@ def _shown(desk: Desk, row: PaperRow) -> Shown:
 
 
 def _read(desk: Desk, row: PaperRow) -> Suggestion:
-    roster = desk.files.roster()
-    entry = None if roster is None else roster.councils.get(CouncilId(row.author))
-    if entry is None:
-        raise SignatureProblem("The council is not in the list of councils any more.")
+    entry = council_of(desk, row)
     return _opened_before(row.envelope, council=entry.id, public_key=entry.public_key)
 
 

@@ -75,6 +75,21 @@ def _version() -> Column[Any]:
     return Column("version", Integer, nullable=False, server_default="1")
 
 
+def _council_in_round() -> tuple[Column[Any] | PrimaryKeyConstraint, ...]:
+    """How one council stands in a round, or what became of it there."""
+    return (
+        Column("sid", String(HEX), ForeignKey("rounds.sid"), nullable=False),
+        Column("council", String(COUNCIL), nullable=False),
+        Column("joined", Boolean, nullable=False),
+        Column("outcome", String(16), nullable=False),
+        Column("stage", String(24), nullable=False),
+        Column("rule", String(64), nullable=False),
+        Column("reason", Text, nullable=False),
+        _version(),
+        PrimaryKeyConstraint("sid", "council"),
+    )
+
+
 def _hex(name: str, **options: Any) -> Column[Any]:
     return Column(name, String(HEX), nullable=False, **options)
 
@@ -178,15 +193,7 @@ rounds = Table(
 round_councils = Table(
     "round_councils",
     METADATA,
-    Column("sid", String(HEX), ForeignKey("rounds.sid"), nullable=False),
-    Column("council", String(COUNCIL), nullable=False),
-    Column("joined", Boolean, nullable=False),
-    Column("outcome", String(16), nullable=False),
-    Column("stage", String(24), nullable=False),
-    Column("rule", String(64), nullable=False),
-    Column("reason", Text, nullable=False),
-    _version(),
-    PrimaryKeyConstraint("sid", "council"),
+    *_council_in_round(),
     Index("ix_round_councils_council", "council", "sid"),
 )
 
@@ -194,15 +201,7 @@ round_councils = Table(
 round_progress = Table(
     "round_progress",
     METADATA,
-    Column("sid", String(HEX), ForeignKey("rounds.sid"), nullable=False),
-    Column("council", String(COUNCIL), nullable=False),
-    Column("joined", Boolean, nullable=False),
-    Column("outcome", String(16), nullable=False),
-    Column("stage", String(24), nullable=False),
-    Column("rule", String(64), nullable=False),
-    Column("reason", Text, nullable=False),
-    _version(),
-    PrimaryKeyConstraint("sid", "council"),
+    *_council_in_round(),
 )
 
 round_stages = Table(

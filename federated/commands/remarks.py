@@ -29,6 +29,7 @@ from federated.papers import (
     unsafe_claims,
     unsafe_minutes,
 )
+from federated.roster import RosterEntry
 from federated.shell import new_app, now_utc, output
 from federated.signing import add_signature, signature_count
 from federated.workspace import DEFAULT_FILE, Workspace
@@ -36,7 +37,7 @@ from federated.yaml_document import read_form
 from protocols.identifiers import CouncilId, Digest
 from protocols.wire import analyst_pb2 as pb
 
-__all__ = ["author_name", "board", "hand_in", "remarks"]
+__all__ = ["author_name", "board", "council_of", "hand_in", "remarks"]
 
 remarks: typer.Typer = new_app("What councils and the department say of an answer: comments, and what changed.")
 board: typer.Typer = new_app("Minutes of the reviewers of an agreement, who meet as its board.")
@@ -144,11 +145,20 @@ def _said(trusted: Trusted, kind: PaperKind, item: pb.Paper) -> str:
 
 
 def _comment(trusted: Trusted, envelope: bytes) -> Comment:
-    council = CouncilId(str(unsafe_claims(envelope, PaperKind.COMMENT).get("council")))
-    entry = trusted.roster.councils.get(council)
+    entry = council_of(trusted, envelope, PaperKind.COMMENT)
+    return open_comment(envelope, council=entry.id, public_key=entry.public_key)
+
+
+def council_of(trusted: Trusted, envelope: bytes, kind: PaperKind) -> RosterEntry:
+    """The council that a paper of a council claims to be by, by which its signature is then checked.
+
+    Raises:
+        SignatureProblem: It is not in the list of councils.
+    """
+    entry = trusted.roster.councils.get(CouncilId(str(unsafe_claims(envelope, kind).get("council"))))
     if entry is None:
-        raise SignatureProblem("The comment is by nobody in the list of councils.")
-    return open_comment(envelope, council=council, public_key=entry.public_key)
+        raise SignatureProblem(f"The {kind} is by nobody in the list of councils.")
+    return entry
 
 
 def author_name(trusted: Trusted, author: str) -> str:

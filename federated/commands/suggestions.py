@@ -8,14 +8,13 @@ import typer
 from federated.client import Trusted
 from federated.commands.files import read_file
 from federated.commands.questions import Work, connect
-from federated.commands.remarks import author_name, hand_in
+from federated.commands.remarks import author_name, council_of, hand_in
 from federated.errors import SignatureProblem
-from federated.papers import PaperKind, unsafe_claims
+from federated.papers import PaperKind
 from federated.query import write_query
 from federated.shell import new_app, output
 from federated.suggestion import Suggestion, open_suggestion
 from federated.workspace import DEFAULT_FILE
-from protocols.identifiers import CouncilId
 from protocols.wire import analyst_pb2 as pb
 
 __all__ = ["app"]
@@ -67,8 +66,5 @@ def _said(trusted: Trusted, item: pb.Paper) -> str:
 
 
 def _opened(trusted: Trusted, envelope: bytes) -> Suggestion:
-    council = CouncilId(str(unsafe_claims(envelope, PaperKind.SUGGESTION).get("council")))
-    entry = trusted.roster.councils.get(council)
-    if entry is None:
-        raise SignatureProblem("The suggestion is by nobody in the list of councils.")
-    return open_suggestion(envelope, council=council, public_key=entry.public_key)
+    entry = council_of(trusted, envelope, PaperKind.SUGGESTION)
+    return open_suggestion(envelope, council=entry.id, public_key=entry.public_key)

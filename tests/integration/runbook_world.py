@@ -63,7 +63,7 @@ class Parties(World):
         self.reload()
 
     @property
-    def now(self) -> datetime:  # type: ignore[override]
+    def now(self) -> datetime:  # type: ignore[override]  # certificates and commands have the real time
         return now_utc()
 
     # Where everything is

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from coordinator.progress import RunStage
 from federated.errors import ExitStatus, FederatedError
 from protocols.wire.link_message import Kind
 from tests.integration.served_coordinator import connected, served
@@ -25,6 +26,11 @@ def until(condition, what):
     while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.05)
+
+
+def noted(store, sid):
+    """The stage of a round under way that was noted last; none before the first."""
+    return next((row.stage for row in store.rounds.progress(sid)), None)
 
 
 def ask(served, coordinator, plan):
@@ -60,7 +66,8 @@ def test_one_that_is_stopped_beyond_its_lease_and_goes_on_releases_nothing(pair)
         first = asker.submit(ask, pair, acting, plan)
         assert unmasking.wait(LONGEST_S)
         assert not standing_by.is_ready()  # nothing is open at the one that stands by
-        time.sleep(1)  # it notes how the round goes: stopped while it writes, it would keep SQLite's lock
+        # Stopped while it notes how the round goes, it would keep its lock on the desk's row, and nobody could take over.
+        until(lambda: noted(federation.store, sids[0]) == RunStage.CONSISTENCY_CHECK.label, "the stage before is noted")
         acting.send(signal.SIGSTOP)
         until(standing_by.is_ready, "the second has taken over")
         (ended,) = federation.store.rounds.of_plan(plan.digest)
