@@ -131,6 +131,8 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
             connection.exec_driver_sql("BEGIN")
         else:
             connection.execution_options(isolation_level="REPEATABLE READ")
+            # Nobody waits for what only reads, and a disk that is slow to take the backup must not break it off.
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield connection.execution_options(yield_per=_ROWS_AT_ONCE)
         connection.rollback()
 

@@ -39,7 +39,7 @@ from coordinator.simulation_files import COORDINATOR, PATIENCE_S, Answer, World
 from coordinator.simulation_papers import Scenario
 from council_node.flower_app import NOT_ANSWERED, client_app
 from council_node.flower_service import flower_node_of
-from council_node.node import resting_node
+from council_node.node import CouncilNode, resting_node
 from council_node.willing_people import unsafe_with_willing_people
 from federated.errors import FederatedError, InternalError
 from federated.flower_record import unwrapped
@@ -84,7 +84,7 @@ class Host:
         self._lost: set[int] = set()
         for place, (number, files) in enumerate(councils.items()):
             station = self._opened.enter_context(open_station(files, _quiet))
-            node = flower_node_of(station, _quiet)
+            node = flower_node_of(CouncilNode(station), station, _quiet)
             answer = resting_node(station) if place >= engines_kept else node.answer
             self._apps[number] = client_app(replace(node, answer=unsafe_with_willing_people(station, answer, now_utc)))
 

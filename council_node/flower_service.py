@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from council_node.abandoned import abandoned_rounds_ended
 from council_node.flower_app import FlowerNode, OnEvent, client_app
 from council_node.flower_executor import Executor
 from council_node.health import BEAT_S, Heartbeat, health_file
@@ -56,12 +57,14 @@ def run_executor(path: Path, runtime: Runtime, bundles: frozenset[str], supernod
                 heartbeat.heard(_CONTACT[event], station.now())
             station.log(event, fields)
 
-        node = flower_node_of(station, log)
-        executor = Executor(runtime=runtime, app=client_app(node), bundles=bundles, on_event=log)
+        node = CouncilNode(station)
+        app = client_app(flower_node_of(node, station, log))
+        executor = Executor(runtime=runtime, app=app, bundles=bundles, on_event=log)
         station.log("started", {"ledger_entry": station.ledger.counter, "version": version("council-federation")})
         beating = threading.Thread(target=_beat, args=(heartbeat, station, stop, supernode), daemon=True)
         beating.start()
-        executor.run(stop)
+        with abandoned_rounds_ended(node, station.log):
+            executor.run(stop)
         beating.join(_STOP_S)
         station.log("stopped", {})
     if supernode is not None and supernode.poll() is not None:
@@ -79,9 +82,8 @@ _CONTACT: Final[Mapping[str, str]] = {
 """Which events say whether there is contact with the coordinator."""
 
 
-def flower_node_of(station: Station, log: OnEvent) -> FlowerNode:
-    """An open station as it answers over Flower."""
-    node = CouncilNode(station)
+def flower_node_of(node: CouncilNode, station: Station, log: OnEvent) -> FlowerNode:
+    """A node and its station, as they answer over Flower."""
     answer = journalled(node.answer, station.log, ledger_entry=lambda: station.ledger.counter)
     return FlowerNode(
         identity=LinkIdentity(

@@ -5,6 +5,7 @@ coordinator is a courier: each request is checked against files this council pin
 breaks a rule ends here, with the rule named.
 """
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -33,6 +34,7 @@ class CouncilNode:
 
     def __init__(self, station: Station) -> None:
         self._station = station
+        self._turn = threading.Lock()
         self._proposals = Proposals(station)
         self._rounds = Rounds(station, self._proposals)
         self._answers: Mapping[Kind, Callable[[LinkMessage], LinkMessage]] = {
@@ -49,7 +51,7 @@ class CouncilNode:
         }
 
     def answer(self, request: bytes) -> bytes:
-        """Answer one request of the coordinator. Run by the link, one request at a time.
+        """Answer one request of the coordinator, one at a time, whoever calls.
 
         Returns:
             An encoded `LinkMessage`; of kind FAULT, with one plain sentence, when the request cannot be served.
@@ -58,6 +60,19 @@ class CouncilNode:
             message = LinkMessage.decode(request)
         except MalformedMessage as error:
             return fault(NO_REFERENCE, "malformed", str(error)).encode()
+        with self._turn:
+            return self._answer(message)
+
+    def end_abandoned_rounds(self) -> None:
+        """End the rounds whose end this node should have seen long ago; between two requests, not beside one.
+
+        Raises:
+            FileProblem: The ledger or the store cannot be written. The secrets are gone; the rest is for the next time.
+        """
+        with self._turn:
+            self._rounds.end_old(self._station.now())
+
+    def _answer(self, message: LinkMessage) -> bytes:
         try:
             return self._serve(message).encode()
         except FileProblem as problem:

@@ -154,7 +154,7 @@ class Rounds:
     def _advertise(self, request: LinkMessage, sid: RoundId) -> LinkMessage:
         station = self._station
         now = station.now()
-        self._end_old(now)
+        self.end_old(now)
         if len(self._active) >= MAX_ROUNDS:
             raise PolicyRefusal("busy", f"{MAX_ROUNDS} rounds are under way at this council already.")
         roster = station.roster(now)
@@ -236,7 +236,7 @@ class Rounds:
         """Run one stage; whatever is refused ends the round here, with a signed complaint that says why."""
         sid = RoundId(request.reference)
         # A coordinator that drips its requests would have secrets lie in memory for as long as it likes.
-        self._end_old(self._station.now())
+        self.end_old(self._station.now())
         active = self._active.get(sid)
         if active is None:
             raise PolicyRefusal(
@@ -317,9 +317,17 @@ class Rounds:
         body: dict[str, Json] = {"version": 1, "council": self._station.council, "sid": sid.hex(), "release_digest": ""}
         return _reply(Kind.RECEIPT, sid, sign_statement("receipt", body, self._station.key))
 
-    def _end_old(self, now: datetime) -> None:
-        for sid in [sid for sid, active in self._active.items() if now - active.started > ROUND_LIMIT]:
-            self._end(sid, "the round was not heard of again")
+    def end_old(self, now: datetime) -> None:
+        """End every round that began longer ago than `ROUND_LIMIT`.
+
+        Raises:
+            FileProblem: The ledger or the store cannot be written. The secrets are gone; the rest is for the next time.
+        """
+        old = [active for active in self._active.values() if now - active.started > ROUND_LIMIT]
+        for active in old:
+            active.session.end()  # of all of them, before the first that cannot be written down
+        for active in old:
+            self._end(active.sid, "the round was not heard of again")
 
     def _end(self, sid: RoundId, reason: str) -> None:
         station = self._station

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+from council_node.abandoned import abandoned_rounds_ended
 from council_node.crash_safety import tell_without_values
 from council_node.event_log import open_log
 from council_node.health import BEAT_S, Heartbeat, health_file
@@ -71,7 +72,8 @@ async def _serve(station: Station) -> None:
     station.log("started", {"ledger_entry": station.ledger.counter, "version": version("council-federation")})
     beating = asyncio.create_task(_beat(heartbeat, station), name="heartbeat")
     try:
-        await link.run(stop)
+        with abandoned_rounds_ended(node, station.log):
+            await link.run(stop)
     finally:
         beating.cancel()
     station.log("stopped", {})

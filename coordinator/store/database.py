@@ -33,6 +33,8 @@ __all__ = ["Store", "open_store"]
 BUSY_TIMEOUT_MS: Final = 10_000
 _PATIENCE: Final = {"connect_timeout": 10, "tcp_user_timeout": 20_000}
 """Of PostgreSQL's client: seconds to connect, and milliseconds until what was sent must have arrived."""
+IDLE_TIMEOUT_S: Final = 10
+"""Longest pause within a transaction on PostgreSQL; then the database undoes it and lets go of its locks."""
 _PRAGMAS: Final = (
     # First, because the next one waits for other processes too.
     f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
@@ -130,7 +132,7 @@ def _engine(url: str) -> Engine:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(parsed)
-        return create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=_patience(parsed))
+        return _postgresql_engine(parsed)
     except (ArgumentError, NoSuchModuleError) as error:
         raise FileProblem(
             "The setting 'database' is not a database address this software knows.",
@@ -141,6 +143,12 @@ def _engine(url: str) -> Engine:
             f"The driver '{error.name}' for the setting 'database' is not installed.",
             remedy="Install it beside the coordinator, or leave 'database' out to use the state folder.",
         ) from error
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    engine = create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=_patience(url))
+    event.listen(engine, "connect", _configure_postgresql)
+    return engine
 
 
 def _patience(url: URL) -> dict[str, int]:
@@ -178,6 +186,15 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
+
+
+def _configure_postgresql(connection: Any, _record: object) -> None:
+    # A coordinator that is stopped, not killed, in the middle of a write would keep its lock on the desk, and nobody
+    # could take over; PostgreSQL (manual, "Client Connection Defaults") waits for it for ever unless told otherwise.
+    cursor = connection.cursor()
+    cursor.execute(f"SET SESSION idle_in_transaction_session_timeout = '{IDLE_TIMEOUT_S}s'")
+    cursor.close()
+    connection.commit()
 
 
 def _is_sqlite(engine: Engine) -> bool:

@@ -12,6 +12,7 @@ from itertools import product
 import pytest
 
 from council_node import flower_service, service
+from council_node.node import CouncilNode
 from council_node.pacing import OPENS_THE_EXTRACT, paced
 from protocols.wire.link_message import REPLIES, Kind, LinkMessage
 from tests.evidence import record
@@ -155,7 +156,7 @@ def given_to_the_link(station, monkeypatch):
 
 
 def given_to_flower(station, _monkeypatch):
-    return flower_service.flower_node_of(station, lambda *_: None).answer
+    return flower_service.flower_node_of(CouncilNode(station), station, lambda *_: None).answer
 
 
 @pytest.mark.parametrize(("module", "given"), [(service, given_to_the_link), (flower_service, given_to_flower)])

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import text
 
 from coordinator.progress import RunStage
 from federated.errors import ExitStatus, FederatedError
@@ -66,7 +67,7 @@ def test_one_that_is_stopped_beyond_its_lease_and_goes_on_releases_nothing(pair)
         first = asker.submit(ask, pair, acting, plan)
         assert unmasking.wait(LONGEST_S)
         assert not standing_by.is_ready()  # nothing is open at the one that stands by
-        # Stopped while it notes how the round goes, it would keep its lock on the desk's row, and nobody could take over.
+        # Stopped while it notes how the round goes, it keeps its lock on the desk for some seconds: tested below.
         until(lambda: noted(federation.store, sids[0]) == RunStage.CONSISTENCY_CHECK.label, "the stage before is noted")
         acting.send(signal.SIGSTOP)
         until(standing_by.is_ready, "the second has taken over")
@@ -88,6 +89,30 @@ def test_one_that_is_stopped_beyond_its_lease_and_goes_on_releases_nothing(pair)
     assert [(found.attempt, found.outcome) for found in rounds] == [(1, "aborted"), (2, "released")]
     assert [found.sid for found in rounds] == sids
     assert federation.store.releases.of_plan(plan.digest).sid == sids[1]
+
+
+def waiting_for_locks(connection):
+    """How many sessions of the database wait for a lock."""
+    found = connection.execute(text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).scalar()
+    connection.rollback()
+    return found
+
+
+def test_one_that_is_stopped_with_the_desk_locked_is_replaced_all_the_same(pair):
+    acting, standing_by = pair.coordinators
+    acting.start()
+    until(acting.is_ready, "the first is ready")
+    engine = pair.federation.store.engine
+    with engine.connect() as ours, engine.connect() as looking:
+        ours.execute(text("SELECT turn FROM desk FOR UPDATE"))
+        until(lambda: waiting_for_locks(looking) == 1, "the first renews its lease, and waits for us")
+        acting.send(signal.SIGSTOP)
+        ours.rollback()  # now its session has the lock, and nobody goes on with it
+        until(lambda: waiting_for_locks(looking) == 0, "its session has the lock")
+    standing_by.start()
+    until(standing_by.is_ready, "the second has taken over")
+    acting.send(signal.SIGCONT)
+    assert acting.ended() == ExitStatus.INPUT  # its session is gone, and its turn
 
 
 def test_one_that_stands_by_goes_on_with_what_was_waiting_when_the_other_leaves(pair):

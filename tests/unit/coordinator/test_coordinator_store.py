@@ -3,7 +3,9 @@
 import io
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +14,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import make_url, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from coordinator.store import (
     AgreementRow,
@@ -447,6 +450,18 @@ def test_a_call_to_postgresql_does_not_wait_for_ever_unless_the_operator_says_so
         ("postgresql+psycopg2://hub/store", {}),
     ):
         assert database._patience(make_url(address)) == wanted
+
+
+def test_postgresql_undoes_what_is_left_lying_in_the_middle_of_a_transaction(postgresql, monkeypatch):
+    monkeypatch.setattr(database, "IDLE_TIMEOUT_S", 1)
+    with postgresql.database() as url, closing(open_store(url)) as store:
+        store.proposals.add(proposal())
+        with store.engine.connect() as left:
+            left.execute(text("DELETE FROM proposals"))
+            time.sleep(3)
+            with pytest.raises(SQLAlchemyError):
+                left.commit()
+        assert store.proposals.get(PLAN) is not None
 
 
 def test_proposals_are_found_by_state(store):
