@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["EVIDENCE", "record"]
+__all__ = ["EVIDENCE", "commit", "record"]
 
 ROOT = Path(__file__).resolve().parents[1]
 EVIDENCE = ROOT / "docs/evidence.json"
@@ -42,7 +42,7 @@ def record(
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"version": 1, "runs": {}}
     kept["runs"][name] = {
         "command": shlex.join(command or [".venv/bin/python", "-m", "pytest", "-m", "long", test]),
-        "commit": _commit(),
+        "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "seed": seed,
@@ -53,11 +53,11 @@ def record(
     path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit checked out, with a mark when tracked files other than the evidence differ from it."""
-    commit = _git("rev-parse", "HEAD")
+    found = _git("rev-parse", "HEAD")
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/evidence.json")
-    return f"{commit or 'unknown'}{'-dirty' if changed else ''}"
+    return f"{found or 'unknown'}{'-dirty' if changed else ''}"
 
 
 def _git(*arguments: str) -> str:

@@ -9,6 +9,7 @@ import random
 import secrets
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from tests.evidence import record
 from tests.simulation.faults.disk import Cut, Died, Disk, Loss
 from tests.simulation.faults.history import live_through
-from tests.simulation.faults.many import Found, first_found, live_many, live_on_every_core
+from tests.simulation.faults.many import Found, Kept, first_found, live_many, live_on_every_core
 from tests.simulation.faults.memory import remembered
 from tests.simulation.faults.mutations import PLANTED
 from tests.simulation.faults.sqlite_files import simulated_disks
@@ -53,9 +54,11 @@ def test_random_histories_of_faults_break_nothing():
 
 @pytest.mark.long
 def test_a_hundred_thousand_histories_of_faults_break_nothing():
-    first = first_seed()
+    path = os.environ.get("FAULTS_KEPT")
+    kept = Kept(Path(path), first_seed()) if path else None
+    first = kept.first if kept else first_seed()
     found = Found()
-    for part in live_on_every_core(first, FULL_SIZE):
+    for part in live_on_every_core(first, FULL_SIZE, kept):
         found.add(part)
     assert not found.violations, found.told()
     assert found.histories == FULL_SIZE
@@ -66,6 +69,27 @@ def test_a_hundred_thousand_histories_of_faults_break_nothing():
         n=found.histories,
         seed=first,
     )
+
+
+def test_a_run_that_was_broken_off_goes_on_from_what_was_kept(tmp_path):
+    kept = Kept(tmp_path / "kept", 5)
+    kept.keep(5, Found(histories=250, violations={7: ("this is wrong",)}, counts=Counter(crashes=3)))
+    with (tmp_path / "kept").open("a") as file:
+        file.write('{"start": 255, "fou')  # broken off here
+    again = Kept(tmp_path / "kept", 99)
+    assert (again.first, set(again.parts)) == (5, {5})
+    parts = list(live_on_every_core(5, 252, again))
+    assert [part.histories for part in parts] == [250, 2]
+    assert "this is wrong" in parts[0].told()
+    assert set(Kept(tmp_path / "kept", 99).parts) == {5, 255}
+
+
+def test_what_another_commit_did_is_not_taken_for_this_one(tmp_path):
+    Kept(tmp_path / "kept", 5)
+    old = (tmp_path / "kept").read_text()
+    (tmp_path / "kept").write_text(old.replace('"commit": "', '"commit": "another '))
+    with pytest.raises(ValueError, match="another"):
+        Kept(tmp_path / "kept", 5)
 
 
 # Guards seen

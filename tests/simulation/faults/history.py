@@ -133,6 +133,9 @@ class _History:
         await self._all_back()
         published = any(a.end is not None and a.end.stage is RunStage.PUBLISHED for a in analysts)
         if not published or chance.random() < ONE_MORE:
+            # First the councils hear of the ends of earlier rounds, of which the new question may overtake the news here:
+            # what those rounds reserved is free only then.
+            await asyncio.sleep(2 * STAGES.delivery)
             await self._one_more()
         await asyncio.sleep(3 * STAGES.delivery)
         await self._deliver()
@@ -289,7 +292,9 @@ class _History:
             machine = self.coordinator
             if machine.life != self._life:
                 self._life, self._since = machine.life, self.shared.loop.now
-            if machine.alive and machine.office is not None and not machine.slow:
+            # On a full disk a round's end cannot be written down, though the councils have been told.
+            writes = not machine.slow and not machine.disk.full
+            if machine.alive and machine.office is not None and writes:
                 checks.check_deadline(self.shared, machine.office.store, self._since, self._begun)
             else:
                 self._since = self.shared.loop.now

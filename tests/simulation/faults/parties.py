@@ -17,6 +17,7 @@ from coordinator.centre import Centre
 from coordinator.office import Office
 from coordinator.roster import load_membership
 from coordinator.store import DatabaseProblem, Store, open_store
+from council_node.abandoned import LOOK_S
 from council_node.local_statistic import LocalStatistic
 from council_node.node import CouncilNode
 from council_node.station import Station
@@ -160,6 +161,22 @@ class Council(Machine):
 
     def up(self) -> None:
         self.network.connect_in(self.council, 0.01)
+        self._look_later()
+
+    def _look_later(self) -> None:
+        life = self.life
+        self.network.later(LOOK_S, lambda: self._look(life))
+
+    def _look(self, life: int) -> None:
+        """End the rounds that nobody comes back to, as the thread does that looks for them."""
+        if life != self.life or not self.alive or self.node is None:
+            return
+        try:
+            self.node.end_abandoned_rounds()
+        except FederatedError:
+            self.shared.record.count("rounds that could not be ended yet")
+        if self.disk.alive:
+            self._look_later()
 
     def gone(self) -> None:
         self.network.cut(self.council, back_in=None)
