@@ -164,7 +164,7 @@ class GrpcLink:
             connection.end(_stopping())
         for ask in self._book.waiting(council):
             connection.submit(ask)
-        self._on_event("connected", {"council": council})
+        self._on_event("connected", {"council": council, "software": connection.proven.software})
 
     def _send(self, ask: Ask) -> None:
         connection = self._connections.get(ask.council)

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from protocols.errors import MalformedMessage, RemoteProtocolError
 from protocols.identifiers import CouncilId, RandomSource, council_id
 from protocols.wire.council_link_pb2 import Challenge, CoordinatorFrame, Hello, NodeFrame, Proof, Welcome
-from protocols.wire.handshake import NONCE_SIZE, check_link_proof, choose_version, link_statement
+from protocols.wire.handshake import NONCE_SIZE, check_link_proof, check_software, choose_version, link_statement
 
 __all__ = ["Doorman", "LinkRefused", "LinkStream", "ProvenCouncil", "read_frame"]
 
@@ -30,10 +30,11 @@ class LinkRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvenCouncil:
-    """Who is at the other end, and the roster key that showed it."""
+    """Who is at the other end, the roster key that showed it, and the version of its software, if it says so."""
 
     council: CouncilId
     public_key: bytes
+    software: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,7 @@ class Doorman:
         await stream.write(CoordinatorFrame(challenge=challenge))
         proof = _proof(await read_frame(stream))
         self.seen(council, NodeFrame(proof=proof))
+        software = check_software(proof.software)
         self._check_name(proof.server_name)
         statement = link_statement(
             nonce=nonce,
@@ -91,7 +93,7 @@ class Doorman:
         )
         check_link_proof(public_key, proof.signature, statement, council)
         await stream.write(CoordinatorFrame(welcome=Welcome(message_limit=self.message_limit)))
-        return ProvenCouncil(council=council, public_key=public_key)
+        return ProvenCouncil(council=council, public_key=public_key, software=software)
 
     def _key_of(self, council: CouncilId) -> bytes:
         public_key = self.identities().get(council)

@@ -10,11 +10,12 @@ from typing import Final
 from coordinator.office import Office
 from protocols.identifiers import CouncilId
 
-__all__ = ["Presence"]
+__all__ = ["CONNECTED", "Presence"]
 
 Greet = Callable[[CouncilId], Awaitable[None]]
 
-_CONNECTED: Final = "connected"
+CONNECTED: Final = "connected"
+"""What the link calls it when a council has proven itself; its fields are the council, and its software's version."""
 
 
 class Presence:
@@ -39,7 +40,7 @@ class Presence:
 
     def on_event(self, event: str, fields: Mapping[str, str | int]) -> None:
         """Hear of a connection; the link calls this."""
-        if event == _CONNECTED:
+        if event == CONNECTED:
             council = CouncilId(str(fields["council"]))
             self._greeted.discard(council)
             self._office.background(self._welcome(council))

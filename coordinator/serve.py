@@ -27,6 +27,7 @@ from coordinator.link_connection import Record
 from coordinator.mask_pool import MaskPool
 from coordinator.office import Note, Office
 from coordinator.operations import Meter, telling
+from coordinator.presence import CONNECTED
 from coordinator.retention import purge
 from coordinator.roster import load_membership, own_identity
 from coordinator.settings import Settings
@@ -212,8 +213,9 @@ class _Server:
         self._stopping = False
         self._at_once: asyncio.Event = asyncio.Event()
         self._centre: Centre | None = None
-        self._told: frozenset[CouncilId] | None = None
-        self._seen = _last_seen(folder)
+        self._told: tuple[frozenset[CouncilId], dict[str, str]] | None = None
+        self._seen = _noted(folder, "seen")
+        self._software = _noted(folder, "software")
         self._purge_at = self._clock()
 
     async def run(self, ready_file: Path | None) -> None:
@@ -344,6 +346,8 @@ class _Server:
     def _heard(self, centre: Centre) -> Note:
         def heard(event: str, fields: Mapping[str, str | int]) -> None:
             self._note(event, fields)
+            if event == CONNECTED:
+                self._software[str(fields["council"])] = str(fields.get("software", ""))
             centre.presence.on_event(event, fields)
             self._wake.set()
 
@@ -410,21 +414,27 @@ class _Server:
             self._wake.clear()
 
     def _tell_connections(self, connected: frozenset[CouncilId]) -> None:
-        """Let `coordinator status` know who is connected, and the console when the others last were."""
-        if connected != self._told:
+        """Let `coordinator status` know who is connected, and the console when the others last were, and with what."""
+        told = (connected, dict(self._software))
+        if told != self._told:
             now = time_text(self._clock())
-            gone = (self._told or frozenset()) - connected
+            gone = (self._told[0] if self._told else frozenset()) - connected
             self._seen |= dict.fromkeys(gone | connected, now)
-            self._told = connected
-            document = {"version": 1, "connected": sorted(connected), "seen": self._seen}
+            self._told = told
+            document = {
+                "version": 1,
+                "connected": sorted(connected),
+                "seen": self._seen,
+                "software": self._software,
+            }
             _replace(self._folder / CONNECTIONS_FILE, json.dumps(document) + "\n")
 
 
-def _last_seen(folder: Path) -> dict[str, str]:
-    """Council → when it was last connected, as an earlier run noted it."""
+def _noted(folder: Path, what: str) -> dict[str, str]:
+    """Council → when it was last connected, or its version, as an earlier run noted it."""
     try:
-        seen = json.loads((folder / CONNECTIONS_FILE).read_bytes())["seen"]
-        return {str(council): str(at) for council, at in seen.items()}
+        noted = json.loads((folder / CONNECTIONS_FILE).read_bytes())[what]
+        return {str(council): str(text) for council, text in noted.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 

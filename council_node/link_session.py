@@ -34,11 +34,13 @@ class LinkIdentity:
         council: This council.
         coordinator_id: From this node's own roster; a peer that calls itself otherwise gets no signature.
         sign: Ed25519 by the council's identity key.
+        software: Version of this software, for the coordinator's operators; empty to say none.
     """
 
     council: CouncilId
     coordinator_id: str
     sign: Callable[[bytes], bytes] = field(repr=False)
+    software: str = ""
 
 
 def open_stream(channel: grpc.aio.Channel) -> NodeStream:
@@ -148,7 +150,7 @@ class LinkSession:
             offered=offered,
         )
         signature = self._identity.sign(statement)
-        proof = Proof(server_name=self._settings.verified_name, signature=signature)
+        proof = Proof(server_name=self._settings.verified_name, signature=signature, software=self._identity.software)
         await self._write(NodeFrame(proof=proof))
         welcome = _welcome(await self._stream.read())
         self._limit = min(self._limit, welcome.message_limit)

@@ -66,7 +66,10 @@ async def _serve(station: Station) -> None:
     answer = journalled(node.answer, station.log, ledger_entry=lambda: station.ledger.counter)
     answer = paced(answer, step_ms=station.settings.reply_step_ms, log=station.log)
     identity = LinkIdentity(
-        council=station.council, coordinator_id=station.settings.coordinator.id, sign=station.key.sign
+        council=station.council,
+        coordinator_id=station.settings.coordinator.id,
+        sign=station.key.sign,
+        software=version("council-federation"),
     )
     link = NodeLink(link_settings(station.settings), identity, answer, rng=os.urandom, on_event=log)
     station.log("started", {"ledger_entry": station.ledger.counter, "version": version("council-federation")})

@@ -48,10 +48,12 @@ class Connections:
     Attributes:
         connected: Councils.
         seen: Council → when it was last connected, as text.
+        software: Council → version of its node, as it said when it last connected.
     """
 
     connected: frozenset[str]
     seen: dict[str, str]
+    software: dict[str, str]
 
     @classmethod
     def read(cls, folder: Path) -> "Connections":
@@ -59,9 +61,11 @@ class Connections:
         try:
             document = json.loads((folder / CONNECTIONS_FILE).read_bytes())
             seen = {str(council): time_text(parse_time(at)) for council, at in document.get("seen", {}).items()}
-            return cls(connected=frozenset(str(council) for council in document["connected"]), seen=seen)
+            software = {str(council): str(said) for council, said in document.get("software", {}).items()}
+            connected = frozenset(str(council) for council in document["connected"])
+            return cls(connected=connected, seen=seen, software=software)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, FederatedError):
-            return cls(connected=frozenset(), seen={})
+            return cls(connected=frozenset(), seen={}, software={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,7 @@ class CouncilShown:
     until: str
     connected: bool
     seen: str | None
+    software: str
     statement: str | None
 
 
@@ -230,6 +235,7 @@ def _councils(desk: Desk, asked: Asked, done: str = "") -> str:
             until=entry.valid_to.isoformat(),
             connected=entry.id in here.connected,
             seen=here.seen.get(entry.id),
+            software=here.software.get(entry.id, ""),
             statement=time_text(kept[entry.id]) if entry.id in kept else None,
         )
         for entry in entries[part]

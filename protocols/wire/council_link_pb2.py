@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!protocols/wire/council_link.proto\x12\x0c\x66\x65\x64\x65rated.v1\"\x85\x01\n\tNodeFrame\x12$\n\x05hello\x18\x01 \x01(\x0b\x32\x13.federated.v1.HelloH\x00\x12$\n\x05proof\x18\x02 \x01(\x0b\x32\x13.federated.v1.ProofH\x00\x12$\n\x05reply\x18\x03 \x01(\x0b\x32\x13.federated.v1.ChunkH\x00\x42\x06\n\x04\x62ody\"\x9a\x01\n\x10\x43oordinatorFrame\x12,\n\tchallenge\x18\x01 \x01(\x0b\x32\x17.federated.v1.ChallengeH\x00\x12(\n\x07welcome\x18\x02 \x01(\x0b\x32\x15.federated.v1.WelcomeH\x00\x12&\n\x07request\x18\x03 \x01(\x0b\x32\x13.federated.v1.ChunkH\x00\x42\x06\n\x04\x62ody\"-\n\x05Hello\x12\x10\n\x08versions\x18\x01 \x03(\r\x12\x12\n\ncouncil_id\x18\x02 \x01(\t\"C\n\tChallenge\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12\x16\n\x0e\x63oordinator_id\x18\x03 \x01(\t\"/\n\x05Proof\x12\x13\n\x0bserver_name\x18\x01 \x01(\t\x12\x11\n\tsignature\x18\x02 \x01(\x0c\" \n\x07Welcome\x12\x15\n\rmessage_limit\x18\x01 \x01(\x04\"b\n\x05\x43hunk\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x02 \x01(\x04\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\x12\x0c\n\x04last\x18\x04 \x01(\x08\x12\x11\n\tabandoned\x18\x05 \x01(\x08\x32U\n\x0b\x43ouncilLink\x12\x46\n\x07\x43onnect\x12\x17.federated.v1.NodeFrame\x1a\x1e.federated.v1.CoordinatorFrame(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!protocols/wire/council_link.proto\x12\x0c\x66\x65\x64\x65rated.v1\"\x85\x01\n\tNodeFrame\x12$\n\x05hello\x18\x01 \x01(\x0b\x32\x13.federated.v1.HelloH\x00\x12$\n\x05proof\x18\x02 \x01(\x0b\x32\x13.federated.v1.ProofH\x00\x12$\n\x05reply\x18\x03 \x01(\x0b\x32\x13.federated.v1.ChunkH\x00\x42\x06\n\x04\x62ody\"\x9a\x01\n\x10\x43oordinatorFrame\x12,\n\tchallenge\x18\x01 \x01(\x0b\x32\x17.federated.v1.ChallengeH\x00\x12(\n\x07welcome\x18\x02 \x01(\x0b\x32\x15.federated.v1.WelcomeH\x00\x12&\n\x07request\x18\x03 \x01(\x0b\x32\x13.federated.v1.ChunkH\x00\x42\x06\n\x04\x62ody\"-\n\x05Hello\x12\x10\n\x08versions\x18\x01 \x03(\r\x12\x12\n\ncouncil_id\x18\x02 \x01(\t\"C\n\tChallenge\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12\x16\n\x0e\x63oordinator_id\x18\x03 \x01(\t\"A\n\x05Proof\x12\x13\n\x0bserver_name\x18\x01 \x01(\t\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x10\n\x08software\x18\x03 \x01(\t\" \n\x07Welcome\x12\x15\n\rmessage_limit\x18\x01 \x01(\x04\"b\n\x05\x43hunk\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x02 \x01(\x04\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\x12\x0c\n\x04last\x18\x04 \x01(\x08\x12\x11\n\tabandoned\x18\x05 \x01(\x08\x32U\n\x0b\x43ouncilLink\x12\x46\n\x07\x43onnect\x12\x17.federated.v1.NodeFrame\x1a\x1e.federated.v1.CoordinatorFrame(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,11 +40,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHALLENGE']._serialized_start=391
   _globals['_CHALLENGE']._serialized_end=458
   _globals['_PROOF']._serialized_start=460
-  _globals['_PROOF']._serialized_end=507
-  _globals['_WELCOME']._serialized_start=509
-  _globals['_WELCOME']._serialized_end=541
-  _globals['_CHUNK']._serialized_start=543
-  _globals['_CHUNK']._serialized_end=641
-  _globals['_COUNCILLINK']._serialized_start=643
-  _globals['_COUNCILLINK']._serialized_end=728
+  _globals['_PROOF']._serialized_end=525
+  _globals['_WELCOME']._serialized_start=527
+  _globals['_WELCOME']._serialized_end=559
+  _globals['_CHUNK']._serialized_start=561
+  _globals['_CHUNK']._serialized_end=659
+  _globals['_COUNCILLINK']._serialized_start=661
+  _globals['_COUNCILLINK']._serialized_end=746
 # @@protoc_insertion_point(module_scope)

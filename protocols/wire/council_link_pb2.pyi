@@ -45,12 +45,14 @@ class Challenge(_message.Message):
     def __init__(self, version: _Optional[int] = ..., nonce: _Optional[bytes] = ..., coordinator_id: _Optional[str] = ...) -> None: ...
 
 class Proof(_message.Message):
-    __slots__ = ("server_name", "signature")
+    __slots__ = ("server_name", "signature", "software")
     SERVER_NAME_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    SOFTWARE_FIELD_NUMBER: _ClassVar[int]
     server_name: str
     signature: bytes
-    def __init__(self, server_name: _Optional[str] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    software: str
+    def __init__(self, server_name: _Optional[str] = ..., signature: _Optional[bytes] = ..., software: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
     __slots__ = ("message_limit",)

@@ -12,6 +12,7 @@ and alter what the link carries. It learns no case data (inputs are masked, shar
 change a message unnoticed (each is signed inside the link); it can see who is asked what, and delay or drop.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -28,6 +29,7 @@ __all__ = [
     "PUBLIC_KEY_SIZE",
     "check_enrol_proof",
     "check_link_proof",
+    "check_software",
     "choose_version",
     "enrol_statement",
     "link_statement",
@@ -37,6 +39,7 @@ LINK_VERSION: Final = 1
 NONCE_SIZE: Final = 32
 PUBLIC_KEY_SIZE: Final = 32
 _OFFERS_MAX: Final = 16
+_SOFTWARE: Final = re.compile(r"[0-9A-Za-z.+-]{0,40}")
 
 
 def choose_version(offered: Sequence[int]) -> int:
@@ -99,6 +102,17 @@ def check_enrol_proof(council: CouncilId, public_key: bytes, signature: bytes) -
         raise MalformedMessage(f"an identity key has {PUBLIC_KEY_SIZE} bytes, not {len(public_key)}")
     statement = enrol_statement(council, public_key)
     _verify(public_key, signature, statement, f"{council} did not prove that it holds the key it enrols")
+
+
+def check_software(said: str) -> str:
+    """A version as a node says it, which people then read.
+
+    Raises:
+        MalformedMessage: It is longer than a version, or has other characters.
+    """
+    if _SOFTWARE.fullmatch(said) is None:
+        raise MalformedMessage("the version of a node's software has at most 40 letters, digits, '.', '+' and '-'")
+    return said
 
 
 def _verify(public_key: bytes, signature: bytes, statement: bytes, complaint: str) -> None:

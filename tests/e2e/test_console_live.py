@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from contextlib import closing
 from fractions import Fraction
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,8 @@ def test_people_sign_in_and_each_sees_what_is_theirs(federation, answered):
         olu.goto(f"{origin}/operations/councils")
         olu.get_by_role("button", name="Ask for acceptance").click()
         olu.get_by_text("Another operator must confirm").wait_for()
+        versions = olu.get_by_role("cell", name=version("council-federation"), exact=True)
+        assert versions.count() == len(COUNCILS)  # as the nodes said, which are real ones
         assert olu.get_by_role("button", name="Confirm").count() == 0
         pip.goto(f"{origin}/operations/councils")
         wrong |= {"councils": found} if (found := faults(pip)) else {}

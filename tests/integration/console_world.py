@@ -211,7 +211,8 @@ def console_world(folder: Path, *, database: str | None = None) -> Iterator[Cons
     world.suggestion = suggest(world).hex()
     connected = list(federation.councils[:6])
     seen = dict.fromkeys(federation.councils[:7], time_text(federation.now()))
-    document = {"version": 1, "connected": connected, "seen": seen}
+    software = dict.fromkeys(federation.councils[:6], "0.1.0") | {federation.councils[6]: "0.0.9"}
+    document = {"version": 1, "connected": connected, "seen": seen, "software": software}
     state = Path(federation.settings.state)
     state.mkdir(exist_ok=True)
     (state / CONNECTIONS_FILE).write_text(json.dumps(document))

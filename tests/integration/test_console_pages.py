@@ -516,6 +516,7 @@ def test_the_operator_sees_fingerprints_connections_requests_and_rounds(world, c
     for entry in world.federation.roster.councils.values():
         assert fingerprint(entry.public_key) in page
     assert page.count("Connected") == 6
+    assert (page.count("0.1.0"), page.count("0.0.9"), page.count("Not said")) == (6, 1, 1)
     assert "Last seen" in page
     assert "Never seen" in page
     assert "Requests to join Hartlepool" in page

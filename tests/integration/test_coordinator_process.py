@@ -80,7 +80,7 @@ def connected_councils(federation, settings):
         links = [
             NodeLink(
                 settings,
-                LinkIdentity(council=council, coordinator_id="hub", sign=council_key(council).sign),
+                LinkIdentity(council=council, coordinator_id="hub", sign=council_key(council).sign, software="9.9"),
                 node.answer,
                 rng=os.urandom,
                 on_event=lambda _event, _fields: None,
@@ -183,6 +183,7 @@ def test_a_federation_from_nothing_to_a_release_and_over_a_restart(tmp_path, fed
             assert stored == release
             check_reviewer(tmp_path, address, release)
             check_status(settings, release, capsys)
+            check_versions(tmp_path)
     finally:
         stop_server(process)
     assert [node.releases for node in federation.nodes.values()] == [[release.encode()]] * 8
@@ -217,6 +218,11 @@ def check_reviewer(folder, address, release):
     with client(folder, address, BOB, "stranger") as stranger, pytest.raises(RemoteRefusal) as refusal:
         stranger.trusted()
     assert refusal.value.exit_status is ExitStatus.SIGNATURE
+
+
+def check_versions(folder):
+    noted = json.loads((folder / "state" / "connections.json").read_bytes())
+    assert noted["software"] == dict.fromkeys(noted["seen"], "9.9")
 
 
 def check_status(settings, release, capsys):

@@ -5,6 +5,7 @@ import contextlib
 import os
 import threading
 import time
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -154,7 +155,21 @@ async def test_try_link_succeeds_and_leaves() -> None:
         harness.identities[ONE] = key.public_key().public_bytes_raw()
         await try_link(settings(harness.port), identity(ONE, key))
         await until(lambda: harness.link.connected() == frozenset())
-        assert ("connected", {"council": ONE}) in harness.events
+        assert ("connected", {"council": ONE, "software": ""}) in harness.events
+
+
+@async_test
+async def test_a_node_says_its_version_and_nothing_longer() -> None:
+    async with over_grpc({}) as harness:
+        key = Ed25519PrivateKey.generate()
+        harness.identities[ONE] = key.public_key().public_bytes_raw()
+        who = identity(ONE, key)
+        await try_link(settings(harness.port), replace(who, software="1.2.3rc4+local"))
+        assert ("connected", {"council": ONE, "software": "1.2.3rc4+local"}) in harness.events
+        for said in ("v" * 41, "<b>1</b>", "1.2\n3"):
+            with pytest.raises(TransportError, match="at most 40 letters"):
+                await try_link(settings(harness.port), replace(who, software=said))
+        assert len([event for event, _ in harness.events if event == "connected"]) == 1
 
 
 # The roster changes
