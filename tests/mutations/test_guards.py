@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.mutations import trial
 from tests.mutations.listed import ROOT, Change, Mutation, listed, rows_of_security, unlisted
-from tests.mutations.trial import copy_project, try_one
+from tests.mutations.trial import copy_project, red_already, try_all, try_one
 
 SAMPLE = 1
 ROW = "Order is a table; whatever is not in it is refused"
@@ -48,7 +49,19 @@ def test_some_guards_are_missed_when_they_are_gone(copy):
     print(f"GUARDS_SEED={SEED}")
     quick = [found for found in listed() if not found.slow]
     drawn = random.Random(SEED).sample(quick, min(SAMPLE, len(quick)))
+    assert [red_already(found.tests, copy) for found in drawn] == [{}] * len(drawn)
     assert [outcome.told for outcome in (try_one(found, copy) for found in drawn) if not outcome.red] == []
+
+
+def test_a_test_that_is_red_with_its_guard_in_place_proves_nothing(monkeypatch, tmp_path):
+    first = one_that_is_quick()
+    broken = copy_project(tmp_path / "broken")
+    (path, _, _name), *_ = (test.partition("::") for test in first.tests)
+    (broken / path).write_text("def " + first.tests[0].partition("::")[2] + "():\n    assert False\n")
+    monkeypatch.setattr(trial, "copy_project", lambda _target: broken)
+    (outcome,) = try_all([replace(first, tests=first.tests[:1])], jobs=1)
+    assert not outcome.red
+    assert outcome.problem == f"{first.tests[0]} fails with the guard in place"
 
 
 def test_a_change_that_takes_no_guard_out_is_told(copy):
