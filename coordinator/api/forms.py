@@ -356,6 +356,7 @@ class SuggestionShown(_Shown):
 
 
 class Suggestions(_Shown):
-    """What councils suggest asking, newest first."""
+    """A page of what councils suggest asking, newest first."""
 
-    suggestions: Annotated[list[SuggestionShown], Field(description="All that you may see.")]
+    suggestions: Annotated[list[SuggestionShown], Field(description="Those of this page that you may see.")]
+    next: Next

@@ -358,24 +358,28 @@ def list_readers(ask: Asking, digest: ReleaseDigest) -> forms.Readers:
 # What councils suggest
 
 
-def list_suggestions(ask: Asking) -> forms.Suggestions:
+def list_suggestions(ask: Asking, response: Response, size: Size = SIZE, cursor: Cursor = None) -> forms.Suggestions:
     """Questions that councils suggest, newest first: those for everybody, and those under your agreements."""
+    found = shown_to(ask.desk, ask.visitor, size=size + 1, start=_place(cursor))
+    last = found[size - 1].row if len(found) > size else None
+    following = None if last is None else _cursor(last.received_at, last.digest)
     return forms.Suggestions(
+        next=_next(response, "/suggestions", {"size": str(size)}, following),
         suggestions=[
             forms.SuggestionShown(
-                paper=found.paper,
-                council=found.row.author,
-                name=found.who,
-                agreement=found.row.agreement_id,
-                received_at=time_text(found.row.received_at),
-                for_everybody=found.publish,
-                title=None if found.suggestion is None else found.suggestion.question.title,
-                reason=None if found.suggestion is None else found.suggestion.reason,
-                question=None if found.suggestion is None else write_query(found.suggestion.question),
-                not_shown_because=found.reason or None,
+                paper=one.paper,
+                council=one.row.author,
+                name=one.who,
+                agreement=one.row.agreement_id,
+                received_at=time_text(one.row.received_at),
+                for_everybody=one.publish,
+                title=None if one.suggestion is None else one.suggestion.question.title,
+                reason=None if one.suggestion is None else one.suggestion.reason,
+                question=None if one.suggestion is None else write_query(one.suggestion.question),
+                not_shown_because=one.reason or None,
             )
-            for found in shown_to(ask.desk, ask.visitor)
-        ]
+            for one in found[:size]
+        ],
     )
 
 

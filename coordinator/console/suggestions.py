@@ -4,12 +4,11 @@ Suggesting asks nobody anything. A text of a council is a stranger's: it is show
 escaped as all text is. Everybody sees what its council published; the rest is for the parties of its agreement alone.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from coordinator.console.desk import Asked, Desk, Moved, digest_of
+from coordinator.console.desk import Asked, Desk, Moved, cut, digest_of, place_asked
 from coordinator.console.drafting import Faults, conditions_of
 from coordinator.console.drafts import fitting, new_draft, table_words, writing
 from coordinator.console.manifest_pages import begun_document
@@ -18,7 +17,7 @@ from coordinator.console.remarks import NOT_HELD, council_of
 from coordinator.console.visitor import Visitor
 from coordinator.sign_in.audit import allow
 from coordinator.sign_in.operations import Operation, may
-from coordinator.store import PaperRow
+from coordinator.store import PaperRow, Place
 from federated.agreement import Agreement
 from federated.errors import FederatedError, FileProblem, SignatureProblem
 from federated.papers import PaperKind
@@ -32,7 +31,8 @@ from federated.yaml_document import write_document
 
 __all__ = ["Shown", "begin_draft", "show_list", "show_one", "shown_to"]
 
-MOST_READ: Final = 500
+SIZE: Final = 50
+REMEMBERED: Final = 500
 NO_AGREEMENT: Final = "Its agreement is not in force, so nobody can ask it now."
 
 
@@ -86,12 +86,22 @@ class InWords:
     conditions: tuple[str, ...]
 
 
-def shown_to(desk: Desk, visitor: Visitor) -> Iterator[Shown]:
-    """Every suggestion that a visitor may see, newest first."""
-    for row in desk.store.papers.page(PaperKind.SUGGESTION.value, size=MOST_READ):
-        found = _shown(desk, row)
-        if _may_see(visitor, found):
-            yield found
+def shown_to(
+    desk: Desk, visitor: Visitor, *, size: int, start: Place | None = None, newer: bool = False
+) -> tuple[Shown, ...]:
+    """Suggestions that a visitor may see, newest first; arguments as in `ProposalBook.page`.
+
+    Those that are not for the visitor are passed over here: a page that was short of them, or went on from the place of
+    one, would tell that they are there.
+    """
+    found: list[Shown] = []
+    while True:
+        rows = desk.store.papers.page(PaperKind.SUGGESTION, size=SIZE, start=start, newer=newer)
+        away = rows[::-1] if newer else rows  # from the start on, whichever way
+        found += (item for item in (_shown(desk, row) for row in away) if _may_see(visitor, item))
+        if len(rows) < SIZE or len(found) >= size:
+            return tuple(found[:size][::-1] if newer else found[:size])
+        start = _place(away[-1])
 
 
 def _may_see(visitor: Visitor, found: Shown) -> bool:
@@ -120,19 +130,31 @@ def _read(desk: Desk, row: PaperRow) -> Suggestion:
     return _opened_before(row.envelope, council=entry.id, public_key=entry.public_key)
 
 
-_opened_before = lru_cache(MOST_READ)(open_suggestion)
+_opened_before = lru_cache(REMEMBERED)(open_suggestion)
 """The same bytes under the same key hold for good, and what does not hold is not kept."""
 
 
 def show_list(desk: Desk, asked: Asked) -> str:
     """What councils suggest asking, newest first."""
+    start, newer = place_asked(asked.wanted)
+    found = shown_to(desk, asked.visitor, size=SIZE + 1, start=start, newer=newer)
+    shown, pages = cut(found, SIZE, start=start, newer=newer, place=_place_of, address="/suggestions?")
     return desk.page(
         "suggestions.html",
         asked.visitor,
         title="Questions that councils suggest",
         current="/questions",
-        items=list(shown_to(desk, asked.visitor)),
+        items=shown,
+        pages=pages,
     )
+
+
+def _place_of(found: Shown) -> Place:
+    return _place(found.row)
+
+
+def _place(row: PaperRow) -> Place:
+    return row.received_at, row.digest
 
 
 def _found(desk: Desk, asked: Asked) -> Shown:

@@ -333,6 +333,20 @@ def test_suggestions_are_those_for_everybody_and_those_of_the_own_agreements(wor
     assert parse_query(newest["question"].encode()).title == newest["title"]
 
 
+def test_suggestions_are_paged_and_those_for_others_leave_no_gap(world, closed):
+    more = [suggest(world.console, title=f"Number {n}", council=2, publish=n != 1).hex() for n in range(3)]
+    for who, of_these in (("", {more[2], more[0]}), ("observer", set(more))):
+        path, papers = "/suggestions?size=1", []
+        while path:
+            page = closed[who].ask(path).json()
+            assert len(page["suggestions"]) == 1, who
+            papers += [one["paper"] for one in page["suggestions"]]
+            assert who or more[1] not in str(page["next"])
+            path = page["next"] and page["next"].removeprefix("/api/v1")
+        assert {paper for paper in papers if paper in more} == of_these
+        assert len(papers) == len(set(papers))
+
+
 @pytest.mark.parametrize(
     ("body", "rule"), [({"plan": "§", "manifest": ""}, ""), ({"plan": "e30=", "manifest": "e30="}, "")]
 )

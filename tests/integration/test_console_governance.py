@@ -11,6 +11,7 @@ from fractions import Fraction
 import pytest
 import yaml
 
+from coordinator.console import suggestions
 from coordinator.proposal_states import OPEN
 from coordinator.store import AgreementRow, RoundRow
 from coordinator.store.records import row_values
@@ -255,6 +256,23 @@ def test_a_suggested_question_is_for_everybody_where_its_council_said_so(world, 
     for who in ("analyst", "reviewer", "observer"):
         assert "Asked between us" in closed.ask("/suggestions", who=who).text
         assert "We are not sure." in closed.ask(f"/suggestions/{quiet}", who=who).text
+
+
+def test_suggestions_are_shown_in_parts_both_ways(world, closed, monkeypatch):
+    monkeypatch.setattr(suggestions, "SIZE", 2)
+    for number in range(5):
+        suggest(world, title=f"Of a long list {number}", council=6, publish=number != 2)
+    seen, address = [], "/suggestions"
+    while address:
+        text = closed.ask(address).text
+        seen.append(re.findall(r"Of a long list (\d)", text))
+        older = re.search(r'href="(/suggestions\?older=[^"]+)"', text)
+        address = older and html.unescape(older[1])
+        last = text
+    assert sorted(number for part in seen for number in part) == ["0", "1", "3", "4"]
+    back = closed.ask(html.unescape(re.search(r'href="(/suggestions\?newer=[^"]+)"', last)[1])).text
+    assert re.findall(r"/suggestions/([0-9a-f]{64})", back)
+    assert re.findall(r"/suggestions/([0-9a-f]{64})", back) != re.findall(r"/suggestions/([0-9a-f]{64})", last)
 
 
 def test_what_a_suggestion_would_cost_is_for_those_who_may_see_budgets(world, closed):

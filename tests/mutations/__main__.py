@@ -4,6 +4,7 @@ import argparse
 import random
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from tests.evidence import record
 from tests.mutations.listed import Mutation, listed, rows_of_security, unlisted
@@ -25,7 +26,7 @@ def main() -> int:
         print("No guard of the list is called that.", file=sys.stderr)
         return 2
     outcomes = []
-    for number, outcome in enumerate(try_all(mutations, jobs=arguments.jobs), start=1):
+    for number, outcome in enumerate(try_all(mutations, jobs=arguments.jobs, tell=partial(print, flush=True)), start=1):
         outcomes.append(outcome)
         print(f"{number:4}/{len(mutations)} {outcome.seconds:6.1f} s  {outcome.told}", flush=True)
     green = [outcome for outcome in outcomes if not outcome.red]

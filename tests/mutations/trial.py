@@ -57,7 +57,9 @@ class Outcome:
         return f"NOT NOTICED {self.mutation.label}: {', '.join(self.green)}" if self.green else self.mutation.label
 
 
-def try_all(mutations: Sequence[Mutation], *, jobs: int) -> Iterator[Outcome]:
+def try_all(
+    mutations: Sequence[Mutation], *, jobs: int, tell: Callable[[str], None] = lambda _line: None
+) -> Iterator[Outcome]:
     """Try mutations, several at once, each in a copy of its own; outcomes in the order they come.
 
     First every test of theirs is run with all guards in place: one that is red then would be red for another reason.
@@ -78,8 +80,9 @@ def try_all(mutations: Sequence[Mutation], *, jobs: int) -> Iterator[Outcome]:
             copies.put(copy_project(Path(folder) / f"copy{number}"))
         checked = [pool.submit(in_a_copy, partial(red_already, part)) for part in parts]
         red: dict[str, str] = {}
-        for found in checked:
+        for done, found in enumerate(checked, start=1):
             red |= found.result()
+            tell(f"with every guard in place: {min(done * PART, len(tests))} of {len(tests)} tests, {len(red)} red")
         waiting = []
         for mutation in mutations:
             why = "; ".join(red[test] for test in mutation.tests if test in red)
