@@ -23,7 +23,7 @@ from coordinator.link_handshake import ProvenCouncil
 from federated.flower_record import MESSAGE_TYPE, place_in_flower, unwrapped, wrapped
 from protocols.errors import MalformedMessage, RemoteProtocolError
 from protocols.identifiers import CouncilId, RandomSource
-from protocols.wire.handshake import NONCE_SIZE, check_link_proof
+from protocols.wire.handshake import NONCE_SIZE, check_link_proof, check_software
 from protocols.wire.link_message import MESSAGE_LIMIT
 from protocols.wire.relayed import NO_TICKET, TICKET_SIZE, RelayedKind, RelayedReply, RelayedRequest, relayed_statement
 
@@ -305,10 +305,12 @@ class FlowerLink:
         statement = relayed_statement(flight.asked, council=reply.council, place=place, body=reply.body)
         check_link_proof(public_key, reply.signature, statement, reply.council)
         if flight.ask is None:
-            if len(reply.body) != TICKET_SIZE:
+            ticket, software = reply.body[:TICKET_SIZE], reply.body[TICKET_SIZE:].decode("ascii", "replace")
+            if len(ticket) != TICKET_SIZE:
                 raise MalformedMessage(f"the proof of {reply.council} brings no ticket")
-            node.ticket = reply.body
-            self._welcome(node, ProvenCouncil(council=reply.council, public_key=public_key))
+            proven = ProvenCouncil(council=reply.council, public_key=public_key, software=check_software(software))
+            node.ticket = ticket
+            self._welcome(node, proven)
         else:
             self._deliver(flight.ask, reply)
 
@@ -332,7 +334,7 @@ class FlowerLink:
         node.proven, node.failures = proven, 0
         self._seats[proven.council] = node
         node.unsent.extend(self._book.waiting(proven.council))
-        self._on_event("connected", {"council": proven.council})
+        self._on_event("connected", {"council": proven.council, "software": proven.software})
 
     def _set_back(self, node: FlowerNodeState, reason: str) -> None:
         """Part with a node that went wrong, and challenge it again after a while that doubles."""

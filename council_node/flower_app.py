@@ -40,7 +40,7 @@ class FlowerNode:
         identity: Who signs, and which coordinator may ask.
         answer: `CouncilNode.answer`; never called twice at once.
         ticket: 32 random bytes, new for each process. They go out with a proof, which Flower gives to the coordinator
-            alone, and every request must bring them.
+            alone, and every request must bring them. The version of this software stands behind them in the proof.
         on_event: Told what happened; never a payload.
         limit: Most bytes of one request or reply.
     """
@@ -72,7 +72,7 @@ class FlowerNode:
             )
         if request.kind is RelayedKind.PROVE:
             self.on_event("proved", {"place": place})
-            body = self.ticket
+            body = self.ticket + self.identity.software.encode()
         else:
             self._check_ticket(request)
             with self._turn:

@@ -18,10 +18,9 @@ from council_node.flower_app import FlowerNode, OnEvent, client_app
 from council_node.flower_executor import Executor
 from council_node.health import BEAT_S, Heartbeat, health_file
 from council_node.journal import journalled
-from council_node.link_session import LinkIdentity
 from council_node.node import CouncilNode
 from council_node.pacing import paced
-from council_node.service import open_station
+from council_node.service import link_identity, open_station
 from council_node.station import Station
 from federated.errors import FileProblem
 from federated.flower_process import flower_command, quiet_environment, write_secret
@@ -86,9 +85,7 @@ def flower_node_of(node: CouncilNode, station: Station, log: OnEvent) -> FlowerN
     """A node and its station, as they answer over Flower."""
     answer = journalled(node.answer, station.log, ledger_entry=lambda: station.ledger.counter)
     return FlowerNode(
-        identity=LinkIdentity(
-            council=station.council, coordinator_id=station.settings.coordinator.id, sign=station.key.sign
-        ),
+        identity=link_identity(station),
         answer=paced(answer, step_ms=station.settings.reply_step_ms, log=station.log),
         ticket=station.rng(TICKET_SIZE),
         on_event=log,

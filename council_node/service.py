@@ -25,7 +25,7 @@ from federated.keys import fingerprint, read_private_key
 from federated.shell import now_utc, settle_in
 from protocols.identifiers import CouncilId
 
-__all__ = ["enrol_node", "link_settings", "open_station", "run_node"]
+__all__ = ["enrol_node", "link_identity", "link_settings", "open_station", "run_node"]
 
 
 def open_station(path: Path) -> Station:
@@ -47,6 +47,16 @@ def link_settings(settings: Settings) -> LinkSettings:
     )
 
 
+def link_identity(station: Station) -> LinkIdentity:
+    """Who this node is, on whichever link."""
+    return LinkIdentity(
+        council=station.council,
+        coordinator_id=station.settings.coordinator.id,
+        sign=station.key.sign,
+        software=version("council-federation"),
+    )
+
+
 def run_node(path: Path) -> None:
     """Connect and answer until told to stop (SIGTERM or Ctrl-C)."""
     with open_station(path) as station:
@@ -65,13 +75,7 @@ async def _serve(station: Station) -> None:
     node = CouncilNode(station)
     answer = journalled(node.answer, station.log, ledger_entry=lambda: station.ledger.counter)
     answer = paced(answer, step_ms=station.settings.reply_step_ms, log=station.log)
-    identity = LinkIdentity(
-        council=station.council,
-        coordinator_id=station.settings.coordinator.id,
-        sign=station.key.sign,
-        software=version("council-federation"),
-    )
-    link = NodeLink(link_settings(station.settings), identity, answer, rng=os.urandom, on_event=log)
+    link = NodeLink(link_settings(station.settings), link_identity(station), answer, rng=os.urandom, on_event=log)
     station.log("started", {"ledger_entry": station.ledger.counter, "version": version("council-federation")})
     beating = asyncio.create_task(_beat(heartbeat, station), name="heartbeat")
     try:

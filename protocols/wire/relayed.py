@@ -112,7 +112,7 @@ class RelayedReply:
     Attributes:
         council: Who says it answers.
         signature: Of :func:`relayed_statement` by the council's identity key.
-        body: The link message; the ticket for a proof.
+        body: The link message; for a proof the ticket, and behind it the version of the node's software.
     """
 
     council: CouncilId
@@ -147,7 +147,7 @@ def relayed_statement(asked: Asked, *, council: CouncilId, place: str, body: byt
         asked: What was asked. Its coordinator must be the one in the node's own settings before a node signs.
         council: The council that answers.
         place: Where in the relay the node was asked, as the node itself sees it.
-        body: The reply; the ticket for a proof.
+        body: The reply, as in `RelayedReply`.
     """
     if asked.kind is RelayedKind.PROVE:
         own = link_statement(

@@ -167,6 +167,19 @@ async def test_a_proof_without_a_ticket_is_refused():
 
 
 @async_test
+async def test_a_node_says_its_version_with_its_proof_and_nothing_longer():
+    async with over_flower({ONE: echo}) as harness:
+        for council, software in ((TWO, "1.2.3rc4"), (THREE, "v" * 41)):
+            harness.keys[council] = Ed25519PrivateKey.generate()
+            harness.identities[council] = harness.keys[council].public_key().public_bytes_raw()
+            harness.add(council, echo, software=software)
+        await refused(harness, "at most 40 letters")
+        assert harness.link.connected() == {ONE, TWO}
+        said = {str(fields["council"]): fields["software"] for name, fields in harness.events if name == "connected"}
+        assert said == {ONE: "", TWO: "1.2.3rc4"}
+
+
+@async_test
 async def test_an_old_answer_does_not_pass_for_a_new_one():
     async with over_flower({ONE: echo}) as harness:
         honest = harness.nodes[ONE].app
