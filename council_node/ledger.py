@@ -12,7 +12,7 @@ counters that the other councils have seen signed.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from council_node.ledger_book import LedgerBook
 from federated.errors import BudgetExceeded, FileProblem, InternalError, PolicyRefusal
@@ -34,7 +34,10 @@ from federated.privacy import Budget, Charge, Totals, check_budget
 from protocols.encoding import Json
 from protocols.identifiers import CouncilId, Digest, RoundId
 
-__all__ = ["Ledger", "LedgerClaimLike", "SignedAgreement", "period_of"]
+__all__ = ["FREE_ROUNDS", "Ledger", "LedgerClaimLike", "SignedAgreement", "period_of"]
+
+FREE_ROUNDS: Final = 100
+"""Rounds of one plan that may begin and end here without a charge; an honest coordinator begins a few."""
 
 
 class SignedAgreement(Protocol):
@@ -119,7 +122,8 @@ class Ledger(LedgerBook):
     ) -> Entry:
         """Reserve a round's charge, durably, before the council's first message of the round.
 
-        Checks, in order: (0) the round is new, (1) the ledger is in good standing, (2) the plan has attempts left,
+        Checks, in order: (0) the round is new, (1) the ledger is in good standing, (2) the plan has attempts left, and
+        rounds that may begin,
         (3) the agreement's budget of this year covers it, (4) so do the council's own caps over all agreements.
         Spent, reserved and new charges count together.
 
@@ -148,6 +152,11 @@ class Ledger(LedgerBook):
             if sid in state.rounds:
                 raise PolicyRefusal("replay", "This round was asked before.", remedy="Invite again with a new nonce.")
             self._check_standing()
+            if state.begun(plan_digest) >= attempts + FREE_ROUNDS:
+                # Each leaves entries and records that are kept for good: an endless row of them would fill the disk.
+                raise PolicyRefusal(
+                    "attempts", f"{state.begun(plan_digest)} rounds of this plan were begun; no more are."
+                )
             if state.attempts(plan_digest) >= attempts:
                 raise PolicyRefusal(
                     "attempts",

@@ -7,6 +7,7 @@ wrong before the charge is spent gives the reservation back; from then on the ch
 import json
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -162,19 +163,23 @@ class Rounds:
         plan = self._proposals.approved(invitation.plan_digest, now)
         self._check_round(plan, invitation, sid)
         station.reserve(plan, sid, now)
-        session = ParticipantSession(
-            round_context(plan, roster, sid),
-            station.council,
-            station.key.sign,
-            station.rng,
-            cores=threads(station.settings.limits.threads),
-        )
-        ledger = station.ledger
-        claim = LedgerClaim(counter=ledger.counter, head=ledger.head, seen=ledger.seen(plan.eligible))
-        advert = session.advertise(claim)
-        approved = ApprovedPlan(plan=plan, sid=sid, iteration=invitation.iteration)
-        active = ActiveRound(approved=approved, session=session, started=now)
-        self._active[sid] = active
+        with ExitStack() as undone:
+            # Until the round is held, nobody would give its reservation back.
+            undone.callback(station.give_back, sid, "the round could not begin here")
+            session = ParticipantSession(
+                round_context(plan, roster, sid),
+                station.council,
+                station.key.sign,
+                station.rng,
+                cores=threads(station.settings.limits.threads),
+            )
+            ledger = station.ledger
+            claim = LedgerClaim(counter=ledger.counter, head=ledger.head, seen=ledger.seen(plan.eligible))
+            advert = session.advertise(claim)
+            approved = ApprovedPlan(plan=plan, sid=sid, iteration=invitation.iteration)
+            active = ActiveRound(approved=approved, session=session, started=now)
+            self._active[sid] = active
+            undone.pop_all()
         active.worked.append(station.now() - now)
         return self._sent(active, Kind.ADVERT, advert)
 
@@ -318,12 +323,12 @@ class Rounds:
         return _reply(Kind.RECEIPT, sid, sign_statement("receipt", body, self._station.key))
 
     def end_old(self, now: datetime) -> None:
-        """End every round that began longer ago than `ROUND_LIMIT`.
+        """End every round that began longer ago than `ROUND_LIMIT`, or as far ahead of a clock that was set back.
 
         Raises:
             FileProblem: The ledger or the store cannot be written. The secrets are gone; the rest is for the next time.
         """
-        old = [active for active in self._active.values() if now - active.started > ROUND_LIMIT]
+        old = [active for active in self._active.values() if abs(now - active.started) > ROUND_LIMIT]
         for active in old:
             active.session.end()  # of all of them, before the first that cannot be written down
         for active in old:

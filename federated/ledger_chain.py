@@ -101,6 +101,10 @@ class LedgerState:
         waiting = sum(1 for held in self._reserved.values() if held.plan_digest == plan_digest)
         return self._sent.get(plan_digest, 0) + waiting
 
+    def begun(self, plan_digest: Digest) -> int:
+        """Rounds of one plan that ever reserved a charge here, whatever became of it."""
+        return sum(1 for found in self.rounds.values() if found.plan_digest == plan_digest)
+
     def spent(self, agreement: str, period: str) -> Totals:
         """Charges spent under one agreement in one period, with what was inherited."""
         own = self._spent.get((agreement, period), NO_TOTALS)

@@ -33,6 +33,7 @@ from council_node.proof.facts import live_facts
 from council_node.proof.packs import Kind as Pack
 from council_node.proof.packs import make_pack
 from federated.budget_statement import BudgetStatement
+from federated.iteration import Iteration
 from federated.keys import public_line
 from federated.ledger_copy import read_ledger_copy
 from federated.manifest import parse_manifest
@@ -54,7 +55,7 @@ from protocols.wire.relayed import RelayedKind, RelayedReply, RelayedRequest
 from tests.fuzz import papers
 from tests.fuzz.table import CORPUS
 from tests.fuzz.targets import _certificates, _good_ledger
-from tests.integration.federation_world import Rehearsal, round_of
+from tests.integration.federation_world import Rehearsal, invitation, round_of
 from tests.spec.council import question as asked_of
 from tests.spec.statistics import specifications
 from tests.unit.council_node.ledger_cases import digest_of, sid_of
@@ -168,11 +169,13 @@ def elements() -> Seeds:
 def node_answer() -> Seeds:
     sid = round_of(papers.world(), papers.plan())
     reference = {Kind.PROPOSAL: papers.plan().digest, Kind.ROSTER: NO_REFERENCE, Kind.BUDGET_REQUEST: NO_REFERENCE}
-    return {
+    found = {
         kind.name.lower(): LinkMessage(kind=kind, reference=reference.get(kind, sid), payload=payload).encode()
         for kind, payload in held().requests.items()
         if len(payload) < LARGEST
     }
+    of_several = Iteration(number=1, coefficients=(3, -1))
+    return found | {"invite_of_several": invitation(papers.world(), papers.plan(), iteration=of_several)}
 
 
 # Signed files

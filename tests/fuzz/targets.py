@@ -99,8 +99,8 @@ def link_frames(data: bytes) -> None:
         while at + 2 <= len(data):
             size = int.from_bytes(data[at : at + 2], "big")
             frame = pb.CoordinatorFrame.FromString(data[at + 2 : at + 2 + size])
-            if frame.WhichOneof("body") == "chunk":
-                assembler.add(frame.chunk)
+            if frame.WhichOneof("body") == "request":
+                assembler.add(frame.request)
             at += 2 + size
 
 

@@ -1,6 +1,7 @@
 """Kept inputs break no decoder; every decoder has a target; and the fuzzer finds what is broken."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.fuzz.change import changed
 from tests.fuzz.decoders import decoders
 from tests.fuzz.limits import fault_of
 from tests.fuzz.planted import PLANTED, SLOW
+from tests.fuzz.reached import OUT_OF_SIGHT, not_reached
 from tests.fuzz.run import run
 from tests.fuzz.seeds import SEEDS
 from tests.fuzz.table import CORPUS, FOUND, Finding, Form, declared, files_of
@@ -48,6 +50,16 @@ def test_every_decoder_is_a_target_or_excused():
     assert sorted(covered & excused) == []
     assert all(any(name.startswith(excuse) for name in known) for excuse in EXCUSED), "an excuse for nothing"
     assert len(known) > 100
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_first_inputs_of_a_target_reach_every_decoder_that_it_is_for(name):
+    assert not_reached(TARGETS[name], [path.read_bytes() for path in files_of(name)]) <= set(OUT_OF_SIGHT)
+
+
+def test_a_decoder_that_no_input_reaches_is_told():
+    idle = replace(TARGETS["link-frames"], feed=lambda _data: None)
+    assert not_reached(idle, [b"anything"]) == {"protocols.wire.chunks:Assembler"}
 
 
 # That faults are seen
