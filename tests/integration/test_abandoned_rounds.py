@@ -11,6 +11,7 @@ from council_node import flower_service, service
 from council_node.abandoned import abandoned_rounds_ended
 from council_node.rounds import ROUND_LIMIT
 from federated.errors import FileProblem
+from protocols.secagg import ParticipantSession
 from protocols.secagg.transitions import ParticipantState
 from protocols.wire.link_message import Kind
 from tests.integration.federation_world import COUNCILS, ME, Rehearsal, World, abort
@@ -94,6 +95,28 @@ def test_a_round_is_not_ended_in_the_middle_of_an_answer(world, monkeypatch):
     assert [reply.kind for reply in replies] == [Kind.MASKED_INPUT]
     assert session.state is ParticipantState.ENDED
     assert me.state(round_.sid) == "spent"
+
+
+def test_a_clock_that_is_set_back_far_ends_a_round_too(world):
+    _, session = begun(world, Kind.SHARES)
+    me = world.seat(ME)
+    world.now -= ROUND_LIMIT
+    me.node.end_abandoned_rounds()
+    assert session.state is not ParticipantState.ENDED
+    world.now -= MOMENT
+    me.node.end_abandoned_rounds()
+    assert session.state is ParticipantState.ENDED
+
+
+def test_a_round_that_cannot_begin_gives_its_reservation_back(world, monkeypatch):
+    proposal = world.propose()
+    me = world.seat(ME)
+    assert me.propose(proposal).body["decision"] == "approved"
+    monkeypatch.setattr(ParticipantSession, "advertise", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        me.invite(proposal.plan)
+    (held,) = me.station.ledger.rounds()
+    assert held.state.value == "released"
 
 
 # The thread that looks

@@ -125,6 +125,16 @@ def test_released_rounds_are_no_attempts_but_waiting_ones_are(ledger):
         reserve(ledger, "three", plan="p")
 
 
+def test_rounds_that_begin_and_end_without_a_charge_have_an_end(ledger, monkeypatch):
+    monkeypatch.setattr("council_node.ledger.FREE_ROUNDS", 3)
+    for number in range(5):  # the two that the plan allows, and three
+        reserve(ledger, f"abandoned {number}", plan="p")
+        ledger.release(sid_of(f"abandoned {number}"), "abandoned", NOW)
+    with refusal("attempts"):
+        reserve(ledger, "one more", plan="p")
+    reserve(ledger, "other", plan="q")
+
+
 def test_attempts_are_counted_after_a_restart(tmp_path):
     path = tmp_path / "ledger.db"
     with Ledger.create(path, ME, NOW) as ledger:
