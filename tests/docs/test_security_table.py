@@ -55,6 +55,26 @@ def missing(text: str, threats: str) -> list[str]:
     return [attack for attack in attacks(threats) if attack not in told]
 
 
+def untried(threats: str) -> list[str]:
+    """Adversaries of the first table that no test plays, and tests that are not there."""
+    table = threats.split("## How it is held", maxsplit=1)[0]
+    found = []
+    for adversary, _, _, tests in (cells for cells in rows(table) if cells[0] not in {"Adversary", "---"}):
+        names = re.findall(r"`(tests/[^`]+)`", tests)
+        found += [] if names else [f"{adversary}: tried in no test"]
+        found += [f"{adversary}: {name} is not there" for name in names if not (ROOT / name).is_file()]
+    return found
+
+
+def test_every_adversary_is_played_by_a_test():
+    assert untried(THREATS) == []
+    assert untried(THREATS.replace("test_lies", "test_truths")) == [
+        "**Malicious coordinator**: tests/adversary/test_truths.py is not there"
+    ]
+    without = re.sub(r"`tests/property/\S+`, `tests/unit/\S+`", "", THREATS)
+    assert untried(without) == ["Analyst: tried in no test"]
+
+
 def test_every_module_and_test_is_there():
     assert faults(PAGE) == []
     assert len(set(re.findall(r"`(tests/[^`]+)`", PAGE))) >= FEWEST_TESTS
