@@ -175,7 +175,10 @@ def node_answer() -> Seeds:
         if len(payload) < LARGEST
     }
     of_several = Iteration(number=1, coefficients=(3, -1))
-    return found | {"invite_of_several": invitation(papers.world(), papers.plan(), iteration=of_several)}
+    return found | {
+        "invite_of_several": invitation(papers.world(), papers.plan(), iteration=of_several),
+        "reply": LinkMessage(kind=Kind.ADVERT, reference=sid, payload=held().replies[Kind.ADVERT]).encode(),
+    }
 
 
 # Signed files
