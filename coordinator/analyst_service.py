@@ -18,8 +18,10 @@ from coordinator.console.question import QuestionFacts
 from coordinator.office import Office, place
 from coordinator.paper_intake import paper_kind, papers_of, take_paper
 from coordinator.progress import Step
+from coordinator.sign_in.audit import note_figures
 from coordinator.store import DeliveryRow, PaperRow, Place, ProposalRow, ReleaseRow
 from federated.errors import ExitStatus, FederatedError, InternalError, PolicyRefusal, QueryError
+from federated.papers import PaperKind
 from federated.timestamps import parse_time, time_text
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 from protocols.wire import analyst_pb2 as pb
@@ -30,6 +32,7 @@ __all__ = ["AnalystService"]
 VERSION: Final = 1
 PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 500
+REMARKS: Final = frozenset({PaperKind.COMMENT, PaperKind.OUTCOME})
 
 Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")
@@ -109,9 +112,7 @@ class AnalystService:
                     remedy="Its line in the list of releases stays.",
                 )
             now = office.clock()
-            await office.thread(
-                office.store.releases.note_read, row.digest, reader=asker.keyid, how="GetRelease", now=now
-            )
+            await office.thread(note_figures, office.store, asker.keyid, row.digest, how="GetRelease", now=now)
             owed = await office.thread(office.store.releases.deliveries, row.digest)
             receipts = [delivery.receipt for delivery in owed if delivery.receipt is not None]
             return pb.GetReleaseReply(version=VERSION, release=row.content, receipts=receipts)
@@ -211,6 +212,7 @@ class AnalystService:
         async def listed(asker: Asker) -> pb.ListPapersReply:
             kind = paper_kind(request.kind)
             rows = await self._office.thread(papers_of, self._office.store, asker, kind, request.subject)
+            await self._office.thread(self._note_remarks, asker, kind, rows)
             return pb.ListPapersReply(version=VERSION, papers=map(_paper, rows))
 
         return await self._serve("ListPapers", request, context, listed)
@@ -239,6 +241,14 @@ class AnalystService:
                 yield _progress(digest, step)
         except FederatedError as error:
             await _abort(context, error)
+
+    def _note_remarks(self, asker: Asker, kind: PaperKind, rows: Iterable[PaperRow]) -> None:
+        """What is said of an answer can quote its figures, so whoever is given it is written down as their reader."""
+        if kind not in REMARKS:
+            return
+        for digest in sorted({row.subject for row in rows if row.hidden_at is None}):
+            about, now = Digest(bytes.fromhex(digest)), self._office.clock()
+            note_figures(self._office.store, asker.keyid, about, how="ListPapers", now=now)
 
     async def _find(self, request: pb.GetReleaseRequest) -> ReleaseRow | None:
         releases = self._office.store.releases

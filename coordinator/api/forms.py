@@ -38,7 +38,8 @@ __all__ = [
 _BASE64: int = LARGEST * 4 // 3 + 4
 
 Hex = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 as 64 hexadecimal digits.")]
-Moment = Annotated[str, Field(description="Time, UTC, as ISO 8601.")]
+_TIME = "UTC, as ISO 8601; the day alone for whoever shows no token."
+Moment = Annotated[str, Field(description=f"Time, {_TIME}")]
 Exact = Annotated[str, Field(description="An exact number: digits, or a fraction such as `1/2`.")]
 Next = Annotated[str | None, Field(description="Path of the next page; null on the last.")]
 Envelope = Annotated[str, Field(description="A DSSE envelope, the bytes that were signed, in Base64.")]
@@ -201,7 +202,7 @@ class ReleaseLine(_Shown):
     title: Annotated[str, Field(description="Title of its question.")]
     agreement: Annotated[str, Field(description="Id of the agreement.")]
     created_at: Moment
-    deleted_at: Annotated[str | None, Field(description="When it was deleted, as its time was over.")]
+    deleted_at: Annotated[str | None, Field(description=f"When it was deleted, as its time was over; {_TIME}")]
     open: Annotated[bool, Field(description="Whether the figures are for you.")]
     public: Annotated[bool, Field(description="Whether the figures are for everybody.")]
 
@@ -239,7 +240,7 @@ class RemarkShown(_Shown):
     at: Moment
     text: Annotated[list[str], Field(description="In paragraphs; empty where it is not shown.")]
     publish: Annotated[bool, Field(description="Whether it may stand beside the answer for everybody.")]
-    hidden_at: Annotated[str, Field(description="Since when the operator hides it; empty otherwise.")]
+    hidden_at: Annotated[str, Field(description=f"Since when the operator hides it, {_TIME} Empty otherwise.")]
     reason: Annotated[str, Field(description="Why nothing is shown; empty where something is.")]
 
 
@@ -256,7 +257,7 @@ class ReleaseShown(ReleaseLine):
     remarks: Annotated[
         list[RemarkShown], Field(description="What was said of it; empty where the figures are not for you.")
     ]
-    public_from: Annotated[str | None, Field(description="When everybody may see the figures, if that is set.")]
+    public_from: Annotated[str | None, Field(description=f"When everybody may see the figures, {_TIME} Null: not set.")]
     tables: Annotated[list[str], Field(description="Names of its tables.")]
     councils: Annotated[list[CouncilIn], Field(description="Councils asked; empty where the figures are not for you.")]
     files: Annotated[list[FileShown], Field(description="Files; empty where the figures are not for you.")]

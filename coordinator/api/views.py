@@ -3,9 +3,8 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final, cast
 from urllib.parse import urlencode
@@ -15,11 +14,11 @@ from fastapi.responses import JSONResponse
 
 from coordinator.api import forms
 from coordinator.api.asking import Ask, ask_of
-from coordinator.console.answers import access_to, answer_file, answer_row, remarks_for, said_since, version_of
+from coordinator.console.answers import access_to, answer_file, answer_row, remarks_given, said_since, version_of
 from coordinator.console.budgets import said_of
 from coordinator.console.desk import Desk, digest_of
 from coordinator.console.question import QuestionFacts, manifest_of, title_of
-from coordinator.console.suggestions import shown_to
+from coordinator.console.suggestions import place_for, shown_to
 from coordinator.console.watching import in_latest_round
 from coordinator.console.words import STANDINGS, reason_of, standing_of
 from coordinator.inbox import LONGEST_KEY, hand_in
@@ -29,15 +28,15 @@ from coordinator.roster import SignedAgreement
 from coordinator.sign_in.operations import Operation
 from coordinator.store import BudgetRow, InboxRow, Place, ProposalRow, ReleaseRow
 from federated.clauses import MEANINGS
-from federated.errors import FederatedError, FileProblem, QueryError
+from federated.errors import FileProblem, QueryError
 from federated.outputs.formats import offered
 from federated.privacy import Charge
 from federated.query import write_query
 from federated.rationals import rational_text
 from federated.release import open_release
 from federated.revisions import provisional_words
-from federated.timestamps import parse_time, time_text
-from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
+from federated.timestamps import time_text
+from protocols.identifiers import CouncilId, Digest
 
 PREFIX: Final = "/api/v1"
 SIZE: Final = 50
@@ -49,8 +48,7 @@ Size = Annotated[int, Query(ge=1, le=MOST, description="Most entries of the page
 Cursor = Annotated[
     str | None,
     Query(
-        max_length=200,
-        pattern=r"^[0-9A-Za-z:_-]+$",
+        pattern="^[0-9a-f]{64}$",
         description="Where the page begins: take the path `next` of the page before as it is.",
     ),
 ]
@@ -73,23 +71,24 @@ def list_questions(
     if standing is not None and standing not in _STANDINGS:
         raise QueryError(f"There is no such standing; these there are: {', '.join(_STANDINGS)}.")
     states = frozenset() if standing is None else frozenset(state.value for state in _STANDINGS[standing].states)
-    found = ask.desk.store.proposals.page(states, size=size + 1, start=_place(cursor))
+    proposals = ask.desk.store.proposals
+    found = proposals.page(states, size=size + 1, start=_place(cursor, proposals.place_of))
     answers = ask.desk.store.releases.digests_of([row.plan_digest for row in found])
-    following = _cursor(found[size - 1].received_at, found[size - 1].plan_digest) if len(found) > size else None
+    following = found[size - 1].plan_digest if len(found) > size else None
     wanted = {"size": str(size)} | ({} if standing is None else {"standing": standing})
     return forms.Questions(
-        questions=[forms.QuestionLine(**_line(row, answers.get(row.plan_digest))) for row in found[:size]],
+        questions=[forms.QuestionLine(**_line(ask, row, answers.get(row.plan_digest))) for row in found[:size]],
         next=_next(response, "/questions", wanted, following),
     )
 
 
-def _line(row: ProposalRow, answer: Digest | None) -> dict[str, Any]:
+def _line(ask: Ask, row: ProposalRow, answer: Digest | None) -> dict[str, Any]:
     return {
         "plan": row.plan_digest.hex(),
         "title": title_of(row),
         "standing": standing_of(row).name,
         "reason": reason_of(row),
-        "received_at": time_text(row.received_at),
+        "received_at": ask.visitor.told(time_text(row.received_at)),
         "release": None if answer is None else answer.hex(),
     }
 
@@ -103,7 +102,7 @@ def show_question(ask: Asking, plan: PlanDigest) -> forms.QuestionShown:
     facts, manifest = QuestionFacts.read(row), manifest_of(row)
     answers = ask.desk.store.releases.digests_of([digest])
     return forms.QuestionShown(
-        **_line(row, answers.get(digest)),
+        **_line(ask, row, answers.get(digest)),
         agreement=facts.agreement,
         dataset=facts.dataset,
         unit=facts.unit,
@@ -117,8 +116,8 @@ def show_question(ask: Asking, plan: PlanDigest) -> forms.QuestionShown:
         cost=_cost(facts.charge, rational_text(facts.delta)),
         councils=list(facts.councils),
         fewest=facts.fewest,
-        collect_by=time_text(facts.terms.collect_by),
-        return_by=time_text(facts.terms.return_by),
+        collect_by=ask.visitor.told(time_text(facts.terms.collect_by)),
+        return_by=ask.visitor.told(time_text(facts.terms.return_by)),
         overdue=facts.overdue(row, ask.desk.clock()),
     )
 
@@ -247,8 +246,9 @@ def _inboxed(row: InboxRow) -> forms.Inboxed:
 
 def list_releases(ask: Asking, response: Response, size: Size = SIZE, cursor: Cursor = None) -> forms.Releases:
     """Every answer, newest first: that there is one is public, its figures are for whoever may see them."""
-    found = ask.desk.store.releases.listed(size=size + 1, start=_place(cursor))
-    following = _cursor(found[size - 1].created_at, found[size - 1].digest) if len(found) > size else None
+    releases = ask.desk.store.releases
+    found = releases.listed(size=size + 1, start=_place(cursor, releases.place_of))
+    following = found[size - 1].digest if len(found) > size else None
     return forms.Releases(
         releases=[forms.ReleaseLine(**_answer(ask, row)) for row in found[:size]],
         next=_next(response, "/releases", {"size": str(size)}, following),
@@ -262,8 +262,8 @@ def _answer(ask: Ask, row: ReleaseRow) -> dict[str, Any]:
         "plan": row.plan_digest.hex(),
         "title": row.title,
         "agreement": row.agreement_id,
-        "created_at": time_text(row.created_at),
-        "deleted_at": None if row.deleted_at is None else time_text(row.deleted_at),
+        "created_at": ask.visitor.told(time_text(row.created_at)),
+        "deleted_at": None if row.deleted_at is None else ask.visitor.told(time_text(row.deleted_at)),
         "open": access.open,
         "public": access.public,
     }
@@ -296,7 +296,7 @@ def show_release(ask: Asking, digest: ReleaseDigest) -> forms.ReleaseShown:
         revised_by=None if later is None else later.digest.hex(),
         remarks=[
             forms.RemarkShown.model_validate(asdict(remark) | {"text": list(remark.text)})
-            for remark in remarks_for(ask.desk, ask.visitor, row, access)
+            for remark in remarks_given(ask.desk, ask.visitor, row, access, "api remarks")
         ],
         public_from=access.public_from,
         tables=[table.name for table in release.tables],
@@ -321,7 +321,8 @@ def take_file(
     tag = f'"{digest}/{file}{version_of(said_since(ask.desk, row))}"'
     # Every time anew: an answer is deleted when its time is over. What is not public is kept by nobody on the way.
     headers = {"ETag": tag, "Vary": "Authorization", "Cache-Control": "no-cache" if access.public else "no-store"}
-    # Who has the file already is told so without being given it again; whoever may not see it is refused first.
+    # Who has the file already is told so without being given it again; whoever may not see it is refused first. That
+    # gives nothing, so nothing is written down: the reading was when the file was taken.
     if access.open and tag in _tags(request.headers.get("if-none-match", "")):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     taken = answer_file(ask.desk, ask.visitor, digest, file, how="api {}")
@@ -360,9 +361,9 @@ def list_readers(ask: Asking, digest: ReleaseDigest) -> forms.Readers:
 
 def list_suggestions(ask: Asking, response: Response, size: Size = SIZE, cursor: Cursor = None) -> forms.Suggestions:
     """Questions that councils suggest, newest first: those for everybody, and those under your agreements."""
-    found = shown_to(ask.desk, ask.visitor, size=size + 1, start=_place(cursor))
-    last = found[size - 1].row if len(found) > size else None
-    following = None if last is None else _cursor(last.received_at, last.digest)
+    start = _place(cursor, lambda paper: place_for(ask.desk, ask.visitor, paper))
+    found = shown_to(ask.desk, ask.visitor, size=size + 1, start=start)
+    following = found[size - 1].row.digest if len(found) > size else None
     return forms.Suggestions(
         next=_next(response, "/suggestions", {"size": str(size)}, following),
         suggestions=[
@@ -371,7 +372,7 @@ def list_suggestions(ask: Asking, response: Response, size: Size = SIZE, cursor:
                 council=one.row.author,
                 name=one.who,
                 agreement=one.row.agreement_id,
-                received_at=time_text(one.row.received_at),
+                received_at=ask.visitor.told(time_text(one.row.received_at)),
                 for_everybody=one.publish,
                 title=None if one.suggestion is None else one.suggestion.question.title,
                 reason=None if one.suggestion is None else one.suggestion.reason,
@@ -475,14 +476,11 @@ def _text(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-# Long lists: by the key of the last entry, so that the last page is as quick as the first
+# Long lists: from the place of the last entry on, so that the last page is as quick as the first. A cursor names that
+# entry alone: its time would be to the second, where the public is told the day.
 
 
-def _cursor(moment: datetime, identity: bytes) -> str:
-    return f"{time_text(moment)}_{identity.hex()}"
-
-
-def _place(cursor: str | None) -> Place | None:
+def _place(cursor: str | None, place_of: Callable[[Digest], Place | None]) -> Place | None:
     """Where a page begins.
 
     Raises:
@@ -490,22 +488,14 @@ def _place(cursor: str | None) -> Place | None:
     """
     if cursor is None:
         return None
-    time, _, identity = cursor.partition("_")
-    try:
-        place = parse_time(time), bytes.fromhex(identity)
-    except (ValueError, FederatedError) as error:
-        raise _no_place() from error
-    if len(place[1]) != DIGEST_SIZE or _cursor(*place) != cursor:
-        raise _no_place()
+    place = place_of(Digest(bytes.fromhex(cursor)))
+    if place is None:
+        raise QueryError("The cursor is not one that was given out here.", remedy="Begin again without one.")
     return place
 
 
-def _no_place() -> QueryError:
-    return QueryError("The cursor is not one that was given out here.", remedy="Begin again without one.")
-
-
-def _next(response: Response, path: str, wanted: Mapping[str, str], cursor: str | None) -> str | None:
-    following = None if cursor is None else f"{PREFIX}{path}?{urlencode({**wanted, 'cursor': cursor})}"
+def _next(response: Response, path: str, wanted: Mapping[str, str], last: Digest | None) -> str | None:
+    following = None if last is None else f"{PREFIX}{path}?{urlencode({**wanted, 'cursor': last.hex()})}"
     return _linked(response, following)
 
 

@@ -6,7 +6,7 @@ the councils have had their days to comment. That there is an answer, and how it
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
@@ -44,6 +44,7 @@ __all__ = [
     "note_reading",
     "remarks_file",
     "remarks_for",
+    "remarks_given",
     "said_since",
     "show_one",
     "version_of",
@@ -78,7 +79,7 @@ def access_to(desk: Desk, visitor: Visitor, row: ReleaseRow) -> Access:
     return Access(
         open=public or may(visitor, Operation.VIEW_FIGURES, agreement=row.agreement_id),
         public=public,
-        public_from=time_text(day) if opened and not public else None,
+        public_from=visitor.told(time_text(day)) if opened and not public else None,
     )
 
 
@@ -189,7 +190,7 @@ def _in_a_line(remark: Remark) -> str:
 def remarks_file(desk: Desk, asked: Asked) -> Download:
     """What councils and the department said of an answer, for a program."""
     row, access = _opened(desk, asked.visitor, asked.names["digest"])
-    remarks = [asdict(remark) for remark in remarks_for(desk, asked.visitor, row, access)]
+    remarks = [asdict(remark) for remark in remarks_given(desk, asked.visitor, row, access, "remarks")]
     document = {"version": 1, "release": row.digest.hex(), "remarks": remarks}
     content = json.dumps(document, ensure_ascii=False, indent=1).encode()
     return Download(name=f"{_name(row)}-remarks.json", kind="application/json", content=content)
@@ -199,7 +200,16 @@ def remarks_for(desk: Desk, visitor: Visitor, row: ReleaseRow, access: Access) -
     """What this visitor may see of what was said: it can quote figures, so nobody sees more of it than of those."""
     if not access.open:
         return ()
-    return remarks_on(desk, row, parties=row.agreement_id in visitor.agreements)
+    found = remarks_on(desk, row, parties=row.agreement_id in visitor.agreements)
+    return tuple(replace(one, at=visitor.told(one.at), hidden_at=visitor.told(one.hidden_at)) for one in found)
+
+
+def remarks_given(desk: Desk, visitor: Visitor, row: ReleaseRow, access: Access, how: str) -> tuple[Remark, ...]:
+    """The same without the figures beside it: that too is a reading, where there is a text that can quote them."""
+    found = remarks_for(desk, visitor, row, access)
+    if any(remark.text for remark in found):
+        note_reading(desk, visitor, row, access, how)
+    return found
 
 
 def _opened(desk: Desk, visitor: Visitor, digest: str) -> tuple[ReleaseRow, Access]:
@@ -245,8 +255,8 @@ def _manifest(desk: Desk, row: ReleaseRow) -> Manifest | None:
 
 
 def note_reading(desk: Desk, visitor: Visitor, row: ReleaseRow, access: Access, how: str) -> None:
-    """Who was shown an answer that is not public is written down, as with every other way to read it."""
-    if access.open and not access.public:
+    """Write down who is shown figures, public or not, before they are: every page and every call comes through here."""
+    if access.open:
         desk.note_read(visitor, row.digest, how)
 
 

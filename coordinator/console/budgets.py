@@ -163,7 +163,7 @@ def _read(desk: Desk, asked: Asked) -> tuple[RosterEntry, tuple[Line, ...], str 
     entry = roster.councils.get(CouncilId(council))
     if entry is None or entry.id not in _councils(desk, asked.visitor.agreements):
         raise FileProblem("There is no such council here.", remedy="The list of budgets has all that you may see.")
-    start, newer = place_asked(asked.wanted)
+    start, newer = place_asked(asked.wanted, desk.store.rounds.place_of)
     lines, pages = lines_of(desk, entry.id, asked.visitor.agreements, start=start, newer=newer)
     return entry, lines, pages.newer, pages.older
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from coordinator.console.desk import Asked, Desk, cut, digest_of
+from coordinator.console.desk import Asked, Desk, cut, digest_of, place_asked
 from coordinator.console.evidence import check_question
 from coordinator.console.question import QuestionFacts, manifest_of, title_of
 from coordinator.console.words import MECHANISMS, STANDINGS, Standing, reason_of, standing_of
@@ -64,7 +64,7 @@ class Repeat:
 def show_list(desk: Desk, asked: Asked) -> str:
     """Every question, newest first; those of one standing when that is asked for."""
     chosen = _NAMED.get(asked.wanted.get("state", ""))
-    start, newer = _start(desk, asked)
+    start, newer = place_asked(asked.wanted, desk.store.proposals.place_of)
     states = frozenset() if chosen is None else frozenset(state.value for state in chosen.states)
     found = desk.store.proposals.page(states, size=SIZE + 1, start=start, newer=newer)
     rows, pages = cut(
@@ -72,8 +72,7 @@ def show_list(desk: Desk, asked: Asked) -> str:
         SIZE,
         start=start,
         newer=newer,
-        place=_place,
-        link=lambda row: row.plan_digest.hex(),
+        identity=lambda row: row.plan_digest,
         address="/questions?" if chosen is None else f"/questions?state={chosen.name}&",
     )
     releases = desk.store.releases.digests_of([row.plan_digest for row in rows])
@@ -176,17 +175,3 @@ def _history(row: ProposalRow, rounds: tuple[RoundRow, ...], release: ReleaseRow
 
 def _place(row: ProposalRow) -> Place:
     return row.received_at, row.plan_digest
-
-
-def _start(desk: Desk, asked: Asked) -> tuple[Place | None, bool]:
-    """Where the part of the list begins: at a question, by its plan alone.
-
-    Its time would be to the second, in the address of a page that is public; anything but a plan is the beginning.
-    """
-    newer = "newer" in asked.wanted
-    try:
-        digest = digest_of(asked.wanted.get("newer" if newer else "older", ""), "question")
-    except FileProblem:
-        return None, False
-    row = desk.store.proposals.get(digest)
-    return (None, False) if row is None else (_place(row), newer)

@@ -72,7 +72,9 @@ def lines_of(
 ) -> tuple[tuple[Line, ...], KeyPages]:
     """One page of a council's rounds, newest first; those under other agreements are left out of it."""
     found = desk.store.rounds.of_council(council, size=LINES + 1, start=start, newer=newer)
-    part, pages = cut(found, LINES, start=start, newer=newer, place=_place, address=f"/budgets/{council}?")
+    part, pages = cut(
+        found, LINES, start=start, newer=newer, identity=lambda one: one[0].sid, address=f"/budgets/{council}?"
+    )
     lines = _lines(desk, part)
     return tuple(line for line in lines if line.agreement in agreements), pages
 
@@ -152,7 +154,3 @@ def _charged(part: RoundCouncilRow) -> Charged:
     if part.outcome == "contributed":
         return Charged.YES
     return Charged.NO if part.stage in NOT_YET else Charged.PERHAPS
-
-
-def _place(found: tuple[RoundRow, RoundCouncilRow]) -> Place:
-    return found[0].started_at, found[0].sid

@@ -18,11 +18,10 @@ from coordinator.sign_in.audit import note_refused
 from coordinator.sign_in.operations import Operation, reaches
 from coordinator.store import Place, Store
 from federated.agreement import AGREEMENT_TYPE, Agreement, parse_agreement
-from federated.errors import FederatedError, FileProblem
+from federated.errors import FileProblem
 from federated.roster import ROSTER_TYPE, Roster, parse_roster
 from federated.schema import Schema
 from federated.signing import unsafe_payload
-from federated.timestamps import parse_time, time_text
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest, RandomSource
 
 __all__ = [
@@ -166,7 +165,7 @@ class Desk:
         schema: For labels.
         templates: The pages' templates.
         clock: Gives the time, UTC.
-        note_read: Writes down who was shown an answer that is not public.
+        note_read: Writes down who was shown an answer.
         origin: Scheme, name and port of these pages.
         sign_in: Path where people sign in; None when nobody can.
         deciding: The store, for writing down what people do here and what they were refused; None where nobody can
@@ -292,18 +291,22 @@ def digest_of(text: str, what: str) -> Digest:
 # Long lists
 
 
-def place_asked(wanted: Mapping[str, str]) -> tuple[Place | None, bool]:
+def place_asked(wanted: Mapping[str, str], place_of: Callable[[Digest], Place | None]) -> tuple[Place | None, bool]:
     """Where the part of a list that is asked for begins, and whether newer entries are wanted than that.
 
-    Anything but a place is the beginning.
+    An address names the entry alone: its time would be to the second, where the public is told the day. Anything but
+    an entry that this visitor may see is the beginning.
+
+    Args:
+        wanted: From what follows the question mark.
+        place_of: Finds the place of an entry; None for one that is not there, or not for the visitor.
     """
     newer = "newer" in wanted
-    time, _, identity = wanted.get("newer" if newer else "older", "").partition("_")
     try:
-        place = parse_time(time), bytes.fromhex(identity)
-    except (ValueError, FederatedError):
+        place = place_of(digest_of(wanted.get("newer" if newer else "older", ""), "entry"))
+    except FileProblem:
         return None, False
-    return (place, newer) if len(place[1]) == DIGEST_SIZE else (None, False)
+    return (None, False) if place is None else (place, newer)
 
 
 def cut(
@@ -312,9 +315,8 @@ def cut(
     *,
     start: Place | None,
     newer: bool,
-    place: Callable[[Any], Place],
+    identity: Callable[[Any], bytes],
     address: str,
-    link: Callable[[Any], str] | None = None,
 ) -> tuple[tuple[Any, ...], KeyPages]:
     """What a page shows of a list that was read one entry further than it is long, newest first.
 
@@ -323,9 +325,8 @@ def cut(
         size: Entries of a page.
         start: Where the part began.
         newer: Whether it was read towards newer entries.
-        place: Of an entry.
+        identity: Of an entry, which names it in an address.
         address: Of the page, ending so that ``older=…`` can follow.
-        link: Names an entry in an address; by its place when left out.
     """
     more = len(found) > size
     shown = (found[1:] if newer else found[:-1]) if more else found
@@ -333,12 +334,7 @@ def cut(
     if not shown:
         return (), KeyPages(newer=None, older=None)
 
-    def named(name: str, entry: Any) -> str:
-        if link is not None:
-            return f"{address}{name}={link(entry)}"
-        time, identity = place(entry)
-        return f"{address}{name}={time_text(time)}_{identity.hex()}"
-
     return shown, KeyPages(
-        newer=named("newer", shown[0]) if has_newer else None, older=named("older", shown[-1]) if has_older else None
+        newer=f"{address}newer={identity(shown[0]).hex()}" if has_newer else None,
+        older=f"{address}older={identity(shown[-1]).hex()}" if has_older else None,
     )

@@ -238,7 +238,8 @@ def show_one(desk: Desk, asked: Asked) -> str:
 
 def _one(desk: Desk, asked: Asked, draft: Draft, errors: Mapping[str, str]) -> str:
     question, dataset = draft.question, draft.ground.dataset
-    worked: Worked = work_out(desk, draft.question, draft.ground.agreement, judged_by=asked.wanted.get("judge", ""))
+    judged_by = asked.wanted.get("judge", "")
+    worked: Worked = work_out(desk, asked.visitor, draft.question, draft.ground.agreement, judged_by=judged_by)
     return desk.page(
         "draft.html",
         asked.visitor,
@@ -254,7 +255,7 @@ def _one(desk: Desk, asked: Asked, draft: Draft, errors: Mapping[str, str]) -> s
         most=draft.ground.agreement.max_epsilon_per_query,
         worked=worked,
         judges=_judges(desk, asked, draft),
-        judged_by=asked.wanted.get("judge", ""),
+        judged_by=judged_by,
     )
 
 

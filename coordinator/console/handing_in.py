@@ -70,7 +70,7 @@ def show_sign(desk: Desk, asked: Asked) -> str:
     draft = open_draft(desk, asked)
     text = _manifest_text(desk, draft)
     errors = errors_in(problems_of(draft, text))
-    worked = work_out(desk, draft.question, draft.ground.agreement)
+    worked = work_out(desk, asked.visitor, draft.question, draft.ground.agreement)
     room = None if worked.summary is None else worked.summary.room
     return desk.page(
         "sign.html",

@@ -24,7 +24,6 @@ from federated.papers import PaperKind, unsafe_claims
 
 __all__ = ["Measure", "as_csv", "as_json", "measures", "show"]
 
-_DAY: Final = 86_400
 COMMENTS_READ: Final = 500
 COUNTED_EVERY_S: Final = 300
 """They are of the whole register, so strangers could otherwise have it read as often as they like."""
@@ -109,13 +108,14 @@ def _waits(desk: Desk) -> Iterator[Measure]:
         unit="",
         meaning="Answers made. Each is from records that councils keep anyway; no council was sent a form.",
     )
-    days = [(made - asked).total_seconds() / _DAY for asked, made, _ in waits]
+    # From day to day, as everybody is told these: of one answer a part of a day would tell how long its councils took.
+    days = [(made.date() - asked.date()).days for asked, made, _ in waits]
     yield Measure(
         name="median_days_to_answer",
         label="Days from question to answer, median",
         value=_median(days),
         unit="days",
-        meaning="From the moment a question was handed in until its answer was made.",
+        meaning="From the day a question was handed in to the day its answer was made.",
     )
     promised = [(made, by) for _, made, by in waits if by is not None]
     late = sum(row.return_by is not None and row.return_by < desk.clock() for row in _open(desk))

@@ -20,7 +20,7 @@ from coordinator.serve import CONNECTIONS_FILE
 from coordinator.sign_in.audit import READ
 from coordinator.sign_in.operations import Operation, reaches
 from coordinator.sign_in.second_person import ask_acceptance, confirm_acceptance, reject_enrolment
-from coordinator.store import Place, RoundRow, StageRow, Store
+from coordinator.store import StageRow, Store
 from federated.errors import FederatedError, FileProblem
 from federated.keys import fingerprint
 from federated.pages import part_of
@@ -289,9 +289,11 @@ def show_audit(desk: Desk, asked: Asked) -> str:
 
 def show_rounds(desk: Desk, asked: Asked) -> str:
     """Rounds, newest first, with what each stage took."""
-    start, newer = place_asked(asked.wanted)
+    start, newer = place_asked(asked.wanted, desk.store.rounds.place_of)
     found = desk.store.rounds.page(size=ROUNDS + 1, start=start, newer=newer)
-    rows, pages = cut(found, ROUNDS, start=start, newer=newer, place=_place, address="/operations/rounds?")
+    rows, pages = cut(
+        found, ROUNDS, start=start, newer=newer, identity=lambda row: row.sid, address="/operations/rounds?"
+    )
     proposals = desk.store.proposals.several({row.plan_digest for row in rows})
     stages = desk.store.rounds.stages_of([row.sid for row in rows])
     shown = [
@@ -312,7 +314,3 @@ def show_rounds(desk: Desk, asked: Asked) -> str:
 
 def _seconds(stages: tuple[StageRow, ...]) -> str:
     return f"{sum(stage.microseconds for stage in stages) / 1e6:.1f}"
-
-
-def _place(row: RoundRow) -> Place:
-    return row.started_at, row.sid

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Final
 
+from coordinator.console.answers import access_to, note_reading
 from coordinator.console.budgets import said_of
 from coordinator.console.desk import Desk
+from coordinator.console.visitor import Visitor
+from coordinator.store import DatabaseProblem
 from federated.agreement import Agreement
 from federated.budget_statement import committed
 from federated.errors import FederatedError, PolicyRefusal, QueryError
@@ -78,11 +81,12 @@ def _committed(desk: Desk, roster: Roster, agreement: Agreement, group: str) -> 
     return found
 
 
-def work_out(desk: Desk, question: Query, agreement: Agreement, *, judged_by: str = "") -> Worked:
+def work_out(desk: Desk, visitor: Visitor, question: Query, agreement: Agreement, *, judged_by: str = "") -> Worked:
     """Plan a draft and say what it would give.
 
     Args:
         desk: Of the pages.
+        visitor: Who plans.
         question: The draft's.
         agreement: It is under.
         judged_by: Digest of an earlier answer to judge usable cells by; empty for none.
@@ -96,11 +100,15 @@ def work_out(desk: Desk, question: Query, agreement: Agreement, *, judged_by: st
             plan = planner.plan(question)
             _check_size(plan)
             summary = summarise(plan, room=planner.room(plan))
+        except DatabaseProblem:
+            raise  # its own words name the place
         except FederatedError as error:
             return Worked(summary=None, problem=error.diagnostics())
         unstated = sum(council not in planner.committed for council in plan.eligible)
         try:
-            uses = _uses(desk, planner, plan, judged_by)
+            uses = _uses(desk, visitor, planner, plan, judged_by)
+        except DatabaseProblem:
+            raise  # a reading that cannot be written down is not shown
         except FederatedError as error:
             return Worked(summary=summary, problem=error.diagnostics(), unstated=unstated)
         return Worked(summary=summary, uses=uses, unstated=unstated)
@@ -114,10 +122,12 @@ def _check_size(plan: Plan) -> None:
         )
 
 
-def _uses(desk: Desk, planner: Planner, plan: Plan, judged_by: str) -> tuple[tuple[str, str, str, str, str], ...]:
+def _uses(
+    desk: Desk, visitor: Visitor, planner: Planner, plan: Plan, judged_by: str
+) -> tuple[tuple[str, str, str, str, str], ...]:
     if not judged_by:
         return ()
-    expected = _expected(desk, planner, plan, judged_by)
+    expected = _expected(desk, visitor, planner, plan, judged_by)
     found = [
         *uses_of(plan, expected, planner, within=USABLE_MARGIN, level="As asked"),
         *uses_at_other_levels(plan, expected, planner, within=USABLE_MARGIN),
@@ -125,14 +135,18 @@ def _uses(desk: Desk, planner: Planner, plan: Plan, judged_by: str) -> tuple[tup
     return tuple(_shown(use) for use in found)
 
 
-def _expected(desk: Desk, planner: Planner, plan: Plan, judged_by: str) -> ExpectedFigures:
+def _expected(desk: Desk, visitor: Visitor, planner: Planner, plan: Plan, judged_by: str) -> ExpectedFigures:
     wrong = PolicyRefusal("release", "There is no such answer to judge by.", remedy="Choose one from the list.")
     if len(judged_by) != DIGEST_DIGITS or not set(judged_by) <= set("0123456789abcdef"):
         raise wrong
     row = desk.store.releases.get(Digest(bytes.fromhex(judged_by)))
-    # Of this draft's own agreement alone, whose figures its analyst may see.
     if row is None or row.deleted_at is not None or row.agreement_id != planner.agreement.id:
         raise wrong
+    access = access_to(desk, visitor, row)
+    if not access.open:
+        raise wrong
+    # How many cells could be used is worked out from the figures, and tells of them.
+    note_reading(desk, visitor, row, access, "judge")
     asked = tuple(plan.eligible)
     return ExpectedFigures(source="The earlier answer", release=open_release(row.content), rows=(), asked=asked)
 

@@ -8,17 +8,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from coordinator.console.desk import NoteRead
 from coordinator.console.site import build_site
-from coordinator.console.visitor import Visitor
 from coordinator.settings import Settings
-from coordinator.sign_in.audit import note_figures
+from coordinator.sign_in.audit import Readings
 from coordinator.sign_in.opening import open_desk
-from coordinator.store import Store, open_store
+from coordinator.store import open_store
 from coordinator.tls import load_certificate
 from federated.pages import stylesheet
 from federated.pages.serving import Certificate, listen, run_site
-from protocols.identifiers import Digest, RandomSource
+from protocols.identifiers import RandomSource
 
 __all__ = ["serve_console"]
 
@@ -61,7 +59,7 @@ def serve_console(
             settings,
             reading,
             origin=origin,
-            note_read=_note_read(writing, clock),
+            note_read=Readings(writing, clock),
             styles=styles,
             clock=clock,
             rng=rng,
@@ -79,13 +77,6 @@ def serve_console(
             certificate=certificate,
             behind_proxy=console.behind_proxy,
         )
-
-
-def _note_read(store: Store, clock: Callable[[], datetime]) -> NoteRead:
-    def note(visitor: Visitor, digest: Digest, how: str) -> None:
-        note_figures(store, visitor, digest, how=how, now=clock())
-
-    return note
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:

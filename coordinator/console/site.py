@@ -62,7 +62,7 @@ def build_site(
         store: Its store, for reading.
         origin: Scheme, name and port by which people reach the pages.
         visitor_of: Says who asks, where nobody can sign in; run in a thread.
-        note_read: Writes down who was shown an answer that is not public.
+        note_read: Writes down who was shown an answer.
         styles: The style sheet.
         clock: Gives the time, UTC.
         rng: Gives secure random bytes.

@@ -28,8 +28,9 @@ from federated.rationals import rational_text
 from federated.suggestion import Suggestion, open_suggestion
 from federated.timestamps import time_text
 from federated.yaml_document import write_document
+from protocols.identifiers import Digest
 
-__all__ = ["Shown", "begin_draft", "show_list", "show_one", "shown_to"]
+__all__ = ["Shown", "begin_draft", "place_for", "show_list", "show_one", "shown_to"]
 
 SIZE: Final = 50
 REMEMBERED: Final = 500
@@ -136,9 +137,11 @@ _opened_before = lru_cache(REMEMBERED)(open_suggestion)
 
 def show_list(desk: Desk, asked: Asked) -> str:
     """What councils suggest asking, newest first."""
-    start, newer = place_asked(asked.wanted)
+    start, newer = place_asked(asked.wanted, lambda paper: place_for(desk, asked.visitor, paper))
     found = shown_to(desk, asked.visitor, size=SIZE + 1, start=start, newer=newer)
-    shown, pages = cut(found, SIZE, start=start, newer=newer, place=_place_of, address="/suggestions?")
+    shown, pages = cut(
+        found, SIZE, start=start, newer=newer, identity=lambda one: one.row.digest, address="/suggestions?"
+    )
     return desk.page(
         "suggestions.html",
         asked.visitor,
@@ -149,19 +152,29 @@ def show_list(desk: Desk, asked: Asked) -> str:
     )
 
 
-def _place_of(found: Shown) -> Place:
-    return _place(found.row)
+def place_for(desk: Desk, visitor: Visitor, paper: Digest) -> Place | None:
+    """Where a suggestion stands in the list; None for one that is not there, or not for the visitor.
+
+    A part of the list that went on from the place of one would tell that it is there.
+    """
+    found = _seen(desk, visitor, paper)
+    return None if found is None else _place(found.row)
 
 
 def _place(row: PaperRow) -> Place:
     return row.received_at, row.digest
 
 
-def _found(desk: Desk, asked: Asked) -> Shown:
-    row = desk.store.papers.get(digest_of(asked.names["paper"], "suggestion"))
+def _seen(desk: Desk, visitor: Visitor, paper: Digest) -> Shown | None:
+    """A suggestion; one that is not for the visitor is as if it were not there."""
+    row = desk.store.papers.get(paper)
     found = None if row is None or row.kind != PaperKind.SUGGESTION else _shown(desk, row)
-    if found is None or not _may_see(asked.visitor, found):
-        # One that is not for everybody is as if it were not there.
+    return found if found is not None and _may_see(visitor, found) else None
+
+
+def _found(desk: Desk, asked: Asked) -> Shown:
+    found = _seen(desk, asked.visitor, digest_of(asked.names["paper"], "suggestion"))
+    if found is None:
         raise FileProblem("There is no such suggestion here.", remedy="The list of suggestions has all you may see.")
     return found
 
@@ -184,7 +197,7 @@ def _page(desk: Desk, asked: Asked, found: Shown, problem: str) -> str:
             problem = problem or error.diagnostics()
         # Beside the cost stands what councils have left, which is for those who may see budgets.
         if words and agreement and may(asked.visitor, Operation.VIEW_BUDGETS, agreement=agreement.id):
-            worked = work_out(desk, question, agreement)
+            worked = work_out(desk, asked.visitor, question, agreement)
     asks = desk.deciding is not None and may(asked.visitor, Operation.PROPOSE, agreement=found.row.agreement_id)
     return desk.page(
         "suggestion.html",

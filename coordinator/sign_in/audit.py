@@ -3,20 +3,21 @@
 Call it before the page is sent: what cannot be written down is not shown.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from threading import Lock
 from typing import Final
 
 from coordinator.console.visitor import Visitor
 from coordinator.sign_in.names import PUBLIC
 from coordinator.sign_in.operations import Operation, check_allowed
 from coordinator.store import AuditRow, Store
+from coordinator.store.audit import READ
 from federated.errors import PolicyRefusal
 from protocols.identifiers import Digest
 
-__all__ = ["MOST_REFUSED", "READ", "allow", "note_figures", "note_refused"]
+__all__ = ["MOST_REFUSED", "READ", "Readings", "allow", "note_figures", "note_refused"]
 
-READ: Final = "read release"
-"""As the audit calls it."""
 SHORT_LENGTH: Final = 32
 LONGEST_ABOUT: Final = 120
 REFUSED_AGAIN: Final = timedelta(hours=1)
@@ -72,18 +73,50 @@ def note_refused(store: Store, visitor: Visitor, operation: Operation, *, about:
     store.audit.note_refused(refused, since=now - REFUSED_AGAIN, most=MOST_REFUSED)
 
 
-def note_figures(store: Store, visitor: Visitor, digest: Digest, *, how: str, now: datetime) -> None:
-    """Write down that figures of a release were shown or taken.
+def note_figures(store: Store, reader: str, digest: Digest, *, how: str, now: datetime) -> None:
+    """Write down that figures of a release were shown or taken; pages, programs and gRPC all come through here.
 
     Args:
-        store: Where it is written: beside the analysts' own readings, and in the audit.
-        visitor: Who reads. The public is one reader, written down once a day: otherwise strangers could fill the disk.
+        store: Where it is written: in the list of who read the release, and in the audit.
+        reader: Name of the account or id of the key. The public, which is empty, is one reader, written down once a
+            day: otherwise strangers could fill the disk.
         digest: Of the release.
         how: `page`, or the form that was taken, such as `csv`; at most 24 characters.
         now: Time.
     """
-    if not visitor.name:
+    if reader:
+        store.releases.note_read(digest, reader=reader, how=how, now=now)
+    else:
         store.releases.note_read_of_the_day(digest, reader=PUBLIC, how=how, now=now)
-        return
-    store.releases.note_read(digest, reader=visitor.name, how=how, now=now)
-    store.audit.note(AuditRow(done_at=now, who=visitor.name, operation=READ, object=digest.hex()))
+
+
+class Readings:
+    """Writes down what the pages of one process show.
+
+    What the public was shown today is remembered, so that its next reader costs the database nothing.
+
+    Args:
+        store: Where it is written.
+        clock: Gives the time, UTC.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+        self._lock = Lock()
+        self._today: date | None = None
+        self._public: set[tuple[Digest, str]] = set()
+
+    def __call__(self, visitor: Visitor, digest: Digest, how: str) -> None:
+        """Write down one reading; arguments as in `note_figures`."""
+        now = self._clock()
+        if visitor.name:
+            note_figures(self._store, visitor.name, digest, how=how, now=now)
+            return
+        # One at a time: of many who come first, one asks the database.
+        with self._lock:
+            if self._today != now.date():
+                self._today, self._public = now.date(), set()
+            if (digest, how) not in self._public:
+                note_figures(self._store, "", digest, how=how, now=now)
+                self._public.add((digest, how))  # only now: what could not be written is tried again

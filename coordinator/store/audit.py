@@ -9,10 +9,12 @@ from coordinator.store.book import Book
 from coordinator.store.records import AuditRow, column_value, read_row, row_values
 from coordinator.store.tables import audit
 
-__all__ = ["COMMAND_LINE", "AuditBook", "AuditedBook"]
+__all__ = ["COMMAND_LINE", "READ", "AuditBook", "AuditedBook"]
 
 COMMAND_LINE: Final = "command line"
 """Stands for whoever has an account on the machine; no account of ours can have a space in its name."""
+READ: Final = "read release"
+"""What the audit calls a reading of figures."""
 
 
 class AuditedBook(Book):

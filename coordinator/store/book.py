@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from coordinator.store.records import row_values
 from coordinator.store.tables import ONLY, desk
 from federated.errors import FileProblem
-from federated.timestamps import time_text
+from federated.timestamps import parse_time, time_text
 
 __all__ = ["Book", "DatabaseProblem", "DeskLost", "Place", "in_order", "plain_database_errors"]
 
@@ -118,6 +118,13 @@ class Book:
         insert = self._insert(table).values(row_values(record)).on_conflict_do_nothing(index_elements=keys)
         # Asked of the database: a driver's row count of an insert is not to be relied on.
         return connection.execute(insert.returning(*table.primary_key.columns)).first() is not None
+
+    def _place(self, table: Table, time: str, identity: str, value: bytes) -> Place | None:
+        """Where the row of that identity stands among the others; None when there is none."""
+        wanted = select(table.c[time]).where(table.c[identity] == value.hex())
+        with self._begin() as connection:
+            found = connection.execute(wanted).scalar()
+        return None if found is None else (parse_time(found), value)
 
     def _insert(self, table: Table) -> Any:
         # The two databases spell "unless it is there" alike, but SQLAlchemy keeps it in their own modules.

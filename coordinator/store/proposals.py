@@ -78,6 +78,10 @@ class ProposalBook(Book):
         found.sort(key=lambda row: (row.received_at, row.plan_digest), reverse=not newer)
         return tuple(sorted(found[:size], key=lambda row: (row.received_at, row.plan_digest), reverse=True))
 
+    def place_of(self, plan_digest: bytes) -> Place | None:
+        """Where the proposal of that plan stands in the list; None when there is none."""
+        return self._place(proposals, "received_at", "plan_digest", plan_digest)
+
     def of_manifest(self, manifest_id: str, *, size: int, before: Place | None = None) -> tuple[ProposalRow, ...]:
         """Proposals whose manifest has that id, newest first: a question and its repeats.
 

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import delete, insert, select, update
 
-from coordinator.store.book import Book, Place, in_order
+from coordinator.store.audit import READ, AuditedBook
+from coordinator.store.book import Place, in_order
 from coordinator.store.records import DeliveryRow, ReleaseRow, column_value, read_row
 from coordinator.store.tables import deliveries, papers, proposals, release_reads, releases
 from federated.timestamps import parse_time
@@ -16,8 +17,8 @@ __all__ = ["ReleaseBook"]
 DELETED_WITH = "Deleted with the answer, whose time was over."
 
 
-class ReleaseBook(Book):
-    """Releases, deliveries and the record of readings."""
+class ReleaseBook(AuditedBook):
+    """Releases, deliveries and the record of readings, which are in the audit too."""
 
     def get(self, digest: Digest) -> ReleaseRow | None:
         """The release of that digest."""
@@ -117,6 +118,10 @@ class ReleaseBook(Book):
             found = connection.execute(query.with_only_columns(*light).limit(size)).mappings().all()
         return tuple(read_row(ReleaseRow, {**row, "content": b""}) for row in found)  # type: ignore[arg-type]  # a mapping
 
+    def place_of(self, digest: bytes) -> Place | None:
+        """Where the release of that digest stands in the list; None when there is none."""
+        return self._place(releases, "created_at", "digest", digest)
+
     def keep_receipts(self, rows: Sequence[DeliveryRow]) -> None:
         """Settle deliveries with the councils' signed receipts.
 
@@ -153,17 +158,24 @@ class ReleaseBook(Book):
             connection.execute(
                 insert(release_reads).values(release_digest=digest.hex(), reader=reader, how=how, read_at=read_at)
             )
+            self._note(connection, who=reader, operation=READ, about=digest.hex(), now=now)
 
     def note_read_of_the_day(self, digest: Digest, *, reader: str, how: str, now: datetime) -> None:
-        """Write down a reading, unless the same one is written down for this day."""
-        read_at = column_value("read_at", now)
+        """Write down a reading, unless the same one is written down for this day; in the audit one in whatever form.
+
+        Both say the day alone, as its first moment.
+        """
+        day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        read_at = column_value("read_at", day)
         table = release_reads.c
-        same = (table.release_digest == digest.hex(), table.reader == reader, table.how == how)
-        since = read_at[: len("2026-01-31")]
+        theirs = (table.release_digest == digest.hex(), table.reader == reader, table.read_at >= read_at)
         with self._begin() as connection:
-            if connection.execute(select(table.number).where(*same, table.read_at >= since).limit(1)).first() is None:
+            known = set(connection.execute(select(table.how).where(*theirs).distinct()).scalars())
+            if how not in known:
                 row = {"release_digest": digest.hex(), "reader": reader, "how": how, "read_at": read_at}
                 connection.execute(insert(release_reads).values(row))
+            if not known:
+                self._note(connection, who=reader, operation=READ, about=digest.hex(), now=day)
 
     def reads(self, digest: Digest) -> tuple[tuple[str, str, str], ...]:
         """(reader, request, time) of every reading of a release, oldest first."""

@@ -63,6 +63,10 @@ class RoundBook(Book):
             found = connection.execute(query).mappings().all()
         return tuple(sorted((read_row(RoundRow, row) for row in found), key=_place, reverse=True))
 
+    def place_of(self, sid: bytes) -> Place | None:
+        """Where the round of that identity stands in the list; None when there is none."""
+        return self._place(rounds, "started_at", "sid", sid)
+
     def of_council(
         self, council: CouncilId, *, size: int, start: Place | None = None, newer: bool = False
     ) -> tuple[tuple[RoundRow, RoundCouncilRow], ...]:

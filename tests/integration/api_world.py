@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from coordinator.console.site import build_site
 from coordinator.console.visitor import Role, Scope
-from coordinator.sign_in.audit import note_figures
+from coordinator.sign_in.audit import Readings
 from coordinator.sign_in.tokens import make_token
 from coordinator.store import AccountRow
 from tests.integration.console_world import ConsoleWorld, console_world
@@ -42,7 +42,7 @@ class ApiWorld:
             self.console.settings(**console),
             self.console.reading,
             origin=origin,
-            note_read=lambda visitor, digest, how: note_figures(store, visitor, digest, how=how, now=clock()),
+            note_read=Readings(store, clock),
             styles=b"",
             clock=clock,
             rng=seeded(11),

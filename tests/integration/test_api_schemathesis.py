@@ -223,7 +223,7 @@ def test_a_failure_of_the_server_is_seen(world, monkeypatch):
     def broken(*_args, **_named):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(views, "_cursor", broken)
+    monkeypatch.setattr(views, "_place", broken)
     monkeypatch.setattr(views, "_line", broken)
     with pytest.raises(BaseException, match="Server error"):
         Tried(world, Secrets.of(world)).run(examples=1, paths="/questions", modes=(GenerationMode.POSITIVE,))

@@ -382,6 +382,7 @@ def test_a_purpose_that_the_agreement_does_not_list_is_told(world, served, draft
 
 
 def test_the_preview_shows_made_up_figures_and_says_so(world, served, draft):
+    world.reads.clear()
     reply = send(served, f"{HERE}/preview")
     page = said(reply)
     assert "These figures are made up" in page

@@ -253,8 +253,9 @@ def test_published_figures_are_public_after_the_days_for_comments_alone(world, o
         assert early.ask(FIGURES[0](world)).status == 403
     with world.served(publish=("another",), later_days=15) as other:
         assert "<table" not in other.ask(f"/releases/{world.release}").text
-    assert "<table" in opened.ask(f"/releases/{world.release}").text
     assert world.reads == []
+    assert "<table" in opened.ask(f"/releases/{world.release}").text
+    assert world.reads == [(world.release, "", "page")]
 
 
 def test_the_exact_file_and_the_tables_are_those_of_the_answer(world, opened):

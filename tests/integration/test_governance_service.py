@@ -114,7 +114,7 @@ async def test_a_contributing_councils_comment_is_taken_from_whoever_brings_it_a
         [hidden] = (await caller.call("ListPapers", pb.ListPapersRequest(kind="comment"))).papers
         assert (hidden.paper, hidden.hidden_reason) == (b"", "It names a household.")
         assert federation.store.papers.get(found.paper_digest).envelope == envelope
-        assert [line.operation for _, line in federation.store.audit.latest(size=5)] == ["hide paper"]
+        assert [line.operation for _, line in federation.store.audit.latest(size=5)] == ["hide paper", "read release"]
         assert "We saw it too." not in str(federation.events)  # what is said is in no log
         assert not federation.store.papers.hide(found.paper_digest, reason="again", now=federation.now(), by="olu")
 

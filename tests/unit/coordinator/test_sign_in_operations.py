@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from coordinator.console.visitor import NOBODY, Role, Scope
-from coordinator.sign_in.audit import allow, note_figures
+from coordinator.sign_in.audit import Readings, allow, note_figures
 from coordinator.sign_in.operations import RULES, Operation, check_allowed, visitor
 from coordinator.sign_in.second_person import (
     GOOD_FOR,
@@ -16,7 +16,7 @@ from coordinator.sign_in.second_person import (
     confirm_acceptance,
     reject_enrolment,
 )
-from coordinator.store import AcceptanceRow, open_store
+from coordinator.store import AcceptanceRow, DatabaseProblem, open_store
 from federated.errors import PolicyRefusal
 from tests.docs.authorisation_page import render
 from tests.docs.pages import rows
@@ -24,6 +24,7 @@ from tests.unit.coordinator.test_coordinator_store import release, released
 from tests.unit.coordinator.test_store_of_accounts import account, audited, enrolment
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
+MIDNIGHT = NOW.replace(hour=0)
 A, R, OP, B = Role.ANALYST, Role.REVIEWER, Role.OPERATOR, Role.OBSERVER
 EXPECTED = {
     Operation.VIEW_REGISTER: {A, R, OP, B, None},
@@ -287,8 +288,8 @@ def test_every_reading_of_figures_is_written_down(store):
     released(store)
     digest = release().digest
     for who, how in ((ANN, "page"), (ANN, "page"), (NOBODY, "page"), (NOBODY, "page"), (NOBODY, "csv")):
-        note_figures(store, who, digest, how=how, now=NOW)
-    note_figures(store, NOBODY, digest, how="page", now=NOW + timedelta(days=1))
+        note_figures(store, who.name, digest, how=how, now=NOW)
+    note_figures(store, NOBODY.name, digest, how="page", now=NOW + timedelta(days=1))
     assert [(reader, how, at[8:10]) for reader, how, at in store.releases.reads(digest)] == [
         ("ann", "page", "01"),
         ("ann", "page", "01"),
@@ -296,7 +297,32 @@ def test_every_reading_of_figures_is_written_down(store):
         ("public", "csv", "01"),
         ("public", "page", "02"),
     ]
-    assert audited(store) == [("ann", "read release", digest.hex())] * 2
+    # Of the public once a day, in whatever form, and the day alone.
+    readers = ["ann", "ann", "public", "public"]
+    assert audited(store) == [(who, "read release", digest.hex()) for who in readers]
+    public = [row.done_at for _, row in store.audit.latest(size=9) if row.who == "public"]
+    assert public == [MIDNIGHT + timedelta(days=1), MIDNIGHT]
+
+
+def test_of_many_readers_who_are_not_signed_in_one_a_day_asks_the_database(store, monkeypatch):
+    released(store)
+    times = iter([NOW] * 4 + [NOW + timedelta(days=1)] * 2)
+    note = Readings(store, lambda: next(times))
+    written = []
+    kept = type(store.releases).note_read_of_the_day
+
+    def counted(book, digest, **given):
+        written.append(given["how"])
+        if len(written) == 1:
+            raise DatabaseProblem("The disk is full.")
+        kept(book, digest, **given)
+
+    monkeypatch.setattr(type(store.releases), "note_read_of_the_day", counted)
+    with pytest.raises(DatabaseProblem):  # and so nothing is shown
+        note(NOBODY, release().digest, "page")
+    for how in ("page", "page", "csv", "page", "page"):
+        note(NOBODY, release().digest, how)
+    assert written == ["page", "page", "csv", "page"]
 
 
 def test_what_is_refused_is_written_down_for_those_who_are_signed_in(store):
