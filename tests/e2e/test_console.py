@@ -6,7 +6,7 @@ import pytest
 
 from coordinator.console.manifest_fields import SECTIONS
 from tests.e2e import browser_checks
-from tests.e2e.browser_checks import SCRIPTS_ON, crawl, faults, walk_with_keyboard
+from tests.e2e.browser_checks import NARROW, SCRIPTS_ON, crawl, faults, walk_with_keyboard
 from tests.integration.console_world import COOKIE, DRAFT, console_world
 from tests.integration.governance_papers import comment, keep_series, meeting, outcome, standing_series
 
@@ -92,6 +92,21 @@ def test_the_checker_and_the_ruler_see_faults(browsing, served):
     )
     found = " ".join(faults(tab))
     assert all(fault in found for fault in ("image-alt", "color-contrast", "label", "wide"))
+
+
+def test_a_chart_keeps_its_size_on_a_narrow_screen_and_scrolls_within_its_page(browsing, served, world):
+    tab = browsing("", **SCRIPTS_ON).new_page()
+    tab.goto(f"{served.origin}/releases/{world.release}")
+    assert faults(tab) == []
+    name = world.answered[0].tables[0].name
+    assert tab.get_by_role("img", name=f"{world.answered[0].title} – {name}").count() == 1
+    tab.set_viewport_size({"width": NARROW, "height": 800})
+    assert tab.evaluate("document.documentElement.scrollWidth") <= NARROW
+    frame = tab.locator(".page-chart .page-scroll").first
+    assert frame.evaluate("frame => frame.clientWidth") < NARROW < frame.evaluate("frame => frame.scrollWidth")
+    tab.evaluate("document.querySelector('.page-chart svg').removeAttribute('aria-labelledby')")
+    tab.evaluate("document.querySelector('.page-chart svg title').remove()")
+    assert "svg-img-alt" in " ".join(faults(tab))
 
 
 @pytest.mark.parametrize("path", ["/", "/questions", "question", "release", "/budgets", "council", "/operations"])
