@@ -323,6 +323,24 @@ def test_an_answer_is_shown_without_its_chart_while_too_many_wait_for_files(worl
     assert "In words: " in page.text
 
 
+STATEMENT = (
+    "Technical information about this website’s accessibility Hub is committed to making its website accessible",
+    "Compliance status This website is partially compliant with the Web Content Accessibility Guidelines",
+    "How it was tested The makers of the software test it",
+    "have not been tried by people who use screen readers",
+    "Feedback and contact information Write to access@hub.example",
+    "Enforcement procedure The Equality and Human Rights Commission",
+    "This statement was prepared on 23 November 2026",
+    "due for review by 23 November 2027",
+)
+
+
+@pytest.mark.parametrize("part", STATEMENT)
+def test_the_accessibility_statement_has_the_parts_that_the_regulations_ask_for(world, part):
+    with world.served(contacts={"accessibility": "access@hub.example"}) as served:
+        assert part in said(served.ask("/accessibility"))
+
+
 def test_an_answer_says_how_it_was_made_who_is_in_it_and_what_it_is_not(world, opened):
     digest = world.answered[1].digest.hex()
     page = said(opened.ask(f"/releases/{digest}"))
