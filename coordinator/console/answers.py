@@ -11,6 +11,8 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
+from markupsafe import Markup
+
 from coordinator.console.desk import Asked, Desk, Download, digest_of
 from coordinator.console.guard import Closed
 from coordinator.console.question import charge_of, manifest_of
@@ -22,6 +24,7 @@ from coordinator.store import ReleaseRow
 from federated.attacker_words import attacker_words
 from federated.errors import FileProblem
 from federated.manifest import Manifest
+from federated.outputs.chart import chart_words
 from federated.outputs.facts import Fact
 from federated.outputs.formats import Offered, offered
 from federated.pages import day
@@ -53,6 +56,19 @@ __all__ = [
 NAME_DIGITS: Final = 12
 EXACT: Final = "release.json"
 """The answer's own bytes, of which the digest is its identity."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """The chart of a table as its page shows it.
+
+    Attributes:
+        picture: SVG; empty while too many wait for files to be made.
+        words: Its text alternative.
+    """
+
+    picture: Markup
+    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +122,7 @@ def show_one(desk: Desk, asked: Asked) -> str:
         tables=tables,
         contributed=[record for record in release.councils if record.outcome == "contributed"] if access.open else [],
         absent=[record for record in release.councils if record.outcome != "contributed"] if access.open else [],
+        charts=_charts(desk, row, release) if access.open else {},
         files=_files(offered(release)) if access.open else {},
         mechanism=MECHANISMS[release.mechanism],
         learned=_learned(release, question.unit),
@@ -247,6 +264,25 @@ def _files(found: Iterable[Offered]) -> dict[str, list[Offered]]:
     for file in found:
         by_table.setdefault(file.table, []).append(file)
     return by_table
+
+
+def _charts(desk: Desk, row: ReleaseRow, release: Release) -> dict[str, Chart]:
+    """The charts by table: the same files that can be taken away, so each is made once."""
+    words = {table.name: chart_words(release, table)[1] for table in release.tables}
+    return {
+        file.table: Chart(picture=_picture(desk, row, file), words=words[file.table])
+        for file in offered(release, ("svg",))
+    }
+
+
+def _picture(desk: Desk, row: ReleaseRow, file: Offered) -> Markup:
+    try:
+        made = desk.made.get(row.digest.hex(), file.name, file.make)
+    except Closed:
+        # The figures are what people came for: nobody is turned away for want of a picture.
+        return Markup()
+    # Made from figures and escaped words by `federated.outputs.chart`.
+    return Markup(made.decode())  # noqa: S704 - as above
 
 
 def _manifest(desk: Desk, row: ReleaseRow) -> Manifest | None:

@@ -25,6 +25,7 @@ class MadeFiles:
         self._most = most
         self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._lock = Lock()
+        self._making = Lock()
         self._places = BoundedSemaphore(MOST_WAITING)
 
     def get(self, release: str, name: str, make: Callable[[], bytes]) -> bytes:
@@ -36,8 +37,11 @@ class MadeFiles:
             make: Makes it.
 
         Raises:
-            Closed: Too many wait already; each of them holds a thread that other pages need.
+            Closed: Too many wait already; each of them holds a thread that other pages need. What is kept never waits.
         """
+        kept = self._find(release, name)
+        if kept is not None:
+            return kept
         if not self._places.acquire(blocking=False):
             raise Closed(HTTPStatus.SERVICE_UNAVAILABLE, "Many files are being made at this moment. Try again later.")
         try:
@@ -47,13 +51,23 @@ class MadeFiles:
 
     def _made(self, release: str, name: str, make: Callable[[], bytes]) -> bytes:
         # One at a time: many who ask for pictures at once would take the memory and the time of everything else.
+        with self._making:
+            content = self._find(release, name)
+            if content is not None:
+                return content
+            content = make()
+            with self._lock:
+                self._kept[release, name] = content
+                while sum(map(len, self._kept.values())) > self._most:
+                    self._kept.popitem(last=False)
+        return content
+
+    def _find(self, release: str, name: str) -> bytes | None:
+        """A file that is kept; it was then the last one that somebody asked for."""
         with self._lock:
-            content = self._kept.pop((release, name), None)
-            if content is None:
-                content = make()
-            self._kept[release, name] = content
-            while sum(map(len, self._kept.values())) > self._most:
-                self._kept.popitem(last=False)
+            content = self._kept.get((release, name))
+            if content is not None:
+                self._kept.move_to_end((release, name))
         return content
 
     def forget(self, release: str) -> None:

@@ -1,5 +1,6 @@
 """Pages that hardly change: what this is, whom to ask, how privacy is kept, words, accessibility."""
 
+from datetime import date
 from fractions import Fraction
 from typing import Final
 
@@ -31,6 +32,9 @@ TERMS: Final = (
     ("round", "One go at answering: the councils count, mask and send, and the masks cancel."),
 )
 """Words of the register and what they mean, for readers who are no specialists."""
+STATEMENT_PREPARED: Final = date(2026, 11, 23)
+STATEMENT_REVIEWED: Final = date(2026, 11, 23)
+"""When somebody last held the accessibility statement against the pages and their tests."""
 _EXAMPLE_DELTA: Final = Fraction(1, 10**6)
 
 
@@ -64,7 +68,14 @@ def glossary(desk: Desk, asked: Asked) -> str:
 
 def accessibility(desk: Desk, asked: Asked) -> str:
     """The accessibility statement."""
-    return desk.page("accessibility.html", asked.visitor, title="Accessibility statement")
+    return desk.page(
+        "accessibility.html",
+        asked.visitor,
+        title="Accessibility statement",
+        prepared=STATEMENT_PREPARED,
+        reviewed=STATEMENT_REVIEWED,
+        review_by=STATEMENT_REVIEWED.replace(year=STATEMENT_REVIEWED.year + 1),
+    )
 
 
 def _agreements(desk: Desk) -> list[Agreement]:

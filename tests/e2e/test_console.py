@@ -6,13 +6,17 @@ import pytest
 
 from coordinator.console.manifest_fields import SECTIONS
 from tests.e2e import browser_checks
-from tests.e2e.browser_checks import SCRIPTS_ON, crawl, faults, walk_with_keyboard
+from tests.e2e.browser_checks import NARROW, SCRIPTS_ON, crawl, faults, walk_with_keyboard
 from tests.integration.console_world import COOKIE, DRAFT, console_world
 from tests.integration.governance_papers import comment, keep_series, meeting, outcome, standing_series
 
 WHO = {"": 25, "reviewer and operator": 36}
-"""Between the two every page that a link leads to is met; who may see which is `tests/integration`'s."""
-"""Who looks, and how many pages there are at least for them."""
+"""Who looks, and how many pages there are at least for them.
+
+Between the two every page that a link leads to is met; who may see which is `tests/integration`'s.
+"""
+WALKS = "reviewer and operator"
+"""Who walks what the crawl meets with the keyboard: everything that the public sees is among it, once."""
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +59,17 @@ def browsing(chromium, served):
 
 
 @pytest.mark.parametrize("who", WHO)
-def test_every_page_passes_the_checker_and_fits_a_narrow_screen_without_asking_anybody(browsing, served, who):
+def test_every_page_passes_the_checker_fits_and_can_be_walked_without_asking_anybody(browsing, served, who):
     asked_for, wrong = set(), {}
 
-    def look(tab, address, _reply):
+    def look(tab, address, reply):
         found = faults(tab)
         if found:
             wrong[address] = found
         asked_for.update(tab.evaluate("performance.getEntriesByType('resource').map(item => item.name)"))
+        # A page that somebody asked to load itself again may do so in the middle of a walk.
+        if who == WALKS and "refresh" not in reply.headers:
+            assert walk_with_keyboard(tab) > 6, address
 
     seen = crawl(browsing(who, **SCRIPTS_ON), served.origin + "/", look)
     assert wrong == {}
@@ -79,8 +86,10 @@ def test_what_is_refused_and_figures_that_are_closed_pass_too(browsing, world, w
         for path, status in (("/nothing", 404), ("/budgets/nobody", 404 if who == "stranger" else 403)):
             assert tab.goto(closed.origin + path).status == status
             assert faults(tab) == []
+            assert walk_with_keyboard(tab) > 6
         assert tab.goto(f"{closed.origin}/releases/{world.release}").status == 200
         assert faults(tab) == []
+        assert walk_with_keyboard(tab) > 6
 
 
 def test_the_checker_and_the_ruler_see_faults(browsing, served):
@@ -94,15 +103,42 @@ def test_the_checker_and_the_ruler_see_faults(browsing, served):
     assert all(fault in found for fault in ("image-alt", "color-contrast", "label", "wide"))
 
 
-@pytest.mark.parametrize("path", ["/", "/questions", "question", "release", "/budgets", "council", "/operations"])
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(browsing, served, world, path):
-    addresses = {
-        "question": f"/questions/{world.plans['released']}",
-        "release": f"/releases/{world.release}",
-        "council": f"/budgets/{world.federation.councils[0]}",
-    }
-    tab = browsing("operator" if path == "/operations" else "reviewer", **SCRIPTS_ON).new_page()
-    tab.goto(served.origin + addresses.get(path, path))
+def test_a_chart_keeps_its_size_on_a_narrow_screen_and_scrolls_within_its_page(browsing, served, world):
+    tab = browsing("", **SCRIPTS_ON).new_page()
+    tab.goto(f"{served.origin}/releases/{world.release}")
+    assert faults(tab) == []
+    name = world.answered[0].tables[0].name
+    assert tab.get_by_role("img", name=f"{world.answered[0].title} – {name}").count() == 1
+    tab.set_viewport_size({"width": NARROW, "height": 800})
+    assert tab.evaluate("document.documentElement.scrollWidth") <= NARROW
+    frame = tab.locator(".page-chart .page-scroll").first
+    assert frame.evaluate("frame => frame.clientWidth") < NARROW < frame.evaluate("frame => frame.scrollWidth")
+    tab.evaluate("document.querySelector('.page-chart svg').removeAttribute('aria-labelledby')")
+    tab.evaluate("document.querySelector('.page-chart svg title').remove()")
+    assert "svg-img-alt" in " ".join(faults(tab))
+
+
+NOT_REACHED = "document.querySelector('main a').tabIndex = -1"
+NOT_SHOWN = "document.querySelector('main a').classList.add('unseen')"
+
+
+@pytest.mark.parametrize("spoil", [NOT_REACHED, NOT_SHOWN])
+def test_the_walk_sees_what_the_keyboard_does_not_reach_and_what_does_not_show_it(browsing, served, spoil):
+    tab = browsing("", **SCRIPTS_ON).new_page()
+    tab.goto(served.origin + "/questions")
+    tab.add_style_tag(content=".unseen:focus { outline: none !important; box-shadow: none !important }")
+    tab.evaluate(spoil)
+    with pytest.raises(AssertionError):
+        walk_with_keyboard(tab)
+
+
+def test_what_a_check_found_passes_the_checker_fits_and_can_be_walked(browsing, served, world):
+    tab = browsing("reviewer", **SCRIPTS_ON).new_page()
+    tab.goto(f"{served.origin}/budgets/{world.federation.councils[0]}")
+    tab.get_by_role("button", name="Verify").click()
+    tab.get_by_text("Sum under").first.wait_for()
+    assert faults(tab) == []
+    tab.locator("body").focus()
     assert walk_with_keyboard(tab) > 6
 
 
@@ -111,7 +147,7 @@ ASKING += ("/filters?column=assessment_date", "/manifest", "/manifest/text")
 
 
 def test_every_page_of_asking_passes_the_checker_fits_and_can_be_walked_with_the_keyboard(browsing, world):
-    sections = tuple(f"/manifest/{section.name}" for section in SECTIONS if section.name in {"question", "data", "use"})
+    sections = tuple(f"/manifest/{section.name}" for section in SECTIONS)
     drafts = tuple(f"/ask/drafts/{DRAFT}{path}" for path in (*ASKING, *sections))
     watched = tuple(f"/asked/{world.plans[state]}" for state in ("released", "collecting"))
     watched += (f"/suggestions/{world.suggestion}",)
@@ -124,8 +160,16 @@ def test_every_page_of_asking_passes_the_checker_fits_and_can_be_walked_with_the
             assert tab.goto(served.origin + path).status == 200, path
             if found := faults(tab):
                 wrong[path] = found
-            if path not in watched and path not in drafts[3:]:
-                assert walk_with_keyboard(tab) > 6
+            assert walk_with_keyboard(tab) > 6, path
+        for path, button in (("", "Preview on made-up records"), (sections[0], "Save")):
+            tab.goto(f"{served.origin}/ask/drafts/{DRAFT}{path}")
+            if button == "Save":
+                tab.get_by_label("Decision").fill("")
+            tab.get_by_role("button", name=button).click()
+            if found := faults(tab):
+                wrong[button] = found
+            tab.locator("body").focus()
+            assert walk_with_keyboard(tab) > 6, button
     assert wrong == {}
 
 

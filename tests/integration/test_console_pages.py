@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from coordinator.console.guard import UPLOAD_PATH, Closed, Guard
+from coordinator.console.made_files import MadeFiles
 from coordinator.console.pages import PAGES
 from coordinator.console.question import manifest_of
 from coordinator.console.visitor import NOBODY, PUBLIC, Role
@@ -21,6 +22,7 @@ from coordinator.store.proposals import ProposalBook
 from coordinator.store.tables import proposals
 from federated.errors import FileProblem
 from federated.keys import fingerprint
+from federated.outputs.chart import chart, chart_words
 from federated.outputs.formats import files_of
 from federated.pages import HEADERS
 from federated.release import open_release
@@ -227,6 +229,7 @@ def test_figures_that_are_not_published_are_not_shown_and_not_given(world, close
     assert "How it was made" in page.text
     assert "The figures of this answer are not public" in said(page)
     assert "<table" not in page.text
+    assert all(part not in page.text for part in ("<figure", "<svg", "Largest: "))
     assert "Who is in it" not in page.text
     for path in FIGURES:
         reply = closed.ask(path(world), who=who)
@@ -282,6 +285,61 @@ def test_every_file_that_the_page_offers_can_be_taken_away(world, opened):
         assert (reply.status, reply.body) == (200, file.content), name
         assert reply.headers["content-type"].partition(";")[0] == file.media_type
         assert reply.headers["content-disposition"].endswith(f'-{name}"')
+
+
+def test_the_chart_stands_above_its_table_with_its_words_and_is_read_once(world, closed):
+    """The note and the page show the same picture; one reading of the page is one line in the audit."""
+    world.reads.clear()
+    release = world.answered[0]
+    page = closed.ask(f"/releases/{world.release}", who="observer")
+    for table in release.tables:
+        picture, words = chart(release, table), html.escape(chart_words(release, table)[1])
+        assert page.text.count(picture) == 1
+        assert f"In words: {words}</figcaption>" in page.text.replace("&#34;", "&quot;").replace("&#39;", "&#x27;")
+        assert page.text.index(picture) < page.text.index(f'id="{table.name}-caption"')
+    assert page.text.count("<figure") == len(release.tables)
+    assert world.reads == [(world.release, "Pat Person", "page")]
+
+
+def test_a_page_with_figures_holds_nothing_that_its_headers_forbid(world, opened):
+    """Styles inside a picture would be dropped by the browser, and with them perhaps what tells two marks apart."""
+    page = opened.ask(f"/releases/{world.release}")
+    assert "default-src 'none'; style-src 'self';" in page.headers["content-security-policy"]
+    forbidden = re.compile(r"<style|\sstyle=|<script|\son[a-z]+=|<image|<img|\shref=\"(?!/|#)|url\(", re.IGNORECASE)
+    assert "<svg" in page.text
+    assert forbidden.search(page.text) is None
+    assert all(forbidden.search(f"<svg>{planted}</svg>") for planted in ('<g style="fill:red"/>', "<image/>"))
+
+
+def test_an_answer_is_shown_without_its_chart_while_too_many_wait_for_files(world, opened, monkeypatch):
+    def busy(*_):
+        raise Closed(503, "Many files are being made at this moment.")
+
+    monkeypatch.setattr(MadeFiles, "get", busy)
+    page = opened.ask(f"/releases/{world.release}")
+    assert page.status == 200
+    assert "<table" in page.text
+    assert "<svg" not in page.text
+    assert "The chart is not ready" in page.text
+    assert "In words: " in page.text
+
+
+STATEMENT = (
+    "Technical information about this website’s accessibility Hub is committed to making its website accessible",
+    "Compliance status This website is partially compliant with the Web Content Accessibility Guidelines",
+    "How it was tested The makers of the software test it",
+    "have not been tried by people who use screen readers",
+    "Feedback and contact information Write to access@hub.example",
+    "Enforcement procedure The Equality and Human Rights Commission",
+    "This statement was prepared on 23 November 2026",
+    "due for review by 23 November 2027",
+)
+
+
+@pytest.mark.parametrize("part", STATEMENT)
+def test_the_accessibility_statement_has_the_parts_that_the_regulations_ask_for(world, part):
+    with world.served(contacts={"accessibility": "access@hub.example"}) as served:
+        assert part in said(served.ask("/accessibility"))
 
 
 def test_an_answer_says_how_it_was_made_who_is_in_it_and_what_it_is_not(world, opened):

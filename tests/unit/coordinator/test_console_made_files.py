@@ -34,6 +34,7 @@ def test_a_file_that_is_larger_than_all_that_is_kept_is_given_all_the_same():
 def test_more_than_a_few_who_wait_are_sent_away():
     """Each holds a thread: forty that wait for pictures would leave none for other pages."""
     files, go = MadeFiles(), threading.Event()
+    assert files.get("d", "kept", lambda: b"k") == b"k"
 
     def slow():
         go.wait(20)
@@ -48,6 +49,7 @@ def test_more_than_a_few_who_wait_are_sent_away():
         with pytest.raises(Closed) as caught:
             files.get("d", "more", slow)
         assert caught.value.status == 503
+        assert files.get("d", "kept", slow) == b"k"  # without waiting for what is being made
         go.set()
         assert [one.result() for one in waiting] == [b"x"] * MOST_WAITING
     assert files.get("d", "more", slow) == b"x"

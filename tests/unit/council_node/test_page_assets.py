@@ -6,14 +6,20 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
+import coordinator.console
+import coordinator.sign_in
 import council_node.page
+import federated.outputs
 import federated.pages
 from federated.errors import FileProblem
 from federated.pages import assets, renderer, stylesheet
 from tests.architecture.source_tree import ROOT
 
-FOLDERS = [Path(package.__file__).parent / "templates" for package in (federated.pages, council_node.page)]
+PACKAGES = (federated.pages, council_node.page, coordinator.console, coordinator.sign_in)
+FOLDERS = [Path(package.__file__).parent / "templates" for package in PACKAGES]
 TEMPLATES = sorted(path for folder in FOLDERS for path in folder.glob("*.html"))
+ELSEWHERE = {Path(federated.outputs.__file__).parent / "templates" / "method-note.html"}
+"""The method note is a file that people take away, with its styles in it."""
 SOURCE = (
     '@font-face{font-family:GDS Transport;src:url(/a.woff2) format("woff2")}'
     ".a{font-family:GDS Transport,arial,sans-serif;color:red}"
@@ -76,7 +82,13 @@ def faults(text: str) -> list[str]:
     return [name for name, pattern in patterns.items() if re.search(pattern, bare, re.IGNORECASE)]
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_every_template_of_ours_is_looked_at():
+    found = {path for top in ("federated", "council_node", "coordinator") for path in (ROOT / top).rglob("*.html")}
+    assert found == {*TEMPLATES, *ELSEWHERE}
+    assert all(list(folder.glob("*.html")) for folder in FOLDERS)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: f"{path.parent.parent.name}-{path.name}")
 def test_a_template_has_no_script_and_leads_nowhere_else(path):
     assert faults(path.read_text(encoding="utf-8")) == []
 
@@ -90,10 +102,17 @@ def test_a_template_has_no_script_and_leads_nowhere_else(path):
         ('<a href="https://evil.example">', "another site"),
         ("{{ x | safe }}", "unescaped"),
         ("{{ govukHeader() }}", "the GOV.UK header"),
+        ('<svg class="crown"></svg>', "the GOV.UK header"),
     ],
 )
 def test_a_planted_fault_is_found(planted, fault):
     assert faults(planted) == [fault]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.parent.name)
+def test_a_crown_in_a_page_of_any_kind_is_found(folder):
+    page = min(folder.glob("*.html")).read_text(encoding="utf-8")
+    assert faults(page + '{{ govukLogo({"crown": true}) }}') == ["the GOV.UK header"]
 
 
 def test_values_are_escaped_and_a_missing_name_is_an_error():
