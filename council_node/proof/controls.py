@@ -97,7 +97,7 @@ ATTACKS: Final = (
     ),
     Attack(
         tried="Ask with one council more or less, and subtract",
-        stopped_by="whole named groups only; noise in every answer hides each household, a council's total only to within it",
+        stopped_by="whole named groups only; noise hides each household, and a council's total only to within it",
         test=f"{_UNIT}/test_policy_review.py::test_only_a_whole_named_group_is_asked",
     ),
     Attack(
