@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from coordinator.inbox import LARGEST
+from coordinator.withdrawal import LONGEST_REASON
 
 __all__ = [
     "AgreementShown",
@@ -33,6 +34,7 @@ __all__ = [
     "SignedAgreementShown",
     "SuggestionShown",
     "Suggestions",
+    "Withdrawal",
 ]
 
 _BASE64: int = LARGEST * 4 // 3 + 4
@@ -107,6 +109,21 @@ class HandIn(BaseModel):
     refresh: Annotated[
         bool, Field(description="Ask afresh, at a new charge, even where the answer to the identical question is here.")
     ] = False
+
+
+class Withdrawal(BaseModel):
+    """A question taken back."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=LONGEST_REASON,
+            description="Why, on one line. Everybody can read it in the register; name no council.",
+        ),
+    ]
 
 
 class Links(_Shown):

@@ -91,6 +91,13 @@ CALLS: Final = (
     ),
     Call(path="/questions/{plan}", view=views.show_question, operation=Operation.VIEW_REGISTER, fails=MISSING),
     Call(path="/questions/{plan}/progress", view=views.show_progress, operation=Operation.WATCH, fails=MISSING),
+    Call(
+        path="/questions/{plan}/withdrawal",
+        view=views.withdraw_question,
+        operation=Operation.WITHDRAW,
+        method="POST",
+        fails=(S.NOT_FOUND, S.CONFLICT, S.REQUEST_ENTITY_TOO_LARGE, S.UNSUPPORTED_MEDIA_TYPE),
+    ),
     Call(path="/releases", view=views.list_releases, operation=Operation.VIEW_REGISTER),
     Call(path="/releases/{digest}", view=views.show_release, operation=Operation.VIEW_REGISTER, fails=ANSWER),
     Call(

@@ -28,6 +28,7 @@ from coordinator.proposal_states import TERMINAL, ProposalState
 from coordinator.roster import SignedAgreement
 from coordinator.sign_in.operations import Operation
 from coordinator.store import BudgetRow, InboxRow, Place, ProposalRow, ReleaseRow
+from coordinator.withdrawal import withdraw_own
 from federated.clauses import MEANINGS
 from federated.errors import FederatedError, FileProblem, QueryError
 from federated.outputs.formats import offered
@@ -226,6 +227,22 @@ def show_progress(ask: Asking, plan: PlanDigest) -> forms.Progress:
         ],
         release=answers[digest].hex() if digest in answers else None,
     )
+
+
+def withdraw_question(ask: Asking, plan: PlanDigest, body: forms.Withdrawal) -> forms.Progress:
+    """Take back a question that this account handed in, while councils decide; nothing was spent on it."""
+    store, row = ask.writing(), ask.desk.store.proposals.get(digest_of(plan, "question"))
+    if row is None:
+        raise _no_question()
+    withdraw_own(
+        store,
+        ask.visitor,
+        row,
+        agreement=QuestionFacts.read(row).agreement,
+        reason=body.reason,
+        now=ask.desk.clock(),
+    )
+    return show_progress(ask, plan)
 
 
 def _no_question() -> FileProblem:

@@ -264,6 +264,7 @@ def _own(desk: Desk, request: Request, errors: Mapping[str, str] | None = None) 
         return RedirectResponse("/sign-in?next=/account", HTTPStatus.SEE_OTHER)
     account, mine = found
     now = desk.clock()
+    allow(desk.store, visitor(account), Operation.VIEW_OWN_ACCOUNT, now=now)
     rows = [row for row in desk.store.accounts.sessions_of(account.name) if sessions.is_live(row, now)]
     made = desk.page(
         "account.html",
