@@ -88,7 +88,7 @@ lock: setup ## Resolve requirements/*.txt afresh from pyproject.toml; each party
 	$(LOCK) --extra coordinator -c requirements/all.txt pyproject.toml -o requirements/coordinator.txt
 	$(LOCK) requirements/installer.in -o requirements/installer.txt
 
-images: setup setup-system ## Build both images, their lists of parts and checksums into dist/ (as root)
+images: setup setup-system setup-web ## Build both images, their lists of parts and checksums into dist/ (as root)
 	$(BIN)/python -m docker.build_images all
 
 proto: setup ## Regenerate the protobuf code from protocols/proto
