@@ -280,9 +280,10 @@ class ReleaseShown(ReleaseLine):
 
 
 class Receipts(_Shown):
-    """The councils' signed receipts of an answer."""
+    """A page of the councils' signed receipts of an answer, by code of the council."""
 
     receipts: Annotated[list[Envelope], Field(description="One for each council that has acknowledged it.")]
+    next: Next
 
 
 class Reading(_Shown):
@@ -294,9 +295,10 @@ class Reading(_Shown):
 
 
 class Readers(_Shown):
-    """Who was given an answer, oldest first; people and then councils."""
+    """A page of who was given an answer: people, oldest reading first, and then councils, by code."""
 
-    readers: Annotated[list[Reading], Field(description="Readings.")]
+    readers: Annotated[list[Reading], Field(description="Readings of this page.")]
+    next: Next
 
 
 class AgreementShown(_Shown):
@@ -311,9 +313,10 @@ class AgreementShown(_Shown):
 
 
 class Agreements(_Shown):
-    """Every agreement in force."""
+    """A page of the agreements in force, by id."""
 
-    agreements: Annotated[list[AgreementShown], Field(description="By title.")]
+    agreements: Annotated[list[AgreementShown], Field(description="Agreements of this page.")]
+    next: Next
 
 
 class CouncilStanding(_Shown):

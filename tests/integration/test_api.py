@@ -5,12 +5,15 @@ import base64
 import json
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from coordinator.api import site as api_site
 from coordinator.api.site import CALLS, PREFIX
+from coordinator.console.desk import SignedFiles
 from coordinator.console.visitor import Scope
+from coordinator.roster import SignedAgreement
 from coordinator.sign_in import sessions
 from coordinator.sign_in.operations import Operation
 from coordinator.sign_in.tokens import make_token
@@ -298,6 +301,76 @@ def test_going_from_page_to_page_gives_everything_once(world, closed, path, name
         found += [one[identity] for one in reply.json()[name]]
     assert found == whole
     assert len(set(whole)) == len(whole) >= 2
+
+
+def test_receipts_and_readers_are_paged_and_who_reads_meanwhile_moves_nothing(world, closed):
+    reviewer, answer = closed["reviewer"], f"/releases/{world.console.release}"
+    for who in ("observer", "analyst", "observer"):
+        closed[who].ask(f"{answer}/files/release.json")
+    for name in ("receipts", "readers"):
+        whole = reviewer.ask(f"{answer}/{name}?size=200").json()
+        assert whole["next"] is None
+        assert len(whole[name]) >= 8
+        found, following, pages = [], f"{PREFIX}{answer}/{name}?size=3", 0
+        while following is not None:
+            reply = reviewer.get(following)
+            found, following, pages = found + reply.json()[name], reply.json()["next"], pages + 1
+            if "after=E" in (following or ""):  # among the councils: later readings stand before them
+                closed["analyst"].ask(f"{answer}/files/release.json")
+        assert found == whole[name]
+        assert pages == -(-len(found) // 3)
+    for after in ("0", "x", "-1", "9999999999", "1 or 1"):
+        assert reviewer.ask(f"{answer}/readers?after={after}").status_code == 422
+    assert [one["how"] for one in reviewer.ask(f"{answer}/readers?after=99999").json()["readers"]] == ["delivered"] * 8
+
+
+def test_agreements_are_paged_by_their_ids(world, closed, monkeypatch):
+    known = world.console.federation.agreement
+    more = [
+        SignedAgreement(agreement=known.model_copy(update={"id": name}), envelope=b"")
+        for name in ("c-third", "a-first", "b-second")
+    ]
+    in_force = SimpleNamespace(agreements={bytes([number]): one for number, one in enumerate(more)})
+    monkeypatch.setattr(SignedFiles, "in_force", lambda _self: in_force)
+    first = closed[""].ask("/agreements?size=2").json()
+    second = closed[""].get(first["next"]).json()
+    assert [[one["id"] for one in page["agreements"]] for page in (first, second)] == [
+        ["a-first", "b-second"],
+        ["c-third"],
+    ]
+    assert second["next"] is None
+
+
+def unpaged(described):
+    """Lists of a description that give everything at once: no `size` to ask with, or no `next` to go on by."""
+    schemas = described["components"]["schemas"]
+    for path, item in described["paths"].items():
+        call = item.get("get")
+        if call is None or not call["operationId"].startswith("list_"):
+            continue
+        form = call["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        asked = {one["name"] for one in call.get("parameters", ())}
+        if "size" not in asked or "next" not in schemas[form]["properties"]:
+            yield path
+
+
+def test_every_list_gives_a_page_at_a_time():
+    described = api_site.description()
+    lists = [call.path for call in CALLS if call.view.__name__.startswith("list_")]
+    assert len(lists) >= 7
+    assert list(unpaged(described)) == []
+    for path in lists:
+        broken = json.loads(json.dumps(described))
+        call = broken["paths"][f"{PREFIX}{path}"]["get"]
+        call["parameters"] = [one for one in call["parameters"] if one["name"] != "size"]
+        assert list(unpaged(broken)) == [f"{PREFIX}{path}"]
+    del described["components"]["schemas"]["Receipts"]["properties"]["next"]
+    assert list(unpaged(described)) == [f"{PREFIX}/releases/{{digest}}/receipts"]
+    # A list under another name would be no list to this test: whatever gives several of something is one.
+    several = {"Questions", "Releases", "Receipts", "Readers", "Suggestions", "Agreements", "Budgets"}
+    assert several == {
+        name for name, form in described["components"]["schemas"].items() if form["description"].startswith("A page of")
+    }
 
 
 @pytest.mark.parametrize(
