@@ -2,10 +2,9 @@
 
 import json
 import sys
-from datetime import UTC, datetime
 
 from federated.errors import InternalError
-from federated.shell import place_of, unexpected
+from federated.shell import now_utc, place_of, unexpected
 from federated.timestamps import time_text
 
 __all__ = ["unforeseen"]
@@ -21,7 +20,7 @@ def unforeseen(error: Exception) -> InternalError:
         What to tell the reader: the same kind and place.
     """
     line = {
-        "time": time_text(datetime.now(UTC)),
+        "time": time_text(now_utc()),
         "event": "request_failed",
         "error": type(error).__name__,
         "at": place_of(error),
