@@ -41,13 +41,13 @@ $(STYLES): .stamps/web .stamps/setup federated/pages/assets.py
 	@npm ci --silent || { echo "setup-web: the packages of package-lock.json could not be installed; check the network or proxy settings of npm"; exit 1; }
 	@touch $@
 
-SYSTEM_PACKAGES := buildah chromium debootstrap iproute2 libreoffice-calc-nogui postgresql systemd
+SYSTEM_PACKAGES := buildah chromium debootstrap iproute2 libreoffice-calc-nogui postgresql r-base-core r-cran-httr2 r-cran-jsonlite systemd
 
-setup-system: .stamps/system ## Install what the tests need besides Python: a PostgreSQL server, a browser, LibreOffice, image tools
+setup-system: .stamps/system ## Install what the tests need besides Python: a PostgreSQL server, a browser, LibreOffice, R, image tools
 
 .stamps/system: Makefile
 	@mkdir -p .stamps
-	@if ! { ls /usr/lib/postgresql/*/bin/initdb && command -v buildah && command -v chromium && command -v debootstrap && command -v soffice && command -v ss && command -v systemd-analyze; } >/dev/null 2>&1; then \
+	@if ! { ls /usr/lib/postgresql/*/bin/initdb && command -v buildah && command -v chromium && command -v debootstrap && command -v soffice && command -v ss && command -v systemd-analyze && Rscript -e "library(httr2)"; } >/dev/null 2>&1; then \
 	  command -v apt-get >/dev/null || { echo "setup-system: install $(SYSTEM_PACKAGES); the tests need them"; exit 1; }; \
 	  mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf && \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(SYSTEM_PACKAGES) >/dev/null || \
@@ -88,7 +88,7 @@ lock: setup ## Resolve requirements/*.txt afresh from pyproject.toml; each party
 	$(LOCK) --extra coordinator -c requirements/all.txt pyproject.toml -o requirements/coordinator.txt
 	$(LOCK) requirements/installer.in -o requirements/installer.txt
 
-images: setup setup-system ## Build both images, their lists of parts and checksums into dist/ (as root)
+images: setup setup-system setup-web ## Build both images, their lists of parts and checksums into dist/ (as root)
 	$(BIN)/python -m docker.build_images all
 
 proto: setup ## Regenerate the protobuf code from protocols/proto

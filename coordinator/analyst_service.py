@@ -120,7 +120,7 @@ class AnalystService:
         return await self._serve("GetRelease", request, context, found)
 
     async def ListReads(self, request: pb.ListReadsRequest, context: Context) -> pb.ListReadsReply:  # noqa: N802
-        """Say who was given a release: people who fetched it, councils that acknowledged it. Asking is no reading."""
+        """Say who was given a release: people who fetched it, councils that acknowledged it; for reviewers."""
 
         async def listed(asker: Asker) -> pb.ListReadsReply:
             office = self._office
@@ -128,6 +128,7 @@ class AnalystService:
             row = await office.thread(office.store.releases.get, digest)
             if row is None or row.agreement_id not in asker.agreement_ids:
                 raise _not_here("release")
+            asker.require_reviewer(row.agreement_id)  # as on the pages: `Operation.VIEW_READERS`
             fetched = await office.thread(office.store.releases.reads, digest)
             delivered = await office.thread(office.store.releases.deliveries, digest)
             return pb.ListReadsReply(version=VERSION, reads=[*map(_fetched, fetched), *_delivered(delivered)])

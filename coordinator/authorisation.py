@@ -46,6 +46,25 @@ class Asker:
                 remedy="Ask an analyst named in the agreement.",
             )
 
+    def require_reviewer(self, agreement: str) -> None:
+        """Refuse somebody who does not review under an agreement.
+
+        Args:
+            agreement: Its id.
+
+        Raises:
+            PolicyRefusal: `reviewer`.
+        """
+        if not any(
+            signed.agreement.id == agreement and self.keyid in signed.agreement.reviewer_keys
+            for signed in self.agreements.values()
+        ):
+            raise PolicyRefusal(
+                "reviewer",
+                "Who was given an answer is told to reviewers of its agreement alone.",
+                remedy="Ask a reviewer named in the agreement.",
+            )
+
 
 def admit(office: Office, request: Message, method: str) -> Asker:
     """Check who signed a request. Run first for every request, before anything else of it is read.

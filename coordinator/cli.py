@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +20,6 @@ from coordinator.flower_commands import app as flower
 from coordinator.opened import AsJson, SettingsFile
 from coordinator.opened import opened as _opened
 from coordinator.paper_commands import app as paper
-from coordinator.proposal_states import WAITING, ProposalEvent, ProposalState, next_state
 from coordinator.retention import purge
 from coordinator.roster import add_agreement, draft_roster, load_membership, publish_roster
 from coordinator.serve import run_server, state_folder
@@ -29,7 +28,9 @@ from coordinator.simulate_attacks_command import simulate_attacks
 from coordinator.simulate_command import simulate
 from coordinator.status import Status, read_status
 from coordinator.store import EnrolmentRow
-from federated.errors import ExitStatus, FileProblem, PolicyRefusal
+from coordinator.store.audit import COMMAND_LINE
+from coordinator.withdrawal import withdraw as take_back
+from federated.errors import ExitStatus, FileProblem
 from federated.keys import fingerprint, public_line, read_public_key
 from federated.roster import describe_changes
 from federated.schema import load_schema
@@ -243,14 +244,7 @@ def withdraw(
     Example: coordinator withdraw 3f2a… --reason "Asked for by the analyst"
     """
     with _opened(settings) as (_, store):
-        row = store.proposals.get(_plan_digest(plan))
-        if row is None or row.state not in WAITING:
-            state = "not known here" if row is None else row.state
-            raise PolicyRefusal("withdraw", f"The plan is {state}, so there is nothing to withdraw.")
-        state = next_state(ProposalState(row.state), ProposalEvent.WITHDRAWN)
-        moved = replace(row, state=state.value, rule="withdrawn", reason=f"Withdrawn: {reason}", changed_at=now_utc())
-        if not store.outcomes.moved(moved, before=row.state):
-            raise PolicyRefusal("withdraw", "The plan moved on at the same moment.", remedy="Look at its status.")
+        take_back(store, _plan_digest(plan), reason=reason, by=COMMAND_LINE, now=now_utc())
     output.print("The plan is withdrawn; nothing was spent on it.")
 
 

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from docker.bill_of_materials import bill_of_materials, size_report
 from docker.debian_base import BASE, base_id, ensure_base
 from docker.tools import ROOT, STORAGE, BuildError, buildah, run
+from federated.pages.assets import STYLESHEET
 
 PACKAGES: Final = ("protocols", "federated", "council_node", "coordinator")
 LARGE: Final = 5_000_000
@@ -93,9 +94,19 @@ def fetch_wheels(party: Party) -> Path:
     return folder
 
 
+def require_styles() -> None:
+    """Refuse before anything is fetched what our own wheel would refuse to be built without (`setup.py`).
+
+    Raises:
+        BuildError: The style sheet of the pages was not made yet.
+    """
+    if not STYLESHEET.is_file():
+        raise BuildError("The styles of the pages are not there, so no image is built: run `make setup-web` first.")
+
+
 def inputs_digest(party: Party) -> str:
     """One digest of everything that decides the image, so that an image that is there already is not made again."""
-    files = [ROOT / "pyproject.toml", ROOT / "README.md", *(ROOT / "requirements").glob("*.txt")]
+    files = [ROOT / "pyproject.toml", ROOT / "setup.py", ROOT / "README.md", *(ROOT / "requirements").glob("*.txt")]
     files += [path for path in (ROOT / "docker").iterdir() if path.suffix in {".py", ".Dockerfile"}]
     for package in PACKAGES:
         files += [path for path in (ROOT / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
@@ -113,6 +124,7 @@ def ensure_image(name: str, *, mirror: str | None = None, fresh: bool = False) -
     party = PARTIES[name]
     if os.geteuid() != 0:
         raise BuildError("Images can only be built as root on this machine.")
+    require_styles()
     with _one_at_a_time():
         ensure_base(mirror=mirror, fresh=fresh)
         digest = inputs_digest(party)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from coordinator.inbox import LARGEST
+from coordinator.withdrawal import LONGEST_REASON
 
 __all__ = [
     "AgreementShown",
@@ -33,6 +34,7 @@ __all__ = [
     "SignedAgreementShown",
     "SuggestionShown",
     "Suggestions",
+    "Withdrawal",
 ]
 
 _BASE64: int = LARGEST * 4 // 3 + 4
@@ -108,6 +110,21 @@ class HandIn(BaseModel):
     refresh: Annotated[
         bool, Field(description="Ask afresh, at a new charge, even where the answer to the identical question is here.")
     ] = False
+
+
+class Withdrawal(BaseModel):
+    """A question taken back."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=LONGEST_REASON,
+            description="Why, on one line. Everybody can read it in the register; name no council.",
+        ),
+    ]
 
 
 class Links(_Shown):
@@ -264,9 +281,10 @@ class ReleaseShown(ReleaseLine):
 
 
 class Receipts(_Shown):
-    """The councils' signed receipts of an answer."""
+    """A page of the councils' signed receipts of an answer, by code of the council."""
 
     receipts: Annotated[list[Envelope], Field(description="One for each council that has acknowledged it.")]
+    next: Next
 
 
 class Reading(_Shown):
@@ -278,9 +296,10 @@ class Reading(_Shown):
 
 
 class Readers(_Shown):
-    """Who was given an answer, oldest first; people and then councils."""
+    """A page of who was given an answer: people, oldest reading first, and then councils, by code."""
 
-    readers: Annotated[list[Reading], Field(description="Readings.")]
+    readers: Annotated[list[Reading], Field(description="Readings of this page.")]
+    next: Next
 
 
 class AgreementShown(_Shown):
@@ -295,9 +314,10 @@ class AgreementShown(_Shown):
 
 
 class Agreements(_Shown):
-    """Every agreement in force."""
+    """A page of the agreements in force, by id."""
 
-    agreements: Annotated[list[AgreementShown], Field(description="By title.")]
+    agreements: Annotated[list[AgreementShown], Field(description="Agreements of this page.")]
+    next: Next
 
 
 class CouncilStanding(_Shown):

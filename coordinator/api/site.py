@@ -29,7 +29,7 @@ from coordinator.sign_in.tokens import TooManyWrong, WrongToken
 from coordinator.store import DatabaseProblem
 from federated.errors import FederatedError, PolicyRefusal
 from federated.outputs.formats import FILES
-from federated.shell import unexpected
+from federated.pages.faults import unforeseen
 
 __all__ = ["CALLS", "PREFIX", "ByToken", "Call", "build_api", "description"]
 
@@ -91,6 +91,13 @@ CALLS: Final = (
     ),
     Call(path="/questions/{plan}", view=views.show_question, operation=Operation.VIEW_REGISTER, fails=MISSING),
     Call(path="/questions/{plan}/progress", view=views.show_progress, operation=Operation.WATCH, fails=MISSING),
+    Call(
+        path="/questions/{plan}/withdrawal",
+        view=views.withdraw_question,
+        operation=Operation.WITHDRAW,
+        method="POST",
+        fails=(S.NOT_FOUND, S.CONFLICT, S.REQUEST_ENTITY_TOO_LARGE, S.UNSUPPORTED_MEDIA_TYPE),
+    ),
     Call(path="/releases", view=views.list_releases, operation=Operation.VIEW_REGISTER),
     Call(path="/releases/{digest}", view=views.show_release, operation=Operation.VIEW_REGISTER, fails=ANSWER),
     Call(
@@ -175,7 +182,7 @@ def _application() -> FastAPI:
         FederatedError: lambda _request, error: problem_of(error),
         Closed: lambda _request, error: problem_of(error),
         Unknown: lambda _request, _error: problem(S.UNAUTHORIZED, UNKNOWN, code="unknown"),
-        Exception: lambda _request, error: problem_of(unexpected(error)),
+        Exception: lambda _request, error: problem_of(unforeseen(error)),
     }
     for kind, handle in handlers.items():
         app.add_exception_handler(kind, handle)

@@ -3,9 +3,10 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
+from itertools import islice
 from typing import Annotated, Any, Final, cast
 from urllib.parse import urlencode
 
@@ -27,6 +28,7 @@ from coordinator.proposal_states import TERMINAL, ProposalState
 from coordinator.roster import SignedAgreement
 from coordinator.sign_in.operations import Operation
 from coordinator.store import BudgetRow, InboxRow, Place, ProposalRow, ReleaseRow
+from coordinator.withdrawal import withdraw_own
 from federated.clauses import MEANINGS
 from federated.errors import FileProblem, QueryError
 from federated.outputs.formats import offered
@@ -54,6 +56,9 @@ Cursor = Annotated[
 ]
 PlanDigest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="Digest of the plan.")]
 ReleaseDigest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="Digest of the answer.")]
+AfterCouncil = Annotated[
+    str, Query(max_length=32, pattern="^[A-Z0-9]*$", description="Code of the council before; take `next` as it is.")
+]
 AgreementId = Annotated[str, Path(max_length=120, pattern="^[a-z0-9-]+$", description="Id of the agreement.")]
 
 
@@ -227,6 +232,22 @@ def show_progress(ask: Asking, plan: PlanDigest) -> forms.Progress:
     )
 
 
+def withdraw_question(ask: Asking, plan: PlanDigest, body: forms.Withdrawal) -> forms.Progress:
+    """Take back a question that this account handed in, while councils decide; nothing was spent on it."""
+    store, row = ask.writing(), ask.desk.store.proposals.get(digest_of(plan, "question"))
+    if row is None:
+        raise _no_question()
+    withdraw_own(
+        store,
+        ask.visitor,
+        row,
+        agreement=QuestionFacts.read(row).agreement,
+        reason=body.reason,
+        now=ask.desk.clock(),
+    )
+    return show_progress(ask, plan)
+
+
 def _no_question() -> FileProblem:
     return FileProblem("There is no such question here.", remedy="The list of questions has all there are.")
 
@@ -334,26 +355,57 @@ def _tags(header: str) -> frozenset[str]:
     return frozenset(re.findall(r'"[!#-~]*"', header[:2000]))
 
 
-def list_receipts(ask: Asking, digest: ReleaseDigest) -> forms.Receipts:
+def list_receipts(
+    ask: Asking, response: Response, digest: ReleaseDigest, size: Size = SIZE, after: AfterCouncil = ""
+) -> forms.Receipts:
     """The councils' signed receipts of an answer."""
     row = answer_row(ask.desk, digest)
     ask.allow(Operation.VIEW_FIGURES, agreement=row.agreement_id, about=digest)
     owed = ask.desk.store.releases.deliveries(row.digest)
-    return forms.Receipts(receipts=[_text(one.receipt) for one in owed if one.receipt is not None])
+    found = [(one.council, one.receipt) for one in owed if one.receipt is not None and one.council > after][: size + 1]
+    last = found[size - 1][0] if len(found) > size else None
+    return forms.Receipts(
+        receipts=[_text(receipt) for _, receipt in found[:size]],
+        next=_after(response, f"/releases/{digest}/receipts", size, last),
+    )
 
 
-def list_readers(ask: Asking, digest: ReleaseDigest) -> forms.Readers:
+def list_readers(
+    ask: Asking,
+    response: Response,
+    digest: ReleaseDigest,
+    size: Size = SIZE,
+    after: Annotated[
+        str,
+        Query(
+            max_length=32,
+            pattern="^([1-9][0-9]{0,8}|[A-Z][A-Z0-9]*)?$",
+            description="Place of the reading before, or code of the council before; take `next` as it is.",
+        ),
+    ] = "",
+) -> forms.Readers:
     """Who was given an answer: people, by key or account, and the councils that acknowledged it."""
     row = answer_row(ask.desk, digest)
     ask.allow(Operation.VIEW_READERS, agreement=row.agreement_id, about=digest)
-    store = ask.desk.store.releases
-    people = [forms.Reading(reader=reader, how=how, at=at) for reader, how, at in store.reads(row.digest)]
-    councils = [
-        forms.Reading(reader=one.council, how="delivered", at=time_text(one.received_at))
-        for one in store.deliveries(row.digest)
-        if one.received_at is not None
-    ]
-    return forms.Readers(readers=[*people, *councils])
+    found = list(islice(_readers(ask.desk, row, after, size + 1), size + 1))
+    last = found[size - 1][0] if len(found) > size else None
+    return forms.Readers(
+        readers=[reading for _, reading in found[:size]],
+        next=_after(response, f"/releases/{digest}/readers", size, last),
+    )
+
+
+def _readers(desk: Desk, row: ReleaseRow, after: str, most: int) -> Iterator[tuple[str, forms.Reading]]:
+    """Readings and councils beyond a place, each with its own: who reads meanwhile moves no council to another page."""
+    store = desk.store.releases
+    if not after or after.isdigit():
+        begin = int(after or 0)
+        for place, (reader, how, at) in enumerate(store.reads(row.digest, begin=begin, most=most), start=begin + 1):
+            yield str(place), forms.Reading(reader=reader, how=how, at=at)
+        after = ""
+    for one in store.deliveries(row.digest):
+        if one.received_at is not None and one.council > after:
+            yield one.council, forms.Reading(reader=one.council, how="delivered", at=time_text(one.received_at))
 
 
 # What councils suggest
@@ -387,11 +439,23 @@ def list_suggestions(ask: Asking, response: Response, size: Size = SIZE, cursor:
 # Agreements and budgets
 
 
-def list_agreements(ask: Asking) -> forms.Agreements:
+def list_agreements(
+    ask: Asking,
+    response: Response,
+    size: Size = SIZE,
+    after: Annotated[
+        str,
+        Query(max_length=120, pattern="^[a-z0-9-]*$", description="Id of the agreement before; take `next` as it is."),
+    ] = "",
+) -> forms.Agreements:
     """Every agreement in force."""
-    signed = ask.desk.files.in_force().agreements.values()
-    shown = [forms.AgreementShown(**_agreement(one)) for one in signed]
-    return forms.Agreements(agreements=sorted(shown, key=lambda one: one.title))
+    in_force = sorted(ask.desk.files.in_force().agreements.values(), key=lambda one: one.agreement.id)
+    found = [one for one in in_force if one.agreement.id > after][: size + 1]
+    last = found[size - 1].agreement.id if len(found) > size else None
+    return forms.Agreements(
+        agreements=[forms.AgreementShown(**_agreement(one)) for one in found[:size]],
+        next=_after(response, "/agreements", size, last),
+    )
 
 
 def _agreement(signed: SignedAgreement) -> dict[str, Any]:
@@ -439,16 +503,15 @@ def list_budgets(
     response: Response,
     agreement: AgreementId,
     size: Size = SIZE,
-    after: Annotated[str, Query(max_length=32, pattern="^[A-Z0-9]*$", description="Code of the council before.")] = "",
+    after: AfterCouncil = "",
 ) -> forms.Budgets:
     """What the councils say of their budgets under an agreement; each signature is checked here."""
     ask.allow(Operation.VIEW_BUDGETS, agreement=agreement, about=agreement)
     found = [council for council in _councils(_in_force(ask.desk, agreement)) if council > after][: size + 1]
     kept = {row.council: row for row in ask.desk.store.membership.budgets(found[:size])}
     shown = [_budget(ask.desk, council, kept, agreement) for council in found[:size]]
-    wanted = {"size": str(size), "after": found[size - 1]} if len(found) > size else None
-    path = None if wanted is None else f"{PREFIX}/agreements/{agreement}/budgets?{urlencode(wanted)}"
-    return forms.Budgets(budgets=shown, next=_linked(response, path))
+    last = found[size - 1] if len(found) > size else None
+    return forms.Budgets(budgets=shown, next=_after(response, f"/agreements/{agreement}/budgets", size, last))
 
 
 def _councils(signed: SignedAgreement) -> tuple[CouncilId, ...]:
@@ -496,6 +559,12 @@ def _place(cursor: str | None, place_of: Callable[[Digest], Place | None]) -> Pl
 
 def _next(response: Response, path: str, wanted: Mapping[str, str], last: Digest | None) -> str | None:
     following = None if last is None else f"{PREFIX}{path}?{urlencode({**wanted, 'cursor': last.hex()})}"
+    return _linked(response, following)
+
+
+def _after(response: Response, path: str, size: int, last: str | None) -> str | None:
+    """The path of the next page of a list whose entries have names of their own: it begins after the last one's."""
+    following = None if last is None else f"{PREFIX}{path}?{urlencode({'size': size, 'after': last})}"
     return _linked(response, following)
 
 

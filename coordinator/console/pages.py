@@ -146,6 +146,7 @@ PAGES: Final = (
     Page(path="/ask/drafts/{draft}/sign", view=handing_in.show_sign, operation=Operation.PROPOSE),
     Page(path="/ask/drafts/{draft}/question-to-sign.json", view=handing_in.to_sign, operation=Operation.PROPOSE),
     Page(path="/asked/{plan}", view=watching.show, operation=Operation.WATCH),
+    Page(path="/asked/{plan}/withdraw", view=watching.take_back, operation=Operation.WITHDRAW, method="POST"),
     Page(path="/budgets", view=budgets.show_list, operation=Operation.VIEW_BUDGETS),
     Page(path="/budgets/{council}", view=budgets.show_one, operation=Operation.VIEW_BUDGETS),
     Page(path="/budgets/{council}/verify", view=budgets.verify, operation=Operation.VIEW_BUDGETS, method="POST"),

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,8 +27,8 @@ from coordinator.sign_in.pages import SIGN_IN, sign_in_routes
 from coordinator.store import DatabaseProblem, Store
 from federated.errors import ExitStatus, FederatedError
 from federated.pages import HEADERS, renderer
+from federated.pages.faults import unforeseen
 from federated.schema import load_schema
-from federated.shell import unexpected
 from protocols.identifiers import RandomSource
 
 __all__ = ["build_site"]
@@ -93,7 +93,7 @@ def build_site(
         *(Route(page.path, _endpoint(desk, guard, page, visitor_of), methods=[page.method]) for page in PAGES),
         *more,
     ]
-    handlers = dict.fromkeys((HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED), _not_there(desk))
+    handlers: dict[Any, Any] = dict.fromkeys((HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED), _not_there(desk))
     inner = Starlette(routes=routes, exception_handlers=handlers)
     # Its redirects would name plain HTTP where a proxy speaks TLS.
     inner.router.redirect_slashes = False
@@ -116,21 +116,55 @@ class _Guarded:
         if scope["type"] != "http":
             return
 
+        replied = False
+
         async def send_guarded(message: Message) -> None:
+            nonlocal replied
             if message["type"] == "http.response.start":
+                replied = True
                 own = {name.lower() for name, _ in message["headers"]}
                 added = [(name, value) for name, value in self._headers if name not in own]
                 message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 
+        if scope["path"] in HEALTH and scope["method"] in {"GET", "HEAD"}:
+            # Before the guard: who looks asks by the computer's own address, and is told nothing that could be stolen.
+            await (await HEALTH[scope["path"]](self._desk))(scope, receive, send_guarded)
+            return
         program = str(scope["path"]).startswith(f"{PREFIX}/")
         try:
             self._guard.check(_knock(scope), program=program)
+            await (self._programs if program else self._inner)(scope, receive, send_guarded)
         except Closed as closed:
             said = problem_of(closed) if program else _failed(self._desk, NOBODY, str(closed), closed.status)
             await said(scope, receive, send_guarded)
-            return
-        await (self._programs if program else self._inner)(scope, receive, send_guarded)
+        except Exception as error:  # noqa: BLE001 - what fails around the pages must not reach a server without a log
+            fault = unforeseen(error)
+            if not replied:
+                page = _failed(self._desk, NOBODY, fault.diagnostics(), HTTPStatus.INTERNAL_SERVER_ERROR)
+                await page(scope, receive, send_guarded)
+
+
+async def _answers(_desk: Desk) -> Response:
+    """That the process answers."""
+    return PlainTextResponse("ok\n", headers=NOT_KEPT)
+
+
+async def _reads(desk: Desk) -> Response:
+    """That the database can be read."""
+    try:
+        await run_in_threadpool(desk.store.membership.latest_roster)
+    except DatabaseProblem:
+        return PlainTextResponse("not ready\n", HTTPStatus.SERVICE_UNAVAILABLE, headers=NOT_KEPT)
+    except Exception as error:  # noqa: BLE001 - whoever looks is told no more than that
+        unforeseen(error)
+        return PlainTextResponse("not ready\n", HTTPStatus.SERVICE_UNAVAILABLE, headers=NOT_KEPT)
+    return PlainTextResponse("ok\n", headers=NOT_KEPT)
+
+
+NOT_KEPT: Final = {"Cache-Control": "no-store"}
+HEALTH: Final[Mapping[str, Callable[[Desk], Awaitable[Response]]]] = {"/healthz": _answers, "/readyz": _reads}
+"""For who watches over the process: the same names as those of `coordinator serve`."""
 
 
 def _knock(scope: Scope) -> Knock:
@@ -167,7 +201,7 @@ def _endpoint(desk: Desk, guard: Guard, page: Page, visitor_of: VisitorOf) -> Ca
             status = STATUS.get(error.exit_status, HTTPStatus.CONFLICT)
             return _failed(desk, visitor, error.diagnostics(), status)
         except Exception as error:  # noqa: BLE001 - the outermost loop: a traceback could show what is not public
-            return _failed(desk, visitor, unexpected(error).diagnostics(), HTTPStatus.INTERNAL_SERVER_ERROR)
+            return _failed(desk, visitor, unforeseen(error).diagnostics(), HTTPStatus.INTERNAL_SERVER_ERROR)
         return _reply(made)
 
     return answer

@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from coordinator.console.desk import Asked, Desk, Refreshing, digest_of
+from coordinator.console.desk import Asked, Desk, Moved, Refreshing, digest_of
+from coordinator.console.drafts import writing
 from coordinator.console.question import QuestionFacts
 from coordinator.console.words import standing_of
 from coordinator.proposal_states import OPEN
 from coordinator.sign_in.operations import Operation, may, reaches
 from coordinator.store import DecisionRow, InboxRow, ProposalRow, RoundCouncilRow
-from federated.errors import FileProblem
+from coordinator.withdrawal import can_withdraw, withdraw_own
+from federated.errors import FileProblem, QueryError
 from federated.plain_english import as_sentence
 from protocols.identifiers import CouncilId, Digest
 
-__all__ = ["SECONDS", "CouncilShown", "in_latest_round", "show"]
+__all__ = ["SECONDS", "CouncilShown", "in_latest_round", "show", "take_back"]
 
 SECONDS: Final = 5
 """Between two loadings of a page that is followed."""
@@ -68,8 +70,53 @@ class CouncilShown:
     rule: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """A question that the visitor may watch; until the coordinator has taken it, there is its letter alone."""
+
+    digest: Digest
+    agreement: str
+    row: ProposalRow | None
+    facts: QuestionFacts | None
+    handed_in: InboxRow | None
+
+    @property
+    def refused(self) -> bool:
+        return self.handed_in is not None and self.handed_in.state == "settled" and self.handed_in.watch_digest is None
+
+    @property
+    def going(self) -> bool:
+        return not self.refused if self.row is None else self.row.state in OPEN
+
+
 def show(desk: Desk, asked: Asked) -> str | Refreshing:
     """A question as analysts and reviewers of its agreement see it."""
+    question = _question(desk, asked)
+    following = question.going and "follow" in asked.wanted
+    page = _page(desk, asked, question, following=following)
+    return Refreshing(page=page, seconds=SECONDS) if following else page
+
+
+def take_back(desk: Desk, asked: Asked) -> str | Moved:
+    """Take the question back, for the account that handed it in."""
+    store, question = writing(desk), _question(desk, asked)
+    if question.row is None:
+        raise FileProblem("The coordinator has not taken the question yet.", remedy="Try again in a few seconds.")
+    try:
+        withdraw_own(
+            store,
+            asked.visitor,
+            question.row,
+            agreement=question.agreement,
+            reason=asked.form.get("reason", ""),
+            now=desk.clock(),
+        )
+    except QueryError as error:
+        return _page(desk, asked, question, problem=error.diagnostics())
+    return Moved(to=f"/asked/{question.digest.hex()}")
+
+
+def _question(desk: Desk, asked: Asked) -> _Question:
     digest = digest_of(asked.names["plan"], "question")
     handed_in = desk.store.inbox.latest_of(digest)
     row = desk.store.proposals.get(digest)
@@ -78,31 +125,40 @@ def show(desk: Desk, asked: Asked) -> str | Refreshing:
     if not theirs or not may(asked.visitor, Operation.WATCH, agreement=theirs):
         # Another agreement's question is as if it were not there: of that, the register tells what it tells everybody.
         raise FileProblem("There is no such question of yours here.", remedy="The register has every question.")
-    refused = handed_in is not None and handed_in.state == "settled" and handed_in.watch_digest is None
-    going = (row is None and not refused) or (row is not None and row.state in OPEN)
-    following = going and "follow" in asked.wanted
+    return _Question(digest=digest, agreement=theirs, row=row, facts=facts, handed_in=handed_in)
+
+
+def _page(desk: Desk, asked: Asked, question: _Question, *, following: bool = False, problem: str = "") -> str:
+    digest, row, facts, handed_in = question.digest, question.row, question.facts, question.handed_in
     release = desk.store.releases.of_plan(digest)
     shown = () if row is None or facts is None else _councils(desk, row, facts)
-    page = desk.page(
+    back = (
+        desk.deciding is not None
+        and row is not None
+        and may(asked.visitor, Operation.WITHDRAW, agreement=question.agreement)
+        and can_withdraw(desk.store, asked.visitor, row)
+    )
+    return desk.page(
         "watch.html",
         asked.visitor,
         title="Your question" if facts is None else facts.title,
         current="/ask" if reaches(asked.visitor, Operation.PROPOSE) else "/questions",
+        errors={"reason": problem} if problem else {},
         asks=reaches(asked.visitor, Operation.PROPOSE),
         plan=digest.hex(),
         standing=None if row is None else standing_of(row),
         reason="" if row is None else as_sentence(row.reason) if row.reason else standing_of(row).meaning,
         handed_in=handed_in,
         elsewhere=_elsewhere(handed_in, digest),
-        refused=refused,
-        going=going,
+        refused=question.refused,
+        going=question.going,
         following=following,
         seconds=SECONDS,
+        can_take_back=back,
         councils=shown,
         counts=_counts(shown),
         release=None if release is None or release.deleted_at is not None else release.digest.hex(),
     )
-    return Refreshing(page=page, seconds=SECONDS) if following else page
 
 
 def _elsewhere(handed_in: InboxRow | None, digest: Digest) -> str:

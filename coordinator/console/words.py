@@ -1,8 +1,8 @@
 """Where a question stands, in words for everybody; and why, without a word on which council did what.
 
 What the store keeps as a reason is for the analyst: it counts refusals and names stages. Of a few councils a number
-can tell all, so the public is given one sentence for each kind of end. An operator's words on a withdrawal are shown,
-because they are written for it (`coordinator withdraw --reason`).
+can tell all, so the public is given one sentence for each kind of end. The words of whoever took a question back are
+shown, because they are written for it (`coordinator withdraw --reason`).
 """
 
 from dataclasses import dataclass

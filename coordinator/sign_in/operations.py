@@ -27,9 +27,8 @@ class Operation(StrEnum):
     VIEW_SUGGESTIONS = "see a question that a council suggests to the parties alone"
     VIEW_BUDGETS = "see the councils' budgets and verify them"
     PROPOSE = "put a question to councils"
-    WITHDRAW = "take back a question on which councils are still deciding"
+    WITHDRAW = "take back an own question on which councils are still deciding"
     VIEW_OPERATIONS = "see councils connected, rounds and alerts"
-    VIEW_ENROLMENTS = "see who asks to be put into the roster"
     ASK_ACCEPTANCE = "ask for a council's key to be accepted for the next roster"
     CONFIRM_ACCEPTANCE = "confirm an acceptance that another operator asked for"
     REJECT_ENROLMENT = "reject a council's key that waits"
@@ -73,7 +72,6 @@ RULES: Final[Mapping[Operation, Rule]] = {
     Operation.WITHDRAW: Rule(roles=_ANALYST, of_agreement=True, scope=Scope.ASK),
     # An operator runs the machine and needs no figure for that: least privilege on the pages, though not on its disk.
     Operation.VIEW_OPERATIONS: Rule(roles=_OPERATOR),
-    Operation.VIEW_ENROLMENTS: Rule(roles=_OPERATOR | _REVIEWER),
     Operation.ASK_ACCEPTANCE: Rule(roles=_OPERATOR),
     Operation.CONFIRM_ACCEPTANCE: Rule(roles=_OPERATOR),
     Operation.REJECT_ENROLMENT: Rule(roles=_OPERATOR),

@@ -27,7 +27,7 @@ from coordinator.sign_in.same_origin import SAFE, NotFromHere, check_same_origin
 from coordinator.sign_in.tokens import longest_for, make_token
 from coordinator.store import AccountRow, DatabaseProblem, SessionRow, TokenRow
 from federated.errors import PolicyRefusal, QueryError
-from federated.shell import unexpected
+from federated.pages.faults import unforeseen
 from federated.timestamps import time_text
 
 __all__ = ["SIGN_IN", "sign_in_routes"]
@@ -90,7 +90,7 @@ def _endpoint(desk: Desk, view: View) -> Callable[[Request], Awaitable[Response]
         except Exception as problem:  # noqa: BLE001 - the outermost loop: a traceback could show what was typed
             # Not with what the store knows of the visitor: it may be the store that failed.
             status = HTTPStatus.SERVICE_UNAVAILABLE
-            said = LATER if isinstance(problem, DatabaseProblem) else unexpected(problem).diagnostics()
+            said = LATER if isinstance(problem, DatabaseProblem) else unforeseen(problem).diagnostics()
             return HTMLResponse(desk.page("said.html", request, title=FAILED, seen=NOBODY, said=said), status)
 
     return answer
@@ -264,6 +264,7 @@ def _own(desk: Desk, request: Request, errors: Mapping[str, str] | None = None) 
         return RedirectResponse("/sign-in?next=/account", HTTPStatus.SEE_OTHER)
     account, mine = found
     now = desk.clock()
+    allow(desk.store, visitor(account), Operation.VIEW_OWN_ACCOUNT, now=now)
     rows = [row for row in desk.store.accounts.sessions_of(account.name) if sessions.is_live(row, now)]
     made = desk.page(
         "account.html",

@@ -100,6 +100,12 @@ class InboxBook(AuditedBook):
             found = connection.execute(wanted).mappings().first()
         return None if found is None else read_row(InboxRow, found)
 
+    def first_taken(self, plan_digest: Digest) -> InboxRow | None:
+        """The first row by which that plan came to the coordinator; none for one that was refused."""
+        digest = plan_digest.hex()
+        with self._begin() as connection:
+            return _find(connection, inbox.c.plan_digest == digest, inbox.c.watch_digest == digest)
+
     def forget(self, *, before: datetime) -> int:
         """Delete rows that were settled earlier. Returns how many."""
         old = (inbox.c.state == "settled", inbox.c.settled_at < column_value("settled_at", before))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, select, update
 
-from coordinator.store.book import Book
+from coordinator.store.audit import AuditedBook
 from coordinator.store.records import (
     DecisionRow,
     DeliveryRow,
@@ -31,7 +31,7 @@ from protocols.identifiers import CouncilId
 __all__ = ["OutcomeBook"]
 
 
-class OutcomeBook(Book):
+class OutcomeBook(AuditedBook):
     """Moves of a proposal together with what moved it.
 
     `before` is the state the caller believes the proposal to be in; a move returns False, and writes nothing, when
@@ -45,6 +45,16 @@ class OutcomeBook(Book):
             if not self._move(connection, row, before):
                 return False
             self._put(connection, decisions, kept)
+        return True
+
+    def withdrawn(self, row: ProposalRow, *, before: str, by: str) -> bool:
+        """Record that somebody took a proposal back, and who."""
+        with self._begin() as connection:
+            if not self._move(connection, row, before):
+                return False
+            self._note(
+                connection, who=by, operation="withdraw question", about=row.plan_digest.hex(), now=row.changed_at
+            )
         return True
 
     def opened(self, row: ProposalRow, opened: RoundRow, *, before: str) -> bool:

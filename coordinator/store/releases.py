@@ -177,10 +177,17 @@ class ReleaseBook(AuditedBook):
             if not known:
                 self._note(connection, who=reader, operation=READ, about=digest.hex(), now=day)
 
-    def reads(self, digest: Digest) -> tuple[tuple[str, str, str], ...]:
-        """(reader, request, time) of every reading of a release, oldest first."""
+    def reads(self, digest: Digest, *, begin: int = 0, most: int | None = None) -> tuple[tuple[str, str, str], ...]:
+        """(reader, request, time) of the readings of a release, oldest first.
+
+        Args:
+            digest: Of the release.
+            begin: How many to leave out. Counted among its own: a number of the table would tell of other readings.
+            most: Most of them; all when left out.
+        """
         columns = (release_reads.c.reader, release_reads.c.how, release_reads.c.read_at)
         wanted = select(*columns).where(release_reads.c.release_digest == digest.hex()).order_by(release_reads.c.number)
+        wanted = wanted.offset(begin).limit(most)
         with self._begin() as connection:
             return tuple((reader, how, at) for reader, how, at in connection.execute(wanted))
 

@@ -6,7 +6,8 @@
 #
 #   HOMELESSNESS_TOKEN=hst_… Rscript ask.R https://statistics.example chart.svg
 #
-# Without one you get what is public.
+# Without one you get what is public. Where the certificate of the pages is from an authority of your organisation, name the
+# authority's file in CURL_CA_BUNDLE, as for curl.
 
 library(httr2)
 
@@ -15,6 +16,7 @@ if (length(given) != 2) stop("Usage: Rscript ask.R ADDRESS CHART.svg")
 address <- given[1]
 chart_file <- given[2]
 token <- Sys.getenv("HOMELESSNESS_TOKEN")
+authority <- Sys.getenv("CURL_CA_BUNDLE")
 
 # What went wrong comes as a problem document: say its sentence and what to do, not only the status.
 problem <- function(response) {
@@ -29,6 +31,8 @@ ask <- function(path, ...) {
   asked <- req_error(asked, body = problem)
   # 429 and 503 say after how long to try again.
   asked <- req_retry(asked, max_tries = 3)
+  # R itself looks at this variable on Windows alone.
+  if (nzchar(authority)) asked <- req_options(asked, cainfo = authority)
   if (nzchar(token)) asked <- req_auth_bearer_token(asked, token)
   req_perform(asked)
 }

@@ -143,7 +143,7 @@ def readers(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show who was given a release: the people who fetched it, and the councils it was brought to.
+    """Show who was given a release: the people who fetched it, and the councils it was brought to. For reviewers.
 
     It is the coordinator's own record. That a council has its answer is shown by that council's signed receipt.
 

@@ -1,4 +1,4 @@
-"""Runs an application of pages on a socket that listens already: one process, without a log of its own."""
+"""Runs an application of pages on a socket that listens already, with no log but that of `federated.pages.faults`."""
 
 import socket
 from dataclasses import dataclass

@@ -185,6 +185,10 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
     },
     "The analyst's service": {
         "not_found": ("There is nothing of that name under an agreement of yours.", "Check the digest."),
+        "reviewer": (
+            "Who was given an answer is told to reviewers of its agreement alone.",
+            "Ask a reviewer named in the agreement.",
+        ),
         "withdraw": ("The plan is past the point where it can be withdrawn.", "Look at its status."),
         "not_contributed": (
             "A comment names a council that is not in the answer, or not in the list of councils.",

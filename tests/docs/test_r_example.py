@@ -1,4 +1,7 @@
-"""The example in R asks only for calls and fields that the interface has; a check without R, as not every machine has it."""
+"""The example in R asks only for calls and fields that the interface has: R itself gives nothing for a field there is not.
+
+It is run in `tests/integration/test_r_example.py`.
+"""
 
 import re
 

@@ -5,22 +5,25 @@ import base64
 import json
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from coordinator.api import site as api_site
 from coordinator.api.site import CALLS, PREFIX
+from coordinator.console.desk import SignedFiles
 from coordinator.console.visitor import Scope
+from coordinator.roster import SignedAgreement
 from coordinator.sign_in import sessions
 from coordinator.sign_in.operations import Operation
 from coordinator.sign_in.tokens import make_token
-from coordinator.store import DatabaseProblem, SessionRow
+from coordinator.store import DatabaseProblem, InboxRow, ProposalRow, SessionRow
 from coordinator.store.proposals import ProposalBook
 from federated.query import parse_query
 from protocols.encoding import sha256
 from tests.integration.api_world import NAMES, Program, api_world
 from tests.integration.console_world import suggest
-from tests.integration.coordinator_federation import ANN, seeded
+from tests.integration.coordinator_federation import ANALYST, ANN, seeded
 from tests.integration.governance_papers import comment
 from tests.integration.test_console_asking import under_way
 
@@ -33,6 +36,7 @@ EXPECTED = {
     ("POST", "/questions"): {"analyst"},
     ("GET", "/questions/{plan}"): EVERYBODY,
     ("GET", "/questions/{plan}/progress"): {"analyst", "reviewer"},
+    ("POST", "/questions/{plan}/withdrawal"): {"analyst"},
     ("GET", "/releases"): EVERYBODY,
     ("GET", "/releases/{digest}"): EVERYBODY,
     ("GET", "/releases/{digest}/files/{file}"): PARTIES,
@@ -80,6 +84,44 @@ def envelopes(world, nonce):
     return plan, {"plan": plan_envelope.decode(), "manifest": manifest_envelope.decode()}
 
 
+def collecting(world, nonce, *, account=NAMES["analyst"], watch=None, letter_days=0):
+    """A question that an account handed in here, and on which councils decide; its plan's digest."""
+    federation = world.console.federation
+    store, now, plan = federation.store, federation.now(), federation.plan(nonce=nonce)
+    plan_envelope, manifest_envelope = federation.signed(plan)
+    if account:
+        letter = InboxRow(
+            plan_digest=plan.digest,
+            body_digest=sha256(plan_envelope),
+            plan_envelope=plan_envelope,
+            manifest_envelope=manifest_envelope,
+            refresh=False,
+            account=account,
+            agreement_id=world.console.agreement,
+            key=None,
+            received_at=now + timedelta(days=letter_days),
+        )
+        number = store.inbox.add(letter, check=lambda _load: None).number
+        store.inbox.settle(number, now=now, watch=plan.digest if watch is None else watch)
+    row = ProposalRow(
+        plan_digest=plan.digest,
+        query_digest=plan.query_digest,
+        agreement_digest=federation.agreement.digest,
+        analyst=ANALYST.keyid,
+        plan_envelope=plan_envelope,
+        manifest_envelope=manifest_envelope,
+        state="collecting",
+        received_at=now,
+        changed_at=now,
+    )
+    assert store.proposals.add(row)
+    return plan.digest
+
+
+def take_back(program, digest, reason="Asked too early."):
+    return program.post(f"{PREFIX}/questions/{digest.hex()}/withdrawal", json={"reason": reason})
+
+
 def put(program, body, **headers):
     return program.post(f"{PREFIX}/questions", json=body, headers=headers)
 
@@ -107,9 +149,13 @@ def test_the_table_of_expectations_is_whole():
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method} {call.path}")
 def test_every_role_on_every_call(world, closed, call):
     for number, who in enumerate(WHO):
-        body = envelopes(world, 40 + number)[1] if call.method == "POST" else None
         path = f"{PREFIX}{filled(world, call.path)}"
-        reply = put(closed[who], body) if body else closed[who].request(call.method, path)
+        if call.path.endswith("/withdrawal"):
+            reply = take_back(closed[who], collecting(world, 140 + number))
+        elif call.method == "POST":
+            reply = put(closed[who], envelopes(world, 40 + number)[1])
+        else:
+            reply = closed[who].request(call.method, path)
         if who in EXPECTED[call.method, call.path]:
             assert reply.status_code == call.status, (who, reply.text)
         elif who in {"", "wrong"}:
@@ -257,6 +303,76 @@ def test_going_from_page_to_page_gives_everything_once(world, closed, path, name
     assert len(set(whole)) == len(whole) >= 2
 
 
+def test_receipts_and_readers_are_paged_and_who_reads_meanwhile_moves_nothing(world, closed):
+    reviewer, answer = closed["reviewer"], f"/releases/{world.console.release}"
+    for who in ("observer", "analyst", "observer"):
+        closed[who].ask(f"{answer}/files/release.json")
+    for name in ("receipts", "readers"):
+        whole = reviewer.ask(f"{answer}/{name}?size=200").json()
+        assert whole["next"] is None
+        assert len(whole[name]) >= 8
+        found, following, pages = [], f"{PREFIX}{answer}/{name}?size=3", 0
+        while following is not None:
+            reply = reviewer.get(following)
+            found, following, pages = found + reply.json()[name], reply.json()["next"], pages + 1
+            if "after=E" in (following or ""):  # among the councils: later readings stand before them
+                closed["analyst"].ask(f"{answer}/files/release.json")
+        assert found == whole[name]
+        assert pages == -(-len(found) // 3)
+    for after in ("0", "x", "-1", "9999999999", "1 or 1"):
+        assert reviewer.ask(f"{answer}/readers?after={after}").status_code == 422
+    assert [one["how"] for one in reviewer.ask(f"{answer}/readers?after=99999").json()["readers"]] == ["delivered"] * 8
+
+
+def test_agreements_are_paged_by_their_ids(world, closed, monkeypatch):
+    known = world.console.federation.agreement
+    more = [
+        SignedAgreement(agreement=known.model_copy(update={"id": name}), envelope=b"")
+        for name in ("c-third", "a-first", "b-second")
+    ]
+    in_force = SimpleNamespace(agreements={bytes([number]): one for number, one in enumerate(more)})
+    monkeypatch.setattr(SignedFiles, "in_force", lambda _self: in_force)
+    first = closed[""].ask("/agreements?size=2").json()
+    second = closed[""].get(first["next"]).json()
+    assert [[one["id"] for one in page["agreements"]] for page in (first, second)] == [
+        ["a-first", "b-second"],
+        ["c-third"],
+    ]
+    assert second["next"] is None
+
+
+def unpaged(described):
+    """Lists of a description that give everything at once: no `size` to ask with, or no `next` to go on by."""
+    schemas = described["components"]["schemas"]
+    for path, item in described["paths"].items():
+        call = item.get("get")
+        if call is None or not call["operationId"].startswith("list_"):
+            continue
+        form = call["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        asked = {one["name"] for one in call.get("parameters", ())}
+        if "size" not in asked or "next" not in schemas[form]["properties"]:
+            yield path
+
+
+def test_every_list_gives_a_page_at_a_time():
+    described = api_site.description()
+    lists = [call.path for call in CALLS if call.view.__name__.startswith("list_")]
+    assert len(lists) >= 7
+    assert list(unpaged(described)) == []
+    for path in lists:
+        broken = json.loads(json.dumps(described))
+        call = broken["paths"][f"{PREFIX}{path}"]["get"]
+        call["parameters"] = [one for one in call["parameters"] if one["name"] != "size"]
+        assert list(unpaged(broken)) == [f"{PREFIX}{path}"]
+    del described["components"]["schemas"]["Receipts"]["properties"]["next"]
+    assert list(unpaged(described)) == [f"{PREFIX}/releases/{{digest}}/receipts"]
+    # A list under another name would be no list to this test: whatever gives several of something is one.
+    several = {"Questions", "Releases", "Receipts", "Readers", "Suggestions", "Agreements", "Budgets"}
+    assert several == {
+        name for name, form in described["components"]["schemas"].items() if form["description"].startswith("A page of")
+    }
+
+
 @pytest.mark.parametrize(
     "wanted",
     ["cursor=1", "cursor=2026-02-01T12:00:00Z_ab", "cursor=2026-13-01T12:00:00Z_" + "a" * 64, "size=0", "size=201"],
@@ -345,6 +461,65 @@ def test_suggestions_are_paged_and_those_for_others_leave_no_gap(world, closed):
             path = page["next"] and page["next"].removeprefix("/api/v1")
         assert {paper for paper in papers if paper in more} == of_these
         assert len(papers) == len(set(papers))
+
+
+def test_an_analyst_takes_an_own_question_back(world, closed):
+    digest, store = collecting(world, 171), world.console.federation.store
+    reply = take_back(closed["analyst"], digest, "The figures came out elsewhere.")
+    assert reply.json()["state"] == "withdrawn"
+    row = store.proposals.get(digest)
+    assert (row.state, row.rule, row.reason) == (
+        "withdrawn",
+        "withdrawn",
+        "Withdrawn: The figures came out elsewhere.",
+    )
+    assert ("done", digest.hex()) in audited(world, "analyst", "withdraw question")
+    again = take_back(closed["analyst"], digest)
+    assert (again.status_code, is_problem(again)["rule"]) == (409, "withdraw")
+
+
+def test_nobody_takes_back_what_another_handed_in(world, closed):
+    """Another analyst's, one that came over gRPC, one that was refused here first, and a copy handed in later."""
+    store = world.console.federation.store
+    others = [
+        collecting(world, 172, account=NAMES["reviewer"]),
+        collecting(world, 173, account=""),
+        collecting(world, 174, watch=bytes(32)),
+        collecting(world, 175, letter_days=1),
+    ]
+    for digest in others:
+        reply = take_back(closed["analyst"], digest)
+        assert (reply.status_code, is_problem(reply)["rule"]) == (403, "not_allowed")
+        assert store.proposals.get(digest).state == "collecting"
+        assert ("refused", digest.hex()) in audited(world, "analyst", "withdraw")
+
+
+def test_a_copy_handed_in_later_by_another_account_changes_nothing(world, closed):
+    digest, federation = collecting(world, 176, account=NAMES["reviewer"]), world.console.federation
+    letter = federation.store.inbox.latest_of(digest)
+    late = replace(letter, account=NAMES["analyst"], number=0, state="waiting", received_at=federation.now())
+    federation.store.inbox.settle(
+        federation.store.inbox.add(late, check=lambda _load: None).number, now=federation.now(), watch=digest
+    )
+    assert take_back(closed["analyst"], digest).status_code == 403
+
+
+def test_a_question_whose_round_has_begun_is_not_taken_back(world, closed):
+    digest, store = collecting(world, 177), world.console.federation.store
+    row = store.proposals.get(digest)
+    for state in ("running", "released", "failed"):
+        assert store.outcomes.moved(replace(row, state=state), before=row.state)
+        row = store.proposals.get(digest)
+        reply = take_back(closed["analyst"], digest)
+        assert (reply.status_code, is_problem(reply)["rule"]) == (409, "withdraw")
+        assert store.proposals.get(digest) == row
+
+
+def test_the_reason_is_one_plain_line(world, closed):
+    mine = collecting(world, 178)
+    for reason in ("", " ", "x" * 301, "one\ntwo", "turned \u202e round"):
+        assert is_problem(take_back(closed["analyst"], mine, reason))["status"] == 422
+    assert take_back(closed["analyst"], mine, "x" * 300).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 import yaml
@@ -13,7 +13,7 @@ from coordinator.console.guard import Closed
 from coordinator.console.manifest_fields import SECTIONS
 from coordinator.console.places import Places
 from coordinator.console.uploads import read_upload
-from coordinator.store import RoundCouncilRow, RoundRow
+from coordinator.store import InboxRow, RoundCouncilRow, RoundRow
 from federated.manifest import Manifest, parse_manifest
 from federated.plan import PLAN_TYPE
 from federated.plan_summary import summarise
@@ -586,3 +586,63 @@ def test_an_analyst_sees_what_each_council_did_and_others_do_not(world, served):
         assert reply.status == status
         assert lost.name not in reply.text
     assert served.ask(f"/asked/{'0' * 64}", who="analyst").status == 404
+
+
+# Taking back
+
+
+@pytest.fixture
+def handed_in(world):
+    """The question on which councils decide, as if the analyst had handed it in here; as it was before, afterwards."""
+    store, now = world.federation.store, world.federation.now()
+    row = store.proposals.get(bytes.fromhex(world.plans["collecting"]))
+    letter = InboxRow(
+        plan_digest=row.plan_digest,
+        body_digest=bytes(32),
+        plan_envelope=b"",
+        manifest_envelope=b"",
+        refresh=False,
+        account="Pat Person",
+        agreement_id=world.agreement,
+        key=None,
+        received_at=row.received_at,
+    )
+    number = store.inbox.add(letter, check=lambda _load: None).number
+    store.inbox.settle(number, now=now, watch=row.plan_digest)
+    yield world.plans["collecting"]
+    changed = store.proposals.get(row.plan_digest)
+    assert store.outcomes.moved(row, before=changed.state)
+    store.inbox.forget(before=now + timedelta(days=1))
+
+
+def test_an_analyst_takes_an_own_question_back_where_it_is_shown(world, served, handed_in):
+    address = f"/asked/{handed_in}"
+    assert "Take the question back" in said(served.ask(address, who="analyst"))
+    empty = send(served, f"{address}/withdraw", reason=" ")
+    assert "1 to 300 are possible" in said(empty)
+    assert "Take the question back" in said(empty)
+    reply = send(served, f"{address}/withdraw", reason="We <b>know</b> it now.")
+    assert (reply.status, reply.headers.get("location")) == (303, address)
+    after = served.ask(address, who="analyst")
+    assert "Withdrawn: We <b>know</b> it now." in said(after)
+    assert "Take the question back" not in said(after)
+    assert "Withdrawn: We <b>know</b> it now." in said(served.ask(f"/questions/{handed_in}"))
+    assert send(served, f"{address}/withdraw", reason="Again.").status == 409
+
+
+@pytest.mark.parametrize(
+    ("who", "status"),
+    [("other-analyst", 409), ("outside-analyst", 404), ("reviewer", 403), ("observer", 403), ("operator", 403)],
+)
+def test_nobody_else_takes_it_back(world, served, handed_in, who, status):
+    assert "Take the question back" not in served.ask(f"/asked/{handed_in}", who=who).text
+    assert send(served, f"/asked/{handed_in}/withdraw", who=who, reason="No.").status == status
+    assert world.federation.store.proposals.get(bytes.fromhex(handed_in)).state == "collecting"
+
+
+def test_a_question_that_the_coordinator_has_not_taken_yet_is_not_taken_back(world, served):
+    plan, content = signed_file(world, nonce=74)
+    assert upload(served, content).status == 303
+    assert "Take the question back" not in said(served.ask(f"/asked/{plan.digest.hex()}", who="analyst"))
+    reply = send(served, f"/asked/{plan.digest.hex()}/withdraw", reason="Too early.")
+    assert (reply.status, "has not taken the question yet" in said(reply)) == (404, True)

@@ -93,7 +93,9 @@ def test_each_page_is_shown_to_its_roles_and_to_nobody_else(world, opened, page,
     reply = opened.ask(filled(world, page.path), who=who, method=page.method, form=form, body=body, **headers)
     allowed = reaches(world.visitors()[who], page.operation)
     # Where nobody can sign in, nobody can decide, and nobody can ask.
-    found = 404 if re.match("/(operations/councils/|ask$|ask/|suggestions/.*/draft)", page.path) else 200
+    found = (
+        404 if re.match("/(operations/councils/|ask$|ask/|asked/.*/withdraw|suggestions/.*/draft)", page.path) else 200
+    )
     assert reply.status == (found if allowed else 403), reply.text
     if not allowed:
         assert "This did not work" in reply.text
@@ -115,6 +117,7 @@ def test_which_pages_are_not_public():
     assert len(asking) >= 18
     assert {path: operation for path, operation in closed.items() if path not in asking} == {
         "/asked/{plan}": Operation.WATCH,
+        "/asked/{plan}/withdraw": Operation.WITHDRAW,
         "/suggestions/{paper}/draft": Operation.PROPOSE,
         "/budgets": Operation.VIEW_BUDGETS,
         "/budgets/{council}": Operation.VIEW_BUDGETS,

@@ -1,5 +1,6 @@
 """What analysts and reviewers list and hand in: questions, and signed papers under their own agreements alone."""
 
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -25,10 +26,17 @@ from tests.integration.test_coordinator_analyst_service import Caller
 
 
 @pytest.fixture
-def federation(tmp_path):
-    made = Federation(tmp_path)
-    yield made
-    made.store.close()
+def federation(tmp_path, request):
+    with ExitStack() as opened:
+        kept_in_postgresql = getattr(request, "param", "sqlite") == "postgresql"
+        server = request.getfixturevalue("postgresql") if kept_in_postgresql else None
+        database = None if server is None else opened.enter_context(server.database())
+        made = Federation(tmp_path, database=database)
+        opened.callback(made.store.close)
+        yield made
+
+
+ON_BOTH_STORES = pytest.mark.parametrize("federation", ["sqlite", "postgresql"], indirect=True)
 
 
 def comment(federation, release, council=None, key=None, **changes):
@@ -142,6 +150,7 @@ async def test_a_comment_by_another_hand_or_a_council_that_is_not_in_the_answer_
         assert federation.store.papers.page("comment", size=10) == ()
 
 
+@ON_BOTH_STORES
 @async_test
 async def test_one_author_cannot_fill_the_disk(federation):
     async with federation.running() as running:
@@ -157,6 +166,7 @@ async def test_one_author_cannot_fill_the_disk(federation):
         assert detail["code"] == "input"
 
 
+@ON_BOTH_STORES
 @async_test
 async def test_notes_minutes_and_series_are_taken_from_those_who_may_sign_them_alone(federation):
     async with federation.running() as running:
@@ -206,6 +216,7 @@ async def test_papers_of_another_agreement_are_as_if_they_were_not_there(federat
         assert [item.paper_digest for item in found] == [row.digest]
 
 
+@ON_BOTH_STORES
 @async_test
 async def test_what_was_said_of_an_answer_is_deleted_with_it(federation):
     async with federation.running() as running:

@@ -10,7 +10,6 @@ from coordinator.console.visitor import Role, Scope
 from coordinator.sign_in.codes import CODE_GOOD_FOR, code_hash
 from coordinator.sign_in.limits import FREE_BY_ADDRESS
 from coordinator.sign_in.tokens import MOST, TooManyWrong, WrongToken, make_token, visitor_by_token
-from coordinator.store import open_store
 from federated.errors import PolicyRefusal, QueryError
 from tests.integration.coordinator_federation import seeded
 from tests.integration.sign_in_site import Browser, Clock, add_account, audited, make_desk
@@ -19,12 +18,10 @@ RNG = seeded(21)
 
 
 @pytest.fixture
-def desk(tmp_path):
-    store = open_store(f"sqlite:///{tmp_path / 'store.db'}")
-    made = make_desk(store, clock=Clock())
+def desk(empty_store):
+    made = make_desk(empty_store, clock=Clock())
     add_account(made)
-    yield made
-    store.close()
+    return made
 
 
 def make(desk, name="ann", *, by="ann", days=30, scope=Scope.READ, label="Monthly report"):

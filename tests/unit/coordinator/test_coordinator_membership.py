@@ -268,6 +268,8 @@ def test_withdraw_takes_back_only_what_has_not_begun(tmp_path, settings, store):
     app(arguments, standalone_mode=False)
     row = store.proposals.get(proposal().plan_digest)
     assert (row.state, row.reason) == ("withdrawn", "Withdrawn: A mistake")
+    (line,) = store.audit.about(proposal().plan_digest.hex())
+    assert (line.who, line.operation) == ("command line", "withdraw question")
     with pytest.raises(PolicyRefusal, match="is withdrawn"):
         app(arguments, standalone_mode=False)
 

@@ -1,11 +1,16 @@
 """Who may do what: every role on every operation, and two people for what decides who takes part."""
 
+import ast
 import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+import coordinator
+from coordinator.api.site import CALLS
+from coordinator.console.pages import PAGES
 from coordinator.console.visitor import NOBODY, Role, Scope
 from coordinator.sign_in.audit import Readings, allow, note_figures
 from coordinator.sign_in.operations import RULES, Operation, check_allowed, visitor
@@ -23,6 +28,7 @@ from tests.docs.pages import rows
 from tests.unit.coordinator.test_coordinator_store import release, released
 from tests.unit.coordinator.test_store_of_accounts import account, audited, enrolment
 
+SOURCES = Path(coordinator.__file__).parent
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
 MIDNIGHT = NOW.replace(hour=0)
 A, R, OP, B = Role.ANALYST, Role.REVIEWER, Role.OPERATOR, Role.OBSERVER
@@ -38,7 +44,6 @@ EXPECTED = {
     Operation.PROPOSE: {A},
     Operation.WITHDRAW: {A},
     Operation.VIEW_OPERATIONS: {OP},
-    Operation.VIEW_ENROLMENTS: {R, OP},
     Operation.ASK_ACCEPTANCE: {OP},
     Operation.CONFIRM_ACCEPTANCE: {OP},
     Operation.REJECT_ENROLMENT: {OP},
@@ -147,6 +152,30 @@ def test_the_tables_are_whole():
     assert set(RULES) == set(Operation) == set(EXPECTED)
     assert {operation for operation, rule in RULES.items() if rule.of_agreement} == OF_AGREEMENT
     assert [operation for operation, rule in RULES.items() if rule.public] == [Operation.VIEW_REGISTER]
+
+
+def named_in(*folders):
+    """Operations that the code asks about; the table itself does not count."""
+    files = [file for folder in folders for file in (SOURCES / folder).rglob("*.py") if file.name != "operations.py"]
+    files += [SOURCES / "console" / "operations.py"] if "console" in folders else []
+    trees = (ast.parse(file.read_text(encoding="utf-8")) for file in files)
+    return {
+        node.attr
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Operation"
+    }
+
+
+def test_the_table_tells_of_nothing_that_cannot_be_done():
+    by_table = {entry.operation.name for entry in (*PAGES, *CALLS)}
+    named = by_table | named_in("console", "sign_in", "api")
+    assert set(Operation.__members__) - named == set()
+    # What no page, call or view asks about would be seen: a new one, and the one of a page that was taken away.
+    assert {*Operation.__members__, "VIEW_NOTHING"} - named == {"VIEW_NOTHING"}
+    pages = {page.operation.name for page in PAGES if page.path != "/budgets" and not page.path.startswith("/budgets/")}
+    calls = {call.operation.name for call in CALLS if not call.path.endswith("/budgets")}
+    assert "VIEW_BUDGETS" not in pages | calls
 
 
 def test_an_operator_sees_no_agreement_by_being_one():

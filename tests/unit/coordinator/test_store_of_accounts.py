@@ -1,8 +1,9 @@
-"""The store's part of signing in: accounts, sessions, tries and the audit; run on SQLite here and on PostgreSQL too."""
+"""The store's part of signing in, on both databases: accounts, sessions, tries and the audit."""
 
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
 from alembic import command
@@ -30,10 +31,8 @@ AGO = NOW - timedelta(hours=12)
 
 
 @pytest.fixture
-def store(tmp_path):
-    made = open_store(f"sqlite:///{tmp_path / 'store.db'}")
-    yield made
-    made.close()
+def store(empty_store):
+    return empty_store
 
 
 def account(name="ann", **changes):
@@ -209,6 +208,23 @@ def test_tries_at_the_same_moment_see_each_other(store):
     assert found.count(LATER) == 9
 
 
+@pytest.mark.parametrize("empty_store", ["postgresql"], indirect=True)
+def test_tries_that_did_not_wait_for_each_other_would_all_pass(store, monkeypatch):
+    """That the lock of the table is what holds: the database alone lets both be counted before either is there."""
+    monkeypatch.setattr(type(store.sign_ins), "_one_at_a_time", lambda _self, _connection: None)
+    both = Barrier(2, timeout=20)
+
+    def wait(by_name, _by_address):
+        both.wait()
+        return LATER if by_name else None
+
+    def attempt(number):
+        return store.sign_ins.attempt(pigeonhole="aaaa", address=str(number), now=NOW, wait=wait)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert LATER not in list(pool.map(attempt, range(2)))
+
+
 def test_a_start_is_taken_once_and_not_forever(store):
     def start(number, at=NOW):
         return StartRow(state_hash=number.to_bytes(32), next_path="/budgets", started_at=at)
@@ -236,6 +252,11 @@ def test_starts_do_not_fill_the_disk(store, monkeypatch):
 @pytest.mark.parametrize("statement", ["UPDATE audit SET who = 'bob'", "DELETE FROM audit"])
 def test_the_database_refuses_to_change_the_audit(store, statement):
     refused_to_change(store, statement)
+
+
+@pytest.mark.parametrize("empty_store", ["postgresql"], indirect=True)
+def test_the_audit_is_not_emptied_at_once_either(store):
+    refused_to_change(store, "TRUNCATE audit")
 
 
 def refused_to_change(store, statement):

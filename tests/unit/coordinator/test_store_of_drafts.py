@@ -5,19 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from coordinator.store import AccountRow, DraftRow, open_store
+from coordinator.store import AccountRow, DraftRow
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(store_url):
-    opened = open_store(store_url)
+def store(empty_store):
     for name in ("ann", "bob"):
         row = AccountRow(name=name, kind="local", roles="analyst", created_at=NOW, changed_at=NOW)
-        opened.accounts.add(row, by="tests")
-    yield opened
-    opened.close()
+        empty_store.accounts.add(row, by="tests")
+    return empty_store
 
 
 def draft(number, account="ann"):

@@ -1,0 +1,111 @@
+"""Whether the console is well, and what it writes down when something that nobody foresaw fails."""
+
+import json
+from http import HTTPStatus
+
+import pytest
+
+from coordinator.store import DatabaseProblem
+from coordinator.store.membership import MembershipBook
+from coordinator.store.proposals import ProposalBook
+from tests.integration.api_world import ORIGIN, Program, api_world
+
+SECRETS = (
+    "1234 households",
+    "hst_secret",
+    "session-secret",
+    "203.0.113.9",
+    "agent-secret",
+    "q-secret",
+    "pages.example",
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with api_world(tmp_path_factory.mktemp("health")) as made:
+        yield made
+
+
+@pytest.fixture
+def program(world):
+    return Program(world)
+
+
+def broken(*_args, **_named):
+    raise ZeroDivisionError(SECRETS[0])
+
+
+def gone(*_args, **_named):
+    raise DatabaseProblem("The database postgresql://hub@db.internal/hub cannot be used.")
+
+
+def lines(capsys):
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_whoever_watches_over_it_is_told_that_it_is_well_and_nothing_else(program, path):
+    reply = program.get(path, headers={"host": "10.0.0.7:7444"})  # by its own address, as a balancer asks
+    assert (reply.status_code, reply.text, reply.headers["cache-control"]) == (200, "ok\n", "no-store")
+    assert "set-cookie" not in reply.headers
+    assert program.post(path).status_code in {HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_FOUND}
+    assert program.get(f"{path}/more").status_code == 404
+
+
+@pytest.mark.parametrize(("fault", "written"), [(gone, 0), (broken, 1)])
+def test_a_database_that_cannot_be_read_is_not_ready_and_its_place_is_not_told(
+    program, monkeypatch, capsys, fault, written
+):
+    monkeypatch.setattr(MembershipBook, "latest_roster", fault)
+    reply = program.get("/readyz")
+    assert (reply.status_code, reply.text) == (503, "not ready\n")
+    assert program.get("/healthz").status_code == 200
+    assert len(lines(capsys)) == written
+
+
+@pytest.mark.parametrize("path", ["/questions", "/api/v1/questions"])
+def test_an_error_that_nobody_foresaw_is_one_line_with_its_kind_and_place(program, monkeypatch, capsys, path):
+    monkeypatch.setattr(ProposalBook, "page", broken)
+    reply = program.get(
+        f"{path}?size=7&standing=q-secret&q=q-secret" if "api" not in path else f"{path}?size=7&q=q-secret",
+        headers={
+            "cookie": "__Host-session=session-secret",
+            "user-agent": "agent-secret",
+            "x-forwarded-for": "203.0.113.9",
+        },
+    )
+    assert reply.status_code == 500
+    assert "ZeroDivisionError" in reply.text
+    assert "Traceback" not in reply.text
+    (line,) = found = lines(capsys)
+    assert set(line) == {"time", "event", "error", "at"}
+    assert (line["event"], line["error"]) == ("request_failed", "ZeroDivisionError")
+    module, _, number = line["at"].partition(":")
+    assert (module, number.isdigit()) == (__name__, True)
+    for secret in SECRETS:
+        assert secret not in json.dumps(found) + reply.text.replace(ORIGIN, "")
+
+
+def test_what_fails_around_the_pages_is_told_too(world, monkeypatch, capsys):
+    site = world.site()
+    monkeypatch.setattr(site._guard.__class__, "check", broken)
+    reply = Program(world, site=site).get("/questions/q-secret")
+    assert (reply.status_code, "ZeroDivisionError" in reply.text) == (500, True)
+    (line,) = lines(capsys)
+    assert line["error"] == "ZeroDivisionError"
+
+
+def test_signing_in_that_fails_is_a_line_too(program, monkeypatch, capsys):
+    monkeypatch.setattr("coordinator.sign_in.pages.own_path", broken)
+    reply = program.get("/sign-in?next=/q-secret")
+    assert reply.status_code == 503
+    (line,) = lines(capsys)
+    assert (line["error"], line["at"].partition(":")[0]) == ("ZeroDivisionError", __name__)
+
+
+def test_what_was_foreseen_is_no_line(program, monkeypatch, capsys):
+    monkeypatch.setattr(ProposalBook, "page", gone)
+    for path in ("/questions", "/api/v1/questions", "/nothing", "/questions/xyz", "/budgets"):
+        program.get(path)
+    assert lines(capsys) == []
