@@ -187,6 +187,15 @@ def test_people_sign_in_and_each_sees_what_is_theirs(federation, answered):
             enter(tabs[name], origin, name, codes[name], wanted=wanted)
         rae, olu, pip = tabs.values()
 
+        assert all(federation.client.budgets(federation.trusted).values())  # each node signs what it has spent
+        rae.goto(f"{origin}/budgets")
+        rae.get_by_role("link", name=federation.nodes[COUNCILS[0]].council.name, exact=True).click()
+        rae.get_by_role("button", name="Verify").click()
+        rae.get_by_text("Sum under").first.wait_for()
+        assert "Does not hold" not in rae.content()
+        rae.get_by_role("link", name=QUESTION.title, exact=True).first.click()
+        rae.get_by_text("Signatures, checked just now").wait_for()
+
         assert rae.goto(f"{origin}/operations").status == 403
         assert rae.goto(f"{origin}/releases/{digest}").status == 200
         assert rae.get_by_role("table").count() > 0

@@ -1162,17 +1162,13 @@ def upload(data: bytes) -> None:
 
 
 def api(data: bytes) -> None:
-    """Cursors and bodies of the programming interface."""
+    """Bodies and names in addresses of the programming interface."""
     from pydantic import ValidationError
 
     from coordinator.api import forms, views
     from coordinator.console.desk import digest_of
 
     text = data.decode("utf-8", "replace")
-    with declared():
-        place = views._place(text)
-        if place is not None:
-            _same(views._cursor(*place), text)
     with declared():
         views._bytes(text, "plan")
     with declared():
@@ -1492,7 +1488,7 @@ _ALL = (
     _target(id_token, "coordinator.sign_in.id_token:check_id_token", form=Form.JSON),
     _target(provider, "coordinator.sign_in.provider:Provider", form=Form.JSON),
     _target(upload, "coordinator.console.uploads:read_upload", "coordinator.console.site:_fields"),
-    _target(api, "coordinator.api.views:_place", "coordinator.api.forms:HandIn", form=Form.JSON),
+    _target(api, "coordinator.api.forms:HandIn", form=Form.JSON),
     _target(tls, "coordinator.tls:load_certificate", "coordinator.tls:load_authority"),
     _target(
         draft,

@@ -20,6 +20,8 @@ from xml.etree import ElementTree as ET
 from tests.mutations.listed import ROOT, Mutation
 
 LONGEST_S: Final = 900
+SAID: Final = 200
+"""Letters of what a failure says that are told."""
 PART: Final = 40
 """Tests that are run together with every guard in place."""
 SHARED: Final = (".venv", "node_modules", "federated/pages/static")
@@ -96,8 +98,10 @@ def try_all(
 
 def red_already(tests: Sequence[str], copy: Path) -> dict[str, str]:
     """Of these tests, those that fail with every guard in place, and what to say of them."""
-    green, problem = _run(tests, copy, longest_s=LONGEST_S * len(tests))
-    return {test: problem or f"{test} fails with the guard in place" for test in tests if test not in green}
+    red, problem = _run(tests, copy, longest_s=LONGEST_S * len(tests))
+    if problem:
+        return dict.fromkeys(tests, problem)
+    return {test: f"{test} fails with the guard in place ({why})" for test, why in red.items()}
 
 
 def copy_project(target: Path) -> Path:
@@ -121,7 +125,8 @@ def try_one(mutation: Mutation, copy: Path) -> Outcome:
         for change in mutation.changes:
             path = copy / change.file
             path.write_text(change.apply(path.read_text(encoding="utf-8")), encoding="utf-8")
-        green, problem = _run(mutation.tests, copy)
+        red, problem = _run(mutation.tests, copy)
+        green = () if problem else tuple(test for test in mutation.tests if test not in red)
     except ValueError as error:
         green, problem = (), str(error)
     finally:
@@ -130,11 +135,11 @@ def try_one(mutation: Mutation, copy: Path) -> Outcome:
     return Outcome(mutation=mutation, green=green, problem=problem, seconds=time.monotonic() - began)
 
 
-def _run(tests: Sequence[str], copy: Path, *, longest_s: float = LONGEST_S) -> tuple[tuple[str, ...], str]:
+def _run(tests: Sequence[str], copy: Path, *, longest_s: float = LONGEST_S) -> tuple[dict[str, str], str]:
     """Run tests.
 
     Returns:
-        Those of which no case failed, and why they could not be run.
+        Those of which a case failed, with what it said; and why they could not be run.
     """
     report = copy.parent / f"{copy.name}.xml"
     report.unlink(missing_ok=True)
@@ -154,19 +159,24 @@ def _run(tests: Sequence[str], copy: Path, *, longest_s: float = LONGEST_S) -> t
         try:
             told, _ = running.communicate(timeout=longest_s)
         except subprocess.TimeoutExpired:
-            return (), f"its tests had not ended after {longest_s} s"
+            return {}, f"its tests had not ended after {longest_s} s"
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(running.pid, signal.SIGKILL)
     if running.returncode not in {0, 1}:  # 2: nothing was collected, so a red test would be red for the wrong reason
-        return (), " / ".join(told.strip().splitlines()[-3:])
-    red = [case for case in ET.parse(report).iter("testcase") if len(case) and _is_red(case)]
-    failed = {name for case in red for name in _names(case)}
-    return tuple(test for test in tests if _named(test) not in failed), ""
+        return {}, " / ".join(told.strip().splitlines()[-3:])
+    failed = {
+        name: said for case in ET.parse(report).iter("testcase") if (said := _said(case)) for name in _names(case)
+    }
+    return {test: failed[_named(test)] for test in tests if _named(test) in failed}, ""
 
 
-def _is_red(case: ET.Element) -> bool:
-    return any(child.tag in {"failure", "error"} for child in case)
+def _said(case: ET.Element) -> str:
+    """What a case that failed said, on one line; nothing of one that did not."""
+    for child in case:
+        if child.tag in {"failure", "error"}:
+            return " ".join((child.get("message") or child.tag).split())[:SAID]
+    return ""
 
 
 def _names(case: ET.Element) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ from coordinator.simulate_flower import OUTCOME, PROGRESS, SCENARIO
 from coordinator.simulation_files import COORDINATOR
 from federated.errors import FederatedError, FileProblem, InternalError, RoundAborted
 from federated.flower_record import MESSAGE_TYPE, unwrapped, wrapped
-from protocols.wire.relayed import NO_TICKET, RelayedKind, RelayedReply, RelayedRequest
+from protocols.wire.relayed import NO_TICKET, TICKET_SIZE, RelayedKind, RelayedReply, RelayedRequest
 from tests.integration.flower_harness import RUN, FakeGrid
 from tests.simulation.test_simulate_federation import small, without_noise  # noqa: F401 - a fixture
 
@@ -144,7 +144,7 @@ def test_another_process_would_not_answer_what_was_begun_in_the_first(ray, tmp_p
     context = Context(run_id=RUN, node_id=1, node_config={}, state=RecordDict(), run_config={}, series_id=RUN)
     first = simulate_flower_app.Host(files, kept)
     proof = RelayedReply.decode(unwrapped(first.reply(0, relayed(RelayedKind.PROVE), context).content))
-    asked = relayed(RelayedKind.ASK, proof.body)
+    asked = relayed(RelayedKind.ASK, proof.body[:TICKET_SIZE])
     assert not first.reply(0, asked, context).has_error()
     first.close()
     second = simulate_flower_app.Host(files, kept)
