@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -24,7 +25,7 @@ from tests.stores import PostgresqlServer, running_postgresql
 
 T = TypeVar("T")
 SEED = "DRAWN_SEED"
-WALKS = 2
+WALKS = 1
 """Each is a minute or two of a whole federation; together they would take as long as all other tests."""
 
 
@@ -69,6 +70,13 @@ def pytest_collection_finish() -> None:
     """Have no later collecting of garbage go through what ten thousand tests were collected into."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tests_that_are_not_commands() -> Iterator[None]:
+    """A command that a test runs within itself does not close the whole worker, and its later tests, to core files."""
+    with patch("federated.shell.forbid_dumps"):
+        yield
 
 
 @pytest.fixture(scope="session")
