@@ -27,7 +27,10 @@ from scipy.stats import chi2
 
 from council_node.node_store import DocumentKind, NodeStore
 from federated.demo.papers import GROUP, manifest_payload
+from federated.demo.people import People
 from federated.demo.processes import command
+from federated.errors import ExitStatus
+from federated.keys import write_private_key
 from federated.query import DatePart, Dimension, Equals, Period, Query, Table, write_query
 from federated.shell import now_utc
 from federated.synthetic import PUBLISHED_QUARTER, style_of
@@ -203,7 +206,12 @@ def plant_objection(path, heading, yes):
 @pytest.fixture(scope="module")
 def office(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reviewer")
-    with running_federation(folder, councils=COUNCILS, epsilon=Fraction(1), budget=Fraction(4)) as federation:
+    people = People.make(os.urandom)
+    asked = {"councils": COUNCILS, "epsilon": Fraction(1), "budget": Fraction(4), "people": people}
+    with running_federation(folder, **asked) as federation:
+        write_private_key(folder / "reviewer.pem", people.reviewer)
+        workspace = (folder / "federated.yaml").read_text(encoding="utf-8").replace("analyst.pem", "reviewer.pem")
+        (folder / "reviewer.yaml").write_text(workspace, encoding="utf-8")
         desk = Office(federation)
         desk.policy(automatic=False, class_2="person", approvals_needed=["data protection officer"])
         yield desk
@@ -340,7 +348,11 @@ def test_6_who_can_open_the_result(office):
     verified = office.federated("verify", "first.json")
     assert "signed that the sum is over exactly these 10 councils" in verified
     *_, first = json.loads(office.federated("releases", "--json"))
-    had_it = json.loads(office.federated("readers", first["release"], "--json"))
+    asked = ("readers", first["release"], "--json")
+    assert "told to reviewers" in office.federated(
+        *asked, status=ExitStatus.REFUSED
+    )  # it is the analyst that asks here
+    had_it = json.loads(office.federated(*asked, "--workspace", "reviewer.yaml"))
     assert {item["reader"] for item in had_it if item["how"] == "delivered"} == set(COUNCILS)
     fetched = [item for item in had_it if item["how"] == "fetched"]
     assert fetched
