@@ -6,11 +6,12 @@ Every figure is a ratio within one run, so that it says the same on a slow machi
 import argparse
 import json
 import statistics
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from tests import evidence
 
 __all__ = [
     "AT_LEAST",
@@ -105,10 +106,4 @@ def tell(row: Mapping[str, object], *, kept: bool) -> None:
 
 def commit() -> str:
     """The commit checked out, with a mark when tracked files differ from it, other than the figures themselves."""
-    commit = _git("rev-parse", "HEAD") or "unknown"
-    figures = f":!{PERFORMANCE.relative_to(ROOT)}"
-    return commit + "-dirty" * bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", figures))
-
-
-def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    return evidence.commit(PERFORMANCE)

@@ -53,10 +53,10 @@ def record(
     path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def commit() -> str:
-    """The commit checked out, with a mark when tracked files other than the evidence differ from it."""
+def commit(besides: Path = EVIDENCE) -> str:
+    """The commit checked out, with a mark when tracked files other than the kept figures (`besides`) differ from it."""
     found = _git("rev-parse", "HEAD")
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/evidence.json")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{besides.relative_to(ROOT)}")
     return f"{found or 'unknown'}{'-dirty' if changed else ''}"
 
 

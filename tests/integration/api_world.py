@@ -1,9 +1,9 @@
 """The programs' interface over the console's world, with real accounts and tokens, asked in this process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,33 @@ NAMES = {role.value: f"pat.{role.value}" for role in Role} | {"stranger": STRANG
 """Account by who it is."""
 
 
+def site_of(
+    world: ConsoleWorld,
+    open_sign_in: Callable[[Any, Callable[[], datetime]], Any],
+    *,
+    origin: str = ORIGIN,
+    later_days: int = 0,
+    **console: object,
+) -> ASGIApp:
+    """Pages and programs of a world, some days later; `open_sign_in` is given what is around it, and the clock."""
+    store = world.federation.store
+
+    def clock() -> datetime:
+        return world.federation.now() + timedelta(days=later_days)
+
+    return build_site(
+        world.settings(**console),
+        world.reading,
+        origin=origin,
+        note_read=Readings(store, clock),
+        styles=b"",
+        clock=clock,
+        rng=seeded(11),
+        deciding=store,
+        open_sign_in=lambda around: open_sign_in(around, clock),
+    )
+
+
 @dataclass
 class ApiWorld:
     """The site, and a token for each role, `stranger` of another agreement, and `wrong`."""
@@ -32,22 +59,10 @@ class ApiWorld:
     console: ConsoleWorld
     tokens: dict[str, str] = field(default_factory=dict)
 
-    def site(self, *, origin: str = ORIGIN, later_days: int = 0, **console: object) -> ASGIApp:
+    def site(self, **options: Any) -> ASGIApp:
         store = self.console.federation.store
-
-        def clock():
-            return self.console.federation.now() + timedelta(days=later_days)
-
-        return build_site(
-            self.console.settings(**console),
-            self.console.reading,
-            origin=origin,
-            note_read=Readings(store, clock),
-            styles=b"",
-            clock=clock,
-            rng=seeded(11),
-            deciding=store,
-            open_sign_in=lambda around: make_desk(store, own=ORIGIN, clock=clock, site=around),
+        return site_of(
+            self.console, lambda around, clock: make_desk(store, own=ORIGIN, clock=clock, site=around), **options
         )
 
     def headers(self, who: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import ast
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,16 +12,15 @@ import coordinator
 import coordinator.store.releases as release_book
 from coordinator.api.site import CALLS, PREFIX
 from coordinator.console.pages import PAGES
-from coordinator.console.site import build_site
 from coordinator.console.visitor import NOBODY, Role
-from coordinator.sign_in.audit import READ, Readings
+from coordinator.sign_in.audit import READ
 from coordinator.store import DatabaseProblem, DraftRow
 from federated.papers import Comment, PaperKind, sign_comment
 from protocols.wire import analyst_pb2 as pb
 from protocols.wire.analyst_pb2_grpc import AnalystServicer
-from tests.integration.api_world import ORIGIN
+from tests.integration.api_world import ORIGIN, site_of
 from tests.integration.console_world import DRAFT, PEOPLE, TOKEN, console_world, visitor
-from tests.integration.coordinator_federation import QUESTION, REVIEWER, Federation, council_key, seeded
+from tests.integration.coordinator_federation import QUESTION, REVIEWER, Federation, council_key
 from tests.integration.governance_papers import comment
 from tests.integration.link_harness import async_test
 from tests.integration.test_console_pages import filled
@@ -81,25 +79,10 @@ def world(tmp_path_factory):
 
 def asking(world, who, *, later_days=0, **console):
     """Pages and programs of one site, on which everybody is the same visitor."""
-    store = world.federation.store
-
-    def clock():
-        return world.federation.now() + timedelta(days=later_days)
-
     signing = SimpleNamespace(
         visitor_of=lambda _request: who, visitor_by_token=lambda _request, _token: who, provider=None
     )
-    site = build_site(
-        world.settings(**console),
-        world.reading,
-        origin=ORIGIN,
-        note_read=Readings(store, clock),
-        styles=b"",
-        clock=clock,
-        rng=seeded(5),
-        deciding=store,
-        open_sign_in=lambda _around: signing,
-    )
+    site = site_of(world, lambda _around, _clock: signing, later_days=later_days, **console)
     headers = {"authorization": "Bearer hst_any"} if who.name else {}
     return TestClient(site, base_url=ORIGIN, follow_redirects=False, headers=headers)
 
