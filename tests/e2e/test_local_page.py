@@ -338,9 +338,10 @@ def test_own_figures_are_the_exact_ones_and_leave_no_trace(chromium, entered, pa
 # Case values
 
 
-def test_no_page_shows_a_text_of_a_case(chromium, processes, asked):
+def test_no_page_shows_a_text_of_a_case(chromium, tmp_path, asked):
     sweep = Sweep()
     with ExitStack() as opened:
+        processes = opened.enter_context(Processes(tmp_path))  # of its own: it ends before those of the other tests
         poisoned = opened.enter_context(served(processes, "poisoned", asked.settings(asked.poisoned)))
         context = chromium.new_context()
         context.new_page().goto(poisoned.address)
