@@ -5,12 +5,14 @@ Both are read from the image's own files, not from what somebody meant to put in
 
 import re
 from collections import defaultdict
+from datetime import UTC, datetime
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Final
+from uuid import NAMESPACE_URL, uuid5
 
 from cyclonedx.model import HashAlgorithm, HashType, Property
-from cyclonedx.model.bom import Bom
+from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
@@ -57,7 +59,8 @@ def bill_of_materials(root: Path, folder: str, requirements: Path) -> str:
         folder: Where the Python packages are in it.
         requirements: The hashed requirements it was made from.
     """
-    bom = Bom()
+    # No day and no number by chance: whoever makes the image again makes the same list.
+    bom = Bom(metadata=BomMetaData(timestamp=datetime.fromtimestamp(0, UTC)))
     known = hashes(requirements)
     for name, found in sorted(python_packages(root, folder).items()):
         digests = known.get(name, [])
@@ -89,6 +92,8 @@ def bill_of_materials(root: Path, folder: str, requirements: Path) -> str:
         )
     if bom.metadata.component is not None:
         bom.register_dependency(bom.metadata.component, bom.components)
+    named = " ".join(sorted(f"{part.purl}" for part in bom.components))
+    bom.serial_number = uuid5(NAMESPACE_URL, named)
     return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
 
 

@@ -6,6 +6,9 @@
 checked; (1) the wheels of `requirements/<party>.txt`, by this environment's own pip, checked by their hashes;
 (2) the image, from these alone; (3) beside it, for who takes it: the image as one file, its list of parts (CycloneDX),
 where its size lies, checksums, and a signature on these when a key is given. Needs root, as containers do here.
+
+The same checkout and the same versions of Debian's packages make the same files, byte for byte, so that whoever doubts
+the signed ones can make them again and compare their checksums.
 """
 
 import argparse
@@ -25,7 +28,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from docker.bill_of_materials import bill_of_materials, size_report
-from docker.debian_base import BASE, base_id, ensure_base
+from docker.debian_base import BASE, base_packages, ensure_base, label_of
+from docker.image_file import settle
 from docker.tools import ROOT, STORAGE, BuildError, buildah, run
 from federated.pages.assets import STYLESHEET
 
@@ -33,6 +37,8 @@ PACKAGES: Final = ("protocols", "federated", "council_node", "coordinator")
 LARGE: Final = 5_000_000
 """Bytes of a part that is worth a line of its own."""
 INPUTS_LABEL: Final = "council-federation.inputs"
+FIRST_DAY_OF_ZIP: Final = "315532800"
+"""1 January 1980: a wheel is a ZIP file, and these know no earlier day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +94,16 @@ def fetch_wheels(party: Party) -> Path:
     for listed in (f"requirements/{party.name}.txt", "requirements/installer.txt"):
         only = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--dest", str(folder), "-r", listed]
         run([*pip, "download", *only], step=f"The wheels of {listed}")
-    shutil.rmtree(ROOT / "build/lib", ignore_errors=True)  # what was deleted since would come back from there
-    own = ["wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder), str(ROOT)]
-    run([*pip, *own], step="Our own wheel")
+    build_own(folder, ROOT)
     return folder
+
+
+def build_own(folder: Path, project: Path) -> None:
+    """Build our own wheel; the same files make the same wheel, on whatever day they were checked out."""
+    shutil.rmtree(project / "build/lib", ignore_errors=True)  # what was deleted since would come back from there
+    only = ["--no-deps", "--no-build-isolation", "--no-index", "--no-cache-dir", "--wheel-dir", str(folder)]
+    pip = [sys.executable, "-m", "pip", "--quiet", "--no-input", "wheel", *only, str(project)]
+    run(pip, step="Our own wheel", cwd=project, environment={"SOURCE_DATE_EPOCH": FIRST_DAY_OF_ZIP})
 
 
 def require_styles() -> None:
@@ -110,7 +122,7 @@ def inputs_digest(party: Party) -> str:
     files += [path for path in (ROOT / "docker").iterdir() if path.suffix in {".py", ".Dockerfile"}]
     for package in PACKAGES:
         files += [path for path in (ROOT / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    digest = hashlib.sha256(f"{party.name} {base_id()}".encode())
+    digest = hashlib.sha256(f"{party.name} {base_packages()}".encode())
     for path in sorted(files):
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
@@ -128,22 +140,13 @@ def ensure_image(name: str, *, mirror: str | None = None, fresh: bool = False) -
     with _one_at_a_time():
         ensure_base(mirror=mirror, fresh=fresh)
         digest = inputs_digest(party)
-        if label(party) != digest:
+        if label_of(party.image, INPUTS_LABEL) != digest:
             fetch_wheels(party)
             fixed = ["--pull-never", "--isolation", "chroot", "--format", "docker"]
             fixed += ["--timestamp", "0", "--label", f"{INPUTS_LABEL}={digest}", "--build-arg", f"BASE={BASE}"]
             fixed += ["--quiet", "--tag", party.image, "--file", str(party.dockerfile), str(ROOT)]
             buildah("build", *fixed, step=f"The image of the {name}")
     return party
-
-
-def label(party: Party) -> str:
-    """The digest of what the present image was made from; empty when there is none."""
-    if not buildah("images", "--quiet", "--filter", f"reference={party.image}", step="The image"):
-        return ""
-    shown = json.loads(buildah("inspect", "--type", "image", party.image, step="The image"))
-    labels: dict[str, str] = shown["OCIv1"]["config"].get("Labels") or {}
-    return labels.get(INPUTS_LABEL, "")
 
 
 @contextmanager
@@ -165,8 +168,11 @@ def write_out(party: Party, out: Path, key: Path | None) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     stem = party.image.rpartition("/")[2]
     archive, parts, sizes = out / f"{stem}.tar", out / f"{stem}.cdx.json", out / f"{stem}.sizes.json"
-    archive.unlink(missing_ok=True)
-    buildah("push", "--quiet", party.image, f"docker-archive:{archive}:{stem}:latest", step="The image's file")
+    pushed = out / f"{stem}.pushed.tar"
+    pushed.unlink(missing_ok=True)  # of a run that was broken off
+    buildah("push", "--quiet", party.image, f"docker-archive:{pushed}:{stem}:latest", step="The image's file")
+    settle(pushed, archive)
+    pushed.unlink()
     with mounted(party) as root:
         parts.write_text(
             bill_of_materials(root, party.folder, ROOT / f"requirements/{party.name}.txt"), encoding="utf-8"

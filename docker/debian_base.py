@@ -4,6 +4,8 @@ Debootstrap checks the signatures of the archive with Debian's own keys; the fix
 on top.
 """
 
+import hashlib
+import json
 import re
 import shutil
 from pathlib import Path
@@ -11,11 +13,12 @@ from typing import Final
 
 from docker.tools import BuildError, buildah, run
 
-__all__ = ["BASE", "base_id", "ensure_base"]
+__all__ = ["BASE", "base_packages", "ensure_base", "label_of"]
 
 SUITE: Final = "bookworm"
 BASE: Final = "localhost/council-federation-base"
 BASE_PACKAGES: Final = "python3,netbase"
+PACKAGES_LABEL: Final = "council-federation.packages"
 SOURCES: Final = (Path("/etc/apt/sources.list"), Path("/etc/apt/sources.list.d"))
 
 
@@ -60,7 +63,7 @@ def _deb822(text: str) -> list[tuple[str, str, str]]:
 
 def ensure_base(*, mirror: str | None, fresh: bool) -> None:
     """Make the base unless it is there: about a minute. `fresh` makes it again, with today's security fixes."""
-    if not fresh and buildah("images", "--quiet", "--filter", f"reference={BASE}", step="The base"):
+    if not fresh and base_packages():
         return
     sources = [(mirror, SUITE, "main")] if mirror else apt_sources()
     container = buildah("from", "scratch", step="The base")
@@ -71,6 +74,8 @@ def ensure_base(*, mirror: str | None, fresh: bool) -> None:
             ["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", SUITE, str(root), first], step="The base"
         )
         _upgrade(root, sources)
+        packages = hashlib.sha256((root / "var/lib/dpkg/status").read_bytes()).hexdigest()
+        buildah("config", "--label", f"{PACKAGES_LABEL}={packages}", container, step="The base")
         buildah("umount", container, step="The base")
         buildah("commit", "--quiet", container, BASE, step="The base")
     finally:
@@ -93,6 +98,18 @@ def _upgrade(root: Path, sources: list[tuple[str, str, str]]) -> None:
     run([*inside, "clean"], step="The base's security fixes")
 
 
-def base_id() -> str:
-    """Digest of the base."""
-    return buildah("inspect", "--type", "image", "--format", "{{.FromImageID}}", BASE, step="The base")
+def base_packages() -> str:
+    """Digest of the list of the base's packages, which is all that an image gets from it; empty when there is none.
+
+    The base's own digest will not do: its logs and caches tell when it was made, and no image takes them over.
+    """
+    return label_of(BASE, PACKAGES_LABEL)
+
+
+def label_of(image: str, name: str) -> str:
+    """A label of an image in the local storage; empty when there is no such image or label."""
+    if not buildah("images", "--quiet", "--filter", f"reference={image}", step="The image"):
+        return ""
+    shown = json.loads(buildah("inspect", "--type", "image", image, step="The image"))
+    labels: dict[str, str] = shown["OCIv1"]["config"].get("Labels") or {}
+    return labels.get(name, "")

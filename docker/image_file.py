@@ -1,0 +1,55 @@
+"""The file of an image, without what differs from one build to the next."""
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import IO, Final
+
+__all__ = ["settle"]
+
+OF_ONE_BUILD: Final = ("container", "container_config")
+"""Buildah names the container that a build ran in, which is another each time; nothing that runs an image reads it."""
+
+
+def settle(pushed: Path, archive: Path) -> None:
+    """Write an image's file again: its files and its settings, and of the container that made it nothing.
+
+    Args:
+        pushed: A `docker-archive`, as `buildah push` writes it.
+        archive: Where the new one goes; it is loaded in the same ways (`docker load`, `podman load`).
+    """
+    with tarfile.open(pushed) as old, tarfile.open(archive, "w", format=tarfile.USTAR_FORMAT) as new:
+        (entry,) = json.loads(_file(old, "manifest.json").read())
+        settings = json.loads(_file(old, entry["Config"]).read())
+        for name in OF_ONE_BUILD:
+            settings.pop(name, None)
+        settings["config"]["Hostname"] = ""
+        # Buildah writes into the history the digests of folders as they were copied, with the dates they had then.
+        step = {"created": settings["created"], "created_by": "docker.build_images"}
+        settings["history"] = [step] * len(entry["Layers"])
+        content = _json(settings)
+        entry["Config"] = f"{hashlib.sha256(content).hexdigest()}.json"
+        _add(new, entry["Config"], io.BytesIO(content), len(content))
+        for layer in entry["Layers"]:
+            _add(new, layer, _file(old, layer), old.getmember(layer).size)
+        manifest = _json([entry])
+        _add(new, "manifest.json", io.BytesIO(manifest), len(manifest))
+
+
+def _file(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    found = archive.extractfile(name)
+    assert found is not None, name  # a folder has no place in a docker-archive under these names
+    return found
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _add(archive: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    member.mode = 0o444
+    archive.addfile(member, content)
