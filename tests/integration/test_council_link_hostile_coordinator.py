@@ -110,6 +110,10 @@ def challenge(**changes: object) -> CoordinatorFrame:
             "1001 bytes was announced; at most 1000",
         ),
         ([CHALLENGE, WELCOME, CoordinatorFrame(request=Chunk(request_id=0, last=True))], "request id 0"),
+        (  # dripped a byte at a time, so that the node waits, and keeps what it has, for as long as somebody likes
+            [CHALLENGE, WELCOME, CoordinatorFrame(request=Chunk(request_id=1, total_bytes=900, content=b"a"))],
+            "a chunk has 1 bytes; 900 were expected",
+        ),
     ],
 )
 @async_test
