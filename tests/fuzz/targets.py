@@ -1324,6 +1324,7 @@ _ALL = (
         agreement,
         "federated.agreement:parse_agreement",
         "federated.agreement:open_agreement",
+        "federated.agreement:open_signatures",
         "federated.agreement_parts:Group",
         "federated.yaml_document:read_form",
         form=Form.YAML,
