@@ -67,7 +67,12 @@ def init(
     name: Annotated[str, typer.Option(help="Name for people.")],
     host: Annotated[list[str], typer.Option(help="Host name or address councils will connect to; may be repeated.")],
     roster_key: Annotated[list[str], typer.Option(help="Public key of a roster signer, or its file; at least two.")],
-    agreement_key: Annotated[list[str], typer.Option(help="Public key of an agreement signer, or its file.")],
+    agreement_key: Annotated[
+        list[str], typer.Option(help="Public key of an agreement signer, or its file; two, unless the threshold is 1.")
+    ],
+    agreement_threshold: Annotated[
+        int, typer.Option(min=1, help="Agreement signers needed. 1: one person alone can change what councils answer.")
+    ] = 2,
     folder: Annotated[Path, typer.Option(help="Where to write.")] = Path(),
     listen: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104 - a server's purpose
     port: Annotated[int, typer.Option(help="TCP port.")] = 7443,
@@ -75,8 +80,14 @@ def init(
     """Write settings, an identity key and a TLS certificate.
 
     Example: coordinator init --id north-hub --name "Northern hub" --host hub.example --roster-key ann.pub
-    --roster-key bob.pub --agreement-key ann.pub
+    --roster-key bob.pub --agreement-key ann.pub --agreement-key bob.pub
     """
+    if len(agreement_key) < agreement_threshold:
+        raise FileProblem(
+            f"{agreement_threshold} people must sign an agreement, and the keys of {len(agreement_key)} were given.",
+            remedy="Give --agreement-key once for each person. If one person alone may change what councils answer, "
+            "say so: --agreement-threshold 1.",
+        )
     new = NewCoordinator(
         id=id_,
         name=name,
@@ -85,6 +96,7 @@ def init(
         port=port,
         roster_keys=[_line(key) for key in roster_key],
         agreement_keys=[_line(key) for key in agreement_key],
+        agreement_threshold=agreement_threshold,
     )
     _settings, key = create(folder, new, now=now_utc(), rng=os.urandom)
     output.print(f"Wrote {folder / DEFAULT_FILE}, coordinator.pem, agreements/ and tls/", markup=False)

@@ -14,6 +14,7 @@ from coordinator.settings import OperationsSettings, Settings
 from coordinator.store import Store, open_store
 from coordinator.tls import load_certificate
 from federated.errors import FederatedError
+from federated.trust import TrustSettings
 
 __all__ = ["Finding", "Verdict", "examine", "findings_of"]
 
@@ -45,6 +46,7 @@ def examine(settings: Settings, now: datetime) -> tuple[Finding, ...]:
         _attempt("identity", lambda: f"this coordinator is '{own_identity(settings).id}'"),
         _certificate(settings, now),
         _attempt("state folder", lambda: _writable(Path(settings.state))),
+        _signers(settings.trust),
     ]
     try:
         store = open_store(settings.database_url)
@@ -60,8 +62,22 @@ def examine(settings: Settings, now: datetime) -> tuple[Finding, ...]:
 
 
 def findings_of(settings: Settings, store: Store, now: datetime) -> tuple[Finding, ...]:
-    """What can be found out without writing anything: certificate, roster, agreements, enrolments."""
-    return (_certificate(settings, now), *_membership(settings, store, now))
+    """What can be found out without writing anything: certificate, signers, roster, agreements, enrolments."""
+    return (_certificate(settings, now), _signers(settings.trust), *_membership(settings, store, now))
+
+
+def _signers(trust: TrustSettings) -> Finding:
+    if trust.one_person_decides:
+        text = (
+            "agreement_threshold is 1, so one person alone can change what councils are asked to answer under. "
+            "Name a second person under trust.agreement_keys, have both sign, and set agreement_threshold to 2"
+        )
+        return Finding(check="signers", verdict=Verdict.WARNING, text=text)
+    text = (
+        f"{trust.roster_threshold} of {len(trust.roster)} people must sign a list of councils, "
+        f"{trust.agreement_threshold} of {len(trust.agreement)} an agreement"
+    )
+    return Finding(check="signers", verdict=Verdict.GOOD, text=text)
 
 
 def _database(store: Store, now: datetime) -> str:

@@ -31,6 +31,7 @@ class NewCoordinator:
         port: TCP port.
         roster_keys: Public lines of the people who sign the roster; at least two.
         agreement_keys: Public lines of the people who sign agreements.
+        agreement_threshold: How many of them must have signed one; 1 lets one person alone change it.
     """
 
     id: str
@@ -40,6 +41,7 @@ class NewCoordinator:
     port: int
     roster_keys: Sequence[str]
     agreement_keys: Sequence[str]
+    agreement_threshold: int = 2
 
 
 def create(folder: Path, new: NewCoordinator, *, now: datetime, rng: RandomSource) -> tuple[Settings, SigningKey]:
@@ -105,7 +107,7 @@ def _document(new: NewCoordinator) -> dict[str, object]:
             "roster_keys": list(new.roster_keys),
             "roster_threshold": 2,
             "agreement_keys": list(new.agreement_keys),
-            "agreement_threshold": 1,
+            "agreement_threshold": new.agreement_threshold,
         },
     }
 

@@ -128,7 +128,7 @@ def signed_agreement(
         budget = _budget(scenario, Fraction(document["budget"]["delta"]))
     document["budget"]["epsilon"] = rational_text(budget)
     document["datasets"] = {DATASET: _allowed(scenario, document["datasets"][DATASET]["class_2_approved_by"])}
-    return sign_payload(yaml_payload(document), AGREEMENT_TYPE, [people.programme])
+    return sign_payload(yaml_payload(document), AGREEMENT_TYPE, people.agreement_signers)
 
 
 def _budget(scenario: Scenario, delta: Fraction) -> Fraction:

@@ -59,6 +59,12 @@ EVENTS: Final[Mapping[str, Event]] = {
         ("epoch", "reason"),
         "warning",
     ),
+    "agreement_set_aside": Event(
+        "An agreement that was accepted here lacks signatures that the settings ask for: every question under it is "
+        "refused.",
+        ("agreement", "reason"),
+        "warning",
+    ),
     "roster_alarm": Event("Do not believe a list of councils that came. Ring its signers.", ("reason",), "error"),
     "question_decided": Event(
         "Signatures, plan and manifest of a question were verified; this is the decision now.", ("decision", "rule")

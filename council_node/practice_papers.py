@@ -126,11 +126,12 @@ def make_papers(
     """
     envelope = accepted.read_bytes()
     real = open_agreement(envelope, settings.trust, now, schema=schema)
-    signer_a, signer_b, programme, analyst = (make_key(rng) for _ in range(4))
+    signer_a, signer_b, analyst = (make_key(rng) for _ in range(3))
     payload = _with_analyst(unsafe_payload(envelope, AGREEMENT_TYPE), analyst)
     (folder / "agreements").mkdir()
     kept = folder / "agreements" / accepted.name
-    kept.write_bytes(sign_payload(payload, AGREEMENT_TYPE, [programme]))
+    kept.write_bytes(sign_payload(payload, AGREEMENT_TYPE, [signer_a, signer_b]))
+    signers = (public_line(signer_a.public), public_line(signer_b.public))
     pinned = _pinned_roster(settings)
     entries = _entries(real.group(group), pinned, schema, now)
     keys = {entry.id: make_key(rng) for entry in entries}
@@ -140,10 +141,7 @@ def make_papers(
         agreement=parse_agreement(payload),
         roster=parse_roster(roster),
         roster_envelope=sign_payload(roster, ROSTER_TYPE, [signer_a, signer_b]),
-        trust=TrustSettings(
-            roster_keys=(public_line(signer_a.public), public_line(signer_b.public)),
-            agreement_keys=(public_line(programme.public),),
-        ),
+        trust=TrustSettings(roster_keys=signers, agreement_keys=signers),
         analyst=analyst,
         councils=keys,
         enrolled=pinned is not None,

@@ -246,8 +246,9 @@ trust:
     - "FILL IN: ed25519:... of the second person"
   roster_threshold: 2
   agreement_keys:
-    - "FILL IN: ed25519:... of a person who signs agreements"
-  agreement_threshold: 1
+    - "FILL IN: ed25519:... of the first person who signs agreements"
+    - "FILL IN: ed25519:... of the second person"
+  agreement_threshold: 2
 
 keys:
   identity: identity.pem

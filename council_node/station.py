@@ -25,8 +25,8 @@ from council_node.sources.extract import LoadReport
 from council_node.sources.load import RUN_KEY_SIZE
 from council_node.sources.opening import extract_date
 from council_node.stored_roster import CURRENT, StoredRoster, stored_roster
-from federated.agreement import Agreement, open_agreement
-from federated.errors import FileProblem, PolicyRefusal
+from federated.agreement import Agreement, open_agreement, open_signatures
+from federated.errors import FileProblem, PolicyRefusal, SignatureProblem
 from federated.iteration import Iteration
 from federated.keys import SigningKey, read_private_key
 from federated.ledger_entries import RoundState
@@ -75,6 +75,7 @@ class Station:
         self._agreements = PinnedFiles(self._open_agreement)
         self._policies = PinnedFiles(read_policy)
         self._mappings = PinnedFiles(lambda path: load_mapping(path, self.schema))
+        self._tell_of_agreements()
         settle_after_restart(self, clock())
 
     def _open_ledger(self, now: datetime) -> Ledger:
@@ -176,6 +177,16 @@ class Station:
 
     def _open_agreement(self, path: Path) -> Agreement:
         return open_agreement(path.read_bytes(), self.settings.trust, self.now(), schema=self.schema)
+
+    def _tell_of_agreements(self) -> None:
+        # Otherwise whoever raised the threshold would learn of it from the first question that is refused.
+        for path in sorted(self.settings.agreements.glob(f"*{AGREEMENT_SUFFIX}")):
+            try:
+                open_signatures(path.read_bytes(), self.settings.trust)
+            except SignatureProblem as problem:
+                self.log("agreement_set_aside", {"agreement": path.stem, "reason": problem.diagnostics()})
+            except OSError:
+                continue  # told when it is asked for
 
     def agreement_file(self, name: str) -> Path:
         """Where the accepted agreement of that id is kept; the name comes from outside and is not a path."""

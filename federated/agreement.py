@@ -33,7 +33,7 @@ from federated.errors import FileProblem, InternalError, PolicyRefusal
 from federated.keys import parse_public, trusted_keys
 from federated.rationals import rational_text
 from federated.schema import ColumnType, Schema, load_schema
-from federated.signing import open_envelope
+from federated.signing import Opened, open_envelope
 from federated.statistics import STATISTICS
 from federated.trust import TrustSettings
 from federated.yaml_document import read_form
@@ -51,10 +51,15 @@ __all__ = [
     "Person",
     "check_schema",
     "open_agreement",
+    "open_signatures",
     "parse_agreement",
 ]
 
 AGREEMENT_TYPE: Final = "application/vnd.federated.agreement+yaml"
+_ONE_PERSON_IS_NOT_ENOUGH: Final = (
+    "Have another of the people under agreement_keys in the settings sign it, with `federated agreement sign`. "
+    "agreement_threshold there says how many must: 2 where it is not named."
+)
 NEEDS_APPROVAL: Final = 2
 """Sensitivity class from which a column needs a named person's approval (requirement R57)."""
 
@@ -342,6 +347,17 @@ def check_schema(agreement: Agreement, schema: Schema) -> None:
                 )
 
 
+def open_signatures(envelope: bytes, trust: TrustSettings) -> Opened:
+    """Check that enough of the pinned people signed an agreement, and nothing else of it.
+
+    Raises:
+        SignatureProblem: Too few of them did, or a signature is wrong.
+    """
+    return open_envelope(
+        envelope, AGREEMENT_TYPE, trust.agreement, trust.agreement_threshold, too_few=_ONE_PERSON_IS_NOT_ENOUGH
+    )
+
+
 def open_agreement(
     envelope: bytes,
     trust: TrustSettings,
@@ -367,8 +383,7 @@ def open_agreement(
         FileProblem: (1) or (2).
         PolicyRefusal: (3), or `agreement_older` or `agreement_altered` for (4).
     """
-    payload = open_envelope(envelope, AGREEMENT_TYPE, trust.agreement, trust.agreement_threshold).payload
-    agreement = parse_agreement(payload)
+    agreement = parse_agreement(open_signatures(envelope, trust).payload)
     check_schema(agreement, load_schema() if schema is None else schema)
     agreement.check_in_force(now)
     if known is not None:

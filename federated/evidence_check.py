@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from federated.agreement import AGREEMENT_TYPE, Agreement, parse_agreement
+from federated.agreement import Agreement, open_signatures, parse_agreement
 from federated.budget_statement import STATEMENT_KIND, read_statement
 from federated.errors import FileProblem, PolicyRefusal, SignatureProblem
 from federated.evidence_pack import EvidencePack
@@ -239,8 +239,7 @@ class _Check:
 
     def _agreement_findings(self) -> Iterator[Finding]:
         for name, envelope in self._pack.within("agreements", ".dsse").items():
-            opened = open_envelope(envelope, AGREEMENT_TYPE, self._trust.agreement, self._trust.agreement_threshold)
-            agreement = parse_agreement(opened.payload, source=name)
+            agreement = parse_agreement(open_signatures(envelope, self._trust).payload, source=name)
             self._agreements[agreement.id] = agreement
             yield self._by_the_people(
                 f"The agreement '{agreement.id}', version {agreement.version}, carries the signatures it needs. Its "

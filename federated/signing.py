@@ -89,6 +89,7 @@ def open_envelope(
     threshold: int = 1,
     *,
     limit: int = ENVELOPE_LIMIT,
+    too_few: str = "Ask the people who hold the trusted keys to sign it, or check that the right keys are trusted.",
 ) -> Opened:
     """Check an envelope and give its content.
 
@@ -102,6 +103,7 @@ def open_envelope(
         trusted: Raw public keys by key id; `federated.keys.trusted_keys` makes it.
         threshold: How many different trusted keys must have signed, at least 1.
         limit: Largest envelope accepted, in bytes.
+        too_few: What to do when (3) fails.
 
     Raises:
         SignatureProblem: Any check fails.
@@ -117,7 +119,7 @@ def open_envelope(
     if len(keys) < threshold:
         raise SignatureProblem(
             f"This file has {len(keys)} of the {threshold} trusted signatures it needs.",
-            remedy="Ask the people who hold the trusted keys to sign it, or check that the right keys are trusted.",
+            remedy=too_few,
         )
     try:
         accepted = opened.verify(keys, len(keys))

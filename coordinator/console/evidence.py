@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from coordinator.console.desk import Desk
 from coordinator.console.question import QuestionFacts
 from coordinator.store import ProposalRow, ReleaseRow
-from federated.agreement import AGREEMENT_TYPE, Agreement
+from federated.agreement import Agreement, open_signatures
 from federated.errors import FederatedError, SignatureProblem
 from federated.keys import keyid, parse_public
 from federated.manifest import MANIFEST_TYPE
@@ -78,8 +78,7 @@ def check_agreement(desk: Desk, digest: Digest) -> str:
     envelope = current.envelope if current is not None else kept.envelope if kept is not None else None
     if envelope is None:
         raise SignatureProblem("The agreement that the plan names is not kept here, so nothing can be checked by it.")
-    trust = desk.settings.trust
-    opened = open_envelope(envelope, AGREEMENT_TYPE, trust.agreement, trust.agreement_threshold)
+    opened = open_signatures(envelope, desk.settings.trust)
     if sha256(opened.payload) != digest:
         raise SignatureProblem("The agreement kept here is not the one that the plan names.")
     return f"Signed with {len(opened.signers)} of the keys that this coordinator pins."

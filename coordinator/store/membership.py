@@ -39,9 +39,14 @@ class MembershipBook(Book):
             return int(connection.execute(select(func.max(rosters.c.epoch))).scalar() or 0)
 
     def add_agreement(self, row: AgreementRow) -> bool:
-        """Keep an agreement; whether it is new here."""
+        """Keep an agreement; whether it is new here. Of one that is, the signatures that came last are kept."""
         with self._begin() as connection:
-            return self._put_new(connection, agreements, row)
+            if self._put_new(connection, agreements, row):
+                return True
+            # Signed again, by a second person or with a new key: what was checked last is what still holds.
+            change = update(agreements).where(agreements.c.digest == row.digest.hex())
+            connection.execute(change.values(envelope=row.envelope))
+            return False
 
     def agreement(self, digest: Digest) -> AgreementRow | None:
         """The agreement of that digest, in force or not."""

@@ -17,6 +17,7 @@ from federated.errors import FederatedError
 from federated.keys import fingerprint, read_private_key
 from federated.roster import Roster, open_roster
 from federated.schema import Schema
+from federated.trust import TrustSettings
 from protocols.identifiers import CouncilId
 
 __all__ = ["agreements_in_force", "check_papers"]
@@ -38,6 +39,7 @@ def check_papers(settings: Settings, schema: Schema, now: datetime) -> Iterator[
     yield attempt(Area.PAPERS, "key", lambda: _key(settings), where=str(settings.keys.identity))
     yield attempt(Area.PAPERS, "policy", lambda: _policy(settings), where=str(settings.policy))
     yield attempt(Area.PAPERS, "ledger", lambda: _ledger(settings), where=str(settings.ledger_file))
+    yield _signers(settings.trust)
     yield from _agreements(settings, schema, now)
     yield from _roster(settings, now)
     yield from _coverage(settings, schema, now)
@@ -65,6 +67,24 @@ def _ledger(settings: Settings) -> str:
     with Ledger.read_only(settings.ledger_file, CouncilId(settings.council.id)) as ledger:
         ledger.verify()
         return f"The ledger is whole: {ledger.counter} entries."
+
+
+def _signers(trust: TrustSettings) -> Finding:
+    if trust.one_person_decides:
+        return Finding(
+            area=Area.PAPERS,
+            check="signers",
+            verdict=Verdict.LOOK,
+            where="trust.agreement_threshold",
+            said="One person alone can change what this council answers: one signature is enough for an agreement.",
+            remedy="Name a second person under agreement_keys, accept the agreement with both signatures, and set "
+            "agreement_threshold to 2.",
+        )
+    said = (
+        f"A list of councils needs {trust.roster_threshold} signatures of {len(trust.roster)} people, and an agreement "
+        f"{trust.agreement_threshold} of {len(trust.agreement)}."
+    )
+    return Finding(area=Area.PAPERS, check="signers", verdict=Verdict.GOOD, said=said)
 
 
 def _accepted(settings: Settings) -> tuple[Path, ...]:

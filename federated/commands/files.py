@@ -15,7 +15,7 @@ from federated.manifest import MANIFEST_TYPE, Severity, lint_payload
 from federated.roster import ROSTER_TYPE, describe_changes, parse_roster
 from federated.schema import load_schema
 from federated.shell import new_app, output
-from federated.signing import add_signature, sign_payload, unsafe_payload
+from federated.signing import add_signature, sign_payload, signature_count, unsafe_payload
 
 roster = new_app("The list of councils. Two people sign it, neither of them the coordinator.")
 agreement = new_app("The data sharing agreement.")
@@ -69,6 +69,11 @@ def _sign(content: bytes, payload_type: str, key: SigningKey) -> bytes:
     return add_signature(content, key) if is_signed(content) else sign_payload(content, payload_type, [key])
 
 
+def _write_signed(path: Path, envelope: bytes, *, needed: str) -> None:
+    write_file(path, envelope)
+    output.print(f"Signatures on it now: {signature_count(envelope)}. {needed}", markup=False)
+
+
 def _confirm(lines: Sequence[str], *, yes: bool) -> None:
     for line in lines:
         output.print(line, markup=False)
@@ -97,7 +102,7 @@ def sign_roster(
         old = parse_roster(content_of(read_file(previous, "previous roster"), ROSTER_TYPE), source=str(previous))
     new = parse_roster(content_of(content, ROSTER_TYPE), source=str(path))
     _confirm(describe_changes(old, new), yes=yes)
-    write_file(out, _sign(content, ROSTER_TYPE, read_private_key(key)))
+    _write_signed(out, _sign(content, ROSTER_TYPE, read_private_key(key)), needed="Two people must sign it.")
 
 
 @roster.command("show")
@@ -149,7 +154,8 @@ def sign_agreement(
     found = parse_agreement(content_of(content, AGREEMENT_TYPE), source=str(path))
     check_schema(found, load_schema())
     _confirm(describe(found), yes=yes)
-    write_file(out, _sign(content, AGREEMENT_TYPE, read_private_key(key)))
+    needed = "Two people must sign it, unless every party's settings say that one is enough."
+    _write_signed(out, _sign(content, AGREEMENT_TYPE, read_private_key(key)), needed=needed)
 
 
 @manifest.command("new")

@@ -20,6 +20,7 @@ class People:
     signer_a: SigningKey
     signer_b: SigningKey
     programme: SigningKey
+    association: SigningKey
     analyst: SigningKey
     reviewer: SigningKey
 
@@ -30,6 +31,7 @@ class People:
             signer_a=make_key(rng),
             signer_b=make_key(rng),
             programme=make_key(rng),
+            association=make_key(rng),
             analyst=make_key(rng),
             reviewer=make_key(rng),
         )
@@ -39,8 +41,13 @@ class People:
         """What every party pins."""
         return TrustSettings(
             roster_keys=(public_line(self.signer_a.public), public_line(self.signer_b.public)),
-            agreement_keys=(public_line(self.programme.public),),
+            agreement_keys=tuple(public_line(key.public) for key in self.agreement_signers),
         )
+
+    @property
+    def agreement_signers(self) -> tuple[SigningKey, SigningKey]:
+        """Two people sign the agreement: one for the programme that asks, one for the councils' association."""
+        return self.programme, self.association
 
     def write_trust(self, path: Path) -> None:
         """Write what every party pins, as each is handed it."""

@@ -206,7 +206,7 @@ def _agreement(
         questions=questions,
     )
     path = folder / "agreement.dsse"
-    path.write_bytes(sign_payload(payload, AGREEMENT_TYPE, [people.programme]))
+    path.write_bytes(sign_payload(payload, AGREEMENT_TYPE, people.agreement_signers))
     return path
 
 

@@ -334,7 +334,7 @@ def _agreement(
     document["budget"] |= {"epsilon": str(budget)}
     document |= {"attempts": 2, **changes}
     payload = yaml_payload(document)
-    (folder / "agreement.dsse").write_bytes(sign_payload(payload, AGREEMENT_TYPE, [people.programme]))
+    (folder / "agreement.dsse").write_bytes(sign_payload(payload, AGREEMENT_TYPE, people.agreement_signers))
     return parse_agreement(payload)
 
 

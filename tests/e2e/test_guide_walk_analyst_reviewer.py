@@ -13,7 +13,7 @@ import re
 import shlex
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -218,15 +218,19 @@ def walks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walks]:
         yield Walks(federation, analyst, reviewer)
 
 
+def listed(lines: Sequence[str]) -> str:
+    """Lines of a list as the page has them."""
+    return "".join(f"\n    - {line}" for line in lines)
+
+
 def handed(reader: Reader, federation: Federation, people: People) -> None:
     """What everybody gets from the federation's own people: address, authority, keys and the signed papers."""
     shown = yaml.safe_load(next(block for _, block in fences(ANALYST) if block.startswith("workspace:")))
     theirs = (*shown["trust"]["roster_keys"], *shown["trust"]["agreement_keys"])
     ours = (*people.trust.roster_keys, *people.trust.agreement_keys)
-    # One person of the page signs both lists; here they are two, so the workspace is given a key more.
     reader.given |= {
-        # One person of the page signs both lists; here they are two.
-        f"agreement_keys:\n    - {theirs[2]}": f"agreement_keys:\n    - {ours[2]}",
+        # The page's two people sign both lists and agreements; here they are four.
+        "agreement_keys:" + listed(theirs[2:]): "agreement_keys:" + listed(ours[2:]),
         **dict(zip(theirs[:2], ours[:2], strict=True)),
         shown["coordinator"]["id"]: HUB,
         shown["coordinator"]["address"]: federation.workspace.coordinator.address,
@@ -332,7 +336,7 @@ def newer_agreement(federation: Federation, people: People) -> Path:
     document = yaml.safe_load(open_envelope_payload(federation.folder / "agreement.dsse"))
     document |= {"version": 2, "budget": document["budget"] | {"epsilon": "20"}}
     path = federation.folder / "agreement-2.dsse"
-    path.write_bytes(sign_payload(yaml_payload(document), AGREEMENT_TYPE, [people.programme]))
+    path.write_bytes(sign_payload(yaml_payload(document), AGREEMENT_TYPE, people.agreement_signers))
     return path
 
 

@@ -11,7 +11,7 @@ import re
 import shlex
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
@@ -110,13 +110,12 @@ def council_of(text: str) -> CouncilId:
 
 def federation_gives(processes: Processes, folder: Path, text: str) -> str:
     """A coordinator that runs, and the files that a council gets from its people; returns the address."""
-    signer_a, signer_b, programme, analyst, reviewer = (make_key(os.urandom) for _ in range(5))
-    trust = {
-        "roster_keys": [public_line(signer_a.public), public_line(signer_b.public)],
-        "agreement_keys": [public_line(programme.public)],
-    }
+    signer_a, signer_b, analyst, reviewer = (make_key(os.urandom) for _ in range(4))
+    # The guide's two people sign both.
+    lines = [public_line(signer_a.public), public_line(signer_b.public)]
+    trust = {"roster_keys": lines, "agreement_keys": list(lines)}
     (folder / "trust.yaml").write_text(yaml.safe_dump(trust), encoding="utf-8")
-    (folder / "agreement.dsse").write_bytes(signed_agreement(text, programme, analyst, reviewer))
+    (folder / "agreement.dsse").write_bytes(signed_agreement(text, [signer_a, signer_b], analyst, reviewer))
     (coordinator,) = re.findall(r"--coordinator (\S+)", text)
     home = processes.folder / "coordinator"
     create(
@@ -141,7 +140,7 @@ def federation_gives(processes: Processes, folder: Path, text: str) -> str:
     return ready.read_text(encoding="ascii").strip()
 
 
-def signed_agreement(text: str, programme: SigningKey, analyst: SigningKey, reviewer: SigningKey) -> bytes:
+def signed_agreement(text: str, signers: Sequence[SigningKey], analyst: SigningKey, reviewer: SigningKey) -> bytes:
     """An agreement of the twelve councils of the North East that allows the guide's question."""
     (block,) = [block for block in fenced(text, "yaml") if block.startswith("query:")]
     question = parse_query(block.encode())
@@ -158,7 +157,7 @@ def signed_agreement(text: str, programme: SigningKey, analyst: SigningKey, revi
     document["groups"][0]["name"] = question.group
     allowed = document["datasets"][question.dataset]
     allowed["columns"] = sorted({*allowed["columns"], *question.columns()})
-    return sign_payload(yaml_payload(document), AGREEMENT_TYPE, [programme])
+    return sign_payload(yaml_payload(document), AGREEMENT_TYPE, signers)
 
 
 def spreadsheet(path: Path, council: CouncilId) -> None:

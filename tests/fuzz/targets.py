@@ -297,7 +297,7 @@ def agreement(data: bytes) -> None:
     from federated.agreement_words import describe
     from federated.differences import compare
     from federated.signing import sign_payload
-    from tests.integration.federation_world import PROGRAMME
+    from tests.integration.federation_world import ASSOCIATION, PROGRAMME
 
     papers = _papers()
     with declared():
@@ -306,7 +306,7 @@ def agreement(data: bytes) -> None:
         describe(found)
         compare(papers.world().agreement, found)
     with declared():
-        open_agreement(sign_payload(data, AGREEMENT_TYPE, [PROGRAMME]), papers.TRUST, papers.NOW)
+        open_agreement(sign_payload(data, AGREEMENT_TYPE, [PROGRAMME, ASSOCIATION]), papers.TRUST, papers.NOW)
 
 
 def manifest(data: bytes) -> None:
@@ -1324,6 +1324,7 @@ _ALL = (
         agreement,
         "federated.agreement:parse_agreement",
         "federated.agreement:open_agreement",
+        "federated.agreement:open_signatures",
         "federated.agreement_parts:Group",
         "federated.yaml_document:read_form",
         form=Form.YAML,

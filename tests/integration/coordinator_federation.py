@@ -65,9 +65,10 @@ def seeded(seed: int) -> RandomSource:
     return random.Random(seed).randbytes
 
 
-ANN, BOB, CEM, ANALYST, REVIEWER, HUB = (make_key(seeded(number)) for number in range(1, 7))
+ANN, BOB, CEM, ANALYST, REVIEWER, HUB, DEE = (make_key(seeded(number)) for number in range(1, 8))
 TRUST = TrustSettings(
-    roster_keys=(public_line(ANN.public), public_line(BOB.public)), agreement_keys=(public_line(CEM.public),)
+    roster_keys=(public_line(ANN.public), public_line(BOB.public)),
+    agreement_keys=(public_line(CEM.public), public_line(DEE.public)),
 )
 
 
@@ -109,7 +110,7 @@ def make_agreement(
     document |= {"attempts": attempts, "version": version}
     document |= {"valid_from": date(year, 1, 1), "review_on": date(year, 1, 1), "valid_to": date(year, 12, 31)}
     payload = yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
-    return sign_payload(payload, AGREEMENT_TYPE, [CEM])
+    return sign_payload(payload, AGREEMENT_TYPE, [CEM, DEE])
 
 
 @dataclass

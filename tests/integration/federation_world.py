@@ -9,7 +9,7 @@ import csv
 import json
 import os
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -49,12 +49,12 @@ QUARTER = Period(column="assessment_date", start=date(2025, 1, 1), end=date(2025
 CANARY = "Canary-7f3a91"
 
 # Nothing is secret here, so keys follow from a number and tests are the same every time.
-SIGNER_A, SIGNER_B, PROGRAMME, ANALYST, REVIEWER, STRANGER, HUB_KEY = (
-    make_key(random.Random(f"federation world {number}").randbytes) for number in range(7)
+SIGNER_A, SIGNER_B, PROGRAMME, ANALYST, REVIEWER, STRANGER, HUB_KEY, ASSOCIATION = (
+    make_key(random.Random(f"federation world {number}").randbytes) for number in range(8)
 )
 TRUST = TrustSettings(
     roster_keys=(public_line(SIGNER_A.public), public_line(SIGNER_B.public)),
-    agreement_keys=(public_line(PROGRAMME.public),),
+    agreement_keys=(public_line(PROGRAMME.public), public_line(ASSOCIATION.public)),
 )
 
 
@@ -196,7 +196,7 @@ class World:
     # Papers
 
     def make_agreement(
-        self, *, epsilon: str = "20", key: SigningKey = PROGRAMME, **changes: Any
+        self, *, epsilon: str = "20", keys: Sequence[SigningKey] = (PROGRAMME, ASSOCIATION), **changes: Any
     ) -> tuple[bytes, Agreement]:
         """An agreement valid through March, so that it ends before the roster, manifest and plans do."""
         document = yaml.safe_load((EXAMPLES / "agreement.yaml").read_bytes())
@@ -213,7 +213,7 @@ class World:
         document["analysts"][0]["public_key"] = public_line(ANALYST.public)
         document["reviewers"][0]["public_key"] = public_line(REVIEWER.public)
         payload = yaml.safe_dump(document | changes, sort_keys=False, allow_unicode=True).encode()
-        return sign_payload(payload, AGREEMENT_TYPE, [key]), parse_agreement(payload)
+        return sign_payload(payload, AGREEMENT_TYPE, keys), parse_agreement(payload)
 
     def make_roster(
         self,

@@ -45,7 +45,7 @@ from tests.integration.federation_world import COUNCILS, ME, Rehearsal, Seat, Wo
 
 __all__ = ["ME", "Parties", "lay_out"]
 
-PEOPLE = ("ann", "bob", "cem", "dora", "analyst", "reviewer")
+PEOPLE = ("ann", "bob", "cem", "dora", "finn", "analyst", "reviewer")
 """Ann, Bob and Cem sign lists of councils, any two of them; Dora signs agreements."""
 
 
@@ -240,7 +240,7 @@ def lay_out(folder: Path) -> Path:
         write_public_key(folder / name / f"{name}.pub", key.public)
     trust = {
         "roster_keys": [public_line(keys[name].public) for name in ("ann", "bob", "cem")],
-        "agreement_keys": [public_line(keys["dora"].public)],
+        "agreement_keys": [public_line(keys[name].public) for name in ("dora", "finn")],
     }
     settings, _ = create(
         folder / "hub",
@@ -345,7 +345,7 @@ def _agreement(keys: Mapping[str, SigningKey], now: datetime) -> tuple[bytes, Ag
     document["analysts"][0]["public_key"] = public_line(keys["analyst"].public)
     document["reviewers"][0]["public_key"] = public_line(keys["reviewer"].public)
     payload = yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
-    return sign_payload(payload, AGREEMENT_TYPE, [keys["dora"]]), parse_agreement(payload)
+    return sign_payload(payload, AGREEMENT_TYPE, [keys["dora"], keys["finn"]]), parse_agreement(payload)
 
 
 def _keep_statements(world: Parties) -> None:

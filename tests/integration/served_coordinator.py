@@ -22,7 +22,7 @@ from council_node.link_session import LinkIdentity
 from federated.client import Client
 from federated.keys import public_line, write_private_key
 from federated.workspace import CoordinatorAddress, Workspace
-from tests.integration.coordinator_federation import ANALYST, ANN, BOB, CEM, TRUST, Federation, council_key
+from tests.integration.coordinator_federation import ANALYST, ANN, BOB, TRUST, Federation, council_key
 
 __all__ = ["Coordinator", "Served", "connected", "served"]
 
@@ -153,7 +153,7 @@ def served(
                 listen_host="127.0.0.1",
                 port=one.port,
                 roster_keys=[public_line(ANN.public), public_line(BOB.public)],
-                agreement_keys=[public_line(CEM.public)],
+                agreement_keys=TRUST.agreement_keys,
             )
             create(one.folder, new, now=datetime.now(UTC), rng=os.urandom)
             write_private_key(one.folder / "analyst.key", ANALYST)

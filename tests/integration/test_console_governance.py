@@ -23,7 +23,7 @@ from federated.series import repeats
 from federated.signing import sign_payload, unsafe_payload
 from protocols.encoding import sha256
 from tests.integration.console_world import console_world, suggest
-from tests.integration.coordinator_federation import ANALYST, CEM, REVIEWER, make_agreement
+from tests.integration.coordinator_federation import ANALYST, CEM, DEE, REVIEWER, make_agreement
 from tests.integration.governance_papers import comment, keep_series, meeting, outcome, standing_series
 from tests.unit.federated.test_calendar import read
 
@@ -67,7 +67,7 @@ def test_a_version_says_what_it_changed_the_looser_first_and_whether_its_signatu
     old = yaml.safe_load(unsafe_payload(make_agreement(world.federation.councils, version=2), AGREEMENT_TYPE))
     old |= {"min_cohort": 7, "decision_days": 13}
     payload = yaml.safe_dump(old, sort_keys=False, allow_unicode=True).encode()
-    earlier = keep_agreement(world, sign_payload(payload, AGREEMENT_TYPE, [CEM]))
+    earlier = keep_agreement(world, sign_payload(payload, AGREEMENT_TYPE, [CEM, DEE]))
     current = world.federation.agreement.digest.hex()
     assert f'href="/agreements/{earlier}"' in closed.ask("/agreements").text
     page = closed.ask(f"/agreements/{current}")

@@ -30,6 +30,7 @@ from tests.integration.coordinator_federation import (
     ANN,
     BOB,
     CEM,
+    DEE,
     QUESTION,
     REVIEWER,
     TRUST,
@@ -124,7 +125,7 @@ def federation(tmp_path):
 
 
 def create(folder):
-    keys = [("--roster-key", ANN), ("--roster-key", BOB), ("--agreement-key", CEM)]
+    keys = [("--roster-key", ANN), ("--roster-key", BOB), ("--agreement-key", CEM), ("--agreement-key", DEE)]
     command(
         *("init", "--id", "hub", "--name", "Hub", "--host", "127.0.0.1", "--listen", "127.0.0.1", "--port", 0),
         *("--folder", folder),

@@ -244,7 +244,7 @@ def test_a_council_that_signs_a_pack_which_contradicts_itself_is_found(made, tmp
         "statement": ({"budget-statement.dsse": sign_statement("budget-statement", {"version": 1}, seat.key)}, "not a budget statement"),
         "deletion": ({f"deletions/{sid}.dsse": sign_statement("deletion-record", {"version": 1, "sid": ""}, seat.key)}, "another round"),
         "deletion by a stranger": ({f"deletions/{sid}.dsse": sign_statement("deletion-record", {"version": 1, "sid": sid}, FORGER)}, "trusted signatures"),
-        "agreement": ({"agreements/north-east-2026.dsse": world.make_agreement(key=FORGER)[0]}, "trusted signatures"),
+        "agreement": ({"agreements/north-east-2026.dsse": world.make_agreement(keys=[FORGER])[0]}, "trusted signatures"),
         "roster": ({"rosters/epoch-3.dsse": world.make_roster(keys=(FORGER, FORGER))[0]}, "trusted signatures"),
     }  # fmt: skip
     for number, (changes, said) in enumerate(cases.values()):

@@ -296,9 +296,16 @@ def removed(world: World, seat: Seat) -> bytes:
 
 
 def agreement_signed_by_the_coordinator(world: World, _seat: Seat) -> bytes:
-    envelope, _ = world.make_agreement(key=HUB_KEY, epsilon="40")
+    envelope, _ = world.make_agreement(keys=[HUB_KEY], epsilon="40")
     world.accept(ME, envelope)
     return world.propose().request()
+
+
+def agreement_changed_by_one_of_two(world: World, _seat: Seat) -> bytes:
+    """Its next version with twice the budget, put into the council's folder, and a question under it."""
+    envelope, changed = world.make_agreement(keys=[PROGRAMME], version=4, epsilon="40")
+    world.accept(ME, envelope)
+    return world.propose(agreement=changed).request()
 
 
 def another_roster(**changes: Any) -> Callable[[World, Seat], bytes]:
@@ -340,6 +347,12 @@ UNDER_WHAT = [
     AtProposal("agreement_of_another_version", "plan_mismatch", agreement_of(accepted=False, version=4), "'agreement'"),
     AtProposal("agreement_accepted_afresh", "plan_mismatch", agreement_of(accepted=True, version=4), "'agreement'"),
     AtProposal("agreement_the_coordinator_signed", "signature", agreement_signed_by_the_coordinator),
+    AtProposal(
+        "agreement_one_of_two_signed",
+        "signature",
+        agreement_changed_by_one_of_two,
+        "1 of the 2 trusted signatures it needs. Have another of the people under agreement_keys",
+    ),
     AtProposal("group_that_is_not_in_it", "group", other_group, "no group 'pair'"),
     AtProposal(
         "group_without_this_council", "group", group_without_us, "not in the group", {"agreement": {"groups": GROUPS}}
@@ -674,6 +687,10 @@ def forged_agreement(world: World, _seat: Seat) -> None:
     world.accept(ME, sign_payload(unsafe_payload(world.agreement_envelope, AGREEMENT_TYPE) + b"\n", "x", [STRANGER]))
 
 
+def changed_by_one_of_two(world: World, _seat: Seat) -> None:
+    world.accept(ME, world.make_agreement(keys=[PROGRAMME], version=4)[0])
+
+
 def replayed(world: World, _seat: Seat, proposal: Proposal) -> bytes:
     return invitation(world, proposal.plan, nonce=1)  # the round of the control, which has ended
 
@@ -751,6 +768,9 @@ AT_INVITATION = [
     AtInvitation("agreement_renewed_between", "plan_mismatch", after(agreement_renewed), "'agreement'"),
     AtInvitation("analyst_dismissed_between", "signature", after(analyst_dismissed)),
     AtInvitation("agreement_forged_between", "signature", after(forged_agreement)),
+    AtInvitation(
+        "agreement_changed_by_one_of_two_between", "signature", after(changed_by_one_of_two), "1 of the 2 trusted"
+    ),
     AtInvitation("plan_expired_between", "plan_expired", plan_expired),
     AtInvitation(
         "roster_expired_between", "roster_expired", after(clock(datetime(2026, 5, 16, tzinfo=UTC))), world=LONG
@@ -848,10 +868,10 @@ def test_a_different_invitation_to_a_round_under_way_is_refused_and_changes_noth
         assert seat.state(sid) == "reserved"
 
 
-def test_approval_by_the_analyst_of_an_agreement_with_the_programmes_key_is_what_makes_the_difference(tmp_path):
-    """The control of `signature`: the same agreement, signed by the pinned person, is believed."""
+def test_approval_by_the_analyst_of_an_agreement_with_both_signers_keys_is_what_makes_the_difference(tmp_path):
+    """The control of `signature`: the same agreement, signed by the two pinned people, is believed."""
     with world_of(tmp_path) as world:
         seat = world.seat()
-        envelope, agreement = world.make_agreement(key=PROGRAMME, version=4)
+        envelope, agreement = world.make_agreement(version=4)
         world.accept(ME, envelope)
         assert seat.propose(world.propose(agreement=agreement)).body["decision"] == "approved"

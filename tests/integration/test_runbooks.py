@@ -22,7 +22,7 @@ from federated.query import write_query
 from federated.roster import ROSTER_TYPE, open_past_roster, parse_roster, roster_payload
 from federated.schema import load_schema
 from federated.series import open_series
-from federated.signing import sign_payload, unsafe_payload
+from federated.signing import add_signature, sign_payload, unsafe_payload
 from federated.workspace import Workspace
 from protocols.errors import ProtocolError
 from protocols.identifiers import CouncilId
@@ -106,6 +106,22 @@ def check_list_refused(world: Parties, envelope: bytes) -> None:
         open_past_roster(envelope, Workspace.load(world.person("analyst") / "federated.yaml").trust)
 
 
+def check_agreement_refused(world: Parties, envelope: bytes) -> None:
+    """Coordinator, council and analyst all refuse an agreement for its signatures."""
+    for place in (world.hub, world.home()):
+        (place / "theirs.dsse").write_bytes(envelope)
+    added = typed("coordinator agreement add theirs.dsse", world.hub)
+    taken = typed("council-node accept theirs.dsse --settings node/node.yaml", world.home())
+    trust = Workspace.load(world.person("analyst") / "federated.yaml").trust
+    with pytest.raises(SignatureProblem) as problem:
+        open_agreement(envelope, trust, world.now)
+    for refused in (added.exception, taken.exception, problem.value):
+        assert isinstance(refused, SignatureProblem)
+        assert "1 of the 2 trusted signatures it needs" in refused.diagnostics()
+    for place in (world.hub, world.home()):
+        (place / "theirs.dsse").unlink()
+
+
 def write_next_agreement(world: Parties, **changes: object) -> None:
     """Dora writes the next version of the agreement."""
     payload = unsafe_payload(world.agreement_envelope, AGREEMENT_TYPE)
@@ -115,11 +131,21 @@ def write_next_agreement(world: Parties, **changes: object) -> None:
     )
 
 
-def sign_agreement(world: Parties, page: Runbook, file: str, key: str) -> None:
-    """Dora signs; the operator and every council on the list get the file."""
-    dora = world.person("dora")
-    page.type(f"federated agreement sign {file} --key {key}", at=dora)
-    world.hand("agreement.dsse", dora, world.hub, world.person("analyst"), *map(world.home, world.roster.councils))
+def sign_agreement(world: Parties, page: Runbook) -> None:
+    """Dora and Finn sign the next version; the operator and every council on the list get the file."""
+    dora, finn = world.person("dora"), world.person("finn")
+    told = page.type("federated agreement sign agreement.yaml --key dora.key", at=dora)
+    assert "Signatures on it now: 1." in told
+    world.hand("agreement.dsse", dora, finn)
+    check_agreement_refused(world, (dora / "agreement.dsse").read_bytes())  # as it is with one signature
+    told = page.type("federated agreement sign agreement.dsse --key finn.key", at=finn)
+    assert "Signatures on it now: 2." in told
+    hand_agreement_out(world, page, "finn")
+
+
+def hand_agreement_out(world: Parties, page: Runbook, signer: str) -> None:
+    parties = world.hub, world.person("analyst"), *map(world.home, world.roster.councils)
+    world.hand("agreement.dsse", world.person(signer), *parties)
     page.type("coordinator agreement add agreement.dsse", at=world.hub)
 
 
@@ -212,7 +238,7 @@ def council_leaves(world: Parties, page: Runbook) -> None:
     group = yaml.safe_load(unsafe_payload(world.agreement_envelope, AGREEMENT_TYPE))["groups"][0]
     write_next_agreement(world, groups=[group | {"councils": [c for c in COUNCILS if c != ME]}])
     page.type("federated agreement diff", at=world.person("dora"))
-    sign_agreement(world, page, "agreement.yaml", "dora.key")
+    sign_agreement(world, page)
     accept_everywhere(world, page, first=OTHER)
     world.stop()
     world.reload()
@@ -251,7 +277,8 @@ def agreement_signer_key(world: Parties, page: Runbook) -> None:
     waiting = world.ask()
     page.type("federated keys new dora-2.key", at=dora)
     page.type("federated agreement show", at=dora)
-    sign_agreement(world, page, "agreement-1.dsse", "dora-2.key")
+    page.type("federated agreement sign agreement-1.dsse --key dora-2.key", at=dora)
+    hand_agreement_out(world, page, "dora")
     accept_everywhere(world, page)
     world.swap("Dora's key", line_of(world, "dora"), line_of(world, "dora", "dora-2.key"))
     world.stop()
@@ -259,17 +286,11 @@ def agreement_signer_key(world: Parties, page: Runbook) -> None:
     page.type("council-node pack dpia", at=world.home())
     paper = (world.home() / "dpia.md").read_text(encoding="utf-8")
     assert fingerprint(world.key_of("dora").public) not in paper
-    # What the stolen key signs is refused at the coordinator, at the council and by the analyst.
+    # What the stolen key signs is refused at the coordinator, at the council and by the analyst, even if Finn signs too.
     write_next_agreement(world, max_epsilon_per_query="2")
     assert typed("federated agreement sign agreement.yaml --key dora.key --out theirs.dsse", dora).exit_code == 0
-    world.hand("theirs.dsse", dora, world.hub, world.home())
-    assert isinstance(typed("coordinator agreement add theirs.dsse", world.hub).exception, SignatureProblem)
-    taken = typed("council-node accept theirs.dsse --settings node/node.yaml", world.home())
-    assert isinstance(taken.exception, SignatureProblem)
-    trust = Workspace.load(world.person("analyst") / "federated.yaml").trust
-    with pytest.raises(SignatureProblem):
-        open_agreement((dora / "theirs.dsse").read_bytes(), trust, world.now)
-    (world.hub / "theirs.dsse").unlink()
+    envelope = (dora / "theirs.dsse").read_bytes()
+    check_agreement_refused(world, add_signature(envelope, world.key_of("finn")))
     world.reload()
     assert world.agreement.digest == before
     assert world.seat().propose(waiting).body["decision"] == "approved"  # it goes on: no new version
@@ -288,7 +309,7 @@ def analyst_key(world: Parties, page: Runbook) -> None:
     people[0]["public_key"] = line_of(world, "analyst", "analyst-2.key")
     write_next_agreement(world, analysts=people)
     assert "analyst" in page.type("federated agreement diff", at=dora).lower()
-    sign_agreement(world, page, "agreement.yaml", "dora.key")
+    sign_agreement(world, page)
     with world.store() as (settings, store):
         served = load_membership(settings, store, world.now)
     assert [stolen.keyid in signed.agreement.analyst_keys for signed in served.agreements.values()] == [False]

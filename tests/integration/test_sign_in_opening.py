@@ -70,7 +70,7 @@ def test_the_secret_is_looked_for_beside_the_settings_file(tmp_path):
         "tls": {"certificate": "c", "key": "k"},
         "trust": {
             "roster_keys": [f"ed25519:{'0' * 63}1", f"ed25519:{'0' * 63}2"],
-            "agreement_keys": [f"ed25519:{'0' * 63}3"],
+            "agreement_keys": [f"ed25519:{'0' * 63}3", f"ed25519:{'0' * 63}4"],
         },
         "console": {"sign_in": {"openid": OPENID}},
     }

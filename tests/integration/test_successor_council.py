@@ -43,10 +43,9 @@ def entry(name, key, **changes):
 def folders(tmp_path, monkeypatch):
     """Three nodes as `init` leaves them, the first two having answered a question each, and the signed list."""
     monkeypatch.chdir(tmp_path)
-    signers, programme, now = [make_key(os.urandom) for _ in range(2)], make_key(os.urandom), now_utc()
-    trust = TrustSettings(
-        roster_keys=tuple(public_line(key.public) for key in signers), agreement_keys=(public_line(programme.public),)
-    )
+    signers, now = [make_key(os.urandom) for _ in range(2)], now_utc()
+    lines = tuple(public_line(key.public) for key in signers)
+    trust = TrustSettings(roster_keys=lines, agreement_keys=lines)
     (tmp_path / "trust.yaml").write_text(yaml.safe_dump(trust.model_dump(mode="json")), encoding="utf-8")
     (tmp_path / "mapping.yaml").write_text("mapping: 1\n", encoding="utf-8")
     keys = {}

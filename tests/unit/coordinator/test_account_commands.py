@@ -14,7 +14,7 @@ from coordinator.store import open_store
 from federated.errors import FileProblem, QueryError
 from federated.keys import public_line
 from federated.shell import now_utc
-from tests.integration.coordinator_federation import ANN, BOB, CEM, START, seeded
+from tests.integration.coordinator_federation import ANN, BOB, CEM, DEE, START, seeded
 from tests.integration.sign_in_site import Browser, audited, make_desk
 
 LINE = "command line"
@@ -30,7 +30,7 @@ def file(tmp_path):
         listen_host="127.0.0.1",
         port=0,
         roster_keys=keys,
-        agreement_keys=[public_line(CEM.public)],
+        agreement_keys=[public_line(CEM.public), public_line(DEE.public)],
     )
     create(tmp_path, new, now=START, rng=seeded(42))
     path = tmp_path / "coordinator.yaml"

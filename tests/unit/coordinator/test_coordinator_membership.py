@@ -33,6 +33,7 @@ from tests.integration.coordinator_federation import (
     ANN,
     BOB,
     CEM,
+    DEE,
     NORTH_EAST,
     START,
     council_key,
@@ -54,7 +55,7 @@ def new(tmp_path):
         listen_host="127.0.0.1",
         port=0,
         roster_keys=[public_line(ANN.public), public_line(BOB.public)],
-        agreement_keys=[public_line(CEM.public)],
+        agreement_keys=[public_line(CEM.public), public_line(DEE.public)],
     )
 
 
@@ -239,6 +240,7 @@ def test_doctor_tells_everything_at_once(settings):
         "identity": Verdict.GOOD,
         "certificate": Verdict.GOOD,
         "state folder": Verdict.GOOD,
+        "signers": Verdict.GOOD,
         "database": Verdict.GOOD,
         "roster": Verdict.BAD,
         "agreements": Verdict.WARNING,

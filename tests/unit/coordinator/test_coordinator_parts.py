@@ -25,6 +25,7 @@ from tests.integration.coordinator_federation import (
     ANN,
     BOB,
     CEM,
+    DEE,
     NORTH_EAST,
     START,
     council_key,
@@ -47,7 +48,7 @@ def new(tmp_path):
         listen_host="127.0.0.1",
         port=0,
         roster_keys=[public_line(ANN.public), public_line(BOB.public)],
-        agreement_keys=[public_line(CEM.public)],
+        agreement_keys=[public_line(CEM.public), public_line(DEE.public)],
     )
 
 

@@ -246,6 +246,14 @@ def test_agreements_are_kept_once(store):
     assert store.membership.agreements() == (row,)
 
 
+def test_an_agreement_that_is_signed_again_is_kept_with_its_newest_signatures(store):
+    row = AgreementRow(digest=PLAN, agreement_id="north-east", envelope=b"signed", added_at=NOW)
+    store.membership.add_agreement(row)
+    again = replace(row, envelope=b"signed by two", added_at=NOW + timedelta(days=1))
+    assert not store.membership.add_agreement(again)
+    assert store.membership.agreements() == (replace(row, envelope=b"signed by two"),)  # and it came when it came
+
+
 def test_enrolments_wait_once_for_each_key_and_not_without_end(store):
     def ask(number, council="E1"):
         row = EnrolmentRow(

@@ -71,10 +71,10 @@ def lone_council(
     folder: Path, *, councils: tuple[CouncilId, ...] = NORTH_EAST, automatic: bool = False, address: str = "127.0.0.1:1"
 ) -> LoneCouncil:
     """Make the folder."""
-    signer_a, signer_b, programme, analyst, reviewer = (make_key(os.urandom) for _ in range(5))
+    signer_a, signer_b, programme, association, analyst, reviewer = (make_key(os.urandom) for _ in range(6))
     trust = TrustSettings(
         roster_keys=(public_line(signer_a.public), public_line(signer_b.public)),
-        agreement_keys=(public_line(programme.public),),
+        agreement_keys=(public_line(programme.public), public_line(association.public)),
     )
     (folder / "trust.yaml").write_text(yaml.safe_dump(trust.model_dump(mode="json")), encoding="utf-8")
     document = agreement_document(
@@ -87,7 +87,7 @@ def lone_council(
         today=now_utc().date() - timedelta(days=1),
     )
     agreement = folder / "agreement.dsse"
-    agreement.write_bytes(sign_payload(yaml_payload(document), AGREEMENT_TYPE, [programme]))
+    agreement.write_bytes(sign_payload(yaml_payload(document), AGREEMENT_TYPE, [programme, association]))
     write_mapping(folder / "case-mapping.yaml", style_of(COUNCIL), file="extract.csv")
     write_extract(synthesise(COUNCIL, 3), folder / "extract.csv", seed=3)
     settings, key = make_node(

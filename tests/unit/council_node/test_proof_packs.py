@@ -23,7 +23,7 @@ from federated.agreement import AGREEMENT_TYPE, parse_agreement
 from federated.errors import FileProblem
 from federated.signing import sign_payload, unsafe_payload
 from tests.docs.test_plain_english import acronyms_in_the_glossary, faults
-from tests.integration.federation_world import CANARY, ME, PROGRAMME, World
+from tests.integration.federation_world import ASSOCIATION, CANARY, ME, PROGRAMME, World
 
 DAY = "2026-03-02"
 ROOT = Path(__file__).parents[3]
@@ -299,7 +299,7 @@ def test_a_new_version_of_an_agreement_is_an_alarm_and_its_draft_is_shown_first(
     assert "min cohort: it was 4, it is now 5; this is stricter." in shown
     assert "now  It is proposed, and this council has not accepted it yet." in shown
     (node / "agreements" / f"{agreement.id}.dsse").write_bytes(
-        sign_payload(draft.read_bytes(), AGREEMENT_TYPE, [PROGRAMME])
+        sign_payload(draft.read_bytes(), AGREEMENT_TYPE, [PROGRAMME, ASSOCIATION])
     )
     found = run(app, ["pack", "check", "old.md", "--json", *settings])
     assert json.loads(found.output)["changed"]

@@ -7,7 +7,7 @@ from council_node.settings import LogLevel, Settings, check_files, read_settings
 from federated.errors import FileProblem
 from federated.keys import make_key, public_line
 
-KEYS = [public_line(make_key(lambda n, s=seed: bytes([s]) * n).public) for seed in (1, 2, 3)]
+KEYS = [public_line(make_key(lambda n, s=seed: bytes([s]) * n).public) for seed in (1, 2, 3, 4)]
 
 
 def filled(**changes):
@@ -33,7 +33,7 @@ def test_a_filled_in_template_is_read(tmp_path):
     assert settings.coordinator.address == "coordinator.example:8443"
     assert settings.coordinator.ca_file is None
     assert len(settings.trust.roster) == 2
-    assert len(settings.trust.agreement) == 1
+    assert (len(settings.trust.agreement), settings.trust.agreement_threshold) == (2, 2)
     assert settings.log_level is LogLevel.INFO
     assert settings.limits.memory_mib == 300
 
@@ -84,9 +84,9 @@ def test_a_template_never_overwrites(tmp_path):
         ("  threads: 2", "  threads: 2\n  threads: 3", r"twice"),
         ("roster_threshold: 2", "roster_threshold: 1", r"trust\.roster_threshold must be at least 2"),
         (
-            "agreement_threshold: 1",
             "agreement_threshold: 2",
-            r"agreement_threshold is 2, but agreement_keys has only 1",
+            "agreement_threshold: 3",
+            r"agreement_threshold is 3, but agreement_keys has only 2",
         ),
         ("'coordinator.example:8443'", "coordinator.example", r"coordinator\.address"),
         ("case: case-mapping.yaml", "Case: x.yaml", r"data\.Case"),
@@ -100,6 +100,17 @@ def test_a_fault_is_one_sentence_with_line_and_setting(tmp_path, old, new, said)
         read_settings(write(tmp_path, filled(**{old: new})))
     assert "\n" not in str(caught.value)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("named", ["  agreement_threshold: 2\n", ""])
+def test_one_person_for_agreements_is_only_what_the_settings_say(tmp_path, named):
+    one = filled(**{f"    - {KEYS[3]}\n": "", "  agreement_threshold: 2\n": named})
+    said = r"line \d+: trust agreement_threshold is 2 .* write agreement_threshold: 1 if one person alone may change"
+    with pytest.raises(FileProblem, match=said):
+        read_settings(write(tmp_path, one))
+    explicit = one.replace("keys:\n  identity", "  agreement_threshold: 1\n\nkeys:\n  identity")
+    explicit = explicit.replace("  agreement_threshold: 2\n", "")
+    assert read_settings(write(tmp_path, explicit)).trust.one_person_decides
 
 
 def test_one_roster_key_twice_is_not_two_people(tmp_path):

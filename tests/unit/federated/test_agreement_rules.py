@@ -21,9 +21,10 @@ from protocols.encoding import sha256
 
 EXAMPLE = (Path(__file__).parent / "examples" / "agreement.yaml").read_bytes()
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
-ANN, BOB, CEM = (make_key(random.Random(number).randbytes) for number in (1, 2, 3))
+ANN, BOB, CEM, DEE, EVE = (make_key(random.Random(number).randbytes) for number in (1, 2, 3, 4, 5))
 TRUST = TrustSettings(
-    roster_keys=tuple(public_line(k.public) for k in (ANN, BOB)), agreement_keys=(public_line(CEM.public),)
+    roster_keys=tuple(public_line(k.public) for k in (ANN, BOB)),
+    agreement_keys=tuple(public_line(k.public) for k in (CEM, DEE, EVE)),
 )
 
 
@@ -45,7 +46,7 @@ def agreement(*changes):
     return parse_agreement(changed(*changes))
 
 
-def opened(payload=EXAMPLE, *, keys=(CEM,), now=NOW, trust=TRUST, known=None):
+def opened(payload=EXAMPLE, *, keys=(CEM, DEE), now=NOW, trust=TRUST, known=None):
     return open_agreement(sign_payload(payload, AGREEMENT_TYPE, list(keys)), trust, now, known=known)
 
 
@@ -71,13 +72,20 @@ def test_councils_are_sorted_whatever_their_order_in_the_file():
     assert len(councils) == 12
 
 
-def test_only_pinned_people_can_sign():
-    with pytest.raises(SignatureProblem):
-        opened(keys=(ANN,))
-    two = TRUST.model_copy(update={"agreement_keys": (*TRUST.agreement_keys, public_line(ANN.public)), "agreement_threshold": 2})  # fmt: skip
-    with pytest.raises(SignatureProblem, match="1 of the 2"):
-        opened(trust=two)
-    assert opened(keys=(CEM, ANN), trust=two)
+@pytest.mark.parametrize(("keys", "counted"), [((ANN, BOB), 0), ((CEM,), 1), ((CEM, CEM), 1), ((CEM, ANN), 1)])
+def test_two_different_pinned_people_must_have_signed(keys, counted):
+    with pytest.raises(SignatureProblem, match=f"{counted} of the 2 trusted signatures") as problem:
+        opened(keys=keys)
+    assert "2 where it is not named" in problem.value.remedy
+    assert opened(keys=(DEE, EVE))
+
+
+def test_how_many_must_sign_can_be_said():
+    three = TRUST.model_copy(update={"agreement_threshold": 3})
+    with pytest.raises(SignatureProblem, match="2 of the 3"):
+        opened(trust=three)
+    assert opened(keys=(CEM, DEE, EVE), trust=three)
+    assert opened(keys=(CEM,), trust=TRUST.model_copy(update={"agreement_threshold": 1}))
 
 
 @pytest.mark.parametrize(

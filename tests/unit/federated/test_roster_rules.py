@@ -32,7 +32,8 @@ def key(number):
 ANN, BOB, COORDINATOR = key(1), key(2), key(3)
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
 TRUST = TrustSettings(
-    roster_keys=tuple(public_line(k.public) for k in (ANN, BOB)), agreement_keys=(public_line(ANN.public),)
+    roster_keys=tuple(public_line(k.public) for k in (ANN, BOB)),
+    agreement_keys=tuple(public_line(k.public) for k in (ANN, BOB)),
 )
 
 
@@ -98,7 +99,7 @@ def test_two_different_pinned_people_must_have_signed(keys):
 def test_the_coordinators_own_signature_does_not_count_even_if_it_was_pinned():
     trust = TrustSettings(
         roster_keys=tuple(public_line(k.public) for k in (ANN, BOB, COORDINATOR)),
-        agreement_keys=(public_line(ANN.public),),
+        agreement_keys=tuple(public_line(k.public) for k in (ANN, BOB)),
     )
     with pytest.raises(SignatureProblem, match="coordinator's own does not count"):
         opened(document(), (ANN, COORDINATOR), trust=trust)
@@ -259,6 +260,8 @@ LINES = tuple(public_line(key(number).public) for number in range(3))
         {"roster_keys": (LINES[0], LINES[0]), "agreement_keys": LINES},
         {"roster_keys": LINES, "agreement_keys": ()},
         {"roster_keys": LINES, "agreement_keys": (LINES[0], LINES[0])},
+        {"roster_keys": LINES, "agreement_keys": LINES[:1]},
+        {"roster_keys": LINES, "agreement_keys": LINES[:1], "agreement_threshold": 2},
         {"roster_keys": LINES, "agreement_keys": LINES, "roster_threshold": 1},
         {"roster_keys": LINES, "agreement_keys": LINES, "roster_threshold": 4},
         {"roster_keys": LINES, "agreement_keys": LINES, "agreement_threshold": 0},
@@ -273,7 +276,15 @@ def test_trust_that_trusts_too_easily_is_refused(settings):
 
 
 def test_trust_is_read_from_lists_as_settings_files_have_them():
-    trust = TrustSettings.model_validate({"roster_keys": list(LINES), "agreement_keys": list(LINES[:1])})
-    assert (trust.roster_threshold, trust.agreement_threshold) == (2, 1)
+    trust = TrustSettings.model_validate({"roster_keys": list(LINES), "agreement_keys": list(LINES[:2])})
+    assert (trust.roster_threshold, trust.agreement_threshold) == (2, 2)
+    assert not trust.one_person_decides
     assert len(trust.roster) == 3
-    assert trust.agreement == {key(0).keyid: key(0).public}
+    assert trust.agreement == {key(n).keyid: key(n).public for n in range(2)}
+
+
+def test_one_person_decides_on_agreements_only_where_the_file_says_so():
+    said = {"roster_keys": list(LINES), "agreement_keys": list(LINES[:1])}
+    with pytest.raises(ValidationError, match=r"or write agreement_threshold: 1 if one person alone may change"):
+        TrustSettings.model_validate(said)
+    assert TrustSettings.model_validate(said | {"agreement_threshold": 1}).one_person_decides
