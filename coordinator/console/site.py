@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coordinator.api.problems import problem_of
 from coordinator.api.site import PREFIX, ByToken, build_api
+from coordinator.boundaries import load_boundaries
 from coordinator.console.desk import Asked, Desk, Download, Moved, NoteRead, Refreshing, SignedFiles
 from coordinator.console.guard import UPLOAD_PATH, Closed, Guard, Knock
 from coordinator.console.pages import PAGES, Page
@@ -68,12 +69,17 @@ def build_site(
         rng: Gives secure random bytes.
         open_sign_in: Makes signing in, from what its pages show around them; None when nobody can.
         deciding: The store, for writing down what operators decide and analysts draft; None where nobody can sign in.
+
+    Raises:
+        FileProblem: The boundaries that the settings name cannot be used.
     """
+    schema = load_schema()
     desk = Desk(
         settings=settings,
         store=store,
         files=SignedFiles(settings, store, clock),
-        schema=load_schema(),
+        schema=schema,
+        boundaries=load_boundaries(settings, schema),
         templates=renderer({"console": "coordinator.console", "sign_in": "coordinator.sign_in"}),
         clock=clock,
         note_read=note_read,

@@ -22,7 +22,7 @@ from federated.privacy import Charge, Mechanism, zcdp_epsilon
 from federated.query import Query, parse_query
 from federated.query.words import condition_words
 from federated.question_words import at_most_words, ingredient_words
-from federated.release import Release, TableRecord
+from federated.release import Release, TableRecord, is_region_table
 from federated.revisions import provisional_words
 from federated.statistics import TOTALS
 
@@ -136,6 +136,13 @@ def _method(release: Release, question: Query) -> Iterator[str]:
         "Estimates are neither rounded nor cut off. Only the figure as printed is: counts and sums to the nearest 5 or "
         "10, decided by the noisy figure alone."
     )
+    mapped = [table.name for table in release.tables if is_region_table(table)]
+    if mapped:
+        yield (
+            f"For a map there are GeoJSON files: {', '.join(f'{name}.geojson' for name in mapped)}. Each has the "
+            "figures of the tidy file under the codes of the regions. Where its features have no geometry, join them "
+            "to boundaries by that code: the figures come without boundaries of their own."
+        )
 
 
 def _margins(release: Release) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import csv
 import html
 import io
+import json
 import re
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from coordinator.console.made_files import MadeFiles
 from coordinator.console.pages import PAGES
 from coordinator.console.question import manifest_of
 from coordinator.console.visitor import NOBODY, PUBLIC, Role
-from coordinator.settings import ConsoleSettings
+from coordinator.settings import BoundarySettings, ConsoleSettings
 from coordinator.sign_in.audit import MOST_REFUSED, READ
 from coordinator.sign_in.operations import RULES, Operation, reaches
 from coordinator.store import AuditRow, DatabaseProblem, open_store
@@ -28,6 +29,7 @@ from federated.pages import HEADERS
 from federated.release import open_release
 from protocols.encoding import sha256
 from tests.integration.console_world import DRAFT, TOKEN, console_world
+from tests.integration.coordinator_federation import SCHEMA
 
 TOKEN_PART = f'Content-Disposition: form-data; name="token"\r\n\r\n{TOKEN}'.encode()
 WHO = ("", *(role.value for role in Role))
@@ -288,6 +290,45 @@ def test_every_file_that_the_page_offers_can_be_taken_away(world, opened):
         assert (reply.status, reply.body) == (200, file.content), name
         assert reply.headers["content-type"].partition(";")[0] == file.media_type
         assert reply.headers["content-disposition"].endswith(f'-{name}"')
+
+
+def shapes(folder, codes, **changes):
+    """Boundaries as an operator would keep them, and the settings that name them."""
+    square = {"type": "Polygon", "coordinates": [[[-2, 54], [-1, 54], [-1, 55], [-2, 54]]]}
+    features = [{"type": "Feature", "properties": {"RGN": code}, "geometry": square} for code in codes]
+    path = folder / "regions.json"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return square, BoundarySettings(file=str(path), code_property="RGN", source="Somebody", **changes)
+
+
+def test_a_map_is_offered_where_a_table_has_regions_and_stands_on_the_boundaries_that_are_named(
+    world, opened, tmp_path
+):
+    national, regional = (release.digest.hex() for release in world.answered)
+    assert ".geojson" not in opened.ask(f"/releases/{national}").text
+    assert opened.ask(f"/releases/{national}/age.geojson").status == 404
+    assert f'href="/releases/{regional}/age.geojson"' in opened.ask(f"/releases/{regional}").text
+    reply = opened.ask(f"/releases/{regional}/age.geojson")
+    assert reply.headers["content-type"] == "application/geo+json"
+    features = json.loads(reply.body)["features"]
+    estimates = [cell.estimate for cell in world.answered[1].tables[0].cells]
+    assert [one["properties"]["estimate"] for one in features] == estimates
+    assert {one["geometry"] for one in features} == {None}
+    square, named = shapes(tmp_path, [region.code for region in SCHEMA.regions])
+    with world.served(publish=(world.agreement,), later_days=15, boundaries=named) as mapped:
+        found = json.loads(mapped.ask(f"/releases/{regional}/age.geojson").body)
+    assert all(one["geometry"] == square for one in found["features"])
+    assert [one["properties"] for one in found["features"]] == [one["properties"] for one in features]
+    assert found["boundaries"] == "Somebody"
+
+
+def test_pages_do_not_start_on_boundaries_that_lack_a_region(world, tmp_path):
+    _, named = shapes(tmp_path, [region.code for region in SCHEMA.regions[1:]])
+    with (
+        pytest.raises(FileProblem, match=f"no boundary for 1 of the zones: {SCHEMA.regions[0].code}"),
+        world.served(boundaries=named),
+    ):
+        pass
 
 
 def test_the_chart_stands_above_its_table_with_its_words_and_is_read_once(world, closed):
