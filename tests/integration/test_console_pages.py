@@ -6,6 +6,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 from sqlalchemy import update
@@ -27,9 +28,11 @@ from federated.outputs.chart import chart, chart_words
 from federated.outputs.formats import files_of
 from federated.pages import HEADERS
 from federated.release import open_release
+from federated.signing import sign_statement
+from federated.timestamps import time_text
 from protocols.encoding import sha256
-from tests.integration.console_world import DRAFT, TOKEN, console_world
-from tests.integration.coordinator_federation import SCHEMA
+from tests.integration.console_world import DRAFT, TOKEN, console_world, statement
+from tests.integration.coordinator_federation import SCHEMA, council_key
 
 TOKEN_PART = f'Content-Disposition: form-data; name="token"\r\n\r\n{TOKEN}'.encode()
 WHO = ("", *(role.value for role in Role))
@@ -555,6 +558,22 @@ def test_a_council_shows_the_question_behind_each_charge(world, closed):
         assert release.manifest_digest[:16] in page.text
     lost = closed.ask(f"/budgets/{world.federation.councils[-1]}", who="reviewer")
     assert "Perhaps: it was lost after it may have spent" in said(lost)
+
+
+def test_what_is_left_names_rho_only_where_there_is_room_for_such_a_question(world, closed):
+    council = world.federation.councils[0]
+    page = said(closed.ask(f"/budgets/{council}", who="reviewer"))
+    assert "One more question of up to ε = 2.5" in page
+    assert "or of ρ" not in page
+    (row,) = world.federation.store.membership.budgets([council])
+    made = statement(council, world.agreement, time=time_text(row.received_at), epsilon=Fraction(1, 10), rounds=1)
+    envelope = sign_statement("budget-statement", made.canonical(), council_key(council))
+    world.federation.store.membership.keep_budgets([replace(row, envelope=envelope)])
+    try:
+        page = said(closed.ask(f"/budgets/{council}", who="reviewer"))
+        assert re.search(r"One more question of up to ε = 3\.9, or of ρ = 0\.[0-9]*[1-9] ", page)
+    finally:
+        world.federation.store.membership.keep_budgets([row])
 
 
 def verified(closed, council):
