@@ -26,7 +26,7 @@ from coordinator.sign_in.desk import Desk as SignIn
 from coordinator.sign_in.operations import reaches
 from coordinator.sign_in.pages import SIGN_IN, sign_in_routes
 from coordinator.store import DatabaseProblem, Store
-from federated.errors import ExitStatus, FederatedError
+from federated.errors import ExitStatus, FederatedError, InternalError
 from federated.pages import HEADERS, renderer
 from federated.pages.faults import unforeseen
 from federated.schema import load_schema
@@ -204,8 +204,9 @@ def _endpoint(desk: Desk, guard: Guard, page: Page, visitor_of: VisitorOf) -> Ca
         except DatabaseProblem:
             return _failed(desk, visitor, LATER, HTTPStatus.SERVICE_UNAVAILABLE)
         except FederatedError as error:
-            status = STATUS.get(error.exit_status, HTTPStatus.CONFLICT)
-            return _failed(desk, visitor, error.diagnostics(), status)
+            told = unforeseen(error) if isinstance(error, InternalError) else error
+            status = STATUS.get(told.exit_status, HTTPStatus.CONFLICT)
+            return _failed(desk, visitor, told.diagnostics(), status)
         except Exception as error:  # noqa: BLE001 - the outermost loop: a traceback could show what is not public
             return _failed(desk, visitor, unforeseen(error).diagnostics(), HTTPStatus.INTERNAL_SERVER_ERROR)
         return _reply(made)
