@@ -9,11 +9,13 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final
 
+from coordinator.boundaries import load_boundaries
 from coordinator.roster import Membership, load_membership, own_identity
 from coordinator.settings import OperationsSettings, Settings
 from coordinator.store import Store, open_store
 from coordinator.tls import load_certificate
 from federated.errors import FederatedError
+from federated.schema import load_schema
 from federated.trust import TrustSettings
 
 __all__ = ["Finding", "Verdict", "examine", "findings_of"]
@@ -47,6 +49,7 @@ def examine(settings: Settings, now: datetime) -> tuple[Finding, ...]:
         _certificate(settings, now),
         _attempt("state folder", lambda: _writable(Path(settings.state))),
         _signers(settings.trust),
+        *([_attempt("boundaries", lambda: _boundaries(settings))] if settings.boundaries is not None else []),
     ]
     try:
         store = open_store(settings.database_url)
@@ -120,6 +123,11 @@ def _writable(folder: Path) -> str:
     probe.write_bytes(b"")
     probe.unlink()
     return f"{folder} can be written to"
+
+
+def _boundaries(settings: Settings) -> str:
+    found = load_boundaries(settings, load_schema())
+    return "none are named" if found is None else f"{found.name} has a shape for each region"
 
 
 def _certificate(settings: Settings, now: datetime) -> Finding:

@@ -15,6 +15,7 @@ from federated.yaml_document import read_form
 
 __all__ = [
     "DEFAULT_FILE",
+    "BoundarySettings",
     "ConsoleSettings",
     "Listen",
     "OpenIdSettings",
@@ -131,6 +132,21 @@ class OperationsSettings(_Block):
     port: Annotated[
         int | None, Field(ge=1, le=65_535, description="TCP port for health and metrics; off when left out.")
     ] = None
+
+
+class BoundarySettings(_Block):
+    """Boundaries of the regions, for the maps of answers."""
+
+    file: Annotated[
+        FilePath, Field(description="GeoJSON feature collection in longitude and latitude, a shape for each region.")
+    ]
+    code_property: Annotated[
+        str, Field(min_length=1, max_length=100, description="Property of its features that holds the region's code.")
+    ] = "code"
+    source: Annotated[
+        str,
+        Field(max_length=500, description="Whom each map names as the source of the boundaries, as licences ask."),
+    ] = ""
 
 
 class ConsoleListen(_Block):
@@ -275,6 +291,10 @@ class Settings(_Block):
     proposals: Annotated[ProposalSettings, Field(description="Collecting decisions.")] = ProposalSettings()
     rounds: Annotated[RoundSettings, Field(description="Starting rounds.")] = RoundSettings()
     console: Annotated[ConsoleSettings, Field(description="The web pages.")] = ConsoleSettings()
+    boundaries: Annotated[
+        BoundarySettings | None,
+        Field(description="Boundaries for the maps of answers; when left out, their features have no geometry."),
+    ] = None
     retention: Annotated[RetentionSettings, Field(description="Deleting what is old.")] = RetentionSettings()
     operations: Annotated[OperationsSettings, Field(description="Health and metrics.")] = OperationsSettings()
 
@@ -287,7 +307,8 @@ class Settings(_Block):
         tls = self.tls.model_copy(update={"certificate": place(self.tls.certificate), "key": place(self.tls.key)})
         paths = {name: place(getattr(self, name)) for name in ("state", "key", "agreements")}
         console = self.console.placed(place)
-        return self.model_copy(update={"tls": tls, "console": console, **paths})
+        shapes = self.boundaries and self.boundaries.model_copy(update={"file": place(self.boundaries.file)})
+        return self.model_copy(update={"tls": tls, "console": console, "boundaries": shapes, **paths})
 
     @property
     def database_url(self) -> str:

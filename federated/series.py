@@ -7,6 +7,7 @@ somebody reviews it and signs a new one (requirement R101).
 """
 
 from calendar import monthrange
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -33,6 +34,7 @@ __all__ = [
     "Series",
     "Standing",
     "check_signed_by_now",
+    "costs_by_year",
     "open_series",
     "repeats",
     "sign_series",
@@ -169,6 +171,21 @@ class Repeat:
 def repeats(series: Series) -> tuple[Repeat, ...]:
     """Every time that the series asks: each whole period that ends, with the days to wait, by its last day."""
     return tuple(_repeats(series))
+
+
+def costs_by_year(series: Series, asked: Mapping[int, int] | None = None) -> dict[int, Fraction]:
+    """What the repeats cost in each calendar year: that in which each is asked, as a ledger charges it then.
+
+    A period that was over when the series was signed is asked after that, and not in the year it ended.
+
+    Args:
+        series: The series.
+        asked: Number of a repeat → year in which it was asked, for those that were.
+    """
+    known = {} if asked is None else asked
+    signed = series.signed_at.date()
+    years = Counter(known.get(item.number, max(item.due, signed).year) for item in repeats(series))
+    return {year: series.question.epsilon * years[year] for year in sorted(years)}
 
 
 class Standing(StrEnum):

@@ -120,10 +120,16 @@ def _run(app: typer.Typer) -> int:  # noqa: PLR0911 - one line for each kind of 
         return _say(unexpected(error))
 
 
-def unexpected(error: Exception) -> InternalError:
-    """What a person is told of an error that nobody foresaw: its kind and place, never its message."""
+def unexpected(error: Exception, *, reference: str = "") -> InternalError:
+    """What a person is told of an error that nobody foresaw: its kind and place, never its message.
+
+    Args:
+        error: The error.
+        reference: Under which it was written down, where it was.
+    """
+    found = f", reference {reference}" if reference else ""
     return InternalError(
-        f"Something unexpected happened ({type(error).__name__} at {place_of(error)}).",
+        f"Something unexpected happened ({type(error).__name__} at {place_of(error)}{found}).",
         remedy="Please report it, with this line.",
     )
 

@@ -27,7 +27,7 @@ from coordinator.inbox import LARGEST
 from coordinator.sign_in.operations import RULES, Operation, reaches
 from coordinator.sign_in.tokens import TooManyWrong, WrongToken
 from coordinator.store import DatabaseProblem
-from federated.errors import FederatedError, PolicyRefusal
+from federated.errors import FederatedError, InternalError, PolicyRefusal
 from federated.outputs.formats import FILES
 from federated.pages.faults import unforeseen
 
@@ -180,6 +180,7 @@ def _application() -> FastAPI:
         HTTPException: _not_there,
         RequestValidationError: _not_valid,
         FederatedError: lambda _request, error: problem_of(error),
+        InternalError: lambda _request, error: problem_of(unforeseen(error)),
         Closed: lambda _request, error: problem_of(error),
         Unknown: lambda _request, _error: problem(S.UNAUTHORIZED, UNKNOWN, code="unknown"),
         Exception: lambda _request, error: problem_of(unforeseen(error)),

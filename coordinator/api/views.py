@@ -339,7 +339,7 @@ def take_file(
     """A file of an answer: its own bytes, a table, a chart, a note. The note has what was said since."""
     row = answer_row(ask.desk, digest)
     access = access_to(ask.desk, ask.visitor, row)
-    tag = f'"{digest}/{file}{version_of(said_since(ask.desk, row))}"'
+    tag = f'"{digest}/{file}{version_of(ask.desk, said_since(ask.desk, row))}"'
     # Every time anew: an answer is deleted when its time is over. What is not public is kept by nobody on the way.
     headers = {"ETag": tag, "Vary": "Authorization", "Cache-Control": "no-cache" if access.public else "no-store"}
     # Who has the file already is told so without being given it again; whoever may not see it is refused first. That

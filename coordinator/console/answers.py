@@ -170,10 +170,10 @@ def answer_file(desk: Desk, visitor: Visitor, digest: str, name: str, *, how: st
         return Download(name=f"{_name(row)}-{EXACT}", kind="application/json", content=row.content)
     release = open_release(row.content)
     said = said_since(desk, row)
-    for file in offered(release, manifest=_manifest(desk, row), said=said):
+    for file in offered(release, manifest=_manifest(desk, row), said=said, boundaries=desk.boundaries):
         if file.name == name:
             note_reading(desk, visitor, row, access, how.format(file.format))
-            kept_as = f"{file.name}{version_of(said)}" if file.changes else file.name
+            kept_as = f"{file.name}{version_of(desk, said)}" if file.changes else file.name
             content = desk.made.get(row.digest.hex(), kept_as, file.make)
             return Download(name=f"{_name(row)}-{file.name}", kind=file.media_type, content=content)
     raise FileProblem("The answer has no file of that name.", remedy="Its page links to all there are.")
@@ -188,9 +188,10 @@ def said_since(desk: Desk, row: ReleaseRow) -> tuple[Fact, ...]:
     return tuple(Fact(heading=heading, lines=lines) for heading, lines in parts if lines)
 
 
-def version_of(said: tuple[Fact, ...]) -> str:
-    """Tells what was said apart from what was said before or later; empty where nothing was."""
-    return f"-{sha256(repr(said).encode()).hex()[:NAME_DIGITS]}" if said else ""
+def version_of(desk: Desk, said: tuple[Fact, ...]) -> str:
+    """Tells files apart from those with what was said before or later, or on other boundaries; empty without either."""
+    mark = "" if desk.boundaries is None else desk.boundaries.mark
+    return f"-{sha256(f'{said!r}{mark}'.encode()).hex()[:NAME_DIGITS]}" if said or mark else ""
 
 
 def _revised(desk: Desk, later: ReleaseRow) -> str:

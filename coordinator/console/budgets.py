@@ -40,6 +40,7 @@ SIZE: Final = 50
 STATEMENTS_KEPT: Final = 1024
 RHO_DECIMALS: Final = 6
 PERCENT: Final = 100
+NOTHING: Final = shown_down(Fraction(0), decimals=RHO_DECIMALS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class PeriodShown:
         spent: As epsilon, rounded up.
         reserved: What rounds under way add to that.
         left: Largest epsilon of one more pure question, rounded down.
+        left_rho: The same as rho, of one that is not pure; empty where there is room for none.
         spent_part: Of the budget, in per cent, rounded up.
         reserved_part: The same of what is reserved.
     """
@@ -258,6 +260,7 @@ def _period(item: PeriodStatement) -> PeriodShown:
         draws=item.spent.draws + item.reserved.draws,
     )
     left = remaining(both, item.budget)
+    left_rho = shown_down(left.rho, decimals=RHO_DECIMALS)
     spent, committed = item.equivalent, equivalent_epsilon(both, item.budget.delta)
     spent_part = _part(spent, item.budget.epsilon)
     return PeriodShown(
@@ -270,7 +273,7 @@ def _period(item: PeriodStatement) -> PeriodShown:
         reserved=shown_up(committed - spent),
         reserved_rho=shown_up(item.reserved.rho, decimals=RHO_DECIMALS),
         left=shown_down(left.epsilon),
-        left_rho=shown_down(left.rho, decimals=RHO_DECIMALS),
+        left_rho="" if left_rho == NOTHING else left_rho,
         rounds=item.rounds,
         spent_part=spent_part,
         reserved_part=_part(committed, item.budget.epsilon) - spent_part,

@@ -18,7 +18,7 @@ from federated.calendar import MEDIA_TYPE, Entry, What, agreement_entries, icale
 from federated.errors import FederatedError
 from federated.papers import PaperKind
 from federated.rationals import rational_text
-from federated.series import RepeatStanding, Series, open_series, repeats, standings
+from federated.series import RepeatStanding, Series, costs_by_year, open_series, repeats, standings
 
 __all__ = ["calendar_file", "show", "show_standing"]
 
@@ -35,6 +35,7 @@ class StandingItem:
         agreement: Under which it is, in its latest version.
         each: What one repeat costs, as epsilon.
         together: What all of them cost.
+        years: Each calendar year with what falls in it, and whether that is more than the agreement allows in one.
         lapsed: Whether its last day is over.
         plans: Number of a repeat → its question's plan.
     """
@@ -44,6 +45,7 @@ class StandingItem:
     repeats: tuple[RepeatStanding, ...]
     each: str
     together: str
+    years: tuple[tuple[int, str, bool], ...]
     lapsed: bool
     plans: Mapping[int, str]
 
@@ -138,14 +140,17 @@ def _standing(desk: Desk, today: date) -> Iterator[StandingItem]:
         if known is None or series.edition > known.edition:
             newest[series.agreement, series.id] = series
     for series in newest.values():
-        states, plans = _asked(desk, series)
+        states, plans, years = _asked(desk, series)
+        agreement = agreements[series.agreement]
+        costs = costs_by_year(series, years)
         yield StandingItem(
             series=series,
-            agreement=agreements[series.agreement],
+            agreement=agreement,
             repeats=standings(series, states, today),
             each=rational_text(series.question.epsilon),
             together=rational_text(series.epsilon_sum),
-            lapsed=today > min(series.until, agreements[series.agreement].valid_to),
+            years=tuple((year, rational_text(cost), cost > agreement.budget_epsilon) for year, cost in costs.items()),
+            lapsed=today > min(series.until, agreement.valid_to),
             plans=plans,
         )
 
@@ -159,13 +164,14 @@ def _series(row: PaperRow, agreement: Agreement | None) -> Series | None:
         return None  # its analyst is none any more, or the agreement allows less now: nothing of it will be asked
 
 
-def _asked(desk: Desk, series: Series) -> tuple[dict[int, str], dict[int, str]]:
-    """State and plan of the newest question that asks each repeat, by the repeat's number."""
+def _asked(desk: Desk, series: Series) -> tuple[dict[int, str], dict[int, str], dict[int, int]]:
+    """State, plan and year of the newest question that asks each repeat, by the repeat's number."""
     numbers = {repeat.question.digest(desk.schema.digest): repeat.number for repeat in repeats(series)}
     states: dict[int, str] = {}
     plans: dict[int, str] = {}
+    years: dict[int, int] = {}
     for row in desk.store.proposals.of_manifest(series.id, size=ASKED_READ):  # newest first
         number = numbers.get(row.query_digest)
         if number is not None and number not in states and QuestionFacts.read(row).agreement == series.agreement:
-            states[number], plans[number] = row.state, row.plan_digest.hex()
-    return states, plans
+            states[number], plans[number], years[number] = row.state, row.plan_digest.hex(), row.received_at.year
+    return states, plans, years

@@ -19,6 +19,7 @@ from coordinator.sign_in.operations import Operation, reaches
 from coordinator.store import Place, Store
 from federated.agreement import AGREEMENT_TYPE, Agreement, parse_agreement
 from federated.errors import FileProblem
+from federated.outputs.geojson import Boundaries
 from federated.roster import ROSTER_TYPE, Roster, parse_roster
 from federated.schema import Schema
 from federated.signing import unsafe_payload
@@ -174,6 +175,7 @@ class Desk:
         planning: Places for people who plan at the same moment.
         practising: Places for previews on made-up records.
         made: Files of answers as they were last made.
+        boundaries: For the maps of answers; None where the settings name none.
     """
 
     settings: Settings
@@ -190,6 +192,7 @@ class Desk:
     planning: Places = field(default_factory=lambda: Places(MOST_PLANNING))
     practising: Places = field(default_factory=lambda: Places(MOST_PRACTISING))
     made: MadeFiles = field(default_factory=MadeFiles)
+    boundaries: Boundaries | None = None
 
     def page(
         self,

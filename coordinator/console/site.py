@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coordinator.api.problems import problem_of
 from coordinator.api.site import PREFIX, ByToken, build_api
+from coordinator.boundaries import load_boundaries
 from coordinator.console.desk import Asked, Desk, Download, Moved, NoteRead, Refreshing, SignedFiles
 from coordinator.console.guard import UPLOAD_PATH, Closed, Guard, Knock
 from coordinator.console.pages import PAGES, Page
@@ -25,7 +26,7 @@ from coordinator.sign_in.desk import Desk as SignIn
 from coordinator.sign_in.operations import reaches
 from coordinator.sign_in.pages import SIGN_IN, sign_in_routes
 from coordinator.store import DatabaseProblem, Store
-from federated.errors import ExitStatus, FederatedError
+from federated.errors import ExitStatus, FederatedError, InternalError
 from federated.pages import HEADERS, renderer
 from federated.pages.faults import unforeseen
 from federated.schema import load_schema
@@ -68,12 +69,17 @@ def build_site(
         rng: Gives secure random bytes.
         open_sign_in: Makes signing in, from what its pages show around them; None when nobody can.
         deciding: The store, for writing down what operators decide and analysts draft; None where nobody can sign in.
+
+    Raises:
+        FileProblem: The boundaries that the settings name cannot be used.
     """
+    schema = load_schema()
     desk = Desk(
         settings=settings,
         store=store,
         files=SignedFiles(settings, store, clock),
-        schema=load_schema(),
+        schema=schema,
+        boundaries=load_boundaries(settings, schema),
         templates=renderer({"console": "coordinator.console", "sign_in": "coordinator.sign_in"}),
         clock=clock,
         note_read=note_read,
@@ -198,8 +204,9 @@ def _endpoint(desk: Desk, guard: Guard, page: Page, visitor_of: VisitorOf) -> Ca
         except DatabaseProblem:
             return _failed(desk, visitor, LATER, HTTPStatus.SERVICE_UNAVAILABLE)
         except FederatedError as error:
-            status = STATUS.get(error.exit_status, HTTPStatus.CONFLICT)
-            return _failed(desk, visitor, error.diagnostics(), status)
+            told = unforeseen(error) if isinstance(error, InternalError) else error
+            status = STATUS.get(told.exit_status, HTTPStatus.CONFLICT)
+            return _failed(desk, visitor, told.diagnostics(), status)
         except Exception as error:  # noqa: BLE001 - the outermost loop: a traceback could show what is not public
             return _failed(desk, visitor, unforeseen(error).diagnostics(), HTTPStatus.INTERNAL_SERVER_ERROR)
         return _reply(made)

@@ -1,4 +1,4 @@
-"""Serves the pages: on loopback, one process, without a log."""
+"""Serves the pages: on loopback, one process, without a log but of what nobody foresaw."""
 
 import socket
 from collections.abc import Callable

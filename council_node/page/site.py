@@ -18,10 +18,10 @@ from council_node.page import answers, papers, questions
 from council_node.page.desk import Asked, Desk
 from council_node.page.door import Closed, Door, Visit
 from council_node.settings import Settings
-from federated.errors import ExitStatus, FederatedError
+from federated.errors import ExitStatus, FederatedError, InternalError
 from federated.pages import HEADERS, renderer
+from federated.pages.faults import unforeseen
 from federated.schema import load_schema
-from federated.shell import unexpected
 from protocols.identifiers import RandomSource
 
 __all__ = ["build_site"]
@@ -93,18 +93,26 @@ class _Guard:
         if scope["type"] != "http":
             return
 
+        replied = False
+
         async def send_guarded(message: Message) -> None:
+            nonlocal replied
             if message["type"] == "http.response.start":
+                replied = True
                 added = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
                 message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 
         try:
             self._desk.door.check(_visit(scope))
+            await self._inner(scope, receive, send_guarded)
         except Closed as closed:
             await _closed(self._desk, closed)(scope, receive, send_guarded)
-            return
-        await self._inner(scope, receive, send_guarded)
+        except Exception as error:  # noqa: BLE001 - the server's own log would hold a traceback, and that a value of a case
+            fault = unforeseen(error)
+            if not replied:  # without the council's name: whoever asks may be anybody
+                failed = Closed(HTTPStatus.INTERNAL_SERVER_ERROR, fault.diagnostics())
+                await _closed(self._desk, failed)(scope, receive, send_guarded)
 
 
 def _visit(scope: Scope) -> Visit:
@@ -129,9 +137,10 @@ def _endpoint(desk: Desk, view: View) -> Callable[[Request], Awaitable[Response]
         except Closed as closed:
             return _closed(desk, closed)
         except FederatedError as error:
-            return _failed(desk, error.diagnostics(), STATUS.get(error.exit_status, HTTPStatus.CONFLICT))
+            told = unforeseen(error) if isinstance(error, InternalError) else error
+            return _failed(desk, told.diagnostics(), STATUS.get(told.exit_status, HTTPStatus.CONFLICT))
         except Exception as error:  # noqa: BLE001 - the outermost loop: a traceback could show a value of a case
-            return _failed(desk, unexpected(error).diagnostics(), HTTPStatus.INTERNAL_SERVER_ERROR)
+            return _failed(desk, unforeseen(error).diagnostics(), HTTPStatus.INTERNAL_SERVER_ERROR)
         if made.startswith("/"):
             return RedirectResponse(made, HTTPStatus.SEE_OTHER)
         return HTMLResponse(made)

@@ -4,7 +4,6 @@ No boundary is held or made here. A zone whose noisy count is under a smallest s
 noise, and the rule only keeps a reader from looking at noise; it may look at nothing but the release.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
@@ -14,15 +13,13 @@ from federated.analysis.derived import DerivedCell, DerivedTable
 from federated.analysis.public_figures import PublicFigures
 from federated.analysis.rate import PER, rate
 from federated.analysis.source import NoisyTable
-from federated.errors import FileProblem, QueryError
+from federated.errors import QueryError
+from federated.outputs.geojson import Boundaries, feature_collection
 from federated.presentation import SMALLEST_SHOWN
 from federated.release import is_region_table, labels_of
 from federated.schema import Schema
 
 __all__ = ["SMALLEST_SHOWN", "zones", "zones_geojson"]
-
-SIZE_LIMIT = 256 * 1024 * 1024
-MOST_NAMED = 5
 
 
 def zones(
@@ -76,47 +73,30 @@ def zones(
     )
 
 
-def zones_geojson(table: DerivedTable, boundaries: bytes, *, code_property: str, name: str) -> dict[str, Any]:
+def zones_geojson(table: DerivedTable, boundaries: Boundaries) -> dict[str, Any]:
     """A table of zones joined to boundaries, as a GeoJSON feature collection; geometry is passed on unchanged.
 
     Args:
         table: From `zones`.
-        boundaries: A GeoJSON feature collection, UTF-8.
-        code_property: Property of its features that holds the GSS code.
-        name: Of the file, for messages.
+        boundaries: Of the zones; others are left out.
 
     Raises:
-        FileProblem: Not such a file, a code twice, or a zone without a boundary.
+        FileProblem: A zone has no boundary.
     """
-    shapes = _shapes(boundaries, code_property, name)
-    lost = [cell.codes[0] for cell in table.cells if cell.codes[0] not in shapes]
-    if lost:
-        raise FileProblem(
-            f"{name} has no boundary with '{code_property}' for {len(lost)} of the zones: "
-            f"{', '.join(lost[:MOST_NAMED])}.",
-            remedy="Name the property with --code-property, or give boundaries of the same codes; none is made up.",
-        )
-    return {
-        "type": "FeatureCollection",
-        "name": table.name,
-        **{
-            key: value
-            for key, value in table.as_json().items()
-            if key in {"note", "title", "unit", "notes", "releases"}
-        },
-        "features": [
+    kept = {"note", "title", "unit", "notes", "releases"}
+    members = {"name": table.name, **{key: value for key, value in table.as_json().items() if key in kept}}
+    rows = (
+        (
+            cell.codes[0],
             {
-                "type": "Feature",
-                "properties": {
-                    "code": cell.codes[0],
-                    "name": labels_of(table.axes, cell.codes)[0],
-                    **{key: value for key, value in cell.as_json().items() if key != "codes"},
-                },
-                "geometry": shapes[cell.codes[0]],
-            }
-            for cell in table.cells
-        ],
-    }
+                "code": cell.codes[0],
+                "name": labels_of(table.axes, cell.codes)[0],
+                **{key: value for key, value in cell.as_json().items() if key != "codes"},
+            },
+        )
+        for cell in table.cells
+    )
+    return feature_collection(members, rows, boundaries)
 
 
 def _picked(source: NoisyTable, chosen: Mapping[str, str]) -> list[float]:
@@ -172,23 +152,3 @@ def _shown(cell: DerivedCell, *, blank: bool) -> DerivedCell:
     if blank:
         return DerivedCell(codes=cell.codes[:1], estimate=None, standard_error=None, low=-inf, high=inf, coverage=1.0)
     return replace(cell, codes=cell.codes[:1])
-
-
-def _shapes(boundaries: bytes, code_property: str, name: str) -> dict[str, object]:
-    if len(boundaries) > SIZE_LIMIT:
-        raise FileProblem(f"{name} has more than {SIZE_LIMIT:,} bytes.", remedy="Give simpler boundaries.")
-    shapes: dict[str, object] = {}
-    try:
-        document = json.loads(boundaries.decode("utf-8-sig"))
-        features = document["features"] if document["type"] == "FeatureCollection" else None
-        for feature in features or ():
-            code, shape = feature["properties"].get(code_property), feature["geometry"]
-            if code in shapes:
-                raise FileProblem(f"{name} has two boundaries for {code}.", remedy="Keep one of them.")
-            if code is not None and shape is not None:
-                shapes[code] = shape
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise FileProblem(
-            f"{name} is not a GeoJSON feature collection.", remedy="Save the boundaries as GeoJSON, UTF-8."
-        ) from error
-    return shapes

@@ -20,6 +20,7 @@ from federated.analysis.share import share
 from federated.analysis.source import NoisyTable, noisy_table
 from federated.analysis.uniformity import uniformity
 from federated.commands import analyse_consistent
+from federated.commands.boundaries import CODE_PROPERTY, CodeProperty, boundaries_of
 from federated.commands.files import read_file, write_file
 from federated.commands.questions import AsJson
 from federated.errors import QueryError
@@ -235,9 +236,7 @@ def maps(
     boundaries: Annotated[
         Path | None, typer.Option("--boundaries", help="GeoJSON boundaries of your own; with --out.")
     ] = None,
-    code_property: Annotated[
-        str, typer.Option("--code-property", help="Property of the boundaries that holds the code.")
-    ] = "code",
+    code_property: CodeProperty = CODE_PROPERTY,
     out: Folder = None,
     *,
     rates: Annotated[bool, typer.Option("--rate", help="Map rates for each 1,000 in place of counts.")] = False,
@@ -259,8 +258,7 @@ def maps(
     )
     joined = None
     if boundaries is not None:
-        content = read_file(boundaries, "file of boundaries")
-        joined = zones_geojson(made, content, code_property=code_property, name=str(boundaries))
+        joined = zones_geojson(made, boundaries_of(boundaries, code_property))
     deliver(made, out, as_json=as_json)
     if joined is not None and out is not None:
         target = out / f"{made.name}.geojson"

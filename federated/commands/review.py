@@ -10,9 +10,11 @@ from rich.table import Table as Grid
 
 from federated.budget_statement import BudgetStatement, PeriodStatement
 from federated.client import Trusted
+from federated.commands.boundaries import CODE_PROPERTY, CodeProperty, boundaries_of
 from federated.commands.files import content_of, read_file
 from federated.commands.questions import AsJson, Work, connect, digest_bytes
 from federated.commands.verifying import verify
+from federated.errors import QueryError
 from federated.keys import parse_public, trusted_keys
 from federated.manifest import MANIFEST_TYPE, parse_manifest
 from federated.privacy import Totals, remaining
@@ -49,12 +51,16 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.")],
     formats: Annotated[
         str | None,
-        typer.Option("--format", "-f", help="Some of csv,ods,parquet,json,svg,png,html; otherwise all."),
+        typer.Option("--format", "-f", help="Some of csv,ods,parquet,geojson,json,svg,png,html; otherwise all."),
     ] = None,
     manifest: Annotated[
         Path | None,
         typer.Option("--manifest", "-m", help="The question's manifest, for decision, recipients and contacts."),
     ] = None,
+    boundaries: Annotated[
+        Path | None, typer.Option("--boundaries", help="GeoJSON boundaries of your own, for the maps.")
+    ] = None,
+    code_property: CodeProperty = CODE_PROPERTY,
 ) -> None:
     """Write a release in formats that anyone can open, with a note on method. Needs no connection.
 
@@ -68,7 +74,14 @@ def export(
     explained = None
     if manifest is not None:
         explained = parse_manifest(content_of(read_file(manifest, "manifest"), MANIFEST_TYPE), source=str(manifest))
-    for written in export_release(release, out, chosen, manifest=explained):
+    shapes = None if boundaries is None else boundaries_of(boundaries, code_property)
+    files = export_release(release, out, chosen, manifest=explained, boundaries=shapes)
+    if not files:
+        raise QueryError(
+            "No table of this release has a file of that format.",
+            remedy="GeoJSON is of tables by region, and a chart of a table that is not too long for one.",
+        )
+    for written in files:
         output.print(f"Wrote {written}", markup=False)
 
 

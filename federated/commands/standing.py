@@ -16,7 +16,7 @@ from federated.manifest import parse_manifest
 from federated.papers import PaperKind, unsafe_claims
 from federated.query import load_query
 from federated.rationals import rational_text
-from federated.series import Series, open_series, repeats, sign_series
+from federated.series import Series, costs_by_year, open_series, repeats, sign_series
 from federated.shell import new_app, now_utc, output
 from federated.standing_run import Journal, Told, run_series
 from federated.workspace import DEFAULT_FILE
@@ -144,21 +144,23 @@ def series_words(series: Series, agreement: Agreement) -> tuple[str, ...]:
     Raises:
         QueryError: All repeats of one year together cost more than the agreement allows in a year.
     """
-    times = repeats(series)
-    of_year = max(sum(item.due.year == year for item in times) for year in {item.due.year for item in times})
-    cost = series.question.epsilon * of_year
-    if cost > agreement.budget_epsilon:
+    times, costs = repeats(series), costs_by_year(series)
+    year, most = max(costs.items(), key=lambda item: item[1])
+    if most > agreement.budget_epsilon:
         raise QueryError(
-            f"Its {of_year} repeats of one year would cost epsilon {rational_text(cost)} together; the agreement "
-            f"allows {agreement.budget.epsilon} for all questions of a year.",
-            remedy="Ask less often, or with a smaller epsilon.",
+            f"Its repeats of {year} would cost epsilon {rational_text(most)} together; the agreement allows "
+            f"{agreement.budget.epsilon} for all questions of a year.",
+            remedy="Ask less often, with a smaller epsilon, or begin with a later period: one that is over already is "
+            "asked in the year of signing.",
         )
+    shares = ", ".join(f"{rational_text(cost)} in {year}" for year, cost in costs.items())
     return (
         f"{series.question.title} ({series.id}, edition {series.edition}), under {agreement.id}.",
         f"It asks {len(times)} times until {series.until}, and then lapses unless somebody reviews it.",
         (
             f"Each time costs epsilon {rational_text(series.question.epsilon)}; all of them together "
-            f"{rational_text(series.epsilon_sum)}. The agreement allows {agreement.budget.epsilon} in a calendar year."
+            f"{rational_text(series.epsilon_sum)}: {shares}. The agreement allows {agreement.budget.epsilon} in a "
+            "calendar year."
         ),
         *(f"  {item.due}: about {item.period.start} to {item.period.end}" for item in times),
         "Each repeat is a plan of its own: councils decide on it, and their ledgers charge it, like any other.",

@@ -26,6 +26,8 @@ CAVEAT_WIDTH: Final = 90
 FONT: Final = "Liberation Sans, Arial, Helvetica, sans-serif"
 PADDING: Final = {"left": 60, "right": 20, "top": 10, "bottom": 10}
 """On the left as much as the longest label grows by where only a wider font is at hand than it was measured with."""
+LEGEND_GAP: Final = 40
+"""Between the entries of the legend: with less, a wider font's text would run into the next mark."""
 PNG_SCALE: Final = 2
 """Pixels for each unit of the specification: sharp in print on A4."""
 USABLE: Final = "margin within 20%"
@@ -141,7 +143,7 @@ def _specification(release: Release, table: TableRecord) -> str:
     interval = base.mark_rule(color="#1d70b8", strokeWidth=3).encode(
         x=alt.X("low:Q", title=f"{table.title}, with 95% interval"), x2="high:Q"
     )
-    legend = alt.Legend(title=None, orient="bottom", symbolStrokeWidth=2)
+    legend = alt.Legend(title=None, orient="bottom", symbolStrokeWidth=2, columnPadding=LEGEND_GAP)
     scale = {name: alt.Scale(domain=QUALITIES, range=values) for name, values in LOOKS.items()}
     mark = base.mark_point(filled=True, strokeWidth=2, size=70, opacity=1).encode(
         x="estimate:Q",

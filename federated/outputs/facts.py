@@ -16,17 +16,19 @@ from federated.clauses import MEANINGS, PROHIBITED_USES, ProhibitedUse
 from federated.errors import FileProblem
 from federated.manifest import Manifest
 from federated.outputs.quotes import period_words
+from federated.pages.figures import axis_words
 from federated.pages.render import day, moment
 from federated.presentation import SHORTHAND, councils_words, fraction_text, margin
 from federated.privacy import Charge, Mechanism, zcdp_epsilon
 from federated.query import Query, parse_query
 from federated.query.words import condition_words
 from federated.question_words import at_most_words, ingredient_words
-from federated.release import Release, TableRecord
+from federated.release import Release, TableRecord, is_region_table
 from federated.revisions import provisional_words
+from federated.schema import load_schema
 from federated.statistics import TOTALS
 
-__all__ = ["Fact", "check_manifest_of", "facts_of", "shorthand_rows", "table_words"]
+__all__ = ["Fact", "breakdowns", "check_manifest_of", "facts_of", "shorthand_rows", "table_words"]
 
 LAWS: Final = {
     Mechanism.DISCRETE_LAPLACE: "discrete Laplace",
@@ -90,10 +92,16 @@ def notes_of(release: Release) -> Mapping[str, tuple[TableRecord, str]]:
     return {table.name: (table, NOTE.format(number=number)) for number, table in enumerate(marked, start=1)}
 
 
-def table_words(table: TableRecord) -> str:
+def table_words(release: Release, table: TableRecord) -> str:
     """What a table shows, in a few words."""
-    by = ", ".join(axis.name for axis in table.axes)
+    by = ", ".join(breakdowns(release, table))
     return f"{table.title}{f', by {by}' if by else ''}"
+
+
+def breakdowns(release: Release, table: TableRecord) -> tuple[str, ...]:
+    """What each breakdown of a table is, in the words of the data dictionary."""
+    dataset, schema = release.plan["question"]["dataset"], load_schema()
+    return tuple(axis_words(axis.name, dataset, schema) for axis in table.axes)
 
 
 def _asked(release: Release, question: Query, manifest: Manifest | None) -> Iterator[str]:
@@ -136,6 +144,13 @@ def _method(release: Release, question: Query) -> Iterator[str]:
         "Estimates are neither rounded nor cut off. Only the figure as printed is: counts and sums to the nearest 5 or "
         "10, decided by the noisy figure alone."
     )
+    mapped = [table.name for table in release.tables if is_region_table(table)]
+    if mapped:
+        yield (
+            f"For a map there are GeoJSON files: {', '.join(f'{name}.geojson' for name in mapped)}. Each has the "
+            "figures of the tidy file under the codes of the regions. Where its features have no geometry, join them "
+            "to boundaries by that code: the figures come without boundaries of their own."
+        )
 
 
 def _margins(release: Release) -> Iterator[str]:

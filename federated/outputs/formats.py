@@ -15,10 +15,11 @@ from federated.outputs.chart import ALT_TEXTS, chart, chart_png, chart_texts, is
 from federated.outputs.csv_metadata import metadata_text
 from federated.outputs.csv_table import table_csv
 from federated.outputs.facts import Fact
+from federated.outputs.geojson import Boundaries, table_geojson
 from federated.outputs.method_note import method_note
 from federated.outputs.parquet import table_parquet
 from federated.outputs.spreadsheet import release_ods
-from federated.release import Release, TableRecord
+from federated.release import Release, TableRecord, is_region_table
 
 __all__ = ["FILES", "FORMATS", "Made", "Offered", "ReleaseFile", "TableFile", "chosen_formats", "files_of", "offered"]
 
@@ -54,6 +55,7 @@ class TableFile:
         label: What it is, for people.
         media_type: As the web names it.
         make: Its bytes.
+        make_on: The same on boundaries, where it has a place for them.
         has: Whether a table has such a file.
     """
 
@@ -62,6 +64,7 @@ class TableFile:
     label: str
     media_type: str
     make: Callable[[Release, TableRecord], bytes]
+    make_on: Callable[[Release, TableRecord, Boundaries | None], bytes] | None = None
     has: Callable[[TableRecord], bool] = lambda _table: True
 
 
@@ -134,6 +137,15 @@ FILES: Final[tuple[ReleaseFile | TableFile, ...]] = (
         make=table_parquet,
     ),
     TableFile(
+        format="geojson",
+        suffix=".geojson",
+        label="figures for a map (GeoJSON)",
+        media_type="application/geo+json",
+        make=table_geojson,
+        make_on=table_geojson,
+        has=is_region_table,
+    ),
+    TableFile(
         format="svg",
         suffix=".svg",
         label="a chart (SVG)",
@@ -175,18 +187,25 @@ def chosen_formats(text: str) -> tuple[str, ...]:
     return named
 
 
-def files_of(release: Release, formats: Iterable[str] = FORMATS, *, manifest: Manifest | None = None) -> Iterator[Made]:
+def files_of(
+    release: Release,
+    formats: Iterable[str] = FORMATS,
+    *,
+    manifest: Manifest | None = None,
+    boundaries: Boundaries | None = None,
+) -> Iterator[Made]:
     """The files of a release, one after another.
 
     Args:
         release: The release.
         formats: Which; all, unless some are named.
         manifest: Of its question: spreadsheet and note then hold decision, recipients and contacts.
+        boundaries: For the maps; without them their features have no geometry.
 
     Raises:
-        FileProblem: The manifest is not the release's.
+        FileProblem: The manifest is not the release's, or a region has no boundary.
     """
-    for file in offered(release, formats, manifest=manifest):
+    for file in offered(release, formats, manifest=manifest, boundaries=boundaries):
         yield Made(name=file.name, media_type=file.media_type, content=file.make())
 
 
@@ -196,6 +215,7 @@ def offered(
     *,
     manifest: Manifest | None = None,
     said: Sequence[Fact] = (),
+    boundaries: Boundaries | None = None,
 ) -> Iterator[Offered]:
     """The files that `files_of` would make, before any is made; `said` is what came after the release."""
     chosen = frozenset(formats)
@@ -225,5 +245,9 @@ def offered(
                         label=file.label,
                         media_type=file.media_type,
                         table=table.name,
-                        make=partial(file.make, release, table),
+                        make=(
+                            partial(file.make, release, table)
+                            if file.make_on is None
+                            else partial(file.make_on, release, table, boundaries)
+                        ),
                     )

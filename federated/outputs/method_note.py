@@ -14,7 +14,7 @@ from markupsafe import Markup
 from federated.errors import FileProblem
 from federated.manifest import Manifest
 from federated.outputs.chart import chart, chart_words, is_drawn
-from federated.outputs.facts import Fact, facts_of, notes_of, shorthand_rows, table_words
+from federated.outputs.facts import Fact, breakdowns, facts_of, notes_of, shorthand_rows, table_words
 from federated.outputs.figures import printed
 from federated.outputs.quotes import quote, quoted_interval
 from federated.pages import renderer, stylesheet
@@ -78,15 +78,21 @@ def _shown(release: Release) -> Iterator[_Shown]:
         marked = notes_of(release).get(table.name)
         yield _Shown(
             name=table.name,
-            title=table_words(table),
+            title=table_words(release, table),
             note="" if marked is None else marked[1],
-            heads=(*(axis.name for axis in table.axes), "Figure as printed", "Interval"),
+            heads=(*_heads(release, table), "Figure as printed", "Interval"),
             rows=_rows(release, table) if drawn else (),
             # Made from figures and escaped words by `federated.outputs.chart`.
             picture=Markup(chart(release, table)) if drawn else "",  # noqa: S704 - as above
             words=chart_words(release, table)[1] if drawn else "",
             quote=_example(release, table),
         )
+
+
+def _heads(release: Release, table: TableRecord) -> Iterator[str]:
+    """What each breakdown is, in words; its code is in the files for programs."""
+    for words in breakdowns(release, table):
+        yield words[:1].upper() + words[1:]
 
 
 def _rows(release: Release, table: TableRecord) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:

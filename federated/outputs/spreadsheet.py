@@ -77,7 +77,7 @@ def _contents(release: Release, tables: dict[str, Sheet]) -> Sheet:
     for table in release.tables:
         sheet = tables.get(table.name)
         where = Content(text=ELSEWHERE) if sheet is None else Link(sheet=sheet.name)
-        rows.append((where, Content(text=f"{table_words(table)} (table '{table.name}')")))
+        rows.append((where, Content(text=f"{table_words(release, table)} (table '{table.name}')")))
     return Sheet(
         name="Contents",
         title="Contents",
@@ -143,7 +143,7 @@ def _table(release: Release, table: TableRecord, number: int) -> Sheet:
     where = f"{release.level_label}, {period_words(release.period)}"
     return Sheet(
         name=f"Table_{number}",
-        title=f"Table {number}: {release.title} – {table_words(table)}, {where}{note}",
+        title=f"Table {number}: {release.title} – {table_words(release, table)}, {where}{note}",
         lines=(
             Content(text=release.note),
             Content(text="This sheet holds one table. Shorthand and notes are explained on the sheet Notes."),

@@ -6,13 +6,19 @@ from pathlib import Path
 from federated.errors import FileProblem
 from federated.manifest import Manifest
 from federated.outputs.formats import FORMATS, files_of
+from federated.outputs.geojson import Boundaries
 from federated.release import Release
 
 __all__ = ["export_release"]
 
 
 def export_release(
-    release: Release, folder: Path, formats: Iterable[str] = FORMATS, *, manifest: Manifest | None = None
+    release: Release,
+    folder: Path,
+    formats: Iterable[str] = FORMATS,
+    *,
+    manifest: Manifest | None = None,
+    boundaries: Boundaries | None = None,
 ) -> tuple[Path, ...]:
     """Write a release into a folder, which is made where there is none.
 
@@ -21,14 +27,15 @@ def export_release(
         folder: Where.
         formats: Which of `federated.outputs.formats.FORMATS`.
         manifest: Of its question.
+        boundaries: For the maps.
 
     Raises:
-        FileProblem: The folder cannot be written, or the manifest is not the release's.
+        FileProblem: The folder cannot be written, the manifest is not the release's, or a region has no boundary.
     """
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for made in files_of(release, formats, manifest=manifest):
+        for made in files_of(release, formats, manifest=manifest, boundaries=boundaries):
             path = folder / made.name
             path.write_bytes(made.content)
             written.append(path)

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from secrets import token_hex
+from typing import Final
 
 from federated.errors import InternalError
 from federated.shell import now_utc, place_of, unexpected
@@ -9,22 +11,26 @@ from federated.timestamps import time_text
 
 __all__ = ["unforeseen"]
 
+REFERENCE_SIZE: Final = 4
+
 
 def unforeseen(error: Exception) -> InternalError:
-    """Write the error's kind and place to standard error as one line of JSON.
+    """Write the error's kind and place to standard error as one line of JSON, under a reference of its own.
 
     Never its message, which could quote a value, and nothing of who asked for what: addresses, headers and what was
-    typed are secrets of those who read.
+    typed are secrets of those who read. So the reference is drawn, and not made from any of it.
 
     Returns:
-        What to tell the reader: the same kind and place.
+        What to tell the reader: the same kind, place and reference.
     """
+    reference = token_hex(REFERENCE_SIZE)
     line = {
         "time": time_text(now_utc()),
         "event": "request_failed",
         "error": type(error).__name__,
         "at": place_of(error),
+        "reference": reference,
     }
     sys.stderr.write(json.dumps(line) + "\n")
     sys.stderr.flush()
-    return unexpected(error)
+    return unexpected(error, reference=reference)

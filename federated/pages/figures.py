@@ -13,7 +13,7 @@ from federated.schema import Schema
 from federated.statistics import Figures, statistic
 from protocols.encoding import canonical_json, sha256
 
-__all__ = ["Row", "TableShown", "question_of", "show_records", "show_table"]
+__all__ = ["Row", "TableShown", "axis_words", "question_of", "show_records", "show_table"]
 
 ROWS: Final = 100
 """Rows of a table on one page."""
@@ -118,7 +118,7 @@ def _shown(table: TableRecord, question: Query, schema: Schema, rows: tuple[Row,
         name=table.name,
         title=_title(table, question, schema),
         caveat=table.caveat,
-        by=" and ".join(_axis(axis.name, question, schema) for axis in table.axes) or "All",
+        by=" and ".join(axis_words(axis.name, question.dataset, schema) for axis in table.axes) or "All",
         rows=rows,
         pages=pages,
     )
@@ -144,18 +144,19 @@ def _row(table: TableRecord, cell: CellRecord, beside: str | None, national: boo
 
 def _title(table: TableRecord, question: Query, schema: Schema) -> str:
     """What the figures are, in words."""
-    read = " and ".join(_axis(measure.what, question, schema) for measure in table.measures)
+    read = " and ".join(axis_words(measure.what, question.dataset, schema) for measure in table.measures)
     of = f" of {read}" if read else ""
-    by = ", ".join(_axis(axis.name, question, schema) for axis in table.axes)
+    by = ", ".join(axis_words(axis.name, question.dataset, schema) for axis in table.axes)
     return f"{table.title}{of}" + (f" by {by}" if by else "")
 
 
-def _axis(name: str, question: Query, schema: Schema) -> str:
+def axis_words(name: str, dataset: str, schema: Schema) -> str:
     """A breakdown in words: its label in the schema; a date's is its column's, with the length of its steps.
 
-    The second side of a square of pairs is ``with_`` its column.
+    The second side of a square of pairs is ``with_`` its column. What the schema does not know keeps its name.
     """
-    columns = schema.dataset(question.dataset).columns
+    known = schema.datasets.get(dataset)
+    columns = {} if known is None else known.columns
     if name in columns:
         return _lowered(columns[name].label)
     column, _, part = name.rpartition("_")

@@ -21,7 +21,7 @@ from coordinator.console.site import build_site
 from coordinator.console.visitor import NOBODY, Role, Visitor
 from coordinator.proposal_states import ProposalState
 from coordinator.serve import CONNECTIONS_FILE
-from coordinator.settings import ConsoleSettings, Settings
+from coordinator.settings import BoundarySettings, ConsoleSettings, Settings
 from coordinator.store import AccountRow, BudgetRow, DraftRow, EnrolmentRow, PaperRow, ProposalRow, Store, open_store
 from coordinator.tls import issue_certificate, make_authority, save_pair
 from federated.budget_statement import BudgetStatement, PeriodStatement
@@ -39,7 +39,11 @@ from protocols.encoding import sha256
 from protocols.identifiers import CouncilId
 from tests.integration.coordinator_federation import QUESTION, Federation, Kind, council_key
 
-OTHER = QUESTION.replace("Families by age", "Families by age, asked for less").replace('epsilon: "1"', 'epsilon: "1/2"')
+OTHER = (
+    QUESTION.replace("Families by age", "Families by age, asked for less")
+    .replace('epsilon: "1"', 'epsilon: "1/2"')
+    .replace("by: [main_age_band]", "by: [main_age_band], level: region")
+)
 COOKIE = "console-test"
 TOKEN = "f" * 64
 ENDED = {
@@ -90,8 +94,9 @@ class ConsoleWorld:
             "unnamed": Visitor(name="", roles=frozenset(), agreements=frozenset(), form_token=""),
         }
 
-    def settings(self, **console: object) -> Settings:
-        return self.federation.settings.model_copy(update={"console": ConsoleSettings(**console)})
+    def settings(self, *, boundaries: BoundarySettings | None = None, **console: object) -> Settings:
+        changes = {"console": ConsoleSettings(**console), "boundaries": boundaries}
+        return self.federation.settings.model_copy(update=changes)
 
     def note(self, visitor: Visitor, digest: bytes, how: str) -> None:
         self.reads.append((digest.hex(), visitor.name, how))

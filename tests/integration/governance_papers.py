@@ -82,8 +82,8 @@ def standing_series(world: ConsoleWorld) -> Series:
         agreement=world.agreement,
         question=parse_query(QUESTION.encode()),
         manifest=parse_manifest(yaml.safe_dump(document, sort_keys=False).encode()),
-        wait_days=20,
-        until=date(2026, 11, 30),
+        wait_days=200,
+        until=date(2026, 10, 1),
         signed_at=world.federation.now().replace(microsecond=0),
     )
 

@@ -11,6 +11,7 @@ import pytest
 
 from coordinator.api import site as api_site
 from coordinator.api.site import CALLS, PREFIX
+from coordinator.console.answers import version_of
 from coordinator.console.desk import SignedFiles
 from coordinator.console.visitor import Scope
 from coordinator.roster import SignedAgreement
@@ -19,6 +20,7 @@ from coordinator.sign_in.operations import Operation
 from coordinator.sign_in.tokens import make_token
 from coordinator.store import DatabaseProblem, InboxRow, ProposalRow, SessionRow
 from coordinator.store.proposals import ProposalBook
+from federated.outputs.geojson import read_boundaries
 from federated.query import parse_query
 from protocols.encoding import sha256
 from tests.integration.api_world import NAMES, Program, api_world
@@ -257,6 +259,27 @@ def test_every_file_of_a_published_answer_can_be_taken_and_is_known_again(world,
         assert (again.status_code, again.content) == (304, b"")
         assert opened.get(file["href"], headers={"if-none-match": '"other"'}).status_code == 200
     assert kinds == QUICK
+
+
+def test_a_map_is_among_the_files_of_an_answer_with_regions_alone_and_is_another_on_other_boundaries(world, opened):
+    listed = []
+    for release in world.console.answered:
+        files = opened.ask(f"/releases/{release.digest.hex()}").json()["files"]
+        listed.append([file for file in files if file["name"].endswith(".geojson")])
+    national, (regional,) = listed
+    assert national == []
+    assert (regional["table"], regional["media_type"]) == ("age", "application/geo+json")
+    reply = opened.get(regional["href"])
+    assert reply.headers["content-type"] == "application/geo+json"
+    assert {one["geometry"] for one in reply.json()["features"]} == {None}
+    marks = {version_of(SimpleNamespace(boundaries=given), ()) for given in (None, *map(boundaries, "ab"))}
+    assert len(marks) == 3
+    assert "" in marks
+
+
+def boundaries(source):
+    content = b'{"type": "FeatureCollection", "features": []}'
+    return read_boundaries(content, code_property="code", name="x", source=source)
 
 
 def test_who_may_not_see_a_file_is_not_told_that_it_is_the_same(world, closed):

@@ -357,7 +357,8 @@ def test_a_standing_question_shows_each_repeat_its_cost_and_when_it_lapses(world
     due, waits = (f"{word}, from" for word in ("due, and not asked yet", "not due yet"))
     assert due in page
     assert waits in page
-    assert f"ε {len(repeats(standing))}" in page
+    assert f"Cost of all ε {len(repeats(standing))} In 2026 ε 4, of 4 that the agreement allows" in page
+    assert "councils refuse what goes over it" not in page
     told = said(closed.ask("/calendar"))
     assert "Standing question lapses unless somebody reviews it" in told
     assert "Standing question is due" in told
@@ -369,6 +370,16 @@ def test_a_standing_question_shows_each_repeat_its_cost_and_when_it_lapses(world
             assert "Lapsed" in told
             assert "never asked: the series has lapsed" in told
             assert "Standing question is due" not in said(late.ask("/calendar"))
+
+
+def test_a_standing_question_over_two_years_tells_what_falls_in_each_against_the_limit_of_a_year(world, standing):
+    keep_series(world, replace(standing, edition=3, until=date(2027, 1, 31)))
+    with world.served() as served:
+        page = said(served.ask("/standing"))
+    assert "Cost of all ε 6" in page
+    allowed = "of 4 that the agreement allows for all questions of that year"
+    assert f"In 2026 ε 5, {allowed}: councils refuse what goes over it" in page
+    assert f"In 2027 ε 1, {allowed} Decision" in page
 
 
 # Measures

@@ -8,6 +8,7 @@ import pytest
 from coordinator.store import DatabaseProblem
 from coordinator.store.membership import MembershipBook
 from coordinator.store.proposals import ProposalBook
+from federated.errors import InternalError
 from tests.integration.api_world import ORIGIN, Program, api_world
 
 SECRETS = (
@@ -79,12 +80,28 @@ def test_an_error_that_nobody_foresaw_is_one_line_with_its_kind_and_place(progra
     assert "ZeroDivisionError" in reply.text
     assert "Traceback" not in reply.text
     (line,) = found = lines(capsys)
-    assert set(line) == {"time", "event", "error", "at"}
+    assert set(line) == {"time", "event", "error", "at", "reference"}
+    assert f"reference {line['reference']}" in reply.text
     assert (line["event"], line["error"]) == ("request_failed", "ZeroDivisionError")
     module, _, number = line["at"].partition(":")
     assert (module, number.isdigit()) == (__name__, True)
     for secret in SECRETS:
         assert secret not in json.dumps(found) + reply.text.replace(ORIGIN, "")
+
+
+def faulty(*_args, **_named):
+    raise InternalError(SECRETS[0], remedy=SECRETS[0])
+
+
+@pytest.mark.parametrize("path", ["/questions", "/api/v1/questions"])
+def test_a_fault_of_this_software_is_such_a_line_too(program, monkeypatch, capsys, path):
+    monkeypatch.setattr(ProposalBook, "page", faulty)
+    reply = program.get(path)
+    assert reply.status_code == 500
+    (line,) = lines(capsys)
+    assert (line["error"], line["at"].partition(":")[0]) == ("InternalError", __name__)
+    assert f"reference {line['reference']}" in reply.text
+    assert SECRETS[0] not in json.dumps(line) + reply.text
 
 
 def test_what_fails_around_the_pages_is_told_too(world, monkeypatch, capsys):

@@ -3,8 +3,10 @@
 import csv
 import html
 import io
+import json
 import re
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 from sqlalchemy import update
@@ -14,7 +16,7 @@ from coordinator.console.made_files import MadeFiles
 from coordinator.console.pages import PAGES
 from coordinator.console.question import manifest_of
 from coordinator.console.visitor import NOBODY, PUBLIC, Role
-from coordinator.settings import ConsoleSettings
+from coordinator.settings import BoundarySettings, ConsoleSettings
 from coordinator.sign_in.audit import MOST_REFUSED, READ
 from coordinator.sign_in.operations import RULES, Operation, reaches
 from coordinator.store import AuditRow, DatabaseProblem, open_store
@@ -26,8 +28,11 @@ from federated.outputs.chart import chart, chart_words
 from federated.outputs.formats import files_of
 from federated.pages import HEADERS
 from federated.release import open_release
+from federated.signing import sign_statement
+from federated.timestamps import time_text
 from protocols.encoding import sha256
-from tests.integration.console_world import DRAFT, TOKEN, console_world
+from tests.integration.console_world import DRAFT, TOKEN, console_world, statement
+from tests.integration.coordinator_federation import SCHEMA, council_key
 
 TOKEN_PART = f'Content-Disposition: form-data; name="token"\r\n\r\n{TOKEN}'.encode()
 WHO = ("", *(role.value for role in Role))
@@ -290,6 +295,45 @@ def test_every_file_that_the_page_offers_can_be_taken_away(world, opened):
         assert reply.headers["content-disposition"].endswith(f'-{name}"')
 
 
+def shapes(folder, codes, **changes):
+    """Boundaries as an operator would keep them, and the settings that name them."""
+    square = {"type": "Polygon", "coordinates": [[[-2, 54], [-1, 54], [-1, 55], [-2, 54]]]}
+    features = [{"type": "Feature", "properties": {"RGN": code}, "geometry": square} for code in codes]
+    path = folder / "regions.json"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return square, BoundarySettings(file=str(path), code_property="RGN", source="Somebody", **changes)
+
+
+def test_a_map_is_offered_where_a_table_has_regions_and_stands_on_the_boundaries_that_are_named(
+    world, opened, tmp_path
+):
+    national, regional = (release.digest.hex() for release in world.answered)
+    assert ".geojson" not in opened.ask(f"/releases/{national}").text
+    assert opened.ask(f"/releases/{national}/age.geojson").status == 404
+    assert f'href="/releases/{regional}/age.geojson"' in opened.ask(f"/releases/{regional}").text
+    reply = opened.ask(f"/releases/{regional}/age.geojson")
+    assert reply.headers["content-type"] == "application/geo+json"
+    features = json.loads(reply.body)["features"]
+    estimates = [cell.estimate for cell in world.answered[1].tables[0].cells]
+    assert [one["properties"]["estimate"] for one in features] == estimates
+    assert {one["geometry"] for one in features} == {None}
+    square, named = shapes(tmp_path, [region.code for region in SCHEMA.regions])
+    with world.served(publish=(world.agreement,), later_days=15, boundaries=named) as mapped:
+        found = json.loads(mapped.ask(f"/releases/{regional}/age.geojson").body)
+    assert all(one["geometry"] == square for one in found["features"])
+    assert [one["properties"] for one in found["features"]] == [one["properties"] for one in features]
+    assert found["boundaries"] == "Somebody"
+
+
+def test_pages_do_not_start_on_boundaries_that_lack_a_region(world, tmp_path):
+    _, named = shapes(tmp_path, [region.code for region in SCHEMA.regions[1:]])
+    with (
+        pytest.raises(FileProblem, match=f"no boundary for 1 of the zones: {SCHEMA.regions[0].code}"),
+        world.served(boundaries=named),
+    ):
+        pass
+
+
 def test_the_chart_stands_above_its_table_with_its_words_and_is_read_once(world, closed):
     """The note and the page show the same picture; one reading of the page is one line in the audit."""
     world.reads.clear()
@@ -514,6 +558,22 @@ def test_a_council_shows_the_question_behind_each_charge(world, closed):
         assert release.manifest_digest[:16] in page.text
     lost = closed.ask(f"/budgets/{world.federation.councils[-1]}", who="reviewer")
     assert "Perhaps: it was lost after it may have spent" in said(lost)
+
+
+def test_what_is_left_names_rho_only_where_there_is_room_for_such_a_question(world, closed):
+    council = world.federation.councils[0]
+    page = said(closed.ask(f"/budgets/{council}", who="reviewer"))
+    assert "One more question of up to ε = 2.5" in page
+    assert "or of ρ" not in page
+    (row,) = world.federation.store.membership.budgets([council])
+    made = statement(council, world.agreement, time=time_text(row.received_at), epsilon=Fraction(1, 10), rounds=1)
+    envelope = sign_statement("budget-statement", made.canonical(), council_key(council))
+    world.federation.store.membership.keep_budgets([replace(row, envelope=envelope)])
+    try:
+        page = said(closed.ask(f"/budgets/{council}", who="reviewer"))
+        assert re.search(r"One more question of up to ε = 3\.9, or of ρ = 0\.[0-9]*[1-9] ", page)
+    finally:
+        world.federation.store.membership.keep_budgets([row])
 
 
 def verified(closed, council):

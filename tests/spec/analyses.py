@@ -337,7 +337,8 @@ written beside each boundary, which is passed on as it is:
 federated analyse map answer/release.json --rate --select main_sex=female --boundaries regions.geojson --code-property RGN24CD --out map
 ```
 
-A region without a boundary is refused: none is made up. Boundaries of other areas are left out.""",
+A region without a boundary is refused: none is made up. Boundaries of other areas are left out. All figures of a table by
+region, as they stand in its CSV file, are in [its GeoJSON file](../reference/outputs.md#maps) without this analysis.""",
         examples=(
             Example(
                 asked="Women who applied, for each 1,000 households, by region.",

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from coordinator.boundaries import load_boundaries
 from coordinator.cli import app, main
 from coordinator.doctor import Verdict, examine
 from coordinator.enrolment import PENDING_PER_COUNCIL, decide, find, record_key
@@ -20,7 +21,7 @@ from coordinator.roster import (
     own_identity,
     publish_roster,
 )
-from coordinator.settings import load_settings
+from coordinator.settings import BoundarySettings, load_settings
 from coordinator.store import open_store
 from coordinator.tls import load_certificate
 from federated.errors import ExitStatus, FileProblem, PolicyRefusal, SignatureProblem
@@ -254,6 +255,43 @@ def test_doctor_tells_everything_at_once(settings):
     assert bad == {"identity", "certificate", "database"}
     soon = examine(settings, START + timedelta(days=390))
     assert all(finding.text for finding in soon)
+
+
+def test_doctor_looks_at_the_boundaries_that_the_settings_name(settings, tmp_path):
+    def found(*codes, **changes):
+        square = {"type": "Polygon", "coordinates": [[[-2, 54], [-1, 54], [-1, 55], [-2, 54]]]}
+        features = [{"type": "Feature", "properties": {"RGN": code}, "geometry": square} for code in codes]
+        path = tmp_path / "regions.json"
+        path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
+        named = BoundarySettings(**{"file": str(path), "code_property": "RGN"} | changes)
+        findings = examine(settings.model_copy(update={"boundaries": named}), START)
+        (finding,) = (one for one in findings if one.check == "boundaries")
+        return finding.verdict, finding.text
+
+    regions = [region.code for region in load_schema().regions]
+    assert found(*regions) == (Verdict.GOOD, f"{tmp_path / 'regions.json'} has a shape for each region")
+    for verdict, text, said in (
+        (*found(*regions[1:]), f"no boundary for 1 of the zones: {regions[0]}"),
+        (*found(*regions, code_property="code"), "no boundary for 9 of the zones"),
+        (*found(*regions, regions[0]), f"two boundaries for {regions[0]}"),
+        (*found(*regions, file="nowhere.json"), "nowhere.json: the file of boundaries cannot be read"),
+    ):
+        assert verdict is Verdict.BAD
+        assert said in text
+
+
+def test_shapes_of_more_detail_than_a_file_can_hold_are_refused(settings, tmp_path, monkeypatch):
+    regions = [region.code for region in load_schema().regions]
+    place = {"type": "Point", "coordinates": [-2, 54]}
+    features = [{"type": "Feature", "properties": {"code": code}, "geometry": place} for code in regions]
+    (tmp_path / "x.json").write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
+    named = settings.model_copy(update={"boundaries": BoundarySettings(file=str(tmp_path / "x.json"))})
+    size = len(json.dumps(place)) * len(regions)
+    monkeypatch.setattr("coordinator.boundaries.MOST_BYTES", size)
+    assert load_boundaries(named, load_schema()).shapes.keys() == set(regions)
+    monkeypatch.setattr("coordinator.boundaries.MOST_BYTES", size - 1)
+    with pytest.raises(FileProblem, match="take more than"):
+        load_boundaries(named, load_schema())
 
 
 def test_a_certificate_about_to_end_is_a_warning(settings):

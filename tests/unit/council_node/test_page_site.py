@@ -1,6 +1,7 @@
 """What nobody foresaw is told by kind and place alone, and long lists are cut into pages that add up."""
 
 import asyncio
+import json
 import os
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -65,12 +66,47 @@ def test_a_page_that_works_is_shown(monkeypatch):
     assert "Who can see them" in body
 
 
-@pytest.mark.parametrize("error", [ValueError(SECRET), KeyError(SECRET), RuntimeError(SECRET)])
-def test_an_error_that_nobody_foresaw_is_told_without_its_message(monkeypatch, capsys, error):
+@pytest.mark.parametrize(
+    "error", [ValueError(SECRET), KeyError(SECRET), RuntimeError(SECRET), InternalError(SECRET, remedy=SECRET)]
+)
+def test_an_error_that_nobody_foresaw_is_told_without_its_message_and_is_one_line(monkeypatch, capsys, error):
     status, body = get(raising(error), monkeypatch)
     assert status == 500
-    assert f"{type(error).__name__} at " in body
-    assert SECRET not in body + "".join(capsys.readouterr())
+    assert_told(error, body, capsys)
+
+
+def assert_told(error, body, capsys):
+    out, err = capsys.readouterr()
+    (line,) = map(json.loads, err.splitlines())
+    assert set(line) == {"time", "event", "error", "at", "reference"}
+    assert (line["event"], line["error"]) == ("request_failed", type(error).__name__)
+    assert line["at"].partition(":")[0] == __name__
+    assert f"{type(error).__name__} at {line['at']}, reference {line['reference']}" in body
+    assert SECRET not in body + out + err
+
+
+def test_what_fails_around_the_pages_is_told_too_and_leaves_no_traceback(monkeypatch, capsys):
+    """The server would write its traceback, message and all."""
+    error = ValueError(SECRET)
+    monkeypatch.setattr(site, "_visit", raising_anyhow(error))
+    status, body = get(help_page, monkeypatch)
+    assert status == 500
+    assert_told(error, body, capsys)
+    assert COUNCIL.council.name not in body
+
+
+def test_each_failure_has_a_reference_of_its_own(monkeypatch, capsys):
+    for _ in range(2):
+        get(raising(ValueError(SECRET)), monkeypatch)
+    first, second = (json.loads(line)["reference"] for line in capsys.readouterr().err.splitlines())
+    assert first != second
+
+
+def raising_anyhow(error):
+    def anything(*_args):
+        raise error
+
+    return anything
 
 
 @pytest.mark.parametrize(
@@ -79,13 +115,15 @@ def test_an_error_that_nobody_foresaw_is_told_without_its_message(monkeypatch, c
         (FileProblem("Not there.", remedy="Look."), 404),
         (PolicyRefusal("class_2", "Not there."), 409),
         (BudgetExceeded("Not there."), 409),
-        (InternalError("Not there."), 500),
     ],
 )
-def test_a_failure_says_what_and_what_to_do_with_the_status_of_its_kind(monkeypatch, error, expected):
+def test_a_failure_says_what_and_what_to_do_with_the_status_of_its_kind_and_is_no_line(
+    monkeypatch, capsys, error, expected
+):
     status, body = get(raising(error), monkeypatch)
     assert status == expected
     assert error.diagnostics() in body
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("path", ["nothing", "questions/00/check"])

@@ -12,12 +12,13 @@ import yaml
 
 from council_node.standing_approvals import repeat_digest
 from federated.agreement import parse_agreement
+from federated.commands.standing import series_words
 from federated.errors import FileProblem, PolicyRefusal, QueryError, SignatureProblem, TransportError
 from federated.keys import make_key, public_line
 from federated.manifest import check_manifest, open_manifest, parse_manifest
 from federated.query import parse_query
 from federated.schema import load_schema
-from federated.series import Series, Standing, open_series, repeats, sign_series, standings
+from federated.series import Series, Standing, costs_by_year, open_series, repeats, sign_series, standings
 from federated.signing import sign_payload, sign_statement
 from federated.standing_run import Journal, Kept, run_series, states_of
 from protocols.encoding import sha256
@@ -93,6 +94,29 @@ def test_the_costs_of_all_repeats_are_stated():
     made = series()
     assert made.epsilon_sum == Fraction(5, 4)
     assert (made.canonical()["epsilon_each"], made.canonical()["epsilon_sum"]) == ("1/4", "5/4")
+
+
+def test_the_costs_of_a_year_are_those_of_the_repeats_that_are_asked_in_it():
+    over_new_year = quarterly("2025-10-01", "2025-12-31", wait_days=30, until=date(2027, 1, 31))
+    assert costs_by_year(over_new_year) == {2026: Fraction(1), 2027: Fraction(1, 4)}
+    # Three of these quarters were over before the series was signed: none of them was asked in 2025.
+    late = quarterly("2025-01-01", "2025-03-31", until=date(2026, 7, 31))
+    assert [item.due.year for item in repeats(late)] == [2025, 2025, 2025, 2026, 2026, 2026]
+    assert costs_by_year(late) == {2026: Fraction(6, 4)}
+    assert costs_by_year(late, {1: 2025, 2: 2025}) == {2025: Fraction(1, 2), 2026: Fraction(1)}
+
+
+def test_a_series_is_told_year_by_year_and_refused_where_one_year_alone_is_too_much():
+    two_years = quarterly("2025-10-01", "2025-12-31", wait_days=30, until=date(2027, 1, 31))
+    assert "all of them together 5/4: 1 in 2026, 1/4 in 2027. The agreement allows 4 in a calendar year." in " ".join(
+        series_words(two_years, AGREEMENT)
+    )
+    dear = replace(two_years, question=replace(two_years.question, epsilon=Fraction(1)))
+    assert "5: 4 in 2026, 1 in 2027" in " ".join(series_words(dear, AGREEMENT))
+    late = quarterly("2025-07-01", "2025-09-30", wait_days=30, until=date(2027, 1, 31))
+    late = replace(late, question=replace(late.question, epsilon=Fraction(1)))
+    with pytest.raises(QueryError, match="Its repeats of 2026 would cost epsilon 5 together; the agreement allows 4"):
+        series_words(late, AGREEMENT)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from federated.analysis.public_figures import shipped_households
 from federated.analysis.rate import rate
 from federated.analysis.region_map import zones, zones_geojson
 from federated.errors import FileProblem, QueryError
+from federated.outputs.geojson import read_boundaries
 from federated.query import Dimension, Level, Table
 from federated.schema import load_schema
 from tests.unit.federated.analysis.releases import planned, released
@@ -81,7 +82,8 @@ def test_boundaries_are_joined_by_code_and_passed_on_unchanged(source):
     regions = source.table.axes[0].codes
     given = boundaries(*reversed(regions), "E12000099")
     found = zones_geojson(
-        zones(source, chosen={"main_sex": "female"}, schema=SCHEMA), given, code_property="RGN", name="x"
+        zones(source, chosen={"main_sex": "female"}, schema=SCHEMA),
+        read_boundaries(given, code_property="RGN", name="x"),
     )
     shapes = {item["properties"]["RGN"]: item["geometry"] for item in json.loads(given)["features"]}
     assert [item["properties"]["code"] for item in found["features"]] == list(regions)
@@ -95,13 +97,17 @@ def test_boundaries_are_joined_by_code_and_passed_on_unchanged(source):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (lambda regions: boundaries(*regions[1:]), "no boundary with 'RGN' for 1 of the zones"),
+        (lambda regions: boundaries(*regions[1:]), "no boundary for 1 of the zones"),
         (lambda regions: boundaries(*regions, name="code"), "for [0-9]+ of the zones"),
         (lambda regions: boundaries(*regions, regions[0]), "two boundaries for E12"),
         (lambda regions: boundaries(*regions).replace(b"Polygon", b"\xff"), "not a GeoJSON"),
         (lambda regions: boundaries(*regions, features=[5]), "not a GeoJSON"),
         (lambda regions: boundaries(*regions, type="Feature"), "no boundary"),
         (lambda _: b"[]", "not a GeoJSON"),
+        (lambda regions: boundaries(*regions).replace(b"[1, 1]", b"[NaN, 1]"), "not a GeoJSON"),
+        (lambda regions: boundaries(*regions).replace(b"[[[0, 0]", b"[[[393000, 800000]"), "393000, 800000.*"),
+        (lambda regions: boundaries(*regions).replace(b"[[[0, 0]", b"[[[0, 90.5]"), "not in longitude and latitude"),
+        (lambda regions: boundaries(*regions).replace(b'"coordinates"', b'"places"'), "not a GeoJSON"),
         (
             lambda _: json.dumps(
                 {"type": "FeatureCollection", "features": [{"properties": {"RGN": "E12000001"}, "geometry": None}]}
@@ -113,7 +119,7 @@ def test_boundaries_are_joined_by_code_and_passed_on_unchanged(source):
 def test_boundaries_that_do_not_match_are_refused(source, given, said):
     made = zones(source, chosen={"main_sex": "female"}, schema=SCHEMA)
     with pytest.raises(FileProblem, match=said):
-        zones_geojson(made, given(source.table.axes[0].codes), code_property="RGN", name="x.json")
+        zones_geojson(made, read_boundaries(given(source.table.axes[0].codes), code_property="RGN", name="x.json"))
 
 
 @pytest.mark.parametrize(

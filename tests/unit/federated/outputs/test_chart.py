@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import struct
 from xml.etree import ElementTree as ET
 
@@ -99,3 +100,13 @@ def test_words_carry_a_caveat():
     crossing = release().table("crossing")
     assert crossing.caveat
     assert crossing.caveat in chart_words(release(), crossing)[1]
+
+
+def test_entries_of_the_legend_stay_apart_also_in_a_wider_font():
+    """A browser without the font that the texts were measured with takes another, up to three tenths wider."""
+    table = release().table("children")
+    legend = chart(release(), table).partition("role-legend-entry")[2].partition("role-title")[0]
+    entry = r'translate\(([0-9.]+),0\)"><path class="background"[^>]* d="M0,0h([0-9.]+)v'
+    (first, width), (second, _) = [(float(x), float(size)) for x, size in re.findall(entry, legend) if float(size)]
+    (text,) = {float(x) for x in re.findall(r'<text text-anchor="start" transform="translate\(([0-9.]+),', legend)}
+    assert second - first > text + 1.3 * (width - text)

@@ -62,9 +62,10 @@ def test_every_format_has_its_files(folder):
         "release.ods",
         "method-note.html",
         "chart-texts.csv",
+        "regions.geojson",
     }
     assert all(item.content and "/" in item.media_type for item in made.values())
-    assert FORMATS == ("json", "csv", "ods", "parquet", "svg", "png", "html")
+    assert FORMATS == ("json", "csv", "ods", "parquet", "geojson", "svg", "png", "html")
     assert [item.name for item in files_of(release(), ("ods",))] == ["release.ods"]
 
 
@@ -72,7 +73,7 @@ def test_a_format_that_there_is_not_is_named():
     assert chosen_formats("CSV, ods") == ("csv", "ods")
     with pytest.raises(QueryError, match="There is no format 'pdf'") as found:
         chosen_formats("csv,pdf")
-    assert "json, csv, ods, parquet, svg, png, html" in found.value.diagnostics()
+    assert "json, csv, ods, parquet, geojson, svg, png, html" in found.value.diagnostics()
 
 
 def test_another_manifest_is_refused():

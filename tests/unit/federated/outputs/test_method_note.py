@@ -6,13 +6,14 @@ from html import unescape
 import pytest
 
 from federated.outputs import method_note as module
-from federated.outputs.facts import facts_of
+from federated.outputs.facts import breakdowns, facts_of
 from federated.outputs.method_note import method_note
 from federated.outputs.quotes import quote, quoted_interval
 from federated.pages import assets
 from federated.plain_english import acronyms, longest_sentence
 from federated.presentation import NOT_AVAILABLE
 from federated.release import CellRecord
+from federated.schema import load_schema
 from tests.docs.test_plain_texts import faults
 from tests.unit.federated.outputs.answers import LABEL, manifest, release
 
@@ -59,6 +60,21 @@ def test_it_says_all_that_is_needed_to_quote_and_to_trust(page):
         release().table("crossing").caveat,
     ):
         assert " ".join(said.split()) in text, said
+
+
+def test_tables_are_headed_by_the_words_of_the_data_dictionary_and_by_no_code(page):
+    heads = [unescape(head) for head in re.findall(r'scope="col"[^>]*>([^<]*)<', page.decode())]
+    columns = load_schema().dataset("case").columns
+    for table in release().tables:
+        for axis in table.axes:
+            assert axis.name not in heads
+            if axis.name in columns:
+                assert columns[axis.name].label in heads
+    assert "Region" in heads
+    # Above the table and in the list of the spreadsheet too.
+    assert "Number of households, by sex of the main applicant, age of the main applicant" in text_of(page)
+    unknown = release().model_copy(update={"plan": release().plan | {"question": {"dataset": "another"}}})
+    assert breakdowns(unknown, release().table("crossing")) == ("main_sex", "main_age_band")
 
 
 def test_every_table_has_its_figures_and_a_sentence_to_quote(page):

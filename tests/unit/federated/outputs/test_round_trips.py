@@ -15,7 +15,7 @@ from federated.outputs.figures import number_text, printed
 from federated.outputs.formats import files_of
 from federated.outputs.parquet import METADATA_KEY
 from federated.presentation import NOT_AVAILABLE
-from federated.release import labels_of, open_release
+from federated.release import NOT_OFFICIAL, labels_of, open_release
 from tests.unit.federated.outputs.answers import LABEL, TELLING, release
 
 FIGURES = ("estimate", "standard_error", "low", "high", "coverage")
@@ -23,7 +23,7 @@ FIGURES = ("estimate", "standard_error", "low", "high", "coverage")
 
 @pytest.fixture(scope="module")
 def files():
-    return {made.name: made.content for made in files_of(release(), ("csv", "json", "parquet", "ods"))}
+    return {made.name: made.content for made in files_of(release(), ("csv", "json", "parquet", "geojson", "ods"))}
 
 
 def expected(table):
@@ -56,6 +56,16 @@ def read_csv(content, metadata):
         }
 
 
+def read_by_duckdb(path):
+    """By a reader that is strict about JSON, where Python's takes numbers that the form does not know."""
+    with duckdb.connect() as connection:
+        # Its own types for dates would need a module for time zones.
+        read = f"read_json('{path}', format='unstructured', dateformat='none', timestampformat='none')"
+        asked = connection.execute(f"SELECT type, note, features FROM {read}")
+        (values,) = asked.fetchall()
+        return dict(zip([name for name, *_ in asked.description], values, strict=True))
+
+
 @pytest.mark.parametrize("name", [table.name for table in release().tables])
 def test_csv_read_by_its_metadata(files, name):
     table = release().table(name)
@@ -76,6 +86,23 @@ def test_parquet_read_by_two_readers(files, name, tmp_path):
     with duckdb.connect() as connection:
         asked = connection.execute(f"SELECT {', '.join(FIGURES)} FROM '{tmp_path / 't.parquet'}'")
         assert asked.fetchall() == [figures for _, _, figures, _ in expected(table)]
+
+
+@pytest.mark.parametrize("reader", [lambda path: json.loads(path.read_bytes()), read_by_duckdb])
+def test_geojson_has_the_rows_of_the_tidy_file_as_features_without_geometry(files, reader, tmp_path):
+    table = release().table("regions")
+    path = tmp_path / "regions.geojson"
+    path.write_bytes(files["regions.geojson"])
+    read = reader(path)
+    assert read["type"] == "FeatureCollection"
+    assert {(feature["type"], feature["geometry"]) for feature in read["features"]} == {("Feature", None)}
+    rows = [feature["properties"] for feature in read["features"]]
+    tidy = list(read_csv(files["regions.csv"], files["regions.csv-metadata.json"]))
+    assert rows == tidy
+    assert list(rows[0]) == list(tidy[0])
+    assert list(found_in(rows, table)) == list(expected(table))
+    assert json.loads(files["regions.geojson"])["csvw"] == table_metadata(release(), table)
+    assert NOT_OFFICIAL in read["note"]
 
 
 def test_json_is_the_release_itself(files):

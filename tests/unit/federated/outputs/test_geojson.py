@@ -1,0 +1,128 @@
+"""Maps: a feature for each row of a table by region, on boundaries that somebody gave, or on none."""
+
+import json
+from math import inf
+
+import pytest
+
+from federated.errors import FileProblem
+from federated.outputs import geojson
+from federated.outputs.facts import facts_of
+from federated.outputs.formats import files_of
+from federated.outputs.geojson import WITHOUT, read_boundaries, table_geojson
+from tests.e2e.typed_commands import typed_in
+from tests.unit.federated.outputs.answers import release
+
+REGIONS = release().table("regions")
+CODES = REGIONS.axes[0].codes
+
+
+def square(east):
+    return {"type": "Polygon", "coordinates": [[[east, 50], [east + 1, 50], [east + 1, 51], [east, 50]]]}
+
+
+def written(*codes, name="RGN24CD"):
+    features = [
+        {"type": "Feature", "properties": {name: code, "shown": "no"}, "geometry": square(-number)}
+        for number, code in enumerate(codes)
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features}).encode()
+
+
+def boundaries(*codes, source=""):
+    return read_boundaries(written(*codes), code_property="RGN24CD", name="regions.json", source=source)
+
+
+def made(table=REGIONS, given=None, of=None):
+    return json.loads(table_geojson(of or release(), table, given))
+
+
+def changed(**changes):
+    """The release with another first figure of its regions."""
+    first, *others = REGIONS.cells
+    table = REGIONS.model_copy(update={"cells": (first.model_copy(update=changes), *others)})
+    tables = tuple(table if one.name == table.name else one for one in release().tables)
+    return release().model_copy(update={"tables": tables}), table
+
+
+def test_each_feature_has_the_shape_of_its_region_as_it_was_given():
+    found = made(given=boundaries("E12000099", *CODES, source="Office for National Statistics, 2024"))
+    shapes = dict(zip(CODES, (square(-1 - place) for place in range(len(CODES))), strict=True))
+    assert len(found["features"]) == len(REGIONS.cells) > len(CODES) > 1
+    assert all(feature["geometry"] == shapes[feature["properties"]["region"]] for feature in found["features"])
+    assert found["boundaries"] == "Office for National Statistics, 2024"
+    assert WITHOUT not in found["note"]
+    without = made()
+    assert [one["properties"] for one in without["features"]] == [one["properties"] for one in found["features"]]
+    assert "boundaries" not in without
+    assert WITHOUT in without["note"]
+
+
+def test_marks_stand_beside_the_estimate_and_an_open_end_is_null():
+    of, table = changed(estimate=4.0, low=1.0, high=inf)
+    first = made(table, of=of)["features"][0]["properties"]
+    assert (first["estimate"], first["low"], first["high"], first["presented"]) == (4.0, 1.0, None, "[c]")
+    assert first["region"] == CODES[0]
+    assert first["region_label"] == table.axes[0].labels[0]
+    of, table = changed(estimate=None, standard_error=None, low=-inf, high=inf)
+    first = made(table, of=of)["features"][0]["properties"]
+    assert (first["estimate"], first["low"], first["presented"]) == (None, None, "[x]")
+
+
+def test_a_caveat_is_in_every_feature():
+    table = REGIONS.model_copy(update={"caveat": "Say this."})
+    assert {one["properties"]["caveat"] for one in made(table)["features"]} == {"Say this."}
+
+
+def test_a_region_without_a_boundary_is_refused():
+    with pytest.raises(FileProblem, match=f"regions.json has no boundary for 1 of the zones: {CODES[0]}"):
+        made(given=boundaries(*CODES[1:]))
+
+
+def test_shapes_that_a_long_table_would_repeat_too_often_are_left_out_and_that_is_said(monkeypatch):
+    given = boundaries(*CODES)
+    size = given.size(cell.codes[0] for cell in REGIONS.cells)
+    monkeypatch.setattr(geojson, "MOST_BYTES", size)
+    assert made(given=given)["features"][0]["geometry"] is not None
+    monkeypatch.setattr(geojson, "MOST_BYTES", size - 1)
+    found = made(given=given)
+    assert {one["geometry"] for one in found["features"]} == {None}
+    assert WITHOUT in found["note"]
+    assert "boundaries" not in found
+
+
+def test_other_boundaries_have_another_mark():
+    first = boundaries(*CODES)
+    assert boundaries(*CODES).mark == first.mark
+    assert first.mark not in {boundaries(*CODES[1:]).mark, boundaries(*CODES, source="Somebody").mark}
+
+
+def test_only_a_table_by_region_has_such_a_file_and_the_note_tells_what_it_needs():
+    assert [file.name for file in files_of(release(), ("geojson",))] == ["regions.geojson"]
+    said = " ".join(line for fact in facts_of(release(), None) for line in fact.lines)
+    assert "regions.geojson" in said
+    assert "join them to boundaries by that code" in said
+    kept = tuple(table for table in release().tables if table.name != "regions")
+    question = release().plan["question"]
+    plan = release().plan | {
+        "question": question | {"tables": [one for one in question["tables"] if one["name"] != "regions"]}
+    }
+    without = release().model_copy(update={"tables": kept, "plan": plan})
+    assert list(files_of(without, ("geojson",))) == []
+    assert "GeoJSON" not in " ".join(line for fact in facts_of(without, None) for line in fact.lines)
+
+
+def test_the_command_puts_figures_on_boundaries_and_says_where_there_is_nothing_to_map(tmp_path):
+    (tmp_path / "release.json").write_bytes(release().encode())
+    (tmp_path / "shapes.json").write_bytes(written(*CODES))
+    choice = ("export", "release.json", "--format", "geojson")
+    on = ("--boundaries", "shapes.json", "--code-property", "RGN24CD", "--out", "maps")
+    typed_in(tmp_path, "federated", *choice, *on)
+    (file,) = files_of(release(), ("geojson",), boundaries=boundaries(*CODES))
+    assert (tmp_path / "maps" / "regions.geojson").read_bytes() == file.content
+    done = typed_in(tmp_path, "federated", *choice, "--boundaries", "shapes.json", "--out", "none", status=3)
+    assert "no boundary for" in done.stderr
+    plain = release().model_copy(update={"tables": release().tables[:1]})
+    (tmp_path / "release.json").write_bytes(plain.encode())
+    done = typed_in(tmp_path, "federated", *choice, "--out", "none", status=3)
+    assert "No table of this release has a file of that format" in done.stderr
