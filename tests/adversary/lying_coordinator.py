@@ -35,6 +35,7 @@ from protocols.errors import MalformedMessage
 from protocols.identifiers import CouncilId, Digest
 from protocols.secagg import RoundContext, Stage
 from protocols.secagg.messages import KeyShare
+from protocols.suite import Suite
 from protocols.wire.link_message import NO_REFERENCE, Kind, LinkMessage, fault
 from tests.adversary.plunder import Plunder, overheard
 from tests.integration.federation_world import SCHEMA, Proposal, World
@@ -135,6 +136,7 @@ class Lie:
         rule: The rule or code that the refusal, or the report of the round, names.
         words: Words of its sentence.
         world: How the federation differs.
+        suites: The key agreements that it can be told under.
     """
 
     name: str
@@ -151,6 +153,7 @@ class Lie:
     rule: str = ""
     words: str = ""
     world: Mapping[str, Any] = field(default_factory=dict)
+    suites: tuple[Suite, ...] = tuple(Suite)
 
 
 TRUTH = Lie(

@@ -14,22 +14,28 @@ import pytest
 from federated.privacy import Mechanism, NoiseBlock, NoiseSpec, noise_share, sample_noise_share
 from protocols.secagg import CohortRules, Profile, Stage, accept_shares
 from protocols.secagg.transcript import ShareKind
+from protocols.suite import Suite
 from tests.adversary.plunder import Plunder, overheard
 from tests.simulation.secagg_rehearsal import REPLIES, REQUESTS, Rehearsal, council_ids
 
 COUNCILS = council_ids(6)
 MOST = 2
 """c_G of six councils in the careful profile."""
-LOST = COUNCILS[5]
+LOWEST, HIGHEST = COUNCILS[0], COUNCILS[-1]
+"""Of a pair's two, the lower's seed gives their mask by another way than the higher's where the keys are hybrid."""
 ASKED_BY = dict(zip(REPLIES[1:], REQUESTS, strict=True))
 GROUPS = [(), *combinations(COUNCILS, MOST)]
 """Whom the coordinator has on its side: nobody, or as many as there may be; fewer hold less."""
 
 
-@pytest.fixture(scope="module", params=["all there", "one lost"])
-def rehearsal(request):
-    lost = {Stage.MASKED_INPUT: {LOST}} if request.param == "one lost" else {}
-    return Rehearsal(6, seed="colluding councils").play(drop=lost)
+@pytest.fixture(scope="module", params=[(), (LOWEST,), (HIGHEST,)], ids=["all_there", "lowest_lost", "highest_lost"])
+def lost(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=Suite)
+def rehearsal(request, lost):
+    return Rehearsal(6, seed="colluding councils", suite=request.param).play(drop={Stage.MASKED_INPUT: lost})
 
 
 def held_by(rehearsal: Rehearsal, colluders: tuple[str, ...]) -> Plunder:
