@@ -206,6 +206,24 @@ def cut_short(_liar: Liar, _dealt: Dealt, opening: Opening) -> Opening:
     return replace(opening, ciphertext=opening.ciphertext[1:])
 
 
+def dealt_to_all(made: Any) -> Any:
+    """The colluder itself deals the victim something else, so that it stands in everybody's view."""
+
+    def answer(liar: Liar, council: CouncilId, reply: LinkMessage) -> bytes | None:
+        if (council, reply.kind) != (COLLUDER, Kind.KEY_SHARES):
+            return None
+        members = liar.context.eligible
+        dealt, openings = decode_key_shares(reply.payload, liar.context, members)
+        encoded = [openings.encoded(position) for position in range(len(members))]
+        encoded[members.index(VICTIM)] = made(liar, dealt, openings.opening(members.index(VICTIM)), []).encode()
+        body = dealt_body(dealt.h1, dealt.self_commitment, [leaf(opening) for opening in encoded])
+        message = by(liar, COLLUDER, Stage.KEY_SHARES, body)
+        liar.dealt_instead(COLLUDER, message)
+        return but(reply, message.encode() + b"".join(encoded))
+
+    return answer
+
+
 def of_another_round(liar: Liar, message: LinkMessage) -> bytes:
     """All councils deal in another round of the plan too; what the peer dealt the victim there is delivered here."""
     councils, plan = liar.world.councils, liar.proposal.plan
@@ -417,6 +435,31 @@ HYBRID_LIES: Final = tuple(
             at=Kind.SHARES,
             tell=to_victim(Kind.SHARES, dealt_by_the_colluder(seed_of_the_liars)),
             end=End.HONEST_SUM,
+        ),
+        Lie(
+            name="pair_seed_that_loses_the_victim",
+            attack="A seed that the victim cannot open, dealt by a colluding council for all to see: the victim leaves the round",
+            gain="a round that ends after the charge, as often as it likes, and nobody knows by whom",
+            stopped="the round ends without a sum, and its report names the dealer; it is charged",
+            guard="protocols/secagg/mask_removal.py",
+            at=Kind.SHARES,
+            answers=dealt_to_all(rejected_within("wrapped")),
+            end=End.NO_SUM,
+            rule="below_threshold",
+            words="E06000001 dealt to E06000004 does not give the mask between them",
+        ),
+        Lie(
+            name="other_pair_seed_by_the_lost",
+            attack="Another seed of a pair than the dealer's own gives, by a colluding council that is then lost",
+            gain="a false sum, published as if it were right",
+            stopped="the seed that is rebuilt must give what was committed to, or the round ends without a sum; it is charged",
+            guard="protocols/secagg/mask_removal.py",
+            at=Kind.SHARES,
+            answers=dealt_to_all(seed_of_the_liars),
+            hides=(COLLUDER, Kind.SHARES),
+            end=End.NO_SUM,
+            rule="below_threshold",
+            words="E06000001 dealt to E06000004 does not give the mask between them",
         ),
     )
 )

@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
 from fractions import Fraction
@@ -31,6 +31,7 @@ from coordinator.rounds import RoundDriver
 from coordinator.settings import StageTimeouts
 from council_node import contribution
 from federated.query import Query
+from protocols.envelope import SignedMessage
 from protocols.errors import MalformedMessage
 from protocols.identifiers import CouncilId, Digest
 from protocols.secagg import RoundContext, Stage
@@ -117,6 +118,10 @@ def _the_truth(_liar: "Liar", _council: CouncilId, _message: LinkMessage) -> Tal
     return None
 
 
+def _the_nodes_own(_liar: "Liar", _council: CouncilId, _reply: LinkMessage) -> bytes | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lie:
     """One change to what the real coordinator sends.
@@ -131,6 +136,7 @@ class Lie:
         tell: Given each request of the driver, what is sent instead; None for the truth.
         meanwhile: What is sent beyond that before the round is closed.
         afterwards: The same, once the answer is out and the round closed.
+        answers: Given each reply of a node, what a colluding council answers in its place; None for that reply.
         hides: Replies that the liar keeps from its own driver, as if none had come: council and kind of the request.
         end: How it comes to nothing.
         rule: The rule or code that the refusal, or the report of the round, names.
@@ -148,6 +154,7 @@ class Lie:
     tell: Callable[["Liar", CouncilId, LinkMessage], Tale | None] = _the_truth
     meanwhile: Callable[["Liar"], Awaitable[None]] = _nothing_more
     afterwards: Callable[["Liar"], Awaitable[None]] = _nothing_more
+    answers: Callable[["Liar", CouncilId, LinkMessage], bytes | None] = _the_nodes_own
     hides: tuple[CouncilId, Kind] | None = None
     end: End = End.REFUSED
     rule: str = ""
@@ -302,6 +309,7 @@ class Liar:
         if tale is None and self._lying:
             tale = Tale(told=request, honest=b"")
         reply = self.say(council, request) if tale is None else self._tell(council, tale, request)
+        reply = self._answer(council, reply)
         if self.lie.hides == (council, LinkMessage.decode(request).kind):
             return fault(LinkMessage.decode(request).reference, "hidden", "Nothing came.").encode()
         return reply
@@ -315,6 +323,15 @@ class Liar:
         found = honest if tale.honest is None else tale.honest
         self.told.append(Told(council=council, honest=found, tale=tale, reply=reply))
         return reply
+
+    def _answer(self, council: CouncilId, reply: bytes) -> bytes:
+        """A council's reply, or what it answers instead where it colludes; the liar then has that in its place."""
+        other = self.lie.answers(self, council, LinkMessage.decode(reply))
+        if other is None:
+            return reply
+        self.told.append(Told(council=council, honest=reply, tale=Tale(told=other), reply=reply))
+        self.heard[-1] = replace(self.heard[-1], reply=LinkMessage.decode(other))
+        return other
 
     def lie_to(self, council: CouncilId, message: LinkMessage) -> bytes:
         """Send what the honest coordinator never sends."""
@@ -364,8 +381,15 @@ class Liar:
     def collude(self, *councils: CouncilId) -> None:
         """Have the shares that councils were dealt of everybody's secrets."""
         for council in councils:
-            session = self.world.seat(council).node._rounds._active[self.orders[-1].sid].session
-            self.dealt[council] = dict(session._stage.held)
+            self.dealt[council] = dict(self._session(council)._stage.held)
+
+    def dealt_instead(self, council: CouncilId, message: SignedMessage) -> None:
+        """Have a colluding council's node go on as if this were what it dealt."""
+        session = self._session(council)
+        session._stage = replace(session._stage, dealt=message)
+
+    def _session(self, council: CouncilId) -> Any:
+        return self.world.seat(council).node._rounds._active[self.orders[-1].sid].session
 
     # What it comes to
 
