@@ -170,7 +170,8 @@ def encapsulated_by_the_liar(liar: Liar, _dealt: Dealt, opening: Opening) -> Ope
 def seed_of_the_liars(liar: Liar, dealt: Dealt, opening: Opening, *_: object) -> Opening:
     """Another seed of the pair, wrapped for the victim and committed to as it should be."""
     ends = Ends(sid=liar.orders[-1].sid, h1=dealt.h1, dealer=dealt.message.sender, receiver=VICTIM)
-    return replace(opening, wrapped=_wrapped(os.urandom(32), ends, key_of_the_victim(liar).mask_key))
+    seed = liar.pair_seeds[dealt.message.sender, VICTIM] = os.urandom(32)
+    return replace(opening, wrapped=_wrapped(seed, ends, key_of_the_victim(liar).mask_key))
 
 
 def wrapped_by_another(_liar: Liar, _dealt: Dealt, opening: Opening, others: Found) -> Opening:

@@ -69,6 +69,7 @@ class Plunder:
         seeds: Those that the attacker knows.
         inputs: The masked inputs that it holds.
         shares: Of each secret, the shares it holds, by Shamir point.
+        pair_seeds: Those that it made itself, by the two councils: not what the lower's own seed gives.
     """
 
     def __init__(self, context: RoundContext) -> None:
@@ -76,6 +77,7 @@ class Plunder:
         self.seeds: dict[Secret, int] = {}
         self.inputs: dict[CouncilId, Input] = {}
         self.shares: dict[Secret, dict[int, int]] = {}
+        self.pair_seeds: dict[tuple[CouncilId, CouncilId], bytes] = {}
         self._members: dict[CouncilId, tuple[CouncilId, ...]] = {}
         self._mask_keys: dict[CouncilId, bytes] = {}
         self._dealt: dict[CouncilId, tuple[Dealt, Openings]] = {}
@@ -182,7 +184,7 @@ class Plunder:
             if owner == peer:  # a lower that lied has sent another
                 check_pair_seed(half, ends, found.wrapped[peer])
         except (InvalidTag, MalformedMessage):
-            return None
+            return self.pair_seeds.get((lower, higher))
         return half
 
     def stripped(self, council: CouncilId) -> RingVector:
@@ -226,3 +228,10 @@ def overheard(context: RoundContext, messages: Iterable[tuple[CouncilId, Stage, 
             case _:
                 pass  # confirmations are signatures alone
     return found
+
+
+def sums_of(honest: Iterable[CouncilId], own: Iterable[CouncilId]) -> set[frozenset[CouncilId]]:
+    """The sums that colluding councils may have: of all honest survivors or of none, with any of their own."""
+    theirs = tuple(own)
+    some_of_theirs = [frozenset(some) for size in range(len(theirs) + 1) for some in combinations(theirs, size)]
+    return {some | more for some in some_of_theirs for more in (frozenset(), frozenset(honest))} - {frozenset()}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from coordinator.round_report import RoundOrder, RoundReport
 from council_node.local_statistic import LocalStatistic
 from federated.ledger_entries import RoundState
 from federated.plan import Plan
@@ -21,6 +22,7 @@ from protocols.suite import Suite
 from protocols.wire.link_message import Kind, LinkMessage
 from tests.adversary.catalogue import LIES, cases
 from tests.adversary.lying_coordinator import (
+    COLLUDERS,
     COUNCILS,
     ONE_LOST,
     OTHER,
@@ -35,7 +37,7 @@ from tests.adversary.lying_coordinator import (
     Witnessed,
     hold,
 )
-from tests.adversary.plunder import Plunder
+from tests.adversary.plunder import Plunder, sums_of
 from tests.integration.federation_world import NOW, Said, World
 
 REFUSALS = {Kind.REFUSAL, Kind.COMPLAINT, Kind.FAULT}
@@ -88,10 +90,23 @@ class Federation:
             self.check_ledger(liar, council, *before[council])
         for order, report in zip(liar.orders, liar.reports, strict=True):
             assert order.context().suite is suite
-            found = liar.plunder(order).opened(self.witnessed.truth(order.sid))
-            assert found == (set() if report.result is None else {frozenset(report.result.u3)})
+            self.check_opened(liar, order, report)
         self.check_sums(liar)
         return liar
+
+    def check_opened(self, liar: Liar, order: RoundOrder, report: RoundReport) -> None:
+        """The coordinator has the sum or nothing; with all that the colluders know too, the same but for what is theirs.
+
+        Colluders may have a sum that the coordinator has not: of councils that as many have confirmed as for any sum.
+        """
+        truth = self.witnessed.truth(order.sid)
+        summed = frozenset[CouncilId]() if report.result is None else frozenset(report.result.u3)
+        assert liar.plunder(order).opened(truth) == {summed} - {frozenset()}
+        found = self.witnessed.give(liar.plunder(order), COLLUDERS)
+        found.pair_seeds |= liar.pair_seeds
+        own = [council for council in COLLUDERS if council in found.inputs]
+        may = summed or liar.opened_in_private(order)
+        assert found.opened(truth) == sums_of(may.difference(COLLUDERS), own)
 
     @staticmethod
     def ledger(world: World, council: CouncilId) -> tuple[frozenset[bytes], Fraction]:
