@@ -48,6 +48,8 @@ from tests.adversary.lying_coordinator import OTHER, PEER, VICTIM, WITNESS, End,
 from tests.integration.federation_world import STRANGER, abort, invitation, round_of
 
 HYBRID: Final = (Suite.HYBRID,)
+FIELD: Final = 3329
+"""q of ML-KEM."""
 Found = list[tuple[Dealt, Opening]]
 """What was dealt to the victim: of each dealer the signed part, and the opening."""
 
@@ -117,10 +119,6 @@ def in_other_bytes(key: bytes) -> bytes:
             content[start + 1] = content[start + 1] & 0xF0 | (low + FIELD) >> 8
             return bytes(content)
     raise AssertionError("of 384 coefficients none is small enough")
-
-
-FIELD: Final = 3329
-"""q of ML-KEM."""
 
 
 def invention_with_keys(liar: Liar, messages: list[SignedMessage]) -> list[SignedMessage]:
