@@ -19,6 +19,7 @@ from federated.signing import sign_payload, unsafe_payload
 from protocols.encoding import canonical_json, sha256
 from protocols.envelope import SignedMessage, sign_message
 from protocols.identifiers import CouncilId
+from protocols.key_agreement import KEY_SIZE
 from protocols.secagg import Stage
 from protocols.secagg.messages import (
     Dealt,
@@ -37,7 +38,6 @@ from protocols.secagg.messages import (
 )
 from protocols.secagg.share_records import Opening
 from protocols.secagg.transcript import leaf, survivors_view
-from protocols.suite import Suite
 from protocols.wire.link_message import NO_REFERENCE, Kind, LinkMessage
 from tests.adversary.lying_coordinator import COLLUDERS, HONEST, OTHER, PEER, VICTIM, WITNESS, End, Liar, Lie, Tale
 from tests.integration.federation_world import HUB_KEY, SIGNER_A, STRANGER, abort, invitation, round_of
@@ -199,7 +199,7 @@ def claiming(*path: str | int, value: Any) -> Change:
 
 
 def under_another_agreement(liar: Liar, _message: LinkMessage) -> bytes:
-    _, looser = liar.world.make_agreement(epsilon="400", version=4)
+    _, looser = liar.world.make_agreement(epsilon="400", version=4, key_agreement=liar.proposal.plan.suite.value)
     return liar.propose(agreement=looser).request()
 
 
@@ -500,14 +500,14 @@ def with_an_invention(liar: Liar, messages: list[SignedMessage]) -> list[SignedM
     return [*without(OTHER)(liar, messages), signed(liar, STRANGER, stranger, Stage.ADVERT, messages[0].body)]
 
 
-def other_channel_key(_liar: Liar, message: SignedMessage) -> SignedMessage:
-    advert = advert_of(message, Suite.X25519)
-    body = replace(advert, channel_key=b"\x09" + bytes(31)).encode_body()
+def other_channel_key(liar: Liar, message: SignedMessage) -> SignedMessage:
+    advert = advert_of(message, liar.context.suite)
+    body = replace(advert, channel_key=b"\x09" + bytes(31) + advert.channel_key[KEY_SIZE:]).encode_body()
     return replace(message, body=body, signature=message.signature)
 
 
 def victims_mask_key(liar: Liar, messages: list[SignedMessage]) -> list[SignedMessage]:
-    found = {message.sender: advert_of(message, Suite.X25519) for message in messages}
+    found = {message.sender: advert_of(message, liar.context.suite) for message in messages}
     body = replace(found[COLLUDER], mask_key=found[PEER].mask_key).encode_body()
     return [by(liar, COLLUDER, Stage.ADVERT, body) if m.sender == COLLUDER else m for m in messages]
 
@@ -525,8 +525,9 @@ def of_another_round(liar: Liar, messages: list[SignedMessage]) -> list[SignedMe
 
 
 def second_advert(liar: Liar, message: SignedMessage) -> SignedMessage:
-    advert = advert_of(message, Suite.X25519)
-    return by(liar, COLLUDER, Stage.ADVERT, replace(advert, mask_key=b"\x0b" + bytes(31)).encode_body())
+    advert = advert_of(message, liar.context.suite)
+    other = b"\x0b" + bytes(31) + advert.mask_key[KEY_SIZE:]
+    return by(liar, COLLUDER, Stage.ADVERT, replace(advert, mask_key=other).encode_body())
 
 
 async def joined_again(liar: Liar) -> None:

@@ -7,9 +7,9 @@ Like any dishonest coordinator, the liar keeps every byte that a node ever answe
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
 from fractions import Fraction
@@ -31,10 +31,14 @@ from coordinator.rounds import RoundDriver
 from coordinator.settings import StageTimeouts
 from council_node import contribution
 from federated.query import Query
+from protocols.envelope import SignedMessage
 from protocols.errors import MalformedMessage
 from protocols.identifiers import CouncilId, Digest
-from protocols.secagg import RoundContext, Stage
-from protocols.secagg.messages import KeyShare
+from protocols.secagg import RoundContext, Stage, participant
+from protocols.secagg.messages import KeyShare, decode_survivors
+from protocols.secagg.participant_states import Advertised, ReadyToMask, SharedKeys
+from protocols.secagg.transcript import ShareKind
+from protocols.suite import Suite
 from protocols.wire.link_message import NO_REFERENCE, Kind, LinkMessage, fault
 from tests.adversary.plunder import Plunder, overheard
 from tests.integration.federation_world import SCHEMA, Proposal, World
@@ -116,6 +120,10 @@ def _the_truth(_liar: "Liar", _council: CouncilId, _message: LinkMessage) -> Tal
     return None
 
 
+def _the_nodes_own(_liar: "Liar", _council: CouncilId, _reply: LinkMessage) -> bytes | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lie:
     """One change to what the real coordinator sends.
@@ -130,11 +138,13 @@ class Lie:
         tell: Given each request of the driver, what is sent instead; None for the truth.
         meanwhile: What is sent beyond that before the round is closed.
         afterwards: The same, once the answer is out and the round closed.
+        answers: Given each reply of a node, what a colluding council answers in its place; None for that reply.
         hides: Replies that the liar keeps from its own driver, as if none had come: council and kind of the request.
         end: How it comes to nothing.
         rule: The rule or code that the refusal, or the report of the round, names.
         words: Words of its sentence.
         world: How the federation differs.
+        suites: The key agreements that it can be told under.
     """
 
     name: str
@@ -146,11 +156,13 @@ class Lie:
     tell: Callable[["Liar", CouncilId, LinkMessage], Tale | None] = _the_truth
     meanwhile: Callable[["Liar"], Awaitable[None]] = _nothing_more
     afterwards: Callable[["Liar"], Awaitable[None]] = _nothing_more
+    answers: Callable[["Liar", CouncilId, LinkMessage], bytes | None] = _the_nodes_own
     hides: tuple[CouncilId, Kind] | None = None
     end: End = End.REFUSED
     rule: str = ""
     words: str = ""
     world: Mapping[str, Any] = field(default_factory=dict)
+    suites: tuple[Suite, ...] = tuple(Suite)
 
 
 TRUTH = Lie(
@@ -178,20 +190,26 @@ ONE_LOST = Lie(
 
 
 class Witnessed:
-    """What each council counted and masked, seen inside the nodes: for the check alone, no party has it.
+    """What each council counted, masked and kept secret, seen inside the nodes: for the check alone, no party has it.
 
     Attributes:
         exact: The scaled statistic, by round and council.
         masked: The same with the council's noise share.
+        seeds: Both secrets of a round, by round and council.
+        held: The shares that it opened.
     """
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.exact: dict[tuple[bytes, CouncilId], np.ndarray] = {}
         self.masked: dict[tuple[bytes, CouncilId], np.ndarray] = {}
+        self.seeds: dict[tuple[bytes, CouncilId], dict[ShareKind, int]] = {}
+        self.held: dict[tuple[bytes, CouncilId], Mapping[CouncilId, KeyShare]] = {}
         self._last = np.zeros(0)
         self._mask, self._add_noise = contribution.mask, contribution.add_noise
         patch.setattr(contribution, "add_noise", self.add_noise)
         patch.setattr(contribution, "mask", self.mask)
+        for step in ("advertise", "share_keys", "accept_shares"):
+            patch.setattr(participant, step, partial(self._kept, getattr(participant, step)))
 
     def add_noise(self, statistic: Any, charged: Any, **more: Any) -> Any:
         self._last = statistic.vector * charged.approved.plan.scale
@@ -202,6 +220,27 @@ class Witnessed:
         # A copy: what the node held is overwritten once it is masked.
         self.exact[name], self.masked[name] = self._last, noised.vector.copy()
         return self._mask(noised, session)
+
+    def _kept(self, step: Callable[..., Any], *given: Any) -> Any:
+        done = step(*given)
+        state = done[0] if isinstance(done, tuple) else done
+        name = state.context.sid, state.me
+        match state:
+            case Advertised(s_seed=seed):
+                self.seeds[name] = {ShareKind.MASK_KEY: seed}
+            case SharedKeys(b_seed=seed):
+                self.seeds[name][ShareKind.SELF_MASK] = seed
+            case ReadyToMask(held=held):
+                self.held[name] = dict(held)
+        return done
+
+    def give(self, found: Plunder, councils: Iterable[CouncilId]) -> Plunder:
+        """What councils that collude with the attacker know of a round themselves."""
+        for council in councils:
+            name = found.context.sid, council
+            found.seeds |= {(council, kind): seed for kind, seed in self.seeds.get(name, {}).items()}
+            found.held(council, self.held.get(name, {}))
+        return found
 
     def truth(self, sid: bytes) -> dict[CouncilId, np.ndarray]:
         return {council: vector for (found, council), vector in self.masked.items() if found == sid}
@@ -216,6 +255,7 @@ class Liar:
         orders: The rounds held, in order.
         reports: What the driver says of each.
         dealt: Shares that colluding councils were dealt, where the lie has them.
+        pair_seeds: Those that it made itself, and had a colluding council deal as its own.
     """
 
     def __init__(self, world: World, lie: Lie) -> None:
@@ -227,6 +267,7 @@ class Liar:
         self.orders: list[RoundOrder] = []
         self.reports: list[RoundReport] = []
         self.dealt: dict[CouncilId, Mapping[CouncilId, KeyShare]] = {}
+        self.pair_seeds: dict[tuple[CouncilId, CouncilId], bytes] = {}
         self._lying = False
         self._link = InProcessLink({council: partial(self._deliver, council) for council in world.councils}, threads=1)
         self._courier = Courier(self._link)
@@ -299,6 +340,7 @@ class Liar:
         if tale is None and self._lying:
             tale = Tale(told=request, honest=b"")
         reply = self.say(council, request) if tale is None else self._tell(council, tale, request)
+        reply = self._answer(council, reply)
         if self.lie.hides == (council, LinkMessage.decode(request).kind):
             return fault(LinkMessage.decode(request).reference, "hidden", "Nothing came.").encode()
         return reply
@@ -312,6 +354,15 @@ class Liar:
         found = honest if tale.honest is None else tale.honest
         self.told.append(Told(council=council, honest=found, tale=tale, reply=reply))
         return reply
+
+    def _answer(self, council: CouncilId, reply: bytes) -> bytes:
+        """A council's reply, or what it answers instead where it colludes; the liar then has that in its place."""
+        other = self.lie.answers(self, council, LinkMessage.decode(reply))
+        if other is None:
+            return reply
+        self.told.append(Told(council=council, honest=reply, tale=Tale(told=other), reply=reply))
+        self.heard[-1] = replace(self.heard[-1], reply=LinkMessage.decode(other))
+        return other
 
     def lie_to(self, council: CouncilId, message: LinkMessage) -> bytes:
         """Send what the honest coordinator never sends."""
@@ -361,10 +412,25 @@ class Liar:
     def collude(self, *councils: CouncilId) -> None:
         """Have the shares that councils were dealt of everybody's secrets."""
         for council in councils:
-            session = self.world.seat(council).node._rounds._active[self.orders[-1].sid].session
-            self.dealt[council] = dict(session._stage.held)
+            self.dealt[council] = dict(self._session(council)._stage.held)
+
+    def dealt_instead(self, council: CouncilId, message: SignedMessage) -> None:
+        """Have a colluding council's node go on as if this were what it dealt."""
+        session = self._session(council)
+        session._stage = replace(session._stage, dealt=message)
+
+    def _session(self, council: CouncilId) -> Any:
+        return self.world.seat(council).node._rounds._active[self.orders[-1].sid].session
 
     # What it comes to
+
+    def opened_in_private(self, order: RoundOrder) -> frozenset[CouncilId]:
+        """The survivors whose sum the colluders can open where the coordinator has none: with their shares there are enough."""
+        gave = {h.council: h for h in self.heard if h.request.reference == order.sid and h.reply.kind is Kind.UNMASK}
+        if len(gave.keys() | set(COLLUDERS)) < order.plan.rules.thresholds(len(order.councils)).t:
+            return frozenset()
+        survivors = self.request(next(iter(gave)), Kind.SURVIVORS)
+        return frozenset(header.sender for header in decode_survivors(survivors, order.context()))
 
     def plunder(self, order: RoundOrder) -> Plunder:
         """All that it has of a round."""

@@ -2,7 +2,8 @@
 
 The attack that every lie, and every group of colluders, ends with. It does what an attacker would do: interpolates
 whatever shares it has, derives every mask that the seeds give, takes them off every masked input that it holds, and
-adds these in every combination, in the hope that the masks that are left cancel.
+adds these in every combination, in the hope that the masks that are left cancel. In the hybrid suite a seed gives the
+second half of a pair's secret too: the lower's by deriving it, the higher's by opening what the lower wrapped for it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,15 +11,19 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
+from cryptography.exceptions import InvalidTag
 
 from protocols.envelope import read_signed
+from protocols.errors import MalformedMessage
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 from protocols.key_agreement import derive_key
 from protocols.masks import MaskKey, add_masks
 from protocols.ring import RingVector
 from protocols.secagg import RoundContext
-from protocols.secagg.key_schedule import mask_private_key, pair_label, pair_sign, self_label
+from protocols.secagg.dealing import Ends, check_pair_seed, unwrap
+from protocols.secagg.key_schedule import mask_private_key, pair_label, pair_seed, pair_sign, self_label
 from protocols.secagg.messages import (
+    Dealt,
     KeyShare,
     Stage,
     advert_of,
@@ -28,9 +33,10 @@ from protocols.secagg.messages import (
     decode_masked_input,
     decode_shares,
 )
-from protocols.secagg.share_records import REVEALED_SIZE, SALT_SIZE
+from protocols.secagg.share_records import REVEALED_SIZE, SALT_SIZE, Openings
 from protocols.secagg.transcript import ShareKind, self_seed_commitment
 from protocols.shamir import ELEMENT_SIZE, combine, decode_element, encode_element, weights_at_zero
+from protocols.suite import PrivateKey, Suite
 from protocols.wire.codec import Reader
 
 Secret = tuple[CouncilId, ShareKind]
@@ -38,10 +44,21 @@ Secret = tuple[CouncilId, ShareKind]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """A masked input as it was received: the view it was masked in, the councils it shares masks with, its words."""
+    """A masked input as it was received.
 
+    Attributes:
+        h1: The view of the adverts that it was masked in.
+        h2: The view of the key shares.
+        sharers: The councils that it shares masks with.
+        wrapped: What the lower wrapped for the higher of this council and each of those, as this council had it: other
+            councils may have been told otherwise. Empty but in the hybrid suite.
+        vector: Its words.
+    """
+
+    h1: Digest
     h2: Digest
     sharers: tuple[CouncilId, ...]
+    wrapped: Mapping[CouncilId, bytes] = field(repr=False)
     vector: RingVector = field(repr=False)
 
 
@@ -52,6 +69,7 @@ class Plunder:
         seeds: Those that the attacker knows.
         inputs: The masked inputs that it holds.
         shares: Of each secret, the shares it holds, by Shamir point.
+        pair_seeds: Those that it made itself, by the two councils: not what the lower's own seed gives.
     """
 
     def __init__(self, context: RoundContext) -> None:
@@ -59,9 +77,10 @@ class Plunder:
         self.seeds: dict[Secret, int] = {}
         self.inputs: dict[CouncilId, Input] = {}
         self.shares: dict[Secret, dict[int, int]] = {}
+        self.pair_seeds: dict[tuple[CouncilId, CouncilId], bytes] = {}
         self._members: dict[CouncilId, tuple[CouncilId, ...]] = {}
         self._mask_keys: dict[CouncilId, bytes] = {}
-        self._commitments: dict[CouncilId, bytes] = {}
+        self._dealt: dict[CouncilId, tuple[Dealt, Openings]] = {}
 
     # What is heard
 
@@ -70,16 +89,19 @@ class Plunder:
 
     def key_shares(self, council: CouncilId, adverts: bytes, reply: bytes) -> None:
         members = tuple(message.sender for message in decode_adverts(adverts, self.context))
-        dealt, _ = decode_key_shares(reply, self.context, members)
-        self._members[council], self._commitments[council] = members, dealt.self_commitment
+        self._members[council], self._dealt[council] = members, decode_key_shares(reply, self.context, members)
 
     def masked_input(self, council: CouncilId, shares: bytes, reply: bytes) -> None:
         header, vector = decode_masked_input(reply, self.context)
-        members = len(self._members[council])
-        entries = decode_shares(shares, self.context, receiver=council, members=members)
+        members = self._members[council]
+        entries = decode_shares(shares, self.context, receiver=council, members=len(members))
+        dealt, own = self._dealt[council]
+        received = {entry.message.sender: opening.wrapped for entry, opening in entries}
         self.inputs[council] = Input(
+            h1=dealt.h1,
             h2=Digest(header.body[:DIGEST_SIZE]),
-            sharers=tuple(dealt.message.sender for dealt, _ in entries),
+            sharers=tuple(received),
+            wrapped=received | {peer: own.opening(members.index(peer)).wrapped for peer in received if council < peer},
             vector=self.context.ring.read(vector).copy(),
         )
 
@@ -113,10 +135,10 @@ class Plunder:
     def _fits(self, secret: Secret, value: int) -> bool:
         owner, kind = secret
         if kind is ShareKind.SELF_MASK:
-            return self_seed_commitment(self.context.sid, owner, value) == self._commitments[owner]
+            return self_seed_commitment(self.context.sid, owner, value) == self._dealt[owner][0].self_commitment
         return self._mask_private(owner, value).public == self._mask_keys[owner]
 
-    def _mask_private(self, owner: CouncilId, s_seed: int):
+    def _mask_private(self, owner: CouncilId, s_seed: int) -> PrivateKey:
         return mask_private_key(s_seed, sid=self.context.sid, owner=owner, suite=self.context.suite)
 
     def masks(self, council: CouncilId) -> dict[str, MaskKey | None]:
@@ -130,17 +152,40 @@ class Plunder:
         for peer in found.sharers:
             if peer != council:
                 lower, higher = sorted((council, peer))
-                masks[f"pair {lower} {higher} {found.h2.hex()}"] = self._pair_mask(council, peer, found.h2)
+                masks[f"pair {lower} {higher} {found.h2.hex()}"] = self._pair_mask(council, peer)
         return masks
 
-    def _pair_mask(self, council: CouncilId, peer: CouncilId, h2: Digest) -> MaskKey | None:
+    def _pair_mask(self, council: CouncilId, peer: CouncilId) -> MaskKey | None:
+        h2 = self.inputs[council].h2
         for owner, other in ((council, peer), (peer, council)):
-            s_seed = self.seeds.get((owner, ShareKind.MASK_KEY))
-            if s_seed is not None:
-                secret = self._mask_private(owner, s_seed).agree(self._mask_keys[other])
+            half = self._second_half(owner, council, peer)
+            if half is not None:
+                private = self._mask_private(owner, self.seeds[owner, ShareKind.MASK_KEY])
                 label = pair_label(h2, self.context.plan_digest, council, peer, self.context.suite)
-                return MaskKey(key=derive_key(secret, label), sign=pair_sign(council, peer))
+                key = derive_key(private.agree(self._mask_keys[other]) + half, label)
+                return MaskKey(key=key, sign=pair_sign(council, peer))
         return None
+
+    def _second_half(self, owner: CouncilId, council: CouncilId, peer: CouncilId) -> bytes | None:
+        """What stands behind the X25519 secret in one council's mask with a peer, by the seed of either; None: not known."""
+        s_seed = self.seeds.get((owner, ShareKind.MASK_KEY))
+        if s_seed is None:
+            return None
+        if self.context.suite is Suite.X25519:
+            return b""
+        found, sid = self.inputs[council], self.context.sid
+        lower, higher = sorted((council, peer))
+        ends = Ends(sid=sid, h1=found.h1, dealer=lower, receiver=higher)
+        try:
+            if owner == higher:
+                size = self.context.suite.ciphertext_size
+                return unwrap(found.wrapped[peer], ends, self._mask_private(owner, s_seed), ciphertext_size=size)
+            half = pair_seed(s_seed, sid=sid, lower=lower, higher=higher)
+            if owner == peer:  # a lower that lied has sent another
+                check_pair_seed(half, ends, found.wrapped[peer])
+        except (InvalidTag, MalformedMessage):
+            return self.pair_seeds.get((lower, higher))
+        return half
 
     def stripped(self, council: CouncilId) -> RingVector:
         """A masked input without the masks that are known."""
@@ -183,3 +228,10 @@ def overheard(context: RoundContext, messages: Iterable[tuple[CouncilId, Stage, 
             case _:
                 pass  # confirmations are signatures alone
     return found
+
+
+def sums_of(honest: Iterable[CouncilId], own: Iterable[CouncilId]) -> set[frozenset[CouncilId]]:
+    """The sums that colluding councils may have: of all honest survivors or of none, with any of their own."""
+    theirs = tuple(own)
+    some_of_theirs = [frozenset(some) for size in range(len(theirs) + 1) for some in combinations(theirs, size)]
+    return {some | more for some in some_of_theirs for more in (frozenset(), frozenset(honest))} - {frozenset()}

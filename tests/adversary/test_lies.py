@@ -11,17 +11,24 @@ from typing import Any
 import numpy as np
 import pytest
 
+from coordinator.round_report import RoundOrder, RoundReport
 from council_node.local_statistic import LocalStatistic
 from federated.ledger_entries import RoundState
 from federated.plan import Plan
 from protocols.identifiers import CouncilId
+from protocols.secagg import participant
+from protocols.secagg.transcript import ShareKind
+from protocols.suite import Suite
 from protocols.wire.link_message import Kind, LinkMessage
-from tests.adversary.lies import LIES
+from tests.adversary.catalogue import LIES, cases
 from tests.adversary.lying_coordinator import (
+    COLLUDERS,
     COUNCILS,
     ONE_LOST,
     OTHER,
     TRUTH,
+    VICTIM,
+    WITNESS,
     End,
     Liar,
     Lie,
@@ -30,6 +37,7 @@ from tests.adversary.lying_coordinator import (
     Witnessed,
     hold,
 )
+from tests.adversary.plunder import Plunder, sums_of
 from tests.integration.federation_world import NOW, Said, World
 
 REFUSALS = {Kind.REFUSAL, Kind.COMPLAINT, Kind.FAULT}
@@ -49,15 +57,15 @@ def counted_once(compute: Callable[..., LocalStatistic]) -> Callable[..., LocalS
 
 
 class Federation:
-    """Six councils for all lies that leave them as they were; others of their own for the rest."""
+    """Six councils for all lies under a key agreement that leave them as they were; others of their own for the rest."""
 
     def __init__(self, folder: Path, witnessed: Witnessed) -> None:
         self._folder = folder
         self._worlds: dict[str, World] = {}
         self.witnessed = witnessed
 
-    def world(self, lie: Lie) -> World:
-        options = {"epsilon": "40", **lie.world}
+    def world(self, lie: Lie, suite: Suite) -> World:
+        options = {"epsilon": "40", "agreement": {"key_agreement": suite.value}, **lie.world}
         name = re.sub(r"\W+", "-", repr(sorted(options.items())))
         if name not in self._worlds:
             folder = self._folder / name
@@ -73,18 +81,32 @@ class Federation:
 
     # What must hold whatever is told
 
-    def hold(self, lie: Lie) -> Liar:
+    def hold(self, lie: Lie, suite: Suite = Suite.X25519) -> Liar:
         """Tell a lie; afterwards nobody has spent more than left it, and nothing opens but the released sums."""
-        world = self.world(lie)
+        world = self.world(lie, suite)
         before = {council: self.ledger(world, council) for council in COUNCILS}
         self.last = liar = hold(world, lie)
         for council in COUNCILS:
             self.check_ledger(liar, council, *before[council])
         for order, report in zip(liar.orders, liar.reports, strict=True):
-            found = liar.plunder(order).opened(self.witnessed.truth(order.sid))
-            assert found == (set() if report.result is None else {frozenset(report.result.u3)})
+            assert order.context().suite is suite
+            self.check_opened(liar, order, report)
         self.check_sums(liar)
         return liar
+
+    def check_opened(self, liar: Liar, order: RoundOrder, report: RoundReport) -> None:
+        """The coordinator has the sum or nothing; with all that the colluders know too, the same but for what is theirs.
+
+        Colluders may have a sum that the coordinator has not: of councils that as many have confirmed as for any sum.
+        """
+        truth = self.witnessed.truth(order.sid)
+        summed = frozenset[CouncilId]() if report.result is None else frozenset(report.result.u3)
+        assert liar.plunder(order).opened(truth) == {summed} - {frozenset()}
+        found = self.witnessed.give(liar.plunder(order), COLLUDERS)
+        found.pair_seeds |= liar.pair_seeds
+        own = [council for council in COLLUDERS if council in found.inputs]
+        may = summed or liar.opened_in_private(order)
+        assert found.opened(truth) == sums_of(may.difference(COLLUDERS), own)
 
     @staticmethod
     def ledger(world: World, council: CouncilId) -> tuple[frozenset[bytes], Fraction]:
@@ -150,9 +172,9 @@ def answers(liar: Liar) -> list[Said]:
     return [said(liar, told) for told in liar.told if told.stage in {liar.lie.at, None}]
 
 
-@pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.name)
-def test_the_lie_gains_nothing(federation, lie):
-    liar = federation.hold(lie)
+@pytest.mark.parametrize(("lie", "suite"), cases())
+def test_the_lie_gains_nothing(federation, lie, suite):
+    liar = federation.hold(lie, suite)
     check_told(liar)
     match lie.end:
         case End.REFUSED:
@@ -173,9 +195,10 @@ def test_the_lie_gains_nothing(federation, lie):
             assert not any(said(liar, told).kind in REFUSALS for told in liar.told)
 
 
+@pytest.mark.parametrize("suite", Suite)
 @pytest.mark.parametrize("control", [TRUTH, ONE_LOST], ids=lambda lie: lie.name)
-def test_without_a_lie_the_same_driver_has_the_sum_and_each_is_charged_once(federation, control):
-    liar = federation.hold(control)
+def test_without_a_lie_the_same_driver_has_the_sum_and_each_is_charged_once(federation, control, suite):
+    liar = federation.hold(control, suite)
     [report] = liar.reports
     assert liar.told == []
     assert report.result.u3 == (COUNCILS if control is TRUTH else tuple(c for c in COUNCILS if c != OTHER))
@@ -212,14 +235,59 @@ def with_all_shares(liar: Liar, _council: CouncilId, message: LinkMessage) -> Ta
     return None
 
 
-def test_with_the_shares_of_as_many_councils_as_rebuild_a_secret_everything_opens(federation):
+def opened(federation: Federation) -> set[frozenset[CouncilId]]:
+    """What the attack opens of the last round that was held."""
+    order = federation.last.orders[-1]
+    return federation.last.plunder(order).opened(federation.witnessed.truth(order.sid))
+
+
+@pytest.mark.parametrize("suite", Suite)
+def test_with_the_shares_of_as_many_councils_as_rebuild_a_secret_everything_opens(federation, suite):
     """The power of the attack that each lie ends with: it fails for want of shares, and not by itself."""
     with pytest.raises(AssertionError):
-        federation.hold(replace(TRUTH, tell=with_all_shares))
-    opened = federation.last.plunder(federation.last.orders[-1]).opened(
-        federation.witnessed.truth(federation.last.orders[-1].sid)
-    )
-    assert len(opened) == 2 ** len(COUNCILS) - 1
+        federation.hold(replace(TRUTH, tell=with_all_shares), suite)
+    assert len(opened(federation)) == 2 ** len(COUNCILS) - 1
+
+
+def losing(council: CouncilId) -> Lie:
+    return replace(ONE_LOST, hides=(council, Kind.SHARES))
+
+
+def lie_called(name: str) -> Lie:
+    return next(lie for lie in LIES if lie.name == name)
+
+
+LOSING = [
+    *((losing(council), council, suite) for council in (COUNCILS[0], WITNESS, OTHER) for suite in Suite),
+    *((lie_called("other_dealers_for_the_victim"), VICTIM, suite) for suite in Suite),
+    (lie_called("two_seeds_for_one_pair"), VICTIM, Suite.HYBRID),
+]
+
+
+@pytest.mark.parametrize(("lie", "lost", "suite"), LOSING, ids=lambda of: of.name if isinstance(of, Lie) else str(of))
+def test_a_lost_council_opens_where_it_has_no_mask_of_its_own(federation, lie, lost, suite, monkeypatch):
+    """The same with one guard removed: the seed that comes out gives every mask that the council shares, above and below."""
+    made = participant._mask_keys
+
+    def without_its_own(state: Any, *more: Any) -> Any:
+        return made(state, *more)[state.me == lost :]
+
+    monkeypatch.setattr(participant, "_mask_keys", without_its_own)
+    with pytest.raises(AssertionError):
+        federation.hold(lie, suite)
+    assert frozenset({lost}) in opened(federation)
+
+
+def test_in_the_hybrid_suite_the_first_half_of_what_pairs_share_opens_not_even_the_sum(federation, monkeypatch):
+    """So the attack above goes through the ciphertexts: without what they give, the lost council's masks stay on."""
+
+    def nothing(plunder: Plunder, owner: CouncilId, *_: CouncilId) -> bytes | None:
+        return b"" if (owner, ShareKind.MASK_KEY) in plunder.seeds else None
+
+    monkeypatch.setattr(Plunder, "_second_half", nothing)
+    with pytest.raises(AssertionError):
+        federation.hold(ONE_LOST, Suite.HYBRID)
+    assert opened(federation) == set()
 
 
 @pytest.mark.parametrize(

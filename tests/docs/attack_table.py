@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Protocol
 
+from tests.adversary.catalogue import LIES, case
 from tests.adversary.elsewhere import ELSEWHERE
-from tests.adversary.lies import LIES
 
 TEST = "tests/adversary/test_lies.py::test_the_lie_gains_nothing"
 
@@ -24,7 +24,7 @@ def parts() -> dict[str, str]:
 
 def rows() -> Iterator[str]:
     for lie in LIES:
-        yield _row(lie, (f"{TEST}[{lie.name}]",))
+        yield _row(lie, tuple(f"{TEST}[{case(lie, suite)}]" for suite in lie.suites))
     for tried in ELSEWHERE:
         yield _row(tried, tried.tests)
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from tests.adversary.catalogue import LIES
 from tests.adversary.elsewhere import ELSEWHERE
-from tests.adversary.lies import LIES
 from tests.docs.attack_table import TEST, rows
 from tests.docs.pages import ROOT, page
 from tests.docs.test_security_table import faults

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -9,8 +10,12 @@ from federated.plan import Plan
 from federated.round_context import round_context
 from federated.schema import Schema
 from protocols.encoding import sha256
-from protocols.identifiers import RoundId
-from protocols.secagg import RoundContext
+from protocols.envelope import SignedMessage
+from protocols.identifiers import Digest, RoundId
+from protocols.secagg import RoundContext, Stage
+from protocols.secagg.dealing import Ends, Outgoing, Received
+from protocols.secagg.messages import Dealt
+from protocols.suite import PrivateKey, Suite
 from tests.integration.federation_world import (
     ANALYST,
     COUNCILS,
@@ -38,6 +43,8 @@ __all__ = [
     "SIGNER_A",
     "SIGNER_B",
     "TRUST",
+    "Dealing",
+    "dealing",
     "file_of",
     "folder",
     "plan",
@@ -94,9 +101,46 @@ def schema() -> Schema:
 
 
 @cache
-def round_of_plan() -> RoundContext:
-    """A round of that plan, seen by a council."""
-    return round_context(plan(), sid=SID, roster=world().roster)
+def round_of_plan(suite: Suite = Suite.X25519) -> RoundContext:
+    """A round of that plan, seen by a council; as an agreement with these keys would have it."""
+    return replace(round_context(plan(), sid=SID, roster=world().roster), suite=suite)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dealing:
+    """What one council deals another, and what that opens it with.
+
+    Attributes:
+        ends: From the lower to the higher, so that in the hybrid suite a seed is wrapped too.
+        dealt: The signed part; what is wrong is laid at its sender's door.
+        to: What the dealer seals with.
+        by: What the receiver opens with.
+    """
+
+    ends: Ends
+    dealt: Dealt
+    to: Outgoing
+    by: Received
+
+
+@cache
+def dealing(suite: Suite) -> Dealing:
+    """A dealing between two councils whose keys are fixed."""
+    dealer, h1 = COUNCILS[0], Digest(bytes(32))
+    sent, channel, mask = (PrivateKey.read(bytes([n]) * suite.private_size, suite) for n in (1, 2, 3))
+    agreed = sent.agree(channel.public)
+    message = SignedMessage(stage=Stage.KEY_SHARES, sender=dealer, body=bytes(7 * 32), signature=bytes(64))
+    return Dealing(
+        ends=Ends(sid=SID, h1=h1, dealer=dealer, receiver=ME),
+        dealt=Dealt(message=message, h1=h1, self_commitment=bytes(32)),
+        to=Outgoing(
+            agreed=agreed,
+            channel_key=channel.public,
+            mask_key=mask.public,
+            pair_seed=bytes(32) if suite is Suite.HYBRID else b"",
+        ),
+        by=Received(agreed=agreed, channel_private=channel, mask_private=mask, ciphertext_size=suite.ciphertext_size),
+    )
 
 
 def json_of(content: bytes) -> object:

@@ -8,7 +8,8 @@ import json
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cache
@@ -48,14 +49,19 @@ from federated.series import Series
 from federated.signing import sign_payload, unsafe_payload
 from protocols.encoding import canonical_json, sha256
 from protocols.identifiers import Digest
+from protocols.key_agreement import KEY_SIZE
+from protocols.secagg.dealing import seal
+from protocols.secagg.messages import KeyShare, advert_of, decode_advert
+from protocols.secagg.share_records import wrapped_size
+from protocols.suite import KEM_CIPHERTEXT_SIZE, Suite
 from protocols.wire import council_link_pb2 as pb
 from protocols.wire.chunks import chunks_of
 from protocols.wire.link_message import NO_REFERENCE, Kind, LinkMessage
 from protocols.wire.relayed import RelayedKind, RelayedReply, RelayedRequest
 from tests.fuzz import papers
 from tests.fuzz.table import CORPUS
-from tests.fuzz.targets import _certificates, _good_ledger
-from tests.integration.federation_world import Rehearsal, invitation, round_of
+from tests.fuzz.targets import ROUND_FORMS, _certificates, _good_ledger
+from tests.integration.federation_world import Rehearsal, World, invitation, round_of
 from tests.spec.council import question as asked_of
 from tests.spec.statistics import specifications
 from tests.unit.council_node.ledger_cases import digest_of, sid_of
@@ -84,16 +90,14 @@ class Round:
     release: Any
 
 
-@cache
-def held() -> Round:
-    """A round of five real nodes, with every request to one of them and its replies."""
+@contextmanager
+def noted(seat: Any) -> Iterator[tuple[dict[Kind, bytes], dict[Kind, bytes]]]:
+    """The first request of each kind to a node from here on, and the first reply of each kind."""
     requests: dict[Kind, bytes] = {}
     replies: dict[Kind, bytes] = {}
-    seats = papers.world().seats()
-    seat = seats[papers.ME]
     send = type(seat).send
 
-    def noted(self: Any, request: bytes) -> bytes:
+    def noting(self: Any, request: bytes) -> bytes:
         reply = send(self, request)
         if self is seat:
             said, answered = LinkMessage.decode(request), LinkMessage.decode(reply)
@@ -101,8 +105,18 @@ def held() -> Round:
             replies.setdefault(answered.kind, answered.payload)
         return reply
 
-    type(seat).send = noted
+    type(seat).send = noting
     try:
+        yield requests, replies
+    finally:
+        type(seat).send = send
+
+
+@cache
+def held() -> Round:
+    """A round of five real nodes, with every request to one of them and its replies."""
+    seat = papers.world().seats()[papers.ME]
+    with noted(seat) as (requests, replies):
         rehearsal = Rehearsal(papers.world(), papers.proposal())
         rehearsal.until(Kind.STATEMENTS)
         total = rehearsal.unmask()
@@ -118,9 +132,26 @@ def held() -> Round:
         seat.send(LinkMessage(kind=Kind.RELEASE, reference=rehearsal.sid, payload=release.encode()).encode())
         seat.send(LinkMessage(kind=Kind.BUDGET_REQUEST, reference=NO_REFERENCE, payload=b"").encode())
         seat.send(papers.world().roster_message(papers.world().roster_envelope))
-    finally:
-        type(seat).send = send
     return Round(requests=requests, replies=replies, release=release)
+
+
+def dealt_under_hybrid_keys() -> dict[Kind, bytes]:
+    """The messages of a round of five real nodes that are longer there: adverts and key shares."""
+    folder = papers.folder() / "hybrid"
+    folder.mkdir()
+    with World(folder, agreement={"key_agreement": Suite.HYBRID.value}) as world:
+        with noted(world.seat(papers.ME)) as (requests, replies):
+            Rehearsal(world, world.propose()).until(Kind.SURVIVORS)
+        return {**requests, **replies}
+
+
+def opening(suite: Suite) -> bytes:
+    """What one council seals for another."""
+    given = papers.dealing(suite)
+    share = KeyShare(b_share=bytes(32), s_share=bytes(32), b_salt=bytes(32), s_salt=bytes(32))
+    ends = given.ends
+    [sealed] = seal({ends.receiver: share}, sid=ends.sid, h1=ends.h1, dealer=ends.dealer, to={ends.receiver: given.to})
+    return sealed.encode()
 
 
 # The wire
@@ -158,7 +189,26 @@ def round_messages() -> Seeds:
     order = ("ADVERT", "ADVERTS", "KEY_SHARES", "SHARES", "MASKED_INPUT", "SURVIVORS", "CONFIRMATION", "STATEMENTS", "UNMASK")  # fmt: skip
     both = {**held().requests, **held().replies}
     found = {name.lower(): bytes([place]) + both[Kind[name]] for place, name in enumerate(order)}
-    return found | {"key_share": bytes([9]) + bytes(128)}
+    found |= {"key_share": bytes([9]) + bytes(128), "opening": bytes([10]) + opening(Suite.X25519)}
+    hybrid = dealt_under_hybrid_keys()
+    for place, name in enumerate(order[:4]):
+        found[f"hybrid_{name.lower()}"] = bytes([ROUND_FORMS + place]) + hybrid[Kind[name]]
+    sealed, advert = opening(Suite.HYBRID), hybrid[Kind.ADVERT]
+    key_at = advert.index(channel_key_of(advert)) + KEY_SIZE
+    seed_at = len(sealed) - wrapped_size(Suite.HYBRID)
+    under_none = sealed[:seed_at] + bytes(KEM_CIPHERTEXT_SIZE) + sealed[seed_at + KEM_CIPHERTEXT_SIZE :]
+    return found | {
+        "hybrid_opening": bytes([ROUND_FORMS + 10]) + sealed,
+        "bad_hybrid_seed_under_no_secret": bytes([ROUND_FORMS + 10]) + under_none,
+        "bad_hybrid_seed_not_committed_to": bytes([ROUND_FORMS + 10]) + sealed[:-32] + bytes(32),
+        "bad_hybrid_key_not_reduced": bytes([ROUND_FORMS]) + advert[:key_at] + b"\xff" * 3 + advert[key_at + 3 :],
+    }
+
+
+def channel_key_of(advert: bytes) -> bytes:
+    """The channel key of an advert."""
+    context = papers.round_of_plan(Suite.HYBRID)
+    return advert_of(decode_advert(advert, context), context.suite).channel_key
 
 
 def elements() -> Seeds:

@@ -1,6 +1,7 @@
 """Kept inputs break no decoder; every decoder has a target; and the fuzzer finds what is broken."""
 
 import random
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from federated.errors import FileProblem, InternalError
 from protocols.errors import LocalProtocolError, MalformedMessage
 from tests.evidence import record
-from tests.fuzz import limits
+from tests.fuzz import limits, targets
 from tests.fuzz.change import changed
 from tests.fuzz.decoders import decoders
 from tests.fuzz.limits import fault_of
@@ -17,7 +18,7 @@ from tests.fuzz.reached import OUT_OF_SIGHT, not_reached
 from tests.fuzz.run import run
 from tests.fuzz.seeds import SEEDS
 from tests.fuzz.table import CORPUS, FOUND, Finding, Form, declared, files_of
-from tests.fuzz.targets import EXCUSED, TARGETS
+from tests.fuzz.targets import EXCUSED, ROUND_FORMS, TARGETS
 
 MOST_KEPT = 500_000
 """Bytes of all kept inputs."""
@@ -60,6 +61,18 @@ def test_the_first_inputs_of_a_target_reach_every_decoder_that_it_is_for(name):
 def test_a_decoder_that_no_input_reaches_is_told():
     idle = replace(TARGETS["link-frames"], feed=lambda _data: None)
     assert not_reached(idle, [b"anything"]) == {"protocols.wire.chunks:Assembler"}
+
+
+def test_messages_of_a_round_are_read_under_the_hybrid_keys_too(monkeypatch):
+    """Its first inputs are taken whole, and what that suite alone has is reached by none of the others."""
+    target = TARGETS["round-messages"]
+    kept = [path.read_bytes() for path in files_of(target.name) if not path.name.startswith("bad_")]
+    first = [data for data in kept if data[0] < ROUND_FORMS]
+    assert not_reached(target, first) == {"protocols.secagg.dealing:check_pair_seed", "protocols.suite:_kem_key"}
+    monkeypatch.setattr(targets, "declared", nullcontext)  # nothing is let through
+    for data in kept:
+        target.feed(data)
+    assert {data[0] - ROUND_FORMS for data in kept if data not in first} == {0, 1, 2, 3, 10}
 
 
 # That faults are seen
