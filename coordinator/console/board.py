@@ -10,7 +10,7 @@ from federated.keys import keyid, parse_public
 from federated.papers import Minutes, PaperKind, open_minutes
 from federated.timestamps import time_text
 
-__all__ = ["show"]
+__all__ = ["Meeting", "meeting_of", "show"]
 
 MEETINGS_READ = 100
 
@@ -36,13 +36,15 @@ class Meeting:
 
 def show(desk: Desk, asked: Asked) -> str:
     """Every meeting whose minutes are here, the latest first."""
-    agreements = {signed.agreement.id: signed.agreement for signed in desk.files.in_force().agreements.values()}
     rows = desk.store.papers.page(PaperKind.MINUTES.value, size=MEETINGS_READ)
-    meetings = [_meeting(row, agreements.get(row.agreement_id)) for row in rows]
+    meetings = [meeting_of(desk, row) for row in rows]
     return desk.page("board.html", asked.visitor, title="Minutes of the review board", meetings=meetings)
 
 
-def _meeting(row: PaperRow, agreement: Agreement | None) -> Meeting:
+def meeting_of(desk: Desk, row: PaperRow) -> Meeting:
+    """Minutes as they are shown to everybody, checked with the keys of today."""
+    signed = desk.files.in_force().agreement_of(row.agreement_id)
+    agreement = None if signed is None else signed.agreement
     minutes: Minutes | None = None
     signers: tuple[str, ...] = ()
     reason = row.hidden_reason
