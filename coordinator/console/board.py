@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from coordinator.console.desk import Asked, Desk
+from coordinator.roster import Membership
 from coordinator.store import PaperRow
 from federated.agreement import Agreement
 from federated.errors import SignatureProblem
@@ -36,14 +37,15 @@ class Meeting:
 
 def show(desk: Desk, asked: Asked) -> str:
     """Every meeting whose minutes are here, the latest first."""
+    membership = desk.files.in_force()
     rows = desk.store.papers.page(PaperKind.MINUTES.value, size=MEETINGS_READ)
-    meetings = [meeting_of(desk, row) for row in rows]
+    meetings = [meeting_of(row, membership) for row in rows]
     return desk.page("board.html", asked.visitor, title="Minutes of the review board", meetings=meetings)
 
 
-def meeting_of(desk: Desk, row: PaperRow) -> Meeting:
+def meeting_of(row: PaperRow, membership: Membership) -> Meeting:
     """Minutes as they are shown to everybody, checked with the keys of today."""
-    signed = desk.files.in_force().agreement_of(row.agreement_id)
+    signed = membership.agreement_of(row.agreement_id)
     agreement = None if signed is None else signed.agreement
     minutes: Minutes | None = None
     signers: tuple[str, ...] = ()

@@ -96,6 +96,7 @@ class _Seeing:
     def __init__(self, desk: Desk, visitor: Visitor) -> None:
         self._desk = desk
         self._visitor = visitor
+        self._membership = desk.files.in_force()
         self._answers: dict[str, tuple[ReleaseRow, Access] | None] = {}
         self._versions: dict[str, Agreement] | None = None
 
@@ -104,7 +105,7 @@ class _Seeing:
             case PaperKind.COMMENT | PaperKind.OUTCOME:
                 return self._remark(row)
             case PaperKind.MINUTES:
-                meeting = meeting_of(self._desk, row)
+                meeting = meeting_of(row, self._membership)
                 content = None if meeting.minutes is None else meeting
                 return Listed(row=row, who=BOARD, publish=True, content=content, reason=meeting.reason)
             case PaperKind.SERIES:
