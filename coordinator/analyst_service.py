@@ -16,7 +16,7 @@ from coordinator.authorisation import Asker, admit
 from coordinator.centre import Centre
 from coordinator.console.question import QuestionFacts
 from coordinator.office import Office, place
-from coordinator.paper_intake import paper_kind, papers_of, take_paper
+from coordinator.paper_intake import REMARKS, paper_kind, papers_of, take_paper
 from coordinator.progress import Step
 from coordinator.sign_in.audit import note_figures
 from coordinator.store import DeliveryRow, PaperRow, Place, ProposalRow, ReleaseRow
@@ -32,7 +32,6 @@ __all__ = ["AnalystService"]
 VERSION: Final = 1
 PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 500
-REMARKS: Final = frozenset({PaperKind.COMMENT, PaperKind.OUTCOME})
 
 Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")

@@ -2,33 +2,70 @@
 
 The coordinator is a courier here too. It checks, so that a mistake is met now and not by every reader; readers check
 again. Whoever hands a paper in need not be who signed it: a council's node answers and never calls (ADR 0002), so its
-comment is a file that any analyst or reviewer of the agreement brings.
+comment is a file that any analyst or reviewer of the agreement brings. Over gRPC they have a key that the agreement
+names, as a program a token of an account; both come through `_keep`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from coordinator.authorisation import Asker
+from coordinator.console.visitor import Visitor
 from coordinator.office import Office
+from coordinator.roster import Membership
+from coordinator.sign_in.audit import allow
+from coordinator.sign_in.operations import Operation
 from coordinator.store import PaperRow, Store
 from federated.agreement import Agreement
 from federated.errors import PolicyRefusal, QueryError
 from federated.papers import PaperKind, open_comment, open_minutes, open_outcome, paper_digest, unsafe_claims
 from federated.query.check import check_query
 from federated.roster import Roster
+from federated.schema import Schema
 from federated.series import check_signed_by_now, open_series
 from federated.signing import open_envelope, statement_type
 from federated.suggestion import open_suggestion
+from protocols.encoding import length_prefixed, sha256
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 
-__all__ = ["MOST_OF_ONE", "PAPER_LIMIT", "Taken", "paper_kind", "papers_of", "take_paper"]
+__all__ = [
+    "MOST_OF_ONE",
+    "PAPER_LIMIT",
+    "REMARKS",
+    "Ground",
+    "Taken",
+    "bring_paper",
+    "paper_kind",
+    "papers_of",
+    "take_paper",
+]
 
 PAPER_LIMIT: Final = 256 * 1024
 """Bytes of the largest paper."""
 MOST_LISTED: Final = 500
 MOST_OF_ONE: Final = 20
 """Papers of one author about one thing."""
+REMARKS: Final = frozenset({PaperKind.COMMENT, PaperKind.OUTCOME})
+"""Kinds that are about an answer, and can quote its figures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a paper is held against.
+
+    Attributes:
+        store: For answers and papers; written to when the paper is kept.
+        membership: In force now.
+        schema: The data dictionary.
+        now: Time.
+    """
+
+    store: Store
+    membership: Membership
+    schema: Schema
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,22 +96,74 @@ def paper_kind(text: str) -> PaperKind:
 
 
 async def take_paper(office: Office, asker: Asker, kind: PaperKind, envelope: bytes) -> tuple[Digest, bool]:
-    """Check a paper and keep it.
-
-    Checks, in order: (0) size, (1) it is about something of an agreement of whoever hands it in, (2) those who must
-    have signed it did, (3) its author has not brought too many.
+    """Check a paper that came over gRPC, and keep it: one under an agreement of whoever hands it in.
 
     Returns:
         Its digest, and whether it is new here.
 
     Raises:
+        FederatedError: Any check of `_keep` fails.
+    """
+    ground = Ground(store=office.store, membership=office.membership, schema=office.schema, now=office.clock())
+    agreements = [signed.agreement for signed in asker.agreements.values()]
+    return await office.thread(_keep, ground, agreements, kind, envelope)
+
+
+def bring_paper(
+    ground: Ground, visitor: Visitor, kind: PaperKind, envelope: bytes, *, key: str | None = None
+) -> tuple[Digest, str]:
+    """Check a paper that a program brings, and keep it. Run by the process of the pages.
+
+    Args:
+        ground: What it is held against.
+        visitor: Whose program.
+        kind: What it is.
+        envelope: As signed.
+        key: Idempotency key. It is kept with the paper that it brought, so that nobody fills the disk with keys.
+
+    Returns:
+        Its digest, and the id of its agreement; the same again where the paper was here already.
+
+    Raises:
+        FederatedError: The account may not, any check of `_keep` fails, or another paper came under the same key.
+    """
+    _check_size(envelope)
+    in_force = [signed.agreement for signed in ground.membership.agreements.values()]
+    agreement = _under(ground.store, in_force, kind, envelope)
+    allow(ground.store, visitor, Operation.HAND_IN_PAPER, agreement=agreement.id, about=agreement.id, now=ground.now)
+    request: str | None = None
+    if key is not None:
+        request = sha256(length_prefixed("paper request/v1", visitor.name.encode(), key.encode())).hex()
+    digest, _ = _keep(ground, [agreement], kind, envelope, by=visitor.name, request=request)
+    return digest, agreement.id
+
+
+def _keep(
+    ground: Ground,
+    agreements: Sequence[Agreement],
+    kind: PaperKind,
+    envelope: bytes,
+    *,
+    by: str = "",
+    request: str | None = None,
+) -> tuple[Digest, bool]:
+    """Check a paper and keep it.
+
+    Checks, in order: (0) size, (1) it is about something of one of these agreements, (2) those who must have signed it
+    did, (3) nothing else came by the same request, (4) its author has not brought too many.
+
+    Raises:
         FederatedError: Any check fails.
     """
-    if len(envelope) > PAPER_LIMIT:  # (0)
-        raise QueryError(f"The paper has {len(envelope)} bytes; at most {PAPER_LIMIT} are taken.")
-    agreements = [signed.agreement for signed in asker.agreements.values()]
-    taken = await office.thread(_checked, office, agreements, kind, envelope)  # (1), (2)
-    digest = paper_digest(envelope, kind)
+    _check_size(envelope)  # (0)
+    taken = _checked(ground, agreements, kind, envelope)  # (1), (2)
+    digest, papers = paper_digest(envelope, kind), ground.store.papers
+    if request is not None and papers.of_request(request) not in {None, digest}:  # (3)
+        raise PolicyRefusal(
+            "key_reused",
+            "Another paper was handed in under this idempotency key.",
+            remedy="Use a new key for each paper.",
+        )
     row = PaperRow(
         digest=digest,
         kind=kind.value,
@@ -82,10 +171,11 @@ async def take_paper(office: Office, asker: Asker, kind: PaperKind, envelope: by
         subject=taken.subject,
         author=taken.author,
         envelope=envelope,
-        received_at=office.clock(),
+        received_at=ground.now,
+        request=request,
     )
-    added = await office.thread(office.store.papers.add, row, limit=MOST_OF_ONE)
-    if added is None:  # (3)
+    added = papers.add(row, limit=MOST_OF_ONE, by=by)
+    if added is None:  # (4)
         raise PolicyRefusal(
             "paper_limit",
             f"Its author has handed in {MOST_OF_ONE} papers about this.",
@@ -94,12 +184,29 @@ async def take_paper(office: Office, asker: Asker, kind: PaperKind, envelope: by
     return digest, added
 
 
-def _checked(office: Office, agreements: Sequence[Agreement], kind: PaperKind, envelope: bytes) -> Taken:
+def _check_size(envelope: bytes) -> None:
+    if len(envelope) > PAPER_LIMIT:
+        raise PolicyRefusal(
+            "paper_size",
+            f"The paper has {len(envelope):,} bytes; at most {PAPER_LIMIT:,} are taken.",
+            remedy="Write a shorter one.",
+        )
+
+
+def _under(store: Store, agreements: Sequence[Agreement], kind: PaperKind, envelope: bytes) -> Agreement:
+    """The agreement that a paper says it is under; nobody has signed that yet."""
+    if kind not in REMARKS:
+        return _named(agreements, envelope, kind)
+    _, name = _release(store, agreements, unsafe_claims(envelope, kind).get("release"))
+    return next(agreement for agreement in agreements if agreement.id == name)
+
+
+def _checked(ground: Ground, agreements: Sequence[Agreement], kind: PaperKind, envelope: bytes) -> Taken:
     match kind:
         case PaperKind.COMMENT:
-            return _comment(office.store, office.membership.require_roster(), agreements, envelope)
+            return _comment(ground.store, ground.membership.require_roster(), agreements, envelope)
         case PaperKind.OUTCOME:
-            return _outcome(office.store, agreements, envelope)
+            return _outcome(ground.store, agreements, envelope)
         case PaperKind.MINUTES:
             agreement = _named(agreements, envelope, kind)
             minutes = open_minutes(envelope, agreement)
@@ -107,10 +214,10 @@ def _checked(office: Office, agreements: Sequence[Agreement], kind: PaperKind, e
         case PaperKind.SERIES:
             agreement = _named(agreements, envelope, kind)
             series = open_series(envelope, agreement)
-            check_signed_by_now(series, office.clock())
+            check_signed_by_now(series, ground.now)
             return Taken(agreement=agreement.id, subject=series.id, author=_first_signer(envelope, agreement, kind))
         case PaperKind.SUGGESTION:
-            return _suggestion(office, agreements, envelope)
+            return _suggestion(ground, agreements, envelope)
 
 
 def _comment(store: Store, roster: Roster, agreements: Sequence[Agreement], envelope: bytes) -> Taken:
@@ -130,11 +237,11 @@ def _comment(store: Store, roster: Roster, agreements: Sequence[Agreement], enve
     return Taken(agreement=release[1], subject=release[0].hex(), author=council)
 
 
-def _suggestion(office: Office, agreements: Sequence[Agreement], envelope: bytes) -> Taken:
+def _suggestion(ground: Ground, agreements: Sequence[Agreement], envelope: bytes) -> Taken:
     """A question that a council of the agreement suggests; about its year, so that a council has so many in each."""
     agreement = _named(agreements, envelope, PaperKind.SUGGESTION)
     council = CouncilId(str(unsafe_claims(envelope, PaperKind.SUGGESTION).get("council")))
-    entry = office.membership.require_roster().councils.get(council)
+    entry = ground.membership.require_roster().councils.get(council)
     if entry is None or not any(council in group.councils for group in agreement.groups):
         raise PolicyRefusal(
             "not_of_agreement",
@@ -142,8 +249,8 @@ def _suggestion(office: Office, agreements: Sequence[Agreement], envelope: bytes
             remedy="Check the code of the council and the name of the agreement.",
         )
     suggestion = open_suggestion(envelope, council=council, public_key=entry.public_key)
-    check_query(suggestion.question, office.schema)
-    return Taken(agreement=agreement.id, subject=f"{office.clock():%Y}", author=council)
+    check_query(suggestion.question, ground.schema)
+    return Taken(agreement=agreement.id, subject=f"{ground.now:%Y}", author=council)
 
 
 def _outcome(store: Store, agreements: Sequence[Agreement], envelope: bytes) -> Taken:
@@ -180,7 +287,8 @@ def _named(agreements: Sequence[Agreement], envelope: bytes, kind: PaperKind) ->
 
 def papers_of(store: Store, asker: Asker, kind: PaperKind, subject: str) -> tuple[PaperRow, ...]:
     """Papers of a kind under the asker's agreements, oldest first; all of them, or those about one thing."""
-    found = (
-        store.papers.about(subject, [kind.value]) if subject else store.papers.page(kind.value, size=MOST_LISTED)[::-1]
-    )
-    return tuple(row for row in found if row.agreement_id in asker.agreement_ids)
+    theirs = asker.agreement_ids
+    if subject:
+        return tuple(row for row in store.papers.about(subject, [kind.value]) if row.agreement_id in theirs)
+    # Of theirs alone: other agreements' papers take no place among the latest.
+    return store.papers.page(kind.value, size=MOST_LISTED, agreements=theirs)[::-1]

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from coordinator.inbox import LARGEST
+from coordinator.paper_intake import PAPER_LIMIT
 from coordinator.withdrawal import LONGEST_REASON
+from federated.papers import PaperKind
 
 __all__ = [
     "AgreementShown",
@@ -19,6 +21,11 @@ __all__ = [
     "HandIn",
     "HandedIn",
     "Links",
+    "MinutesShown",
+    "PaperHandIn",
+    "PaperShown",
+    "PaperTaken",
+    "Papers",
     "Progress",
     "QuestionLine",
     "QuestionShown",
@@ -30,7 +37,10 @@ __all__ = [
     "ReleaseShown",
     "Releases",
     "RemarkShown",
+    "RepeatShown",
     "RoundShown",
+    "RulingShown",
+    "SeriesShown",
     "SignedAgreementShown",
     "SuggestionShown",
     "Suggestions",
@@ -44,6 +54,8 @@ _TIME = "UTC, as ISO 8601; the day alone for whoever shows no token."
 Moment = Annotated[str, Field(description=f"Time, {_TIME}")]
 Exact = Annotated[str, Field(description="An exact number: digits, or a fraction such as `1/2`.")]
 Next = Annotated[str | None, Field(description="Path of the next page; null on the last.")]
+KINDS = f"What it is: {', '.join(f'`{kind}`' for kind in PaperKind)}."
+Kind = Annotated[PaperKind, Field(description=KINDS)]
 Envelope = Annotated[str, Field(description="A DSSE envelope, the bytes that were signed, in Base64.")]
 
 
@@ -380,4 +392,107 @@ class Suggestions(_Shown):
     """A page of what councils suggest asking, newest first."""
 
     suggestions: Annotated[list[SuggestionShown], Field(description="Those of this page that you may see.")]
+    next: Next
+
+
+class PaperHandIn(BaseModel):
+    """A signed paper."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"kind": "comment", "paper": "e30="}]}
+    )
+
+    kind: Kind
+    paper: Annotated[
+        str, Field(description=f"Its DSSE envelope, as signed, in Base64; at most {PAPER_LIMIT:,} bytes before that.")
+    ]
+
+
+class PaperTaken(_Shown):
+    """A paper that is kept here: its signatures hold, and it is about something of its agreement."""
+
+    paper: Hex
+    kind: Kind
+    agreement: Annotated[str, Field(description="Id of the agreement that it is under.")]
+
+
+class RulingShown(_Shown):
+    """What a meeting decided about one thing."""
+
+    plan: Annotated[str | None, Field(description="Digest of the question's plan, if it is about one.")]
+    about: Annotated[str, Field(description="What it is about.")]
+    decision: Annotated[str, Field(description="What was decided.")]
+    reason: Annotated[str, Field(description="Why.")]
+
+
+class MinutesShown(_Shown):
+    """Minutes of a meeting of the reviewers."""
+
+    held_on: Annotated[str, Field(description="Day of the meeting.")]
+    present: Annotated[list[str], Field(description="Who was there.")]
+    signed_by: Annotated[list[str], Field(description="Names of the reviewers who signed.")]
+    rulings: Annotated[list[RulingShown], Field(description="What was decided.")]
+
+
+class RepeatShown(_Shown):
+    """One time that a standing question is asked."""
+
+    period_from: Annotated[str, Field(description="First day that it is about.")]
+    period_to: Annotated[str, Field(description="Last day that it is about.")]
+    due: Annotated[str, Field(description="First day on which it is asked.")]
+
+
+class SeriesShown(_Shown):
+    """A standing question, which is asked again on a schedule."""
+
+    id: Annotated[str, Field(description="Its name.")]
+    edition: Annotated[int, Field(description="One more at each review.")]
+    until: Annotated[str, Field(description="Last day on which it is asked.")]
+    epsilon_each: Annotated[str, Field(description="What one repeat costs, exact.")]
+    epsilon_sum: Annotated[str, Field(description="What all repeats cost together, exact.")]
+    repeats: Annotated[list[RepeatShown], Field(description="Every time that it is asked.")]
+
+
+class PaperShown(_Shown):
+    """A signed paper as you may see it."""
+
+    paper: Hex
+    kind: Kind
+    agreement: Annotated[str, Field(description="Id of the agreement that it is under.")]
+    subject: Annotated[
+        str,
+        Field(
+            description="What it is about: digest of the answer, day of the meeting, id of the series, or year of the "
+            "suggestion."
+        ),
+    ]
+    council: Annotated[str | None, Field(description="Code of the council that signed it; null where none did.")]
+    who: Annotated[str, Field(description="Name of the council, or who else signed it.")]
+    received_at: Moment
+    signed_at: Annotated[str | None, Field(description=f"When it was signed, {_TIME} Null where it is not shown.")]
+    for_everybody: Annotated[
+        bool, Field(description="Whether everybody may see it; a remark, once its answer's figures are public.")
+    ]
+    text: Annotated[
+        list[str],
+        Field(description="In paragraphs: a comment, what changed, or why a council suggests a question."),
+    ]
+    question: Annotated[str | None, Field(description="The standing or suggested question, in YAML.")]
+    minutes: Annotated[MinutesShown | None, Field(description="What minutes say; null for other kinds.")]
+    series: Annotated[SeriesShown | None, Field(description="What a series says; null for other kinds.")]
+    envelope: Annotated[
+        str | None,
+        Field(
+            description="DSSE envelope, the bytes that were signed, in Base64, for analysts and reviewers of its "
+            "agreement; null for others, and where nothing is shown."
+        ),
+    ]
+    hidden_at: Annotated[str | None, Field(description=f"Since when the operator hides it, {_TIME} Null otherwise.")]
+    not_shown_because: Annotated[str | None, Field(description="Why nothing is shown; null where something is.")]
+
+
+class Papers(_Shown):
+    """A page of signed papers of a kind, newest first."""
+
+    papers: Annotated[list[PaperShown], Field(description="Those of this page that you may see.")]
     next: Next

@@ -18,7 +18,9 @@ LATER: Final = "What is asked for cannot be read at this moment."
 _OF_RULE: Final = MappingProxyType(
     {
         "not_allowed": HTTPStatus.FORBIDDEN,
+        "not_found": HTTPStatus.NOT_FOUND,
         "inbox_size": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "paper_size": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "inbox_full": HTTPStatus.TOO_MANY_REQUESTS,
     }
 )

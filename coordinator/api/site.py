@@ -112,6 +112,17 @@ CALLS: Final = (
     Call(path="/releases/{digest}/readers", view=views.list_readers, operation=Operation.VIEW_READERS, fails=ANSWER),
     # Those that are not for everybody need more; the call itself looks.
     Call(path="/suggestions", view=views.list_suggestions, operation=Operation.VIEW_REGISTER),
+    # What is said of answers, and suggestions that are not for everybody, need more; the call itself looks.
+    Call(path="/papers", view=views.list_papers, operation=Operation.VIEW_REGISTER),
+    Call(
+        path="/papers",
+        view=views.hand_in_paper,
+        operation=Operation.HAND_IN_PAPER,
+        method="POST",
+        status=S.CREATED,
+        reply=forms.PaperTaken,
+        fails=(S.NOT_FOUND, S.CONFLICT, S.REQUEST_ENTITY_TOO_LARGE, S.UNSUPPORTED_MEDIA_TYPE),
+    ),
     Call(path="/agreements", view=views.list_agreements, operation=Operation.VIEW_REGISTER),
     Call(
         path="/agreements/{agreement}",

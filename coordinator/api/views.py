@@ -15,15 +15,18 @@ from fastapi.responses import JSONResponse
 
 from coordinator.api import forms
 from coordinator.api.asking import Ask, ask_of
+from coordinator.api.paper_shown import paper_shown
 from coordinator.console.answers import access_to, answer_file, answer_row, remarks_given, said_since, version_of
 from coordinator.console.budgets import said_of
 from coordinator.console.desk import Desk, digest_of
 from coordinator.console.question import QuestionFacts, manifest_of, title_of
+from coordinator.console.signed_papers import listed, place_of_paper
 from coordinator.console.suggestions import place_for, shown_to
 from coordinator.console.watching import in_latest_round
 from coordinator.console.words import STANDINGS, reason_of, standing_of
 from coordinator.inbox import LONGEST_KEY, hand_in
 from coordinator.inbox import HandedIn as Letter
+from coordinator.paper_intake import Ground, bring_paper
 from coordinator.proposal_states import TERMINAL, ProposalState
 from coordinator.roster import SignedAgreement
 from coordinator.sign_in.operations import Operation
@@ -32,6 +35,7 @@ from coordinator.withdrawal import withdraw_own
 from federated.clauses import MEANINGS
 from federated.errors import FileProblem, QueryError
 from federated.outputs.formats import offered
+from federated.papers import PaperKind
 from federated.privacy import Charge
 from federated.query import write_query
 from federated.rationals import rational_text
@@ -52,6 +56,14 @@ Cursor = Annotated[
     Query(
         pattern="^[0-9a-f]{64}$",
         description="Where the page begins: take the path `next` of the page before as it is.",
+    ),
+]
+Key = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=LONGEST_KEY,
+        description="The same again under this key is one request, and gets the same reply.",
     ),
 ]
 PlanDigest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="Digest of the plan.")]
@@ -138,14 +150,7 @@ def _cost(charge: Charge, delta: str) -> forms.Cost:
 def put_question(
     ask: Asking,
     body: forms.HandIn,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=LONGEST_KEY,
-            description="The same request again under this key is the same question, and gets the same reply.",
-        ),
-    ] = None,
+    idempotency_key: Key = None,
 ) -> JSONResponse:
     """Hand in a signed question; the coordinator takes it within seconds."""
     desk = ask.desk
@@ -433,6 +438,34 @@ def list_suggestions(ask: Asking, response: Response, size: Size = SIZE, cursor:
             )
             for one in found[:size]
         ],
+    )
+
+
+# Signed papers
+
+
+def hand_in_paper(ask: Asking, body: forms.PaperHandIn, idempotency_key: Key = None) -> JSONResponse:
+    """Hand in a signed comment, note, minutes, series or suggestion; the same paper again is the same paper."""
+    desk = ask.desk
+    ground = Ground(store=ask.writing(), membership=desk.files.in_force(), schema=desk.schema, now=desk.clock())
+    digest, agreement = bring_paper(ground, ask.visitor, body.kind, _bytes(body.paper, "paper"), key=idempotency_key)
+    said = forms.PaperTaken(paper=digest.hex(), kind=body.kind, agreement=agreement)
+    return JSONResponse(said.model_dump(), HTTPStatus.CREATED)
+
+
+def list_papers(
+    ask: Asking,
+    response: Response,
+    kind: Annotated[PaperKind, Query(description=forms.KINDS)],
+    size: Size = SIZE,
+    cursor: Cursor = None,
+) -> forms.Papers:
+    """Signed papers of a kind, newest first: those for everybody, and those under your agreements."""
+    start = _place(cursor, lambda paper: place_of_paper(ask.desk, ask.visitor, kind, paper))
+    found, following = listed(ask.desk, ask.visitor, kind, size=size, start=start, how="api papers")
+    return forms.Papers(
+        papers=[paper_shown(ask, one) for one in found],
+        next=_next(response, "/papers", {"kind": kind.value, "size": str(size)}, following),
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from coordinator.console.desk import Asked, Desk
+from coordinator.roster import Membership
 from coordinator.store import PaperRow
 from federated.agreement import Agreement
 from federated.errors import SignatureProblem
@@ -10,7 +11,7 @@ from federated.keys import keyid, parse_public
 from federated.papers import Minutes, PaperKind, open_minutes
 from federated.timestamps import time_text
 
-__all__ = ["show"]
+__all__ = ["Meeting", "meeting_of", "show"]
 
 MEETINGS_READ = 100
 
@@ -36,13 +37,16 @@ class Meeting:
 
 def show(desk: Desk, asked: Asked) -> str:
     """Every meeting whose minutes are here, the latest first."""
-    agreements = {signed.agreement.id: signed.agreement for signed in desk.files.in_force().agreements.values()}
+    membership = desk.files.in_force()
     rows = desk.store.papers.page(PaperKind.MINUTES.value, size=MEETINGS_READ)
-    meetings = [_meeting(row, agreements.get(row.agreement_id)) for row in rows]
+    meetings = [meeting_of(row, membership) for row in rows]
     return desk.page("board.html", asked.visitor, title="Minutes of the review board", meetings=meetings)
 
 
-def _meeting(row: PaperRow, agreement: Agreement | None) -> Meeting:
+def meeting_of(row: PaperRow, membership: Membership) -> Meeting:
+    """Minutes as they are shown to everybody, checked with the keys of today."""
+    signed = membership.agreement_of(row.agreement_id)
+    agreement = None if signed is None else signed.agreement
     minutes: Minutes | None = None
     signers: tuple[str, ...] = ()
     reason = row.hidden_reason

@@ -20,7 +20,7 @@ from federated.papers import PaperKind
 from federated.rationals import rational_text
 from federated.series import RepeatStanding, Series, costs_by_year, open_series, repeats, standings
 
-__all__ = ["calendar_file", "show", "show_standing"]
+__all__ = ["calendar_file", "latest_versions", "series_of", "show", "show_standing"]
 
 SERIES_READ = 500
 ASKED_READ = 60
@@ -127,13 +127,10 @@ def _statements(desk: Desk, visitor: Visitor) -> Iterator[Entry]:
 
 def _standing(desk: Desk, today: date) -> Iterator[StandingItem]:
     """The newest edition of each series, its signature checked now by the latest version of its agreement."""
-    # Of an agreement that has ended too, so that what lapsed with it is still shown; the latest of each id is first.
-    agreements: dict[str, Agreement] = {}
-    for item in versions_kept(desk):
-        agreements.setdefault(item.agreement.id, item.agreement)
+    agreements = latest_versions(desk)
     newest: dict[tuple[str, str], Series] = {}
     for row in desk.store.papers.page(PaperKind.SERIES.value, size=SERIES_READ):
-        series = _series(row, agreements.get(row.agreement_id))
+        series = series_of(row, agreements.get(row.agreement_id))
         if series is None:
             continue
         known = newest.get((series.agreement, series.id))
@@ -155,7 +152,16 @@ def _standing(desk: Desk, today: date) -> Iterator[StandingItem]:
         )
 
 
-def _series(row: PaperRow, agreement: Agreement | None) -> Series | None:
+def latest_versions(desk: Desk) -> Mapping[str, Agreement]:
+    """The latest version of each agreement by id, ended ones too, so that what lapsed with them is still shown."""
+    found: dict[str, Agreement] = {}
+    for item in versions_kept(desk):  # the latest of each id is first
+        found.setdefault(item.agreement.id, item.agreement)
+    return found
+
+
+def series_of(row: PaperRow, agreement: Agreement | None) -> Series | None:
+    """A series as everybody may see it; None where it is hidden or does not hold under its agreement."""
     if row.hidden_at is not None or agreement is None:
         return None
     try:

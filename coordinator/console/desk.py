@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from jinja2 import Environment
 
@@ -37,12 +37,16 @@ __all__ = [
     "cut",
     "digest_of",
     "place_asked",
+    "seen_of",
 ]
 
 AGREEMENTS_KEPT: Final = 64
 MOST_PLANNING: Final = 4
 MOST_PRACTISING: Final = 1
 """A plan or a preview takes a core for a while; more at once would hold up every other page."""
+
+Row = TypeVar("Row")
+Seen = TypeVar("Seen")
 
 NoteRead = Callable[[Visitor, Digest, str], None]
 """Writes down who was shown a release, and how: the one thing that these pages write."""
@@ -310,6 +314,38 @@ def place_asked(wanted: Mapping[str, str], place_of: Callable[[Digest], Place | 
     except FileProblem:
         return None, False
     return (None, False) if place is None else (place, newer)
+
+
+def seen_of(
+    read: Callable[[Place | None], tuple[Row, ...]],
+    see: Callable[[Row], Seen | None],
+    place_of: Callable[[Row], Place],
+    *,
+    size: int,
+    start: Place | None,
+    newer: bool = False,
+) -> tuple[Seen, ...]:
+    """Entries of a list that a visitor may see, newest first.
+
+    Those that are not for the visitor are passed over here: a page that was short of them, or went on from the place of
+    one, would tell that they are there.
+
+    Args:
+        read: Reads some rows from a place on, newest first; none when there are no more.
+        see: What the visitor sees of a row; None where it is not for them.
+        place_of: Where a row stands.
+        size: Most entries.
+        start: Where to begin.
+        newer: Whether it is read towards newer entries.
+    """
+    found: list[Seen] = []
+    while rows := read(start):
+        away = rows[::-1] if newer else rows  # from the start on, whichever way
+        found += (seen for seen in map(see, away) if seen is not None)
+        if len(found) >= size:
+            break
+        start = place_of(away[-1])
+    return tuple(found[:size][::-1] if newer else found[:size])
 
 
 def cut(

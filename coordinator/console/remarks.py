@@ -17,7 +17,7 @@ from federated.roster import RosterEntry
 from federated.timestamps import time_text
 from protocols.identifiers import CouncilId
 
-__all__ = ["NOT_HELD", "Remark", "council_of", "remarks_on"]
+__all__ = ["NOT_HELD", "Remark", "council_of", "remark_of", "remarks_on"]
 
 NOT_HELD: Final = "Its signature does not hold with the keys of today, so it is not shown."
 
@@ -54,11 +54,12 @@ def remarks_on(desk: Desk, row: ReleaseRow, *, parties: bool) -> tuple[Remark, .
         parties: Whether whoever asks is of the answer's agreement, and so sees what is not for everybody.
     """
     kinds = (PaperKind.COMMENT.value, PaperKind.OUTCOME.value)
-    found = [_remark(desk, row, paper) for paper in desk.store.papers.about(row.digest.hex(), kinds)]
+    found = [remark_of(desk, row, paper) for paper in desk.store.papers.about(row.digest.hex(), kinds)]
     return tuple(remark for remark in found if parties or remark.publish)
 
 
-def _remark(desk: Desk, row: ReleaseRow, paper: PaperRow) -> Remark:
+def remark_of(desk: Desk, row: ReleaseRow, paper: PaperRow) -> Remark:
+    """One paper said of an answer; whether it is for whoever asks, the caller looks at."""
     who = desk.council_name(paper.author) if paper.kind == PaperKind.COMMENT else "The body that asked"
     try:
         at, text, publish = _read(desk, row, paper)

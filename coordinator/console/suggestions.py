@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from coordinator.console.desk import Asked, Desk, Moved, cut, digest_of, place_asked
+from coordinator.console.desk import Asked, Desk, Moved, cut, digest_of, place_asked, seen_of
 from coordinator.console.drafting import Faults, conditions_of
 from coordinator.console.drafts import fitting, new_draft, table_words, writing
 from coordinator.console.manifest_pages import begun_document
@@ -30,7 +30,7 @@ from federated.timestamps import time_text
 from federated.yaml_document import write_document
 from protocols.identifiers import Digest
 
-__all__ = ["Shown", "begin_draft", "place_for", "show_list", "show_one", "shown_to"]
+__all__ = ["Shown", "begin_draft", "place_for", "seen", "show_list", "show_one", "shown_to"]
 
 SIZE: Final = 50
 REMEMBERED: Final = 500
@@ -90,23 +90,19 @@ class InWords:
 def shown_to(
     desk: Desk, visitor: Visitor, *, size: int, start: Place | None = None, newer: bool = False
 ) -> tuple[Shown, ...]:
-    """Suggestions that a visitor may see, newest first; arguments as in `ProposalBook.page`.
+    """Suggestions that a visitor may see, newest first; arguments as in `ProposalBook.page`."""
 
-    Those that are not for the visitor are passed over here: a page that was short of them, or went on from the place of
-    one, would tell that they are there.
-    """
-    found: list[Shown] = []
-    while True:
-        rows = desk.store.papers.page(PaperKind.SUGGESTION, size=SIZE, start=start, newer=newer)
-        away = rows[::-1] if newer else rows  # from the start on, whichever way
-        found += (item for item in (_shown(desk, row) for row in away) if _may_see(visitor, item))
-        if len(rows) < SIZE or len(found) >= size:
-            return tuple(found[:size][::-1] if newer else found[:size])
-        start = _place(away[-1])
+    def read(start: Place | None) -> tuple[PaperRow, ...]:
+        return desk.store.papers.page(PaperKind.SUGGESTION, size=SIZE, start=start, newer=newer)
+
+    return seen_of(read, lambda row: seen(desk, visitor, row), _place, size=size, start=start, newer=newer)
 
 
-def _may_see(visitor: Visitor, found: Shown) -> bool:
-    return found.publish or may(visitor, Operation.VIEW_SUGGESTIONS, agreement=found.row.agreement_id)
+def seen(desk: Desk, visitor: Visitor, row: PaperRow) -> Shown | None:
+    """A suggestion as the visitor sees it; None where it is not for them."""
+    found = _shown(desk, row)
+    public = found.publish or may(visitor, Operation.VIEW_SUGGESTIONS, agreement=row.agreement_id)
+    return found if public else None
 
 
 def _shown(desk: Desk, row: PaperRow) -> Shown:
@@ -168,8 +164,7 @@ def _place(row: PaperRow) -> Place:
 def _seen(desk: Desk, visitor: Visitor, paper: Digest) -> Shown | None:
     """A suggestion; one that is not for the visitor is as if it were not there."""
     row = desk.store.papers.get(paper)
-    found = None if row is None or row.kind != PaperKind.SUGGESTION else _shown(desk, row)
-    return found if found is not None and _may_see(visitor, found) else None
+    return None if row is None or row.kind != PaperKind.SUGGESTION else seen(desk, visitor, row)
 
 
 def _found(desk: Desk, asked: Asked) -> Shown:

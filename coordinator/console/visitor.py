@@ -27,7 +27,7 @@ class Scope(StrEnum):
     READ = "read"
     """See what its account may see."""
     ASK = "ask"
-    """Put questions as well."""
+    """Put questions and hand in papers as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ class Operation(StrEnum):
     VIEW_BUDGETS = "see the councils' budgets and verify them"
     PROPOSE = "put a question to councils"
     WITHDRAW = "take back an own question on which councils are still deciding"
+    VIEW_PAPERS = "take a paper, such as a comment or minutes, as it was signed"
+    HAND_IN_PAPER = "hand in a signed paper"
     VIEW_OPERATIONS = "see councils connected, rounds and alerts"
     ASK_ACCEPTANCE = "ask for a council's key to be accepted for the next roster"
     CONFIRM_ACCEPTANCE = "confirm an acceptance that another operator asked for"
@@ -70,6 +72,9 @@ RULES: Final[Mapping[Operation, Rule]] = {
     Operation.VIEW_BUDGETS: Rule(roles=_REVIEWER | _ANALYST, of_agreement=True, scope=Scope.READ),
     Operation.PROPOSE: Rule(roles=_ANALYST, of_agreement=True, scope=Scope.ASK),
     Operation.WITHDRAW: Rule(roles=_ANALYST, of_agreement=True, scope=Scope.ASK),
+    # As over gRPC, by the keys that the agreement names.
+    Operation.VIEW_PAPERS: Rule(roles=_REVIEWER | _ANALYST, of_agreement=True, scope=Scope.READ),
+    Operation.HAND_IN_PAPER: Rule(roles=_REVIEWER | _ANALYST, of_agreement=True, scope=Scope.ASK),
     # An operator runs the machine and needs no figure for that: least privilege on the pages, though not on its disk.
     Operation.VIEW_OPERATIONS: Rule(roles=_OPERATOR),
     Operation.ASK_ACCEPTANCE: Rule(roles=_OPERATOR),

@@ -17,12 +17,13 @@ __all__ = ["PaperBook"]
 class PaperBook(AuditedBook):
     """Papers. Their signatures are checked before they come here."""
 
-    def add(self, row: PaperRow, *, limit: int) -> bool | None:
+    def add(self, row: PaperRow, *, limit: int, by: str = "") -> bool | None:
         """Keep a paper.
 
         Args:
             row: The paper.
             limit: Most papers of one author about one thing, so that nobody who may sign fills the disk.
+            by: Account that brings it, which is written down; empty where a key has signed the request.
 
         Returns:
             Whether it is new here; None where its author has `limit` others about this.
@@ -34,7 +35,16 @@ class PaperBook(AuditedBook):
                 return False
             if int(connection.execute(select(func.count()).select_from(papers).where(*mine)).scalar() or 0) >= limit:
                 return None
-            return self._put_new(connection, papers, row)
+            added = self._put_new(connection, papers, row)
+            if added and by:
+                self._note(connection, who=by, operation="hand in paper", about=row.digest.hex(), now=row.received_at)
+            return added
+
+    def of_request(self, request: str) -> Digest | None:
+        """The paper that came by a request; None where none did."""
+        with self._begin() as connection:
+            found = connection.execute(select(papers.c.digest).where(papers.c.request == request)).scalar()
+        return None if found is None else Digest(bytes.fromhex(found))
 
     def get(self, digest: Digest) -> PaperRow | None:
         """The paper of that digest, hidden or not."""
@@ -49,9 +59,19 @@ class PaperBook(AuditedBook):
             found = connection.execute(wanted.order_by(papers.c.received_at, papers.c.digest)).mappings().all()
         return tuple(read_row(PaperRow, row) for row in found)
 
-    def page(self, kind: str, *, size: int, start: Place | None = None, newer: bool = False) -> tuple[PaperRow, ...]:
-        """Papers of a kind, newest first; arguments as in `ProposalBook.page`."""
+    def page(
+        self,
+        kind: str,
+        *,
+        size: int,
+        start: Place | None = None,
+        newer: bool = False,
+        agreements: Collection[str] | None = None,
+    ) -> tuple[PaperRow, ...]:
+        """Papers of a kind, newest first, under these agreements or all; other arguments as in `ProposalBook.page`."""
         query = in_order(papers, "received_at", "digest", start=start, newer=newer).where(papers.c.kind == kind)
+        if agreements is not None:
+            query = query.where(papers.c.agreement_id.in_(sorted(agreements)))
         with self._begin() as connection:
             found = connection.execute(query.limit(size)).mappings().all()
         rows = [read_row(PaperRow, row) for row in found]

@@ -99,6 +99,7 @@ class PaperRow:
         author: Code of the council, or id of the first key that signed.
         hidden_at: Since when an operator shows it no more; it is never altered.
         hidden_reason: Why, for everybody.
+        request: Digest of the account and the idempotency key by which a program brought it, if it gave one.
     """
 
     digest: Digest
@@ -110,6 +111,7 @@ class PaperRow:
     received_at: datetime
     hidden_at: datetime | None = None
     hidden_reason: str = ""
+    request: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

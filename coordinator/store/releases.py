@@ -118,6 +118,13 @@ class ReleaseBook(AuditedBook):
             found = connection.execute(query.with_only_columns(*light).limit(size)).mappings().all()
         return tuple(read_row(ReleaseRow, {**row, "content": b""}) for row in found)  # type: ignore[arg-type]  # a mapping
 
+    def line_of(self, digest: Digest) -> ReleaseRow | None:
+        """The line of a release, without its content, which is not read; None when there is none."""
+        light = [column for column in releases.c if column.name != "content"]
+        with self._begin() as connection:
+            found = connection.execute(select(*light).where(releases.c.digest == digest.hex())).mappings().first()
+        return None if found is None else read_row(ReleaseRow, {**found, "content": b""})  # type: ignore[arg-type]  # a mapping
+
     def place_of(self, digest: bytes) -> Place | None:
         """Where the release of that digest stands in the list; None when there is none."""
         return self._place(releases, "created_at", "digest", digest)

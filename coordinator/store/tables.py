@@ -296,8 +296,10 @@ papers = Table(
     _time("received_at"),
     _time("hidden_at", nullable=True),
     Column("hidden_reason", Text, nullable=False),
+    Column("request", String(HEX), nullable=True),
     _version(),
     Index("ix_papers_kind", "kind", "received_at", "digest"),
+    Index("ix_papers_request", "request", unique=True),
     Index("ix_papers_subject", "subject", "kind"),
     CheckConstraint("kind IN ('comment', 'outcome', 'minutes', 'series', 'suggestion')", name="kind"),
 )

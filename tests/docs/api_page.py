@@ -64,6 +64,8 @@ def fields_of(schema: dict[str, Any], made: dict[str, Any], before: str = "") ->
         inner = next((one for one in (field, *field.get("anyOf", ())) if "$ref" in one), None)
         listed = field.get("items", {})
         form = inner or (listed if "$ref" in listed else None)
+        if form is not None and "enum" in _form(form, made):
+            form = None  # a word of a closed list
         yield path, field.get("description") or (_form(form, made).get("description", "") if form else "")
         if form is not None:
             yield from fields_of(form, made, f"{path}[]." if form is listed else f"{path}.")

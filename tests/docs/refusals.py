@@ -180,7 +180,7 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
         ),
         "key_reused": (
             "Something else was handed in under the same idempotency key.",
-            "Use a new key for each question.",
+            "Use a new key for each question and each paper.",
         ),
     },
     "The analyst's service": {
@@ -198,6 +198,7 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
             "A suggestion names a council that the agreement does not name, or that is not in the list of councils.",
             "Check the code of the council and the name of the agreement.",
         ),
+        "paper_size": ("The signed paper is too large.", "Write a shorter one."),
         "paper_limit": (
             "One author has handed in as many papers about one thing as are kept.",
             "Ask the operator, if one more is needed.",

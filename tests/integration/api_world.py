@@ -82,8 +82,8 @@ class Program(TestClient):
 
 
 @contextmanager
-def api_world(folder: Path) -> Iterator[ApiWorld]:
-    with console_world(folder) as console:
+def api_world(folder: Path, *, database: str | None = None) -> Iterator[ApiWorld]:
+    with console_world(folder, database=database) as console:
         world = ApiWorld(console)
         store, now = console.federation.store, console.federation.now()
         for number, (who, name) in enumerate(NAMES.items()):

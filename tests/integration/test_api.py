@@ -22,12 +22,14 @@ from coordinator.store import DatabaseProblem, InboxRow, ProposalRow, SessionRow
 from coordinator.store.proposals import ProposalBook
 from federated.outputs.geojson import read_boundaries
 from federated.query import parse_query
+from federated.series import sign_series
 from protocols.encoding import sha256
 from tests.integration.api_world import NAMES, Program, api_world
 from tests.integration.console_world import suggest
 from tests.integration.coordinator_federation import ANALYST, ANN, seeded
 from tests.integration.governance_papers import comment
 from tests.integration.test_console_asking import under_way
+from tests.integration.test_governance_service import series
 
 WHO = ("", "analyst", "reviewer", "observer", "operator", "stranger", "wrong")
 QUICK = {"application/json", "text/csv"}
@@ -45,6 +47,8 @@ EXPECTED = {
     ("GET", "/releases/{digest}/receipts"): PARTIES,
     ("GET", "/releases/{digest}/readers"): {"reviewer"},
     ("GET", "/suggestions"): EVERYBODY,
+    ("GET", "/papers"): EVERYBODY,
+    ("POST", "/papers"): {"analyst", "reviewer"},
     ("GET", "/agreements"): EVERYBODY,
     ("GET", "/agreements/{agreement}"): PARTIES,
     ("GET", "/agreements/{agreement}/budgets"): {"analyst", "reviewer"},
@@ -154,6 +158,12 @@ def test_every_role_on_every_call(world, closed, call):
         path = f"{PREFIX}{filled(world, call.path)}"
         if call.path.endswith("/withdrawal"):
             reply = take_back(closed[who], collecting(world, 140 + number))
+        elif call.path == "/papers" and call.method == "POST":
+            paper = sign_series(series(world.console.federation, edition=1 + number), ANALYST)
+            body = {"kind": "series", "paper": base64.b64encode(paper).decode()}
+            reply = closed[who].post(path, json=body)
+        elif call.path == "/papers":
+            reply = closed[who].get(f"{path}?kind=comment")
         elif call.method == "POST":
             reply = put(closed[who], envelopes(world, 40 + number)[1])
         else:
@@ -380,7 +390,7 @@ def unpaged(described):
 def test_every_list_gives_a_page_at_a_time():
     described = api_site.description()
     lists = [call.path for call in CALLS if call.view.__name__.startswith("list_")]
-    assert len(lists) >= 7
+    assert len(lists) >= 8
     assert list(unpaged(described)) == []
     for path in lists:
         broken = json.loads(json.dumps(described))
@@ -390,7 +400,7 @@ def test_every_list_gives_a_page_at_a_time():
     del described["components"]["schemas"]["Receipts"]["properties"]["next"]
     assert list(unpaged(described)) == [f"{PREFIX}/releases/{{digest}}/receipts"]
     # A list under another name would be no list to this test: whatever gives several of something is one.
-    several = {"Questions", "Releases", "Receipts", "Readers", "Suggestions", "Agreements", "Budgets"}
+    several = {"Questions", "Releases", "Receipts", "Readers", "Suggestions", "Papers", "Agreements", "Budgets"}
     assert several == {
         name for name, form in described["components"]["schemas"].items() if form["description"].startswith("A page of")
     }

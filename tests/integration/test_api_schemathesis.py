@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,14 @@ from schemathesis.specs.openapi.checks import (
     response_headers_conformance,
     status_code_conformance,
 )
+from starlette.types import ASGIApp
 
 from coordinator.api import views
 from coordinator.api.site import CALLS, description
 from coordinator.console.answers import Access
 from tests.evidence import record
 from tests.integration.api_world import NAMES, ORIGIN, ApiWorld, Program, api_world
+from tests.integration.governance_papers import comment, keep_series, meeting, standing_series
 
 SEED = 20260201
 EXAMPLES = 2
@@ -82,12 +85,13 @@ class Tried:
 
     world: ApiWorld
     secrets: Secrets
+    site: ASGIApp | None = None
     programs: dict[str, Program] = field(default_factory=dict)
     leaks: list[str] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        site = self.world.site()
+        site = self.world.site() if self.site is None else self.site
         self.programs = {who: Program(self.world, who, site=site) for who in WHO}
 
     def known(self) -> dict[str, list[str]]:
@@ -150,6 +154,12 @@ class Tried:
 @pytest.fixture(scope="module")
 def world() -> Iterator[ApiWorld]:
     with tempfile.TemporaryDirectory() as folder, api_world(Path(folder)) as made:
+        # What was said of an answer quotes it, as people do; another council says so to the parties alone.
+        quoted = " and ".join(str(figure) for figure in sorted(Secrets.of(made).figures)[:4])
+        for council, publish in ((0, True), (1, False)):
+            comment(made.console, f"We had {quoted} here.", council=council, publish=publish)
+        meeting(made.console, held_on=date(2026, 1, 20), decision="May be put.")
+        keep_series(made.console, standing_series(made.console))
         yield made
 
 
@@ -197,6 +207,14 @@ def test_figures_given_to_everybody_are_seen(world, monkeypatch):
     tried.run(examples=1, paths="/files/", modes=(GenerationMode.POSITIVE,))
     assert any("told nobody" in leak for leak in tried.leaks)
     assert any("told stranger" in leak and "'" in leak for leak in tried.leaks)
+
+
+def test_what_was_said_of_an_answer_given_to_everybody_is_seen(world, monkeypatch):
+    everybody = Access(open=True, public=True, public_from=None)
+    monkeypatch.setattr("coordinator.console.signed_papers.access_to", lambda *_args: everybody)
+    published = Tried(world, Secrets.of(world), site=world.site(publish=(world.console.agreement,)))
+    published.run(examples=8, paths="/papers", modes=(GenerationMode.POSITIVE,))
+    assert any("GET /api/v1/papers told nobody" in leak for leak in published.leaks)
 
 
 def test_names_given_to_another_agreement_are_seen(world, monkeypatch):

@@ -8,6 +8,7 @@ import grpc
 import pytest
 import yaml
 
+from coordinator import paper_intake
 from coordinator.authorisation import Asker
 from coordinator.paper_intake import MOST_OF_ONE, PAPER_LIMIT, take_paper
 from coordinator.roster import SignedAgreement
@@ -163,7 +164,7 @@ async def test_one_author_cannot_fill_the_disk(federation):
         other = comment(federation, release, council=federation.councils[1])
         assert (await caller.call("AddPaper", paper("comment", other))).added
         _, detail = await caller.refused("AddPaper", paper("comment", b" " * (PAPER_LIMIT + 1)))
-        assert detail["code"] == "input"
+        assert detail["rule"] == "paper_size"
 
 
 @ON_BOTH_STORES
@@ -203,17 +204,22 @@ async def test_notes_minutes_and_series_are_taken_from_those_who_may_sign_them_a
         assert (await caller.refused("AddPaper", paper("series", elsewhere)))[1]["rule"] == "not_found"
 
 
+@ON_BOTH_STORES
 @async_test
-async def test_papers_of_another_agreement_are_as_if_they_were_not_there(federation):
+async def test_papers_of_another_agreement_are_as_if_they_were_not_there(federation, monkeypatch):
     async with federation.running() as running:
         caller = Caller(federation, running)
         release = (await caller.asked())[-1].release_digest
         await caller.call("AddPaper", paper("comment", comment(federation, release)))
         [row] = federation.store.papers.page(PaperKind.COMMENT.value, size=2)
-        theirs = replace(row, digest=bytes(32), agreement_id="another")
-        federation.store.papers.add(theirs, limit=9)
-        found = (await caller.call("ListPapers", pb.ListPapersRequest(kind="comment"))).papers
-        assert [item.paper_digest for item in found] == [row.digest]
+        later = row.received_at + timedelta(minutes=1)
+        theirs = replace(row, digest=bytes(32), agreement_id="another", received_at=later)
+        assert federation.store.papers.add(theirs, limit=9)
+        # Nor do they take the place of others in a list that is cut.
+        monkeypatch.setattr(paper_intake, "MOST_LISTED", 1)
+        for subject in ("", release.hex()):
+            request = pb.ListPapersRequest(kind="comment", subject=subject)
+            assert [item.paper_digest for item in (await caller.call("ListPapers", request)).papers] == [row.digest]
 
 
 @ON_BOTH_STORES

@@ -12,6 +12,7 @@ from coordinator.console import catalogue, suggestions
 from coordinator.console.pages import PAGES
 from coordinator.console.visitor import Visitor
 from coordinator.sign_in.operations import RULES
+from federated.papers import PaperKind
 from federated.timestamps import parse_time, time_text
 from tests.integration.api_world import Program, api_world
 from tests.integration.console_world import suggest
@@ -71,6 +72,7 @@ def starts(world):
             for plan in world.console.plans.values():
                 names = {"plan": plan, "digest": answers[0], "file": "release.json", "agreement": ""}
                 yield PREFIX + call.path.format(**names) + ("" if "{" in call.path else "?size=1")
+    yield from (f"{PREFIX}/papers?kind={kind}&size=1" for kind in PaperKind)
     yield f"{PREFIX}/openapi.json"
     yield from (f"/releases/{answers[1]}", f"{PREFIX}/releases/{answers[1]}")  # was deleted
 
@@ -108,6 +110,8 @@ def test_the_public_is_told_days_and_no_times(world, name):
         assert any(re.search(form, path) for path in found), form
     for call in ("questions", "releases", "suggestions"):
         assert any(re.search(rf"^{PREFIX}/{call}\?size=1&cursor=[0-9a-f]{{64}}$", path) for path in found), call
+    papers = rf"^{PREFIX}/papers\?kind=suggestion&size=1&cursor=[0-9a-f]{{64}}$"
+    assert any(re.search(papers, path) for path in found)
 
 
 def test_whoever_has_signed_in_is_told_the_time(world):
@@ -136,6 +140,7 @@ def test_a_time_told_to_the_public_is_seen(world, monkeypatch):
     plan, answer = world.console.plans["collecting"], world.console.release
     for path in ("/questions", f"/questions/{plan}", "/releases", f"/releases/{answer}", "/suggestions"):
         assert f"{PREFIX}{path}" in told, path
+    assert f"{PREFIX}/papers" in told
     assert f"/releases/{answer}/remarks.json" in told
     waiting = crawled(world, site_of(world, "public in some days"))
     assert waiting[f"{PREFIX}/releases/{answer}"]

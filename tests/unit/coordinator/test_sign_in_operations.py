@@ -43,6 +43,8 @@ EXPECTED = {
     Operation.VIEW_BUDGETS: {A, R},
     Operation.PROPOSE: {A},
     Operation.WITHDRAW: {A},
+    Operation.VIEW_PAPERS: {A, R},
+    Operation.HAND_IN_PAPER: {A, R},
     Operation.VIEW_OPERATIONS: {OP},
     Operation.ASK_ACCEPTANCE: {OP},
     Operation.CONFIRM_ACCEPTANCE: {OP},
@@ -61,6 +63,8 @@ BY_TOKEN = {
     Operation.VIEW_BUDGETS: Scope.READ,
     Operation.PROPOSE: Scope.ASK,
     Operation.WITHDRAW: Scope.ASK,
+    Operation.VIEW_PAPERS: Scope.READ,
+    Operation.HAND_IN_PAPER: Scope.ASK,
 }
 """What a token may do at all, by hand too."""
 OF_AGREEMENT = {
@@ -72,6 +76,8 @@ OF_AGREEMENT = {
     Operation.VIEW_BUDGETS,
     Operation.PROPOSE,
     Operation.WITHDRAW,
+    Operation.VIEW_PAPERS,
+    Operation.HAND_IN_PAPER,
 }
 
 
