@@ -78,7 +78,7 @@ def read_boundaries(content: bytes, *, code_property: str, name: str, source: st
         raise FileProblem(f"{name} has more than {SIZE_LIMIT:,} bytes.", remedy="Give simpler boundaries.")
     shapes: dict[str, Mapping[str, Any]] = {}
     try:
-        document = json.loads(content.decode("utf-8-sig"), parse_constant=_no_number)
+        document = json.loads(content.decode("utf-8-sig"), parse_constant=_number, parse_float=_number)
         features = document["features"] if document["type"] == "FeatureCollection" else ()
         for feature in features:
             code, shape = feature["properties"].get(code_property), feature["geometry"]
@@ -87,7 +87,7 @@ def read_boundaries(content: bytes, *, code_property: str, name: str, source: st
             if isinstance(code, str) and shape is not None:
                 _require_degrees(shape, name)
                 shapes[code] = shape
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise FileProblem(
             f"{name} is not a GeoJSON feature collection.", remedy="Save the boundaries as GeoJSON, UTF-8."
         ) from error
@@ -160,8 +160,12 @@ def _closed(value: Value) -> Value:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
-def _no_number(word: str) -> float:
-    raise ValueError(word)  # a program that follows the form cannot read what Python can
+def _number(text: str) -> float:
+    """A number that JSON can hold too: Python reads infinities, and what a program that follows the form cannot."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _require_degrees(shape: Mapping[str, Any], name: str) -> None:

@@ -105,6 +105,14 @@ def test_a_wrong_setting_is_named(tmp_path, settings, change, sentence):
     assert problem.value.remedy
 
 
+def test_boundaries_are_looked_for_in_the_folder_of_the_settings(tmp_path, settings):
+    path = tmp_path / "coordinator.yaml"
+    named = {"boundaries": {"file": "maps/regions.geojson", "code_property": "RGN24CD"}}
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | named))
+    assert settings.boundaries is None
+    assert load_settings(path).boundaries.file == str(tmp_path.resolve() / "maps" / "regions.geojson")
+
+
 def test_missing_settings_say_what_to_do(tmp_path):
     with pytest.raises(FileProblem, match="cannot be read") as problem:
         load_settings(tmp_path / "none.yaml")

@@ -91,6 +91,30 @@ def test_shapes_that_a_long_table_would_repeat_too_often_are_left_out_and_that_i
     assert "boundaries" not in found
 
 
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        "[]",
+        "{}",
+        "7",
+        '{"coordinates": []}',
+        '{"coordinates": "ab"}',
+        '{"coordinates": {"0": 1}}',
+        '{"coordinates": [[1e999, 50]]}',
+        '{"coordinates": [[1, 50], [Infinity, 50]]}',
+        '{"coordinates": [[1, 50], [-1e999, 50]]}',
+        f'{{"coordinates": [1{"0" * 400}, 50]}}',
+        f'{{"coordinates": {"[" * 100_000}',
+    ],
+)
+def test_a_shape_that_is_none_is_refused_with_a_sentence(geometry):
+    content = (
+        f'{{"type": "FeatureCollection", "features": [{{"properties": {{"code": "E1"}}, "geometry": {geometry}}}]}}'
+    )
+    with pytest.raises(FileProblem, match="x is not a GeoJSON feature collection"):
+        read_boundaries(content.encode(), code_property="code", name="x")
+
+
 def test_other_boundaries_have_another_mark():
     first = boundaries(*CODES)
     assert boundaries(*CODES).mark == first.mark
