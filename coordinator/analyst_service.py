@@ -18,6 +18,7 @@ from coordinator.console.question import QuestionFacts
 from coordinator.office import Office, place
 from coordinator.paper_intake import REMARKS, paper_kind, papers_of, take_paper
 from coordinator.progress import Step
+from coordinator.retention import require_kept
 from coordinator.sign_in.audit import note_figures
 from coordinator.store import DeliveryRow, PaperRow, Place, ProposalRow, ReleaseRow
 from federated.errors import ExitStatus, FederatedError, InternalError, PolicyRefusal, QueryError
@@ -104,12 +105,7 @@ class AnalystService:
             row = await self._find(request)
             if row is None or row.agreement_id not in asker.agreement_ids:
                 raise _not_here("release")
-            if row.deleted_at is not None:
-                raise PolicyRefusal(
-                    "deleted",
-                    f"The answer was deleted on {row.deleted_at:%d %B %Y}, when its time was over.",
-                    remedy="Its line in the list of releases stays.",
-                )
+            require_kept(row)
             now = office.clock()
             await office.thread(note_figures, office.store, asker.keyid, row.digest, how="GetRelease", now=now)
             owed = await office.thread(office.store.releases.deliveries, row.digest)

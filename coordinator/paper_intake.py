@@ -14,6 +14,7 @@ from typing import Final
 from coordinator.authorisation import Asker
 from coordinator.console.visitor import Visitor
 from coordinator.office import Office
+from coordinator.retention import require_kept
 from coordinator.roster import Membership
 from coordinator.sign_in.audit import allow
 from coordinator.sign_in.operations import Operation
@@ -274,6 +275,7 @@ def _release(store: Store, agreements: Sequence[Agreement], text: object) -> tup
     row = store.releases.get(Digest(digest)) if len(digest) == DIGEST_SIZE else None
     if row is None or row.agreement_id not in {agreement.id for agreement in agreements}:
         raise PolicyRefusal("not_found", "There is no release here under any agreement of yours that it is about.")
+    require_kept(row)  # what is said of an answer can quote its figures, and these were to go
     return row.digest, row.agreement_id
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from coordinator.settings import RetentionSettings
-from coordinator.store import Store
-from federated.errors import FederatedError
+from coordinator.store import ReleaseRow, Store
+from federated.errors import FederatedError, PolicyRefusal
 from federated.manifest import MANIFEST_TYPE, parse_manifest
 from federated.signing import unsafe_payload
 
-__all__ = ["Purged", "purge"]
+__all__ = ["Purged", "purge", "require_kept"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,20 @@ def purge(store: Store, settings: RetentionSettings, now: datetime) -> Purged:
         inbox=store.inbox.forget(before=now - timedelta(days=settings.inbox)),
         unreadable=unreadable,
     )
+
+
+def require_kept(row: ReleaseRow) -> None:
+    """See that an answer is still there.
+
+    Raises:
+        PolicyRefusal: `deleted`.
+    """
+    if row.deleted_at is not None:
+        raise PolicyRefusal(
+            "deleted",
+            f"The answer was deleted on {row.deleted_at:%d %B %Y}, when its time was over.",
+            remedy="Its line in the list of releases stays.",
+        )
 
 
 def _kept_until(envelope: bytes) -> date | None:

@@ -212,9 +212,10 @@ class ReleaseBook(AuditedBook):
         change = update(releases).where(wanted, releases.c.deleted_at.is_(None))
         with self._begin() as connection:
             deleted = connection.execute(change.values(content=b"", deleted_at=column_value("deleted_at", now)))
-            # A comment can quote the figures, so it goes with them.
+            # A comment can quote the figures, so it goes with them; one that came meanwhile goes the next time.
+            over = select(releases.c.digest).where(releases.c.deleted_at.is_not(None))
             said = update(papers).where(
-                papers.c.subject.in_([digest.hex() for digest in digests]), papers.c.kind.in_(("comment", "outcome"))
+                papers.c.subject.in_(over), papers.c.kind.in_(("comment", "outcome")), papers.c.envelope != b""
             )
             gone = {"envelope": b"", "hidden_at": column_value("hidden_at", now), "hidden_reason": DELETED_WITH}
             connection.execute(said.values(**gone))

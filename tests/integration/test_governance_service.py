@@ -12,9 +12,20 @@ from coordinator import paper_intake
 from coordinator.authorisation import Asker
 from coordinator.paper_intake import MOST_OF_ONE, PAPER_LIMIT, take_paper
 from coordinator.roster import SignedAgreement
+from coordinator.store import PaperRow
 from federated.errors import PolicyRefusal
 from federated.manifest import parse_manifest
-from federated.papers import Comment, Minutes, OutcomeNote, PaperKind, Ruling, sign_comment, sign_minutes, sign_outcome
+from federated.papers import (
+    Comment,
+    Minutes,
+    OutcomeNote,
+    PaperKind,
+    Ruling,
+    paper_digest,
+    sign_comment,
+    sign_minutes,
+    sign_outcome,
+)
 from federated.query import parse_query
 from federated.series import Series, sign_series
 from federated.suggestion import Suggestion, sign_suggestion
@@ -237,6 +248,34 @@ async def test_what_was_said_of_an_answer_is_deleted_with_it(federation):
         assert gone.paper == b""
         [stays] = (await caller.call("ListPapers", pb.ListPapersRequest(kind="series"))).papers
         assert stays.paper
+
+
+@ON_BOTH_STORES
+@async_test
+async def test_nothing_is_said_of_an_answer_that_was_deleted(federation):
+    async with federation.running() as running:
+        caller = Caller(federation, running)
+        release = (await caller.asked())[-1].release_digest
+        store = federation.store
+        assert store.releases.delete_contents([release], now=federation.now()) == 1
+        note = OutcomeNote(agreement=federation.agreement.id, release=release, text="Desks moved.", at=federation.now())
+        for kind, envelope in (("comment", comment(federation, release)), ("outcome", sign_outcome(note, ANALYST))):
+            _, detail = await caller.refused("AddPaper", paper(kind, envelope))
+            assert detail["rule"] == "deleted", kind
+        # One that came at the same moment, between the look at the answer and its end.
+        late = comment(federation, release, text="I remember: 1,234.")
+        row = PaperRow(
+            digest=paper_digest(late, PaperKind.COMMENT),
+            kind="comment",
+            agreement_id=federation.agreement.id,
+            subject=release.hex(),
+            author=federation.councils[0],
+            received_at=federation.now(),
+            envelope=late,
+        )
+        assert store.papers.add(row, limit=5)
+        assert store.releases.delete_contents([], now=federation.now()) == 0
+        assert store.papers.get(row.digest).envelope == b""
 
 
 @async_test
