@@ -58,7 +58,7 @@ class Boundaries:
 
     def size(self, codes: Iterable[str]) -> int:
         """Bytes that the shapes of these take, each as often as it is named."""
-        sizes = {code: len(json.dumps(shape)) for code, shape in self.shapes.items()}
+        sizes = {code: len(_text(shape)) for code, shape in self.shapes.items()}
         return sum(sizes[code] for code in codes)
 
 
@@ -86,6 +86,7 @@ def read_boundaries(content: bytes, *, code_property: str, name: str, source: st
                 raise FileProblem(f"{name} has two boundaries for {code}.", remedy="Keep one of them.")
             if isinstance(code, str) and shape is not None:
                 _require_degrees(shape, name)
+                _text(shape).encode()  # half of a pair of surrogates can be read from JSON, but never written
                 shapes[code] = shape
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise FileProblem(
@@ -153,7 +154,11 @@ def table_geojson(release: Release, table: TableRecord, boundaries: Boundaries |
         "csvw": table_metadata(release, table),
     }
     made = feature_collection(members, zip(codes, rows, strict=True), boundaries)
-    return json.dumps(made, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    return _text(made).encode() + b"\n"
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _closed(value: Value) -> Value:

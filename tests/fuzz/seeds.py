@@ -503,6 +503,17 @@ def official_figures() -> Seeds:
     }
 
 
+def boundaries() -> Seeds:
+    ring = [[-1.5, 54.5], [-1.4, 54.5], [-1.4, 54.6], [-1.5, 54.5]]
+    shapes = ({"type": "Polygon", "coordinates": [ring]}, {"type": "MultiPolygon", "coordinates": [[ring]]}, None)
+    codes = ("E12000001", "E12000002", "E12000003")
+    features = [
+        {"type": "Feature", "properties": {"code": code}, "geometry": shape}
+        for code, shape in zip(codes, shapes, strict=True)
+    ]
+    return {"regions": _json({"type": "FeatureCollection", "features": features})}
+
+
 # The node
 
 
@@ -795,7 +806,7 @@ SEEDS: Mapping[str, Callable[[], Seeds]] = {
             link_message, relayed, link_frames, handshake, round_messages, elements, node_answer, envelope, statement,
             roster, agreement, manifest, question, question_sql, query_file, plan, question_file, release,
             budget_statement, ledger_backup, statement_on_ledger, coordinators_refusal, predecessors, ledger_copy, ledger_entries, papers_of_people, series, baseline,
-            standing_run, evidence_pack, evidence_claims, workspace, keys, texts, csv_figures, official_figures,
+            standing_run, evidence_pack, evidence_claims, workspace, keys, texts, csv_figures, official_figures, boundaries,
             node_settings, policy, mapping, decision_record, receipt, contact_note, dpia_pack, database_secret,
             extract_csv, extract_xml, spreadsheet, extract_database, coordinator_settings, replies, id_token, provider,
             upload, api, tls, draft, decision_form, flower,

@@ -782,6 +782,18 @@ def official_figures(data: bytes) -> None:
         read_official(data, _noisy_table(), name="official.csv", rounded_to=5)
 
 
+def boundaries(data: bytes) -> None:
+    """What was taken is also written: once it is the coordinator's, a fault would meet whoever takes a map away."""
+    from federated.outputs.geojson import feature_collection, read_boundaries
+
+    found = None
+    with declared():
+        found = read_boundaries(data, code_property="code", name="regions.geojson")
+    if found is not None:
+        made = feature_collection({}, [(code, {}) for code in found.shapes], found)
+        json.dumps(made, ensure_ascii=False, allow_nan=False).encode()
+
+
 @cache
 def _noisy_table() -> Any:
     from federated.analysis import noisy_table
@@ -1455,6 +1467,7 @@ _ALL = (
         "federated.schema.code_history:parse_code_history",
     ),
     _target(official_figures, "federated.analysis.official:read_official"),
+    _target(boundaries, "federated.outputs.geojson:read_boundaries", form=Form.JSON),
     _target(
         node_settings,
         "council_node.settings:read_settings",
@@ -1554,6 +1567,7 @@ EXCUSED: Mapping[str, str] = {
     "council_node.sources.extract:open_database": _OPENS,
     "council_node.sources.opening:open_place": "chooses between the sources, each a target",
     "council_node.sources.spreadsheet:open_spreadsheet": "starts the process of `council_node.cells.reader`, a target",
+    "coordinator.boundaries:load_boundaries": _BYTES,
     "coordinator.console.drafts:open_draft": _OWN,
     "coordinator.console.operations:Connections.read": "a note of this program to itself; what cannot be read is nobody",
     "coordinator.console.question:QuestionFacts.read": _OWN,
