@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 from federated.outputs import chart as chart_module
 from federated.outputs.chart import MAX_CHART_CELLS, chart, chart_png, chart_texts, chart_words
 from federated.outputs.formats import files_of
+from federated.outputs.quotes import period_words
 from tests.unit.federated.outputs.answers import LABEL, release
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -31,6 +32,14 @@ def test_a_screen_reader_gets_title_and_words():
     assert f"Largest: {LABEL}, 1,234,570 (95% interval 1,234,563 to 1,234,572)" in described
     assert "Not shown: 3." in described
     assert "'reasons'" in described
+
+
+def test_a_period_is_told_as_people_write_it():
+    table = release().table("reasons")
+    words = f"{release().level_label}, {period_words(release().period)}"
+    assert re.search(r", \d+ [A-Z][a-z]+ \d{4} to \d+ [A-Z][a-z]+ \d{4}$", words)
+    assert any(f"{words}." in text for text in texts_of(chart(release(), table)))
+    assert words in chart_words(release(), table)[1]
 
 
 def test_ids_of_two_charts_on_a_page_are_different():
