@@ -23,7 +23,7 @@ from coordinator.simulation_files import World
 from coordinator.simulation_hub import Hub, Lines
 from federated.attack.attacks import ATTACKS, BUDGET, SMALLER_GROUP, Attack, View
 from federated.attack.bound import largest_success
-from federated.attack.crowd import Crowd, make_crowd
+from federated.attack.crowd import BOTH_QUARTERS, Crowd, make_crowd
 from federated.attack.guess import Answered, success_by_likelihood, success_by_subtraction, success_under_hiding
 from federated.attack.outcome import Attacked, Outcome
 from federated.demo.world import choose_councils
@@ -77,6 +77,7 @@ def _mount(attack: Attack, crowd: Crowd, mechanism: Mechanism | None) -> Outcome
         councils=len(crowd.councils),
         mechanism=mechanism,
         budget=BUDGET,
+        held=BOTH_QUARTERS,
         smaller_group=SMALLER_GROUP if any(view.smaller for view in questions) else None,
     )
     with (

@@ -11,7 +11,7 @@ from federated.demo.papers import SMALL_COHORT, agreement_document, yaml_payload
 from federated.demo.people import People
 from federated.errors import QueryError
 from federated.privacy import Mechanism, zcdp_epsilon
-from federated.query import Query
+from federated.query import Period, Query
 from federated.rationals import rational_text
 from federated.schema import Council, load_schema
 from federated.signing import sign_payload
@@ -41,6 +41,7 @@ class Scenario:
         marker: A text planted in columns that no question reads, to be looked for elsewhere; none when None.
         budget: What one household may lose in the year; enough for every round when None.
         smaller_group: A second group that may be asked, of all councils but the last; none when None.
+        held: The days that the records hold.
     """
 
     questions: tuple[Query, ...]
@@ -53,6 +54,7 @@ class Scenario:
     marker: str | None = None
     budget: Fraction | None = None
     smaller_group: str | None = None
+    held: Period = PUBLISHED_QUARTER
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated."""
@@ -64,7 +66,7 @@ class Scenario:
         if not SMALLEST <= self.councils <= known:
             raise QueryError(f"A simulation has {SMALLEST} to {known} councils, not {self.councils}.")
         for question in self.questions:
-            _check_synthetic(question)
+            _check_synthetic(question, self.held)
 
     @property
     def group(self) -> str:
@@ -88,19 +90,16 @@ class Scenario:
         return replace(self, questions=tuple(replace(question, epsilon=epsilon) for question in self.questions))
 
 
-def _check_synthetic(question: Query) -> None:
+def _check_synthetic(question: Query, held: Period) -> None:
     if question.dataset != DATASET:
         raise QueryError(
             f"There are synthetic records of the data set '{DATASET}' only, not of '{question.dataset}'.",
             remedy=f"Ask about '{DATASET}'.",
         )
     period = question.period
-    if period.column != PUBLISHED_QUARTER.column or not (
-        PUBLISHED_QUARTER.start <= period.start <= period.end <= PUBLISHED_QUARTER.end
-    ):
+    if period.column != held.column or not held.start <= period.start <= period.end <= held.end:
         raise QueryError(
-            f"There are synthetic records from {PUBLISHED_QUARTER.start} to {PUBLISHED_QUARTER.end} only, by "
-            f"'{PUBLISHED_QUARTER.column}'.",
+            f"There are synthetic records from {held.start} to {held.end} only, by '{held.column}'.",
             remedy="Ask about that period, or a part of it.",
         )
 

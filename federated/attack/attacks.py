@@ -8,9 +8,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.attack.crowd import BAND_COLUMN, BANDS, CELL_COLUMNS, DATASET, LAST_MONTH, TARGET_BAND, Crowd
+from federated.attack.crowd import (
+    BAND_COLUMN,
+    BANDS,
+    BOTH_QUARTERS,
+    CELL_COLUMNS,
+    DATASET,
+    LAST_QUARTER,
+    TARGET_BAND,
+    Crowd,
+)
 from federated.query import Dimension, In, Query, Table
-from federated.synthetic import PUBLISHED_QUARTER
 
 __all__ = ["ATTACKS", "BUDGET", "GROUP", "SMALLER_GROUP", "Attack", "Pair", "View"]
 
@@ -32,12 +40,12 @@ class View:
 
     smaller: bool = False
     bands: tuple[str, ...] | None = None
-    end: date = PUBLISHED_QUARTER.end
+    end: date = BOTH_QUARTERS.end
 
     @property
     def holds_target(self) -> bool:
         """Whether a target that is in the records is counted."""
-        return not self.smaller and (self.bands is None or TARGET_BAND in self.bands) and self.end >= LAST_MONTH
+        return not self.smaller and (self.bands is None or TARGET_BAND in self.bands) and self.end >= LAST_QUARTER
 
     def question(self, epsilon: Fraction) -> Query:
         """The question, at this cost."""
@@ -46,7 +54,7 @@ class View:
             dataset=DATASET,
             unit="household",
             group=SMALLER_GROUP if self.smaller else GROUP,
-            period=replace(PUBLISHED_QUARTER, end=self.end),
+            period=replace(BOTH_QUARTERS, end=self.end),
             epsilon=epsilon,
             where=None if self.bands is None else In(column=BAND_COLUMN, values=self.bands),
             tables=(
@@ -150,10 +158,10 @@ ATTACKS: Final = (
         epsilon=BUDGET / 4,
     ),
     Attack(
-        name="successive_periods",
-        title="Successive periods",
-        how="Asks up to the end of March and up to the end of February, between which only it came, and subtracts.",
-        pairs=(Pair(holding=_ALL, without=View(end=LAST_MONTH - timedelta(days=1))),),
+        name="successive_quarters",
+        title="Successive quarters",
+        how="Asks for two quarters together, then for the first alone, between which only it came, and subtracts.",
+        pairs=(Pair(holding=_ALL, without=View(end=LAST_QUARTER - timedelta(days=1))),),
         epsilon=BUDGET / 2,
     ),
     Attack(

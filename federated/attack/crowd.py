@@ -1,12 +1,12 @@
 """The planted households: one target in each of many cells of a table, and the other households around it.
 
 A target is in the records or not, by a coin. It is the only household of its council in its cell, the only one of its
-age band there, and the only one assessed in the last month, so that each attack can single it out by what it asks.
+age band there, and the only one assessed in the last quarter, so that each attack can single it out by what it asks.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date
 from itertools import product
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,7 +20,16 @@ from federated.synthetic import PUBLISHED_QUARTER, Cases, synthesise
 from federated.synthetic.cases import narrow
 from protocols.identifiers import CouncilId
 
-__all__ = ["BANDS", "CELL_COLUMNS", "LAST_MONTH", "MOST_TRIALS", "TARGET_BAND", "Crowd", "make_crowd"]
+__all__ = [
+    "BANDS",
+    "BOTH_QUARTERS",
+    "CELL_COLUMNS",
+    "LAST_QUARTER",
+    "MOST_TRIALS",
+    "TARGET_BAND",
+    "Crowd",
+    "make_crowd",
+]
 
 DATASET: Final = "case"
 CELL_COLUMNS: Final = ("reason_loss", "accommodation_at_application", "prior_approach_24m")
@@ -36,7 +45,9 @@ BANDS: Final = (
     "age_65_74",
 )
 """Age bands of the other households."""
-LAST_MONTH: Final = date(2025, 3, 1)
+BOTH_QUARTERS: Final = replace(PUBLISHED_QUARTER, start=date(2024, 10, 1))
+"""What the records hold: a quarter, and the last one after it."""
+LAST_QUARTER: Final = PUBLISHED_QUARTER.start
 """Only targets are assessed from this day on."""
 TARGET_DAY: Final = date(2025, 3, 14)
 FEWEST_OTHERS: Final = 10
@@ -58,7 +69,7 @@ class Crowd:
         cell: For each other household the number of its cell in `cells`.
         council: For each other household the number of its council; never the last.
         band: For each other household the number of its age band in `BANDS`.
-        day: For each other household the date of its assessment, before the last month.
+        day: For each other household the date of its assessment, before the last quarter.
 
     Shapes:
         `inside` is `(trials,)`; `cell`, `council`, `band` and `day` are `(others,)`.
@@ -150,7 +161,7 @@ def make_crowd(councils: Sequence[CouncilId], *, trials: int, seed: int) -> Crow
     every = list(product(*(dataset.column(name).code_list for name in CELL_COLUMNS)))
     chosen = rng.choice(len(every), size=trials, replace=False)
     cell = np.repeat(np.arange(trials), rng.integers(FEWEST_OTHERS, MOST_OTHERS + 1, size=trials))
-    days = np.arange(np.datetime64(PUBLISHED_QUARTER.start), np.datetime64(LAST_MONTH - timedelta(days=1)))
+    days = np.arange(np.datetime64(BOTH_QUARTERS.start), np.datetime64(LAST_QUARTER))
     size = len(cell)
     return Crowd(
         seed=seed,
