@@ -10,6 +10,7 @@ from typing import Final
 
 from federated.agreement import Agreement
 from federated.series import Series, Standing, standings
+from federated.timestamps import days
 from protocols.encoding import sha256
 
 __all__ = ["MEDIA_TYPE", "Entry", "What", "agreement_entries", "icalendar", "in_order", "series_entries"]
@@ -86,7 +87,7 @@ def series_entries(series: Series, states: Mapping[int, str], today: date, *, pa
             yield Entry(
                 on=repeat.due,
                 what=What.DUE,
-                title=f"{title}, {repeat.period.start} to {repeat.period.end}",
+                title=f"{title}, {days(repeat.period.start, repeat.period.end)}",
                 about=f"{series.id} {repeat.period.start}",
                 path=path,
             )

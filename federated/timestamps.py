@@ -1,6 +1,6 @@
 """Times as text: UTC, whole seconds, one form."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from federated.errors import QueryError
 
@@ -37,3 +37,19 @@ def parse_time(text: str) -> datetime:
 
 def _other_form() -> QueryError:
     return QueryError("A time must be written as 2026-01-31T09:00:00Z.")
+
+
+def day(text: str | date) -> str:
+    """A day as people write it: ``31 December 2025``. Takes a date or the beginning of an ISO time."""
+    found = date.fromisoformat(text[: len("2025-12-31")]) if isinstance(text, str) else text
+    return f"{found.day} {found:%B %Y}"
+
+
+def days(first: str | date, last: str | date) -> str:
+    """A time from one day to another as people write it; both are in it."""
+    return f"{day(first)} to {day(last)}"
+
+
+def moment(text: str) -> str:
+    """A time as people write it, from ``2026-01-31T09:00:00Z``: UTC, said so."""
+    return f"{day(text)}, {text[11:16]} UTC"

@@ -27,14 +27,13 @@ from federated.manifest import Manifest
 from federated.outputs.chart import chart_words
 from federated.outputs.facts import Fact
 from federated.outputs.formats import Offered, offered
-from federated.pages import day
 from federated.pages.figures import question_of, show_table
 from federated.papers import PaperKind
 from federated.presentation import SHORTHAND
 from federated.rationals import rational
 from federated.release import Release, open_release
 from federated.revisions import provisional_words
-from federated.timestamps import time_text
+from federated.timestamps import day, time_text
 from protocols.encoding import sha256
 
 __all__ = [

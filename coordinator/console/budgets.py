@@ -267,7 +267,7 @@ def _period(item: PeriodStatement) -> PeriodShown:
         agreement=item.agreement,
         year=item.period,
         budget=shown_down(item.budget.epsilon),
-        delta=f"{float(item.budget.delta):g}",
+        delta=f"{float(item.budget.delta):.15f}".rstrip("0"),
         spent=shown_up(spent),
         spent_rho=shown_up(item.spent.rho, decimals=RHO_DECIMALS),
         reserved=shown_up(committed - spent),

@@ -1,14 +1,13 @@
 """The data flow as a picture: SVG with a title, a description and real text, readable aloud and without colour."""
 
 from collections.abc import Sequence
-from datetime import date
 from textwrap import wrap
 from typing import Final
 from xml.etree import ElementTree as ET
 
 from council_node.proof.facts import Facts
 from council_node.proof.pack_words import flow_steps
-from council_node.proof.words import day_text
+from federated.timestamps import day
 
 __all__ = ["FACTS_ID", "data_flow_svg"]
 
@@ -43,7 +42,7 @@ def data_flow_svg(facts: Facts, made_on: str, embedded: str) -> str:
     ET.SubElement(root, "metadata", {"id": FACTS_ID}).text = embedded
     _arrowhead(root)
     _text(root, BOX_LEFT, 36, title, "font-size: 22px; font-weight: bold")
-    _text(root, BOX_LEFT, 62, f"Made on {day_text(date.fromisoformat(made_on))} from the node's settings")
+    _text(root, BOX_LEFT, 62, f"Made on {day(made_on)} from the node's settings")
     bottom = _steps(root, steps, facts["council"]["name"], top=92)
     root.attrib |= {"viewBox": f"0 0 {WIDTH} {bottom + 20}", "width": str(WIDTH), "height": str(bottom + 20)}
     ET.indent(root)

@@ -16,7 +16,7 @@ from council_node.durable_sqlite import connect, plain_errors
 from council_node.ledger_file import NAME as LEDGER_NAME
 from council_node.node_store import Document, DocumentKind, NodeStore
 from council_node.policy_file import Policy, read_policy
-from council_node.proof.words import day_text, fill
+from council_node.proof.words import fill
 from council_node.settings import Settings
 from federated.budget_statement import STATEMENT_KIND
 from federated.errors import FileProblem
@@ -25,6 +25,7 @@ from federated.keys import SigningKey, fingerprint, public_line, read_private_ke
 from federated.ledger_copy import LedgerCopy, read_ledger_copy
 from federated.roster import ROSTER_TYPE, parse_roster
 from federated.signing import sign_statement, unsafe_payload
+from federated.timestamps import day
 from protocols.identifiers import CouncilId
 
 __all__ = ["collect_evidence", "public_settings", "write_evidence"]
@@ -152,7 +153,7 @@ def _readme(settings: Settings, key: SigningKey, members: dict[str, bytes], ledg
     }
     values = {
         "council": settings.council.model_dump(),
-        "day": day_text(now),
+        "day": day(now),
         "public_key": public_line(key.public),
         "fingerprint": fingerprint(key.public),
         "counts": counts,

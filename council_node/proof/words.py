@@ -1,26 +1,17 @@
 """Texts for people, made from templates: a name that is missing is an error, never an empty place in a document."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from federated.plain_english import as_sentence
 from federated.rationals import decimal_down, decimal_up
+from federated.timestamps import day
 
-__all__ = ["day_text", "fill"]
+__all__ = ["fill"]
 
 _PACKAGE: Final = "council_node.proof"
-
-
-def day_text(day: date) -> str:
-    """A day as people write it: 31 December 2025."""
-    return f"{day.day} {day:%B %Y}"
-
-
-def _day_of(text: str) -> str:
-    return day_text(datetime.fromisoformat(text))
 
 
 def _cell(text: object) -> str:
@@ -37,7 +28,7 @@ _ENVIRONMENT: Final = Environment(
     keep_trailing_newline=True,
     autoescape=False,  # noqa: S701 - the texts are Markdown that nobody's browser runs
 )
-_ENVIRONMENT.filters |= {"day": _day_of, "cell": _cell, "sentence": as_sentence, "up": decimal_up, "down": decimal_down}
+_ENVIRONMENT.filters |= {"day": day, "cell": _cell, "sentence": as_sentence, "up": decimal_up, "down": decimal_down}
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:

@@ -17,7 +17,6 @@ from federated.errors import FileProblem
 from federated.manifest import Manifest
 from federated.outputs.quotes import period_words
 from federated.pages.figures import axis_words
-from federated.pages.render import day, moment
 from federated.presentation import SHORTHAND, councils_words, fraction_text, margin
 from federated.privacy import Charge, Mechanism, zcdp_epsilon
 from federated.query import Query, parse_query
@@ -27,6 +26,7 @@ from federated.release import Release, TableRecord, is_region_table
 from federated.revisions import provisional_words
 from federated.schema import load_schema
 from federated.statistics import TOTALS
+from federated.timestamps import day, moment
 
 __all__ = ["Fact", "breakdowns", "check_manifest_of", "facts_of", "shorthand_rows", "table_words"]
 

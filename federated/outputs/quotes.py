@@ -8,6 +8,7 @@ from federated.presentation import CONFIDENTIAL, NOT_AVAILABLE, UNRELIABLE, frac
 from federated.release import CellRecord, Release, TableRecord, labels_of
 from federated.statistics import Figures, statistic
 from federated.statistics.offsets import TARGET_COVERAGE
+from federated.timestamps import days
 
 __all__ = ["period_words", "quote", "quoted_interval"]
 
@@ -59,7 +60,4 @@ def _decimals(estimate: float | None) -> int:
 
 def period_words(period: str) -> str:
     """``2025-10-01/2025-12-31`` as people write it."""
-    from federated.pages.render import day  # noqa: PLC0415 - brings Jinja, which not every export needs
-
-    first, last = period.split("/")
-    return f"{day(first)} to {day(last)}"
+    return days(*period.split("/"))

@@ -7,6 +7,6 @@ GOV.UK may use. No page has a script, and no page asks any other computer for an
 from federated.pages.assets import stylesheet
 from federated.pages.headers import HEADERS
 from federated.pages.paging import Pages, part_of
-from federated.pages.render import day, renderer
+from federated.pages.render import renderer
 
-__all__ = ["HEADERS", "Pages", "day", "part_of", "renderer", "stylesheet"]
+__all__ = ["HEADERS", "Pages", "part_of", "renderer", "stylesheet"]

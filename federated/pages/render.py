@@ -1,12 +1,13 @@
 """Renders templates: everything escaped, and a name that is missing is an error rather than a blank."""
 
 from collections.abc import Mapping, MutableMapping
-from datetime import date
 from typing import Any, Final
 
 from jinja2 import BaseLoader, ChainableUndefined, Environment, PackageLoader, PrefixLoader, StrictUndefined, Template
 
-__all__ = ["day", "moment", "number", "renderer"]
+from federated.timestamps import day, moment
+
+__all__ = ["number", "renderer"]
 
 COMPONENTS: Final = "govuk_frontend_jinja"
 
@@ -45,17 +46,6 @@ def renderer(packages: Mapping[str, str]) -> Environment:
     made = _Pages(PrefixLoader({prefix: PackageLoader(package) for prefix, package in own.items()}))
     made.filters |= {"day": day, "moment": moment, "number": number}
     return made
-
-
-def day(text: str | date) -> str:
-    """A day as people write it: ``31 December 2025``. Takes a date or the beginning of an ISO time."""
-    found = date.fromisoformat(text[: len("2025-12-31")]) if isinstance(text, str) else text
-    return f"{found.day} {found:%B %Y}"
-
-
-def moment(text: str) -> str:
-    """A time as people write it, from ``2026-01-31T09:00:00Z``: UTC, said so."""
-    return f"{day(text)}, {text[11:16]} UTC"
 
 
 def number(value: int) -> str:

@@ -564,6 +564,7 @@ def test_what_is_left_names_rho_only_where_there_is_room_for_such_a_question(wor
     council = world.federation.councils[0]
     page = said(closed.ask(f"/budgets/{council}", who="reviewer"))
     assert "One more question of up to ε = 2.5" in page
+    assert "ε = 4, δ = 0.000001 " in page
     assert "or of ρ" not in page
     (row,) = world.federation.store.membership.budgets([council])
     made = statement(council, world.agreement, time=time_text(row.received_at), epsilon=Fraction(1, 10), rounds=1)

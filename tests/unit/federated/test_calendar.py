@@ -92,4 +92,5 @@ def test_a_series_shows_what_is_due_and_when_it_lapses():
         (What.DUE, date(2026, 6, 21)),
         (What.LAPSES, date(2026, 7, 1)),
     ]
+    assert found[0].title.endswith(", 1 February 2026 to 28 February 2026")
     assert list(series_entries(series(), {}, date(2026, 7, 2))) == []
