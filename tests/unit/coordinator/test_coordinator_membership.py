@@ -286,7 +286,7 @@ def test_shapes_of_more_detail_than_a_file_can_hold_are_refused(settings, tmp_pa
     features = [{"type": "Feature", "properties": {"code": code}, "geometry": place} for code in regions]
     (tmp_path / "x.json").write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
     named = settings.model_copy(update={"boundaries": BoundarySettings(file=str(tmp_path / "x.json"))})
-    size = len(json.dumps(place)) * len(regions)
+    size = len(json.dumps(place, separators=(",", ":"))) * len(regions)
     monkeypatch.setattr("coordinator.boundaries.MOST_BYTES", size)
     assert load_boundaries(named, load_schema()).shapes.keys() == set(regions)
     monkeypatch.setattr("coordinator.boundaries.MOST_BYTES", size - 1)
