@@ -209,7 +209,7 @@ def test_an_analyst_drafts_from_a_suggestion_without_a_script(browsing, world):
         tab.get_by_role("button", name="Choose").press("Enter")
         tab.get_by_role("checkbox").first.check()
         tab.get_by_role("button", name="Add").press("Enter")
-        assert "household_type is one of" in tab.content()
+        tab.get_by_text("household_type is one of").first.wait_for()
         tab.get_by_role("link", name="Write the manifest").press("Enter")
         tab.get_by_role("link", name="What is asked, and for which decision").press("Enter")
         assert tab.get_by_label("Who asked").input_value().endswith(", which suggested this question.")

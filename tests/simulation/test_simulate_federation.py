@@ -229,13 +229,17 @@ def test_a_system_with_too_few_open_files_is_told_so(monkeypatch):
         simulate(Scenario(questions=(small(),)))
 
 
+def kept_databases():
+    return {found for found in gc.get_objects() if isinstance(found, Databases) and found._kept is not None}
+
+
 def test_beyond_so_many_councils_no_database_stays_open_between_questions(tmp_path, monkeypatch):
     monkeypatch.setattr(simulation, "ENGINES_KEPT", 2)
+    others = kept_databases()  # of tests in this process before this one
     with build_world(Scenario(questions=(small(),), councils=5), tmp_path) as world:
         [item] = run_over_lines(world, lambda _way, _council, _content: None)
         assert item.release.contributed == 5
-        kept = [found for found in gc.get_objects() if isinstance(found, Databases) and found._kept is not None]
-        assert len(kept) == 2
+        assert len(kept_databases() - others) == 2
 
 
 def run(*arguments):
