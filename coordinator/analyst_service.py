@@ -16,13 +16,13 @@ from coordinator.authorisation import Asker, admit
 from coordinator.centre import Centre
 from coordinator.console.question import QuestionFacts
 from coordinator.office import Office, place
-from coordinator.paper_intake import REMARKS, paper_kind, papers_of, take_paper
+from coordinator.paper_intake import paper_kind, papers_of, take_paper
 from coordinator.progress import Step
 from coordinator.retention import require_kept
 from coordinator.sign_in.audit import note_figures
 from coordinator.store import DeliveryRow, PaperRow, Place, ProposalRow, ReleaseRow
 from federated.errors import ExitStatus, FederatedError, InternalError, PolicyRefusal, QueryError
-from federated.papers import PaperKind
+from federated.papers import REMARKS, PaperKind
 from federated.timestamps import parse_time, time_text
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 from protocols.wire import analyst_pb2 as pb

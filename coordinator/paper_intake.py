@@ -21,7 +21,7 @@ from coordinator.sign_in.operations import Operation
 from coordinator.store import PaperRow, Store
 from federated.agreement import Agreement
 from federated.errors import PolicyRefusal, QueryError
-from federated.papers import PaperKind, open_comment, open_minutes, open_outcome, paper_digest, unsafe_claims
+from federated.papers import REMARKS, PaperKind, open_comment, open_minutes, open_outcome, paper_digest, unsafe_claims
 from federated.query.check import check_query
 from federated.roster import Roster
 from federated.schema import Schema
@@ -34,7 +34,6 @@ from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 __all__ = [
     "MOST_OF_ONE",
     "PAPER_LIMIT",
-    "REMARKS",
     "Ground",
     "Taken",
     "bring_paper",
@@ -48,7 +47,6 @@ PAPER_LIMIT: Final = 256 * 1024
 MOST_LISTED: Final = 500
 MOST_OF_ONE: Final = 20
 """Papers of one author about one thing."""
-REMARKS: Final = frozenset({PaperKind.COMMENT, PaperKind.OUTCOME})
 """Kinds that are about an answer, and can quote its figures."""
 
 

@@ -181,7 +181,7 @@ def write_out(party: Party, out: Path, key: Path | None) -> list[Path]:
     sizes.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     written = [archive, parts, sizes]
     sums = out / f"{stem}.sha256"
-    sums.write_text("".join(f"{_sha256(path)}  {path.name}\n" for path in written), encoding="ascii")
+    sums.write_text("".join(f"{digest_of(path)}  {path.name}\n" for path in written), encoding="ascii")
     if key is not None:
         written += sign(sums, key)
     return [*written, sums]
@@ -198,7 +198,8 @@ def sign(sums: Path, key: Path) -> list[Path]:
     return [signature, public]
 
 
-def _sha256(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, which need not fit into memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

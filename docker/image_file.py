@@ -7,6 +7,8 @@ import tarfile
 from pathlib import Path
 from typing import IO, Final
 
+from protocols.encoding import canonical_json
+
 __all__ = ["settle"]
 
 OF_ONE_BUILD: Final = ("container", "container_config")
@@ -29,12 +31,12 @@ def settle(pushed: Path, archive: Path) -> None:
         # Buildah writes into the history the digests of folders as they were copied, with the dates they had then.
         step = {"created": settings["created"], "created_by": "docker.build_images"}
         settings["history"] = [step] * len(entry["Layers"])
-        content = _json(settings)
+        content = canonical_json(settings)
         entry["Config"] = f"{hashlib.sha256(content).hexdigest()}.json"
         _add(new, entry["Config"], io.BytesIO(content), len(content))
         for layer in entry["Layers"]:
             _add(new, layer, _file(old, layer), old.getmember(layer).size)
-        manifest = _json([entry])
+        manifest = canonical_json([entry])
         _add(new, "manifest.json", io.BytesIO(manifest), len(manifest))
 
 
@@ -42,10 +44,6 @@ def _file(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     found = archive.extractfile(name)
     assert found is not None, name  # a folder has no place in a docker-archive under these names
     return found
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _add(archive: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> None:

@@ -68,6 +68,10 @@ class PaperKind(StrEnum):
     """A question that a council suggests; see `federated.suggestion`."""
 
 
+REMARKS: Final = frozenset({PaperKind.COMMENT, PaperKind.OUTCOME})
+"""What is said of an answer: for those who may see its figures, which it can quote, and deleted with it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
     """What a council says of an answer it contributed to.

@@ -27,9 +27,9 @@ from coordinator.inbox import LARGEST
 from coordinator.sign_in.operations import RULES, Operation, reaches
 from coordinator.sign_in.tokens import TooManyWrong, WrongToken
 from coordinator.store import DatabaseProblem
-from federated.errors import FederatedError, InternalError, PolicyRefusal
+from federated.errors import FederatedError, PolicyRefusal
 from federated.outputs.formats import FILES
-from federated.pages.faults import unforeseen
+from federated.pages.faults import told_of
 
 __all__ = ["CALLS", "PREFIX", "ByToken", "Call", "build_api", "description"]
 
@@ -190,11 +190,10 @@ def _application() -> FastAPI:
     handlers: Mapping[Any, Any] = {
         HTTPException: _not_there,
         RequestValidationError: _not_valid,
-        FederatedError: lambda _request, error: problem_of(error),
-        InternalError: lambda _request, error: problem_of(unforeseen(error)),
+        FederatedError: lambda _request, error: problem_of(told_of(error)),
         Closed: lambda _request, error: problem_of(error),
         Unknown: lambda _request, _error: problem(S.UNAUTHORIZED, UNKNOWN, code="unknown"),
-        Exception: lambda _request, error: problem_of(unforeseen(error)),
+        Exception: lambda _request, error: problem_of(told_of(error)),
     }
     for kind, handle in handlers.items():
         app.add_exception_handler(kind, handle)

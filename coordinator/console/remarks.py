@@ -12,7 +12,7 @@ from coordinator.console.desk import Desk
 from coordinator.store import PaperRow, ReleaseRow
 from federated.agreement import Agreement
 from federated.errors import SignatureProblem
-from federated.papers import PaperKind, open_comment, open_outcome
+from federated.papers import REMARKS, PaperKind, open_comment, open_outcome
 from federated.roster import RosterEntry
 from federated.timestamps import time_text
 from protocols.identifiers import CouncilId
@@ -53,8 +53,7 @@ def remarks_on(desk: Desk, row: ReleaseRow, *, parties: bool) -> tuple[Remark, .
         row: The answer.
         parties: Whether whoever asks is of the answer's agreement, and so sees what is not for everybody.
     """
-    kinds = (PaperKind.COMMENT.value, PaperKind.OUTCOME.value)
-    found = [remark_of(desk, row, paper) for paper in desk.store.papers.about(row.digest.hex(), kinds)]
+    found = [remark_of(desk, row, paper) for paper in desk.store.papers.about(row.digest.hex(), REMARKS)]
     return tuple(remark for remark in found if parties or remark.publish)
 
 

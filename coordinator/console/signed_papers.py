@@ -14,10 +14,9 @@ from coordinator.console.desk import Desk, seen_of
 from coordinator.console.remarks import NOT_HELD, Remark, remark_of
 from coordinator.console.suggestions import seen
 from coordinator.console.visitor import Visitor
-from coordinator.paper_intake import REMARKS
-from coordinator.store import PaperRow, Place, ReleaseRow
+from coordinator.store import PaperRow, Place, ReleaseRow, paper_place
 from federated.agreement import Agreement
-from federated.papers import PaperKind
+from federated.papers import REMARKS, PaperKind
 from federated.series import Series
 from federated.suggestion import Suggestion
 from protocols.identifiers import DIGEST_SIZE, Digest
@@ -70,7 +69,7 @@ def listed(
     def read(start: Place | None) -> tuple[PaperRow, ...]:
         return desk.store.papers.page(kind.value, size=BATCH, start=start, agreements=theirs)
 
-    found = seen_of(read, _Seeing(desk, visitor), _place, size=size + 1, start=start)
+    found = seen_of(read, _Seeing(desk, visitor), paper_place, size=size + 1, start=start)
     given = found[:size]
     about = {one.about[0].digest: one.about for one in given if one.about is not None and one.content is not None}
     for _, (release, access) in sorted(about.items()):
@@ -83,11 +82,7 @@ def place_of_paper(desk: Desk, visitor: Visitor, kind: PaperKind, paper: Digest)
     row = desk.store.papers.get(paper)
     if row is None or row.kind != kind or _Seeing(desk, visitor)(row) is None:
         return None
-    return _place(row)
-
-
-def _place(row: PaperRow) -> Place:
-    return row.received_at, row.digest
+    return paper_place(row)
 
 
 class _Seeing:

@@ -26,9 +26,9 @@ from coordinator.sign_in.desk import Desk as SignIn
 from coordinator.sign_in.operations import reaches
 from coordinator.sign_in.pages import SIGN_IN, sign_in_routes
 from coordinator.store import DatabaseProblem, Store
-from federated.errors import ExitStatus, FederatedError, InternalError
+from federated.errors import ExitStatus
 from federated.pages import HEADERS, renderer
-from federated.pages.faults import unforeseen
+from federated.pages.faults import told_of, unforeseen
 from federated.schema import load_schema
 from protocols.identifiers import RandomSource
 
@@ -203,12 +203,10 @@ def _endpoint(desk: Desk, guard: Guard, page: Page, visitor_of: VisitorOf) -> Ca
             return _failed(desk, visitor, str(closed), closed.status)
         except DatabaseProblem:
             return _failed(desk, visitor, LATER, HTTPStatus.SERVICE_UNAVAILABLE)
-        except FederatedError as error:
-            told = unforeseen(error) if isinstance(error, InternalError) else error
+        except Exception as error:  # noqa: BLE001 - the outermost loop: a traceback could show what is not public
+            told = told_of(error)
             status = STATUS.get(told.exit_status, HTTPStatus.CONFLICT)
             return _failed(desk, visitor, told.diagnostics(), status)
-        except Exception as error:  # noqa: BLE001 - the outermost loop: a traceback could show what is not public
-            return _failed(desk, visitor, unforeseen(error).diagnostics(), HTTPStatus.INTERNAL_SERVER_ERROR)
         return _reply(made)
 
     return answer

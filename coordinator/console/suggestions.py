@@ -17,7 +17,7 @@ from coordinator.console.remarks import NOT_HELD, council_of
 from coordinator.console.visitor import Visitor
 from coordinator.sign_in.audit import allow
 from coordinator.sign_in.operations import Operation, may
-from coordinator.store import PaperRow, Place
+from coordinator.store import PaperRow, Place, paper_place
 from federated.agreement import Agreement
 from federated.errors import FederatedError, FileProblem, SignatureProblem
 from federated.papers import PaperKind
@@ -95,7 +95,7 @@ def shown_to(
     def read(start: Place | None) -> tuple[PaperRow, ...]:
         return desk.store.papers.page(PaperKind.SUGGESTION, size=SIZE, start=start, newer=newer)
 
-    return seen_of(read, lambda row: seen(desk, visitor, row), _place, size=size, start=start, newer=newer)
+    return seen_of(read, lambda row: seen(desk, visitor, row), paper_place, size=size, start=start, newer=newer)
 
 
 def seen(desk: Desk, visitor: Visitor, row: PaperRow) -> Shown | None:
@@ -154,11 +154,7 @@ def place_for(desk: Desk, visitor: Visitor, paper: Digest) -> Place | None:
     A part of the list that went on from the place of one would tell that it is there.
     """
     found = _seen(desk, visitor, paper)
-    return None if found is None else _place(found.row)
-
-
-def _place(row: PaperRow) -> Place:
-    return row.received_at, row.digest
+    return None if found is None else paper_place(found.row)
 
 
 def _seen(desk: Desk, visitor: Visitor, paper: Digest) -> Shown | None:

@@ -6,6 +6,7 @@ keeps envelopes others signed, digests, times and the releases, which are public
 
 from coordinator.store.book import DatabaseProblem, DeskLost, Place
 from coordinator.store.database import Store, open_store
+from coordinator.store.papers import paper_place
 from coordinator.store.records import (
     AcceptanceRow,
     AccountRow,
@@ -59,4 +60,5 @@ __all__ = [
     "StoreThread",
     "TokenRow",
     "open_store",
+    "paper_place",
 ]

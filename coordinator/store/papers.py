@@ -11,7 +11,7 @@ from coordinator.store.records import PaperRow, column_value, read_row
 from coordinator.store.tables import papers
 from protocols.identifiers import Digest
 
-__all__ = ["PaperBook"]
+__all__ = ["PaperBook", "paper_place"]
 
 
 class PaperBook(AuditedBook):
@@ -75,7 +75,7 @@ class PaperBook(AuditedBook):
         with self._begin() as connection:
             found = connection.execute(query.limit(size)).mappings().all()
         rows = [read_row(PaperRow, row) for row in found]
-        return tuple(sorted(rows, key=lambda row: (row.received_at, row.digest), reverse=True))
+        return tuple(sorted(rows, key=paper_place, reverse=True))
 
     def hide(self, digest: Digest, *, reason: str, now: datetime, by: str) -> bool:
         """Show a paper no more, and write down who did it; whether it was there and shown. What was signed stays."""
@@ -86,3 +86,8 @@ class PaperBook(AuditedBook):
             if hidden:
                 self._note(connection, who=by, operation="hide paper", about=digest.hex(), now=now)
             return hidden
+
+
+def paper_place(row: PaperRow) -> Place:
+    """Where a paper stands among those of its kind."""
+    return row.received_at, row.digest

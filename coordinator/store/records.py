@@ -1,10 +1,9 @@
 """One row of each table as a frozen value, and the one way rows are read into it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeVar
-
-from sqlalchemy import RowMapping
 
 from federated.timestamps import parse_time, time_text
 from protocols.identifiers import CouncilId, Digest, RoundId
@@ -426,7 +425,7 @@ _BYTES_AS_TEXT = frozenset(
 )
 
 
-def read_row(kind: type[RowT], row: RowMapping) -> RowT:
+def read_row(kind: type[RowT], row: Mapping[Any, Any]) -> RowT:
     """Turn a row into its value: hexadecimal text to bytes, times to aware datetimes."""
     values: dict[str, Any] = {}
     for one in fields(kind):  # type: ignore[arg-type]  # every kind is a dataclass of this module

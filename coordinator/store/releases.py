@@ -1,7 +1,8 @@
 """Releases as published, who is owed a copy, and who has read one."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
@@ -9,12 +10,15 @@ from coordinator.store.audit import READ, AuditedBook
 from coordinator.store.book import Place, in_order
 from coordinator.store.records import DeliveryRow, ReleaseRow, column_value, read_row
 from coordinator.store.tables import deliveries, papers, proposals, release_reads, releases
+from federated.papers import REMARKS
 from federated.timestamps import parse_time
 from protocols.identifiers import CouncilId, Digest
 
 __all__ = ["ReleaseBook"]
 
 DELETED_WITH = "Deleted with the answer, whose time was over."
+LINE = tuple(column for column in releases.c if column.name != "content")
+"""What is read of a release where its content is not wanted."""
 
 
 class ReleaseBook(AuditedBook):
@@ -113,17 +117,15 @@ class ReleaseBook(AuditedBook):
     def listed(self, *, size: int, start: Place | None = None) -> tuple[ReleaseRow, ...]:
         """Lines of releases, newest first, without their contents, which are not read; from beyond `start` on."""
         query = in_order(releases, "created_at", "digest", start=start, newer=False)
-        light = [column for column in releases.c if column.name != "content"]
         with self._begin() as connection:
-            found = connection.execute(query.with_only_columns(*light).limit(size)).mappings().all()
-        return tuple(read_row(ReleaseRow, {**row, "content": b""}) for row in found)  # type: ignore[arg-type]  # a mapping
+            found = connection.execute(query.with_only_columns(*LINE).limit(size)).mappings().all()
+        return tuple(_line(row) for row in found)
 
     def line_of(self, digest: Digest) -> ReleaseRow | None:
         """The line of a release, without its content, which is not read; None when there is none."""
-        light = [column for column in releases.c if column.name != "content"]
         with self._begin() as connection:
-            found = connection.execute(select(*light).where(releases.c.digest == digest.hex())).mappings().first()
-        return None if found is None else read_row(ReleaseRow, {**found, "content": b""})  # type: ignore[arg-type]  # a mapping
+            found = connection.execute(select(*LINE).where(releases.c.digest == digest.hex())).mappings().first()
+        return None if found is None else _line(found)
 
     def place_of(self, digest: bytes) -> Place | None:
         """Where the release of that digest stands in the list; None when there is none."""
@@ -215,7 +217,7 @@ class ReleaseBook(AuditedBook):
             # A comment can quote the figures, so it goes with them; one that came meanwhile goes the next time.
             over = select(releases.c.digest).where(releases.c.deleted_at.is_not(None))
             said = update(papers).where(
-                papers.c.subject.in_(over), papers.c.kind.in_(("comment", "outcome")), papers.c.envelope != b""
+                papers.c.subject.in_(over), papers.c.kind.in_(sorted(REMARKS)), papers.c.envelope != b""
             )
             gone = {"envelope": b"", "hidden_at": column_value("hidden_at", now), "hidden_reason": DELETED_WITH}
             connection.execute(said.values(**gone))
@@ -232,3 +234,7 @@ class ReleaseBook(AuditedBook):
         with self._begin() as connection:
             found = connection.execute(wanted.order_by(releases.c.created_at.desc()).limit(1)).mappings().first()
         return None if found is None else read_row(ReleaseRow, found)
+
+
+def _line(found: Mapping[Any, Any]) -> ReleaseRow:
+    return read_row(ReleaseRow, {**found, "content": b""})

@@ -18,9 +18,9 @@ from council_node.page import answers, papers, questions
 from council_node.page.desk import Asked, Desk
 from council_node.page.door import Closed, Door, Visit
 from council_node.settings import Settings
-from federated.errors import ExitStatus, FederatedError, InternalError
+from federated.errors import ExitStatus
 from federated.pages import HEADERS, renderer
-from federated.pages.faults import unforeseen
+from federated.pages.faults import told_of, unforeseen
 from federated.schema import load_schema
 from protocols.identifiers import RandomSource
 
@@ -136,11 +136,9 @@ def _endpoint(desk: Desk, view: View) -> Callable[[Request], Awaitable[Response]
             made = await run_in_threadpool(view, desk, asked)
         except Closed as closed:
             return _closed(desk, closed)
-        except FederatedError as error:
-            told = unforeseen(error) if isinstance(error, InternalError) else error
-            return _failed(desk, told.diagnostics(), STATUS.get(told.exit_status, HTTPStatus.CONFLICT))
         except Exception as error:  # noqa: BLE001 - the outermost loop: a traceback could show a value of a case
-            return _failed(desk, unforeseen(error).diagnostics(), HTTPStatus.INTERNAL_SERVER_ERROR)
+            told = told_of(error)
+            return _failed(desk, told.diagnostics(), STATUS.get(told.exit_status, HTTPStatus.CONFLICT))
         if made.startswith("/"):
             return RedirectResponse(made, HTTPStatus.SEE_OTHER)
         return HTMLResponse(made)

@@ -13,7 +13,7 @@ from typing import Final
 
 from federated.outputs.csv_table import written_csv
 from federated.outputs.figures import printed
-from federated.outputs.quotes import period_words, quoted_interval
+from federated.outputs.quotes import quoted_interval, where_and_when
 from federated.presentation import CONFIDENTIAL, NOT_AVAILABLE, UNRELIABLE
 from federated.release import CellRecord, Release, TableRecord, labels_of
 
@@ -79,17 +79,13 @@ def chart_words(release: Release, table: TableRecord) -> tuple[str, str]:
     hidden = len(found) - len(shown)
     return title, " ".join(
         (
-            f"{table.title}, with intervals, {_where(release)}: {len(found)} figures.",
+            f"{table.title}, with intervals, {where_and_when(release)}: {len(found)} figures.",
             *ends,
             *([f"Not shown: {hidden}."] if hidden else []),
             f"All figures are in the table '{table.name}'.",
             *([table.caveat] if table.caveat else []),
         )
     )
-
-
-def _where(release: Release) -> str:
-    return f"{release.level_label}, {period_words(release.period)}"
 
 
 def chart_texts(release: Release) -> str:
@@ -156,7 +152,7 @@ def _specification(release: Release, table: TableRecord) -> str:
         stroke=alt.Stroke("quality:N", scale=scale["stroke"], legend=legend),
     )
     said = wrap(table.caveat, CAVEAT_WIDTH)
-    title = [*wrap(release.title, CAVEAT_WIDTH), f"{_where(release)}.", release.note, *said]
+    title = [*wrap(release.title, CAVEAT_WIDTH), f"{where_and_when(release)}.", release.note, *said]
     picture = (interval + mark).properties(width=480, title=title, padding=PADDING).configure(font=FONT)
     made: str = picture.to_json()
     return made

@@ -15,7 +15,7 @@ from federated.attacker_words import EVEN, gain_of, in_100, shown_down, shown_up
 from federated.clauses import MEANINGS, PROHIBITED_USES, ProhibitedUse
 from federated.errors import FileProblem
 from federated.manifest import Manifest
-from federated.outputs.quotes import period_words
+from federated.outputs.quotes import where_and_when
 from federated.pages.figures import axis_words
 from federated.presentation import SHORTHAND, councils_words, fraction_text, margin
 from federated.privacy import Charge, Mechanism, zcdp_epsilon
@@ -122,7 +122,7 @@ def _asked(release: Release, question: Query, manifest: Manifest | None) -> Iter
 
 
 def _councils(release: Release) -> Iterator[str]:
-    yield f"{release.level_label}, {period_words(release.period)}."
+    yield f"{where_and_when(release)}."
     yield councils_words(release)
     yield "The figures are over the councils that contributed. Nothing is filled in for the others."
 

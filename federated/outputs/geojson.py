@@ -34,12 +34,14 @@ class Boundaries:
     Attributes:
         name: Of the file they were read from.
         shapes: Geometries as they stood there.
+        sizes: Bytes that each takes in a file.
         source: Whom to name wherever they are shown; empty where nobody asked for it.
         mark: Tells them apart from others, hexadecimal.
     """
 
     name: str
     shapes: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    sizes: Mapping[str, int] = field(repr=False)
     source: str = ""
     mark: str
 
@@ -58,8 +60,7 @@ class Boundaries:
 
     def size(self, codes: Iterable[str]) -> int:
         """Bytes that the shapes of these take, each as often as it is named."""
-        sizes = {code: len(_text(shape)) for code, shape in self.shapes.items()}
-        return sum(sizes[code] for code in codes)
+        return sum(self.sizes[code] for code in codes)
 
 
 def read_boundaries(content: bytes, *, code_property: str, name: str, source: str = "") -> Boundaries:
@@ -77,6 +78,7 @@ def read_boundaries(content: bytes, *, code_property: str, name: str, source: st
     if len(content) > SIZE_LIMIT:
         raise FileProblem(f"{name} has more than {SIZE_LIMIT:,} bytes.", remedy="Give simpler boundaries.")
     shapes: dict[str, Mapping[str, Any]] = {}
+    sizes: dict[str, int] = {}
     try:
         document = json.loads(content.decode("utf-8-sig"), parse_constant=_number, parse_float=_number)
         features = document["features"] if document["type"] == "FeatureCollection" else ()
@@ -86,13 +88,14 @@ def read_boundaries(content: bytes, *, code_property: str, name: str, source: st
                 raise FileProblem(f"{name} has two boundaries for {code}.", remedy="Keep one of them.")
             if isinstance(code, str) and shape is not None:
                 _require_degrees(shape, name)
-                _text(shape).encode()  # half of a pair of surrogates can be read from JSON, but never written
+                sizes[code] = len(_text(shape).encode())  # not half a pair of surrogates, which JSON can only read
                 shapes[code] = shape
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise FileProblem(
             f"{name} is not a GeoJSON feature collection.", remedy="Save the boundaries as GeoJSON, UTF-8."
         ) from error
-    return Boundaries(name=name, shapes=shapes, source=source, mark=sha256(source.encode() + content).hex())
+    mark = sha256(source.encode() + content).hex()
+    return Boundaries(name=name, shapes=shapes, sizes=sizes, source=source, mark=mark)
 
 
 def feature_collection(

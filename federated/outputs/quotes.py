@@ -10,7 +10,7 @@ from federated.statistics import Figures, statistic
 from federated.statistics.offsets import TARGET_COVERAGE
 from federated.timestamps import days
 
-__all__ = ["period_words", "quote", "quoted_interval"]
+__all__ = ["quote", "quoted_interval", "where_and_when"]
 
 TARGET: Final = int(100 * TARGET_COVERAGE)
 DECIMALS: Final = 2
@@ -27,7 +27,7 @@ def quote(release: Release, table: TableRecord, cell: CellRecord) -> str | None:
     care = " The margin of error is above 20%: use with care." if text.endswith(UNRELIABLE) else ""
     return (
         f"{table.title}{f' ({of})' if of else ''}: an estimated {text.removesuffix(UNRELIABLE).strip()} "
-        f"({quoted_interval(table, cell)}), {release.level_label}, {period_words(release.period)}, from "
+        f"({quoted_interval(table, cell)}), {where_and_when(release)}, from "
         f"{release.contributed} of {len(release.councils)} councils.{care} {release.note}"
     )
 
@@ -58,6 +58,6 @@ def _decimals(estimate: float | None) -> int:
     return max(DECIMALS, len(fraction_text(estimate or 0.0).partition(".")[2]))
 
 
-def period_words(period: str) -> str:
-    """``2025-10-01/2025-12-31`` as people write it."""
-    return days(*period.split("/"))
+def where_and_when(release: Release) -> str:
+    """Whose figures they are, and of which days, as people write it."""
+    return f"{release.level_label}, {days(*release.period.split('/'))}"

@@ -11,7 +11,7 @@ from typing import Final
 from federated.manifest import Manifest
 from federated.outputs.facts import facts_of, notes_of, shorthand_rows, table_words
 from federated.outputs.figures import Column, axis_columns, printed
-from federated.outputs.quotes import period_words
+from federated.outputs.quotes import where_and_when
 from federated.outputs.sheet_file import Content, Kind, Link, Sheet, SheetTable, spreadsheet_bytes
 from federated.release import CellRecord, CouncilRecord, Release, TableRecord, labels_of
 
@@ -140,10 +140,9 @@ def _tables(release: Release) -> dict[str, Sheet]:
 def _table(release: Release, table: TableRecord, number: int) -> Sheet:
     marked = notes_of(release).get(table.name)
     note = "" if marked is None else f" {marked[1]}"
-    where = f"{release.level_label}, {period_words(release.period)}"
     return Sheet(
         name=f"Table_{number}",
-        title=f"Table {number}: {release.title} – {table_words(release, table)}, {where}{note}",
+        title=f"Table {number}: {release.title} – {table_words(release, table)}, {where_and_when(release)}{note}",
         lines=(
             Content(text=release.note),
             Content(text="This sheet holds one table. Shorthand and notes are explained on the sheet Notes."),

@@ -5,13 +5,18 @@ import sys
 from secrets import token_hex
 from typing import Final
 
-from federated.errors import InternalError
+from federated.errors import FederatedError, InternalError
 from federated.shell import now_utc, place_of, unexpected
 from federated.timestamps import time_text
 
-__all__ = ["unforeseen"]
+__all__ = ["told_of", "unforeseen"]
 
 REFERENCE_SIZE: Final = 4
+
+
+def told_of(error: Exception) -> FederatedError:
+    """What to tell the reader of an error: its own sentence, or that of `unforeseen` where nobody foresaw it."""
+    return error if isinstance(error, FederatedError) and not isinstance(error, InternalError) else unforeseen(error)
 
 
 def unforeseen(error: Exception) -> InternalError:

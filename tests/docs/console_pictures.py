@@ -117,7 +117,7 @@ def _papers(world: ConsoleWorld) -> None:
         agreement=world.agreement, held_on=held_on, present=("Rae Reviewer", "Dan Deputy"), rulings=(ruling,)
     )
     envelope = sign_minutes(made, REVIEWER)
-    keep(world, PaperKind.MINUTES, envelope, subject=held_on.isoformat(), author=REVIEWER.keyid)
+    keep(world.federation, PaperKind.MINUTES, envelope, subject=held_on.isoformat(), author=REVIEWER.keyid)
 
 
 PRESSED = {

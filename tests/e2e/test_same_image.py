@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from docker.build_images import PACKAGES, build_own
+from docker.build_images import PACKAGES, build_own, digest_of
 from docker.image_file import settle
 from docker.tools import ROOT
 from tests.evidence import record
@@ -21,7 +21,7 @@ STYLES = "federated/pages/static"
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    return {path.name: digest_of(path) for path in sorted(folder.iterdir())}
 
 
 def built(place: Path) -> dict[str, str]:

@@ -21,21 +21,21 @@ from federated.papers import (
 from federated.query import parse_query
 from federated.series import Series, sign_series
 from tests.integration.console_world import ConsoleWorld
-from tests.integration.coordinator_federation import ANALYST, QUESTION, REVIEWER, council_key
+from tests.integration.coordinator_federation import ANALYST, QUESTION, REVIEWER, Federation, council_key
 
 
-def keep(world: ConsoleWorld, kind: PaperKind, envelope: bytes, *, subject: str, author: str) -> bytes:
+def keep(federation: Federation, kind: PaperKind, envelope: bytes, *, subject: str, author: str) -> bytes:
     """Put a paper into the store, its signatures unchecked; its digest."""
     row = PaperRow(
         digest=paper_digest(envelope, kind),
         kind=kind.value,
-        agreement_id=world.agreement,
+        agreement_id=federation.agreement.id,
         subject=subject,
         author=author,
         envelope=envelope,
-        received_at=world.federation.now(),
+        received_at=federation.now(),
     )
-    assert world.federation.store.papers.add(row, limit=99)
+    assert federation.store.papers.add(row, limit=99)
     return row.digest
 
 
@@ -55,14 +55,16 @@ def comment(
         council=code, release=digest, text=text, publish=publish, staff_minutes=minutes, at=world.federation.now()
     )
     envelope = sign_comment(made, key or council_key(code))
-    return keep(world, PaperKind.COMMENT, envelope, subject=digest.hex(), author=code)
+    return keep(world.federation, PaperKind.COMMENT, envelope, subject=digest.hex(), author=code)
 
 
 def outcome(world: ConsoleWorld, text: str) -> bytes:
     """The analyst's note of what changed, on the first answer."""
     digest = world.answered[0].digest
     note = OutcomeNote(agreement=world.agreement, release=digest, text=text, at=world.federation.now())
-    return keep(world, PaperKind.OUTCOME, sign_outcome(note, ANALYST), subject=digest.hex(), author=ANALYST.keyid)
+    return keep(
+        world.federation, PaperKind.OUTCOME, sign_outcome(note, ANALYST), subject=digest.hex(), author=ANALYST.keyid
+    )
 
 
 def meeting(world: ConsoleWorld, *, held_on: date, decision: str, key: SigningKey = REVIEWER) -> bytes:
@@ -70,7 +72,9 @@ def meeting(world: ConsoleWorld, *, held_on: date, decision: str, key: SigningKe
     plan = bytes.fromhex(world.plans["released"])
     ruling = Ruling(plan=plan, about="Families by age", decision=decision, reason="The benefit is <i>clear</i>.")
     made = Minutes(agreement=world.agreement, held_on=held_on, present=("Rae <Reviewer>",), rulings=(ruling,))
-    return keep(world, PaperKind.MINUTES, sign_minutes(made, key), subject=held_on.isoformat(), author=key.keyid)
+    return keep(
+        world.federation, PaperKind.MINUTES, sign_minutes(made, key), subject=held_on.isoformat(), author=key.keyid
+    )
 
 
 def standing_series(world: ConsoleWorld) -> Series:
@@ -90,4 +94,4 @@ def standing_series(world: ConsoleWorld) -> Series:
 
 def keep_series(world: ConsoleWorld, series: Series, key: SigningKey = ANALYST) -> bytes:
     """Put a series into the store."""
-    return keep(world, PaperKind.SERIES, sign_series(series, key), subject=series.id, author=key.keyid)
+    return keep(world.federation, PaperKind.SERIES, sign_series(series, key), subject=series.id, author=key.keyid)

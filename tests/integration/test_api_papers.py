@@ -403,7 +403,7 @@ def test_nothing_said_of_a_deleted_answer_is_shown_also_where_it_came_later(own)
     kept_comment(own.console, "It was 1,234.")
     assert store.releases.delete_contents([release_of(own)], now=own.console.federation.now()) == 1
     keep(
-        own.console,
+        own.console.federation,
         PaperKind.COMMENT,
         comment(own.console.federation, release_of(own), text="I remember: 1,234."),
         subject=release_of(own).hex(),

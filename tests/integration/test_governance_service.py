@@ -12,7 +12,6 @@ from coordinator import paper_intake
 from coordinator.authorisation import Asker
 from coordinator.paper_intake import MOST_OF_ONE, PAPER_LIMIT, take_paper
 from coordinator.roster import SignedAgreement
-from coordinator.store import PaperRow
 from federated.errors import PolicyRefusal
 from federated.manifest import parse_manifest
 from federated.papers import (
@@ -21,7 +20,6 @@ from federated.papers import (
     OutcomeNote,
     PaperKind,
     Ruling,
-    paper_digest,
     sign_comment,
     sign_minutes,
     sign_outcome,
@@ -33,6 +31,7 @@ from protocols.identifiers import CouncilId
 from protocols.wire import analyst_pb2 as pb
 from protocols.wire.link_message import Kind
 from tests.integration.coordinator_federation import ANALYST, ANN, BOB, QUESTION, REVIEWER, Federation, council_key
+from tests.integration.governance_papers import keep
 from tests.integration.link_harness import async_test
 from tests.integration.test_coordinator_analyst_service import Caller
 
@@ -264,18 +263,10 @@ async def test_nothing_is_said_of_an_answer_that_was_deleted(federation):
             assert detail["rule"] == "deleted", kind
         # One that came at the same moment, between the look at the answer and its end.
         late = comment(federation, release, text="I remember: 1,234.")
-        row = PaperRow(
-            digest=paper_digest(late, PaperKind.COMMENT),
-            kind="comment",
-            agreement_id=federation.agreement.id,
-            subject=release.hex(),
-            author=federation.councils[0],
-            received_at=federation.now(),
-            envelope=late,
-        )
-        assert store.papers.add(row, limit=5)
+        author = federation.councils[0]
+        digest = keep(federation, PaperKind.COMMENT, late, subject=release.hex(), author=author)
         assert store.releases.delete_contents([], now=federation.now()) == 0
-        assert store.papers.get(row.digest).envelope == b""
+        assert store.papers.get(digest).envelope == b""
 
 
 @async_test

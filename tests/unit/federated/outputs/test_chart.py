@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from federated.outputs import chart as chart_module
 from federated.outputs.chart import MAX_CHART_CELLS, chart, chart_png, chart_texts, chart_words
 from federated.outputs.formats import files_of
-from federated.outputs.quotes import period_words
+from federated.outputs.quotes import where_and_when
 from tests.unit.federated.outputs.answers import LABEL, release
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -36,7 +36,7 @@ def test_a_screen_reader_gets_title_and_words():
 
 def test_a_period_is_told_as_people_write_it():
     table = release().table("reasons")
-    words = f"{release().level_label}, {period_words(release().period)}"
+    words = where_and_when(release())
     assert re.search(r", \d+ [A-Z][a-z]+ \d{4} to \d+ [A-Z][a-z]+ \d{4}$", words)
     assert any(f"{words}." in text for text in texts_of(chart(release(), table)))
     assert words in chart_words(release(), table)[1]
