@@ -36,10 +36,10 @@ FOCUSED = """(() => {
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*arguments: str) -> Iterator[Browser]:
     """The system's browser."""
     with sync_playwright() as started:
-        found = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        found = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", *arguments])
         yield found
         found.close()
 
@@ -70,19 +70,43 @@ def crawl(context: BrowserContext, home: str, visit: Callable[[Page, str, Any], 
     return seen
 
 
+def violations(tab: Page) -> list[str]:
+    """What the checker finds on a page."""
+    tab.wait_for_load_state()  # a page that a click led to may not have its styles yet
+    tab.evaluate(AXE)
+    return [f"{item['id']}: {item['nodes'][0]['html'][:80]}" for item in tab.evaluate(RULES)["violations"]]
+
+
+def width_at(tab: Page, width: int) -> int:
+    """How wide a page comes out in a window of this width, in pixels."""
+    tab.set_viewport_size({"width": width, "height": 900})
+    found: int = tab.evaluate("document.documentElement.scrollWidth")
+    return found
+
+
 def faults(tab: Page) -> list[str]:
     """What the checker finds on a page, and whether it scrolls sideways on a narrow screen."""
-    tab.evaluate(AXE)
-    found = [f"{item['id']}: {item['nodes'][0]['html'][:80]}" for item in tab.evaluate(RULES)["violations"]]
-    tab.set_viewport_size({"width": NARROW, "height": 800})
-    width = tab.evaluate("document.documentElement.scrollWidth")
-    tab.set_viewport_size({"width": 1280, "height": 900})
-    found += [f"{width} wide"] if width > NARROW else []
+    found = violations(tab)
+    narrow = width_at(tab, NARROW)
+    width_at(tab, 1280)
+    found += [f"{narrow} wide"] if narrow > NARROW else []
     return found if tab.query_selector("h1") else [*found, "no heading"]
+
+
+def sees_faults(tab: Page) -> None:
+    """Break the page that is open in four ways, and hold the checker and the ruler to seeing each."""
+    tab.evaluate(
+        "document.querySelector('main').innerHTML += '<img src=x><p style=\"color:#ccc\">Pale</p><input>"
+        '<div style="width:900px">Wide</div>\''
+    )
+    found = " ".join(faults(tab))
+    for fault in ("image-alt: ", "color-contrast: ", "label: ", " wide"):
+        assert fault in found
 
 
 def walk_with_keyboard(tab: Page) -> int:
     """Tab through a page; every place must be reached and show where it is. Returns how many there are."""
+    tab.wait_for_load_state()
     expected: int = tab.evaluate(FOCUSABLE)
     for number in range(expected):
         tab.keyboard.press("Tab")

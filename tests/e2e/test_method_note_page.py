@@ -1,28 +1,21 @@
 """The method note as a person opens it: from a file, with nobody to ask, on a narrow screen, and on A4."""
 
-import shutil
-
 import pytest
-from playwright.sync_api import sync_playwright
 
 from federated.outputs.formats import files_of
 from federated.pages import assets
-from tests.architecture.source_tree import ROOT
+from tests.e2e import browser_checks
+from tests.e2e.browser_checks import NARROW, violations, width_at
 from tests.unit.federated.outputs.answers import manifest, release
 
-AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-RULES = "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
-NARROW = 320
 A4 = 680
 """180 mm between the margins, at 96 pixels an inch."""
 
 
 @pytest.fixture(scope="module")
 def chromium():
-    with sync_playwright() as started:
-        found = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+    with browser_checks.chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(params=["shared styles", "own styles alone"])
@@ -47,15 +40,6 @@ def tab(chromium, note):
     context.close()
 
 
-def violations(tab):
-    tab.evaluate(AXE)
-    return [f"{item['id']}: {item['nodes'][0]['html'][:80]}" for item in tab.evaluate(RULES)["violations"]]
-
-
-def width(tab):
-    return tab.evaluate("document.documentElement.scrollWidth")
-
-
 def test_the_checker_finds_nothing_and_sees_what_is_broken(tab):
     assert violations(tab) == []
     tab.evaluate("document.querySelector('svg').removeAttribute('aria-labelledby')")
@@ -65,11 +49,9 @@ def test_the_checker_finds_nothing_and_sees_what_is_broken(tab):
 
 
 def test_it_fits_a_narrow_screen_and_a_sheet_of_a4(tab):
-    tab.set_viewport_size({"width": NARROW, "height": 800})
-    assert width(tab) <= NARROW
+    assert width_at(tab, NARROW) <= NARROW
     tab.emulate_media(media="print")
-    tab.set_viewport_size({"width": A4, "height": 900})
-    assert width(tab) <= A4
+    assert width_at(tab, A4) <= A4
     cut = "found => found.filter(item => item.scrollWidth > item.clientWidth + 1).length"
     assert tab.eval_on_selector_all(".page-scroll", cut) == 0
 

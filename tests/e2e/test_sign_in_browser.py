@@ -1,7 +1,6 @@
 """Signing in as a person does, in a real browser: over TLS, with a provider and with a password, without scripts."""
 
 import re
-import shutil
 import socket
 import threading
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import uvicorn
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from coordinator.sign_in import sessions
 from coordinator.sign_in.provider import open_provider
@@ -18,6 +17,7 @@ from coordinator.tls import issue_certificate, make_authority, save_pair
 from federated.demo.processes import wait_for
 from federated.pages import HEADERS, stylesheet
 from federated.shell import now_utc
+from tests.e2e import browser_checks
 from tests.e2e.browser_checks import faults, walk_with_keyboard
 from tests.integration.openid_process import SECRET, provider_process, settings_for
 from tests.integration.sign_in_site import CODE, PASSWORD, add_account, app_of, give_code, make_desk
@@ -83,10 +83,8 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chromium():
-    with sync_playwright() as started:
-        found = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", RESOLVED])
+    with browser_checks.chromium(RESOLVED) as found:
         yield found
-        found.close()
 
 
 @pytest.fixture
