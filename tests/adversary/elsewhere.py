@@ -39,7 +39,10 @@ ELSEWHERE: Final = (
         gain="a sum with too little noise",
         stopped="noise is planned for the honest contributors alone",
         guard="federated/privacy/noise_share.py",
-        tests=("tests/adversary/test_colluding_councils.py::test_the_noise_of_the_honest_is_never_less_than_planned",),
+        tests=(
+            "tests/adversary/test_colluding_councils.py::test_the_noise_of_the_honest_is_never_less_than_planned",
+            "tests/adversary/test_colluding_councils.py::test_the_noise_of_the_honest_gives_away_no_more_than_is_charged",
+        ),
     ),
     Tried(
         attack="Differencing, small groups and repeated questions against published answers (R51)",

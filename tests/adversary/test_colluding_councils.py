@@ -4,19 +4,23 @@ Once by attack: every share, seed and mask they hold is used on every masked inp
 once by counting: over the masks that are left, the figures of the honest councils come out of it in one combination.
 """
 
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from itertools import combinations, pairwise
+from itertools import combinations
 
 import numpy as np
 import pytest
 
-from federated.privacy import Mechanism, NoiseBlock, NoiseSpec, noise_share, sample_noise_share
-from protocols.secagg import CohortRules, Profile, Stage, accept_shares
+from federated.privacy import Mechanism, NoiseBlock, NoiseSpec
+from federated.privacy.charge import Charge, noise_charge
+from protocols.secagg import CohortRules, Profile, Stage, Thresholds, accept_shares
 from protocols.secagg.transcript import ShareKind
 from protocols.suite import Suite
+from tests.adversary.noise_laws import Law, chances_of, largest_ratio, law_of_shares, renyi, tables_of_a_share
 from tests.adversary.plunder import Plunder, overheard, sums_of
 from tests.simulation.secagg_rehearsal import REPLIES, REQUESTS, Rehearsal, council_ids
+from tests.statistical.planted_noise import widened
 
 COUNCILS = council_ids(6)
 MOST = 2
@@ -137,20 +141,11 @@ def test_of_no_honest_council_are_there_shares_enough_of_both_secrets(rehearsal)
 
 def variance_of_a_share(spec: NoiseSpec, honest: int, monkeypatch: pytest.MonkeyPatch) -> Fraction:
     """Of the tables that a share is drawn from, summed over its draws; exact to 2^-192."""
-    drawn = []
-
-    def draw(table, cells, _stream):
-        drawn.append(table)
-        return np.zeros(cells, dtype=np.int64)
-
-    monkeypatch.setattr(noise_share, "draw", draw)
-    sample_noise_share(spec, honest=honest, rng=bytes)
-    return sum((_variance(table) for table in drawn), Fraction(0))
+    return sum((_variance(table) for table in tables_of_a_share(spec, honest, monkeypatch)), Fraction(0))
 
 
 def _variance(table) -> Fraction:
-    cumulative = [0, *(table.cumulative(index) for index in range(table.atoms - 1)), 1 << 192]
-    chances = [after - before for before, after in pairwise(cumulative)]
+    chances = chances_of(table)
     mean = sum(chance * (table.lowest + place) for place, chance in enumerate(chances))
     square = sum(chance * (table.lowest + place) ** 2 for place, chance in enumerate(chances))
     return Fraction(square, 1 << 192) - Fraction(mean, 1 << 192) ** 2
@@ -187,3 +182,66 @@ def test_the_noise_of_the_honest_is_never_less_than_planned(spec, eligible, n, p
             assert (survivors - colluders) * share >= planned * (1 - CLOSE)
     assert abs((found.t - rules.max_colluders) * share - planned) <= planned * CLOSE
     assert (found.t - rules.max_colluders - 1) * share < planned * (1 - CLOSE)
+
+
+ORDERS = (1.1, 1.5, 2, 8, 32)
+MOVED = [(1, 0), (0, 2), (1, 1)]
+"""What one household adds to each of the two cells."""
+RIGHT = 1e-9
+"""A part of what is claimed; sums of floats are off by less."""
+
+
+def law_of_the_honest(spec: NoiseSpec, found: Thresholds, monkeypatch: pytest.MonkeyPatch, *, less: int = 0) -> Law:
+    """Of one cell's noise where as many councils are lost, and leave theirs out, as there may be; and `less` more."""
+    return law_of_shares(tables_of_a_share(spec, found.h, monkeypatch), found.t - found.c - less)
+
+
+def given_away(spec: NoiseSpec, law: Law, moved: tuple[int, int]) -> dict[str, float]:
+    """What the law gives away of a household, by the definitions: of zCDP over some orders, of pure epsilon over all."""
+    steps = [spec.scale * change for change in moved]
+    found = {"rho": max(sum(renyi(law, step, order) for step in steps) / order for order in ORDERS)}
+    if spec.mechanism is Mechanism.DISCRETE_LAPLACE:
+        found["epsilon"] = sum(largest_ratio(law, step) for step in steps)
+    return found
+
+
+def charged(spec: NoiseSpec, found: Thresholds, moved: tuple[int, int]) -> Charge:
+    """What a ledger is charged for it."""
+    power = 1 if spec.mechanism is Mechanism.DISCRETE_LAPLACE else 2
+    sensitivity = sum(change**power for change in moved)
+    return noise_charge(spec, (sensitivity,), honest=found.h, councils=found.n)
+
+
+def thresholds_of(eligible: int, n: int, profile: Profile) -> Thresholds:
+    return CohortRules(profile=profile, eligible_count=eligible, min_cohort=4, min_honest=2).thresholds(n)
+
+
+@pytest.mark.parametrize("moved", MOVED, ids=str)
+@pytest.mark.parametrize("spec", [LAPLACE, GAUSSIAN], ids=lambda spec: spec.mechanism.value)
+@pytest.mark.parametrize("round_", ROUNDS, ids=lambda round_: f"{round_[1]} of {round_[0]}")
+def test_the_noise_of_the_honest_gives_away_no_more_than_is_charged(spec, round_, moved, monkeypatch):
+    """The least noise that a sum can have is held against the definitions themselves, not against a variance."""
+    found = thresholds_of(*round_)
+    law, charge = law_of_the_honest(spec, found, monkeypatch), charged(spec, found, moved)
+    assert abs(law.chances.sum() - 1) < RIGHT
+    for name, lost in given_away(spec, law, moved).items():
+        assert 0 < lost <= float(getattr(charge, name)) * (1 + RIGHT), name
+
+
+@pytest.mark.parametrize("moved", MOVED, ids=str)
+@pytest.mark.parametrize("spec", [LAPLACE, GAUSSIAN], ids=lambda spec: spec.mechanism.value)
+@pytest.mark.parametrize("round_", ROUNDS, ids=lambda round_: f"{round_[1]} of {round_[0]}")
+def test_one_share_less_or_a_smaller_scale_gives_away_more(spec, round_, moved, monkeypatch):
+    """The power of the test above. The smaller scale is 5/7, a little more than the planned one over the square root of 2.
+
+    A pure epsilon is charged as a rho that is more than any such noise gives away; so there epsilon is looked at.
+    """
+    found = thresholds_of(*round_)
+    measure = "rho" if spec.mechanism is Mechanism.DISCRETE_GAUSSIAN else "epsilon"
+    claim = float(getattr(charged(spec, found, moved), measure))
+    [block] = spec.blocks
+    narrow = replace(block, parameter=widened(spec.mechanism, block.parameter, Fraction(5, 7)))
+    one_less = law_of_the_honest(spec, found, monkeypatch, less=1)
+    smaller = law_of_the_honest(replace(spec, blocks=(narrow,)), found, monkeypatch)
+    assert given_away(spec, one_less, moved)[measure] > claim * 1.05
+    assert given_away(spec, smaller, moved)[measure] > claim * 1.3
