@@ -2,13 +2,17 @@
 
 import asyncio
 import csv
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from coordinator.link_connection import Record
 from coordinator.office import Note
+from coordinator.operations import Meter, telling
+from coordinator.settings import OperationsSettings
 from coordinator.simulate import Scenario, build_world
 from coordinator.simulation_figures import SimulatedRound
 from coordinator.simulation_files import Answer, World
@@ -20,6 +24,7 @@ from federated.query import Dimension, Query, Table
 from federated.synthetic import PUBLISHED_QUARTER
 from protocols.identifiers import CouncilId
 from tests.canary.harness import Sweep
+from tests.integration.served_coordinator import free_port
 
 CANARY = "Qz7mKw3vXp9t"
 """Letters of both cases and digits, long enough never to come up by chance."""
@@ -31,6 +36,8 @@ PLACES = {
     "nodes' folders",
     "nodes' folders, tables",
 }
+METRICS = {"coordinator's metrics"}
+"""Health and metrics as its port tells them, after the last question."""
 EXTRACT = frozenset({"extract.csv"})
 """The one file that may hold the canary."""
 
@@ -124,10 +131,32 @@ def run_over_lines(world: World, record: Record, note: Note = lambda _event, _fi
     return asyncio.run(run())
 
 
+def sweep_health(port: int, sweep: Sweep) -> None:
+    """What a coordinator tells on its port for whoever watches the machine."""
+    for place in ("metrics", "healthz", "readyz"):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{place}", timeout=20) as reply:
+            sweep.add("coordinator's metrics", place, reply.read())
+
+
+async def _well() -> None:
+    """All is well, always."""
+
+
 async def _ask(world: World, sweep: Sweep) -> None:
-    lines = Lines(world.nodes, threads=2, record=sweep.record)
+    lines, meter = Lines(world.nodes, threads=2, record=sweep.record), Meter()
+    meter.plans = partial(asyncio.to_thread, world.centre_files.store.proposals.counts)
+
+    def note(event: str, fields: Mapping[str, str | int]) -> None:
+        # As `coordinator serve` has it: what is written to the log is counted.
+        meter.hear(event, fields)
+        sweep.note(event, fields)
+
+    port = free_port()
     try:
-        async with Hub(world, lines.link, note=sweep.note) as hub:
+        async with (
+            Hub(world, lines.link, note=note) as hub,
+            telling(OperationsSettings(port=port), meter, _well),
+        ):
             for number, question in enumerate(world.scenario.questions):
                 lost = tuple(world.councils)[: world.scenario.lost] if number == 0 else ()
                 lines.lose(lost)
@@ -138,5 +167,6 @@ async def _ask(world: World, sweep: Sweep) -> None:
                     sweep.add("told to the analyst", question.title, problem.diagnostics())
                 lines.find_again()
                 await hub.settle()
+            await asyncio.to_thread(sweep_health, port, sweep)
     finally:
         await lines.link.close()

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from coordinator.operations import Meter
 from council_node.station import Station
 from federated.keys import read_private_key
 from federated.signing import sign_statement
 from protocols.wire.link_message import Kind, LinkMessage, fault
-from tests.canary.federation import CANARY, LINK, PLACES, many_cells, poison, scenario, sweep_rounds
+from tests.canary.federation import CANARY, LINK, METRICS, PLACES, many_cells, poison, scenario, sweep_rounds
 from tests.canary.harness import Sweep
 
 
@@ -19,7 +20,7 @@ def test_no_canary_passes_the_link_or_is_kept_or_logged(tmp_path, capfd):
     out, err = capfd.readouterr()
     sweep.add("output of the process", "stdout and stderr", f"{out}\n{err}")
     assert {item for item, _ in sweep.channels["answers"]} == {question.title for question in scenario().questions}
-    sweep.assert_clean(CANARY, expected=LINK | PLACES | {"answers", "output of the process"})
+    sweep.assert_clean(CANARY, expected=LINK | PLACES | METRICS | {"answers", "output of the process"})
 
 
 def test_the_canary_is_in_the_data_that_the_nodes_read(tmp_path):
@@ -129,12 +130,28 @@ def test_a_case_value_in_the_coordinators_log_or_folder_is_seen(tmp_path, monkey
     assert sweep.found_in(CANARY) == {"coordinator's log", "coordinator's folder"}
 
 
+def test_a_case_value_in_a_metric_is_seen(tmp_path, monkeypatch):
+    """A coordinator that counts rounds by what it last heard of a council, as a label of its own."""
+    honest = Meter.hear
+
+    def careless(self, event, fields):
+        honest(
+            self, event, {**fields, "outcome": f"{fields['outcome']} with {CANARY}"} if "outcome" in fields else fields
+        )
+
+    monkeypatch.setattr(Meter, "hear", careless)
+    sweep = Sweep()
+    sweep_rounds(tmp_path, sweep, scenario(many_cells()))
+    assert {finding.item for finding in sweep.findings(CANARY)} == {"metrics"}
+    assert sweep.found_in(CANARY) == METRICS
+
+
 def test_a_case_value_in_an_approved_column_is_counted_as_not_known_and_never_named(tmp_path):
     """Every row of every council poisoned: all of them are outside the period or not known, and still nothing shows."""
     sweep = Sweep()
     made = replace(scenario(many_cells()), marker=None)
     sweep_rounds(tmp_path, sweep, made, damage=lambda _council, path: poison(path, every=1))
-    sweep.assert_clean(CANARY, expected=LINK | PLACES | {"answers"})
+    sweep.assert_clean(CANARY, expected=LINK | PLACES | METRICS | {"answers"})
 
 
 @pytest.mark.long
@@ -142,4 +159,4 @@ def test_a_case_value_in_an_approved_column_is_counted_as_not_known_and_never_na
 def test_no_canary_in_rounds_of_twelve_councils(tmp_path, lost):
     sweep = Sweep()
     sweep_rounds(tmp_path, sweep, scenario(*scenario().questions, many_cells(), councils=12, lost=lost))
-    sweep.assert_clean(CANARY, expected=LINK | PLACES | {"answers"})
+    sweep.assert_clean(CANARY, expected=LINK | PLACES | METRICS | {"answers"})
