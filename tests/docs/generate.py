@@ -31,7 +31,16 @@ from federated.model_docs import render
 from federated.schema import Column, Dataset, load_schema
 from federated.workspace import Workspace
 from protocols.secagg.transitions import AGGREGATOR, PARTICIPANT
-from tests.docs import api_page, attack_table, audit_page, authorisation_page, briefings, refusals, twelve_questions
+from tests.docs import (
+    api_page,
+    attack_table,
+    audit_page,
+    authorisation_page,
+    briefings,
+    faults_page,
+    refusals,
+    twelve_questions,
+)
 from tests.spec import consistent_page
 from tests.spec.analyses import pages as analysis_pages
 from tests.spec.render import pages as statistic_pages
@@ -70,6 +79,8 @@ def pages() -> dict[str, str]:
     made["docs/performance.md"] = with_parts(performance, performance_page.parts())
     audit = (ROOT / "docs/audit.md").read_text(encoding="utf-8")
     made["docs/audit.md"] = with_parts(audit, audit_page.parts())
+    faults = (ROOT / "docs/faults.md").read_text(encoding="utf-8")
+    made["docs/faults.md"] = with_parts(faults, faults_page.parts())
     security = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     made["SECURITY.md"] = with_parts(security, attack_table.parts())
     return made
