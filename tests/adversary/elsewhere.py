@@ -78,4 +78,13 @@ ELSEWHERE: Final = (
             "tests/integration/test_council_link_hostile_coordinator.py::test_a_flood_of_requests_stays_with_its_sender",
         ),
     ),
+    Tried(
+        attack="A request dripped a byte at a time (R45)",
+        gain="a node that waits, and keeps what it has, for as long as somebody likes",
+        stopped="every chunk but the last of a message is a full one",
+        guard="protocols/wire/chunks.py",
+        tests=(
+            "tests/integration/test_council_link_hostile_coordinator.py::test_a_request_dripped_a_byte_at_a_time_is_refused_at_its_first_byte",
+        ),
+    ),
 )

@@ -110,10 +110,6 @@ def challenge(**changes: object) -> CoordinatorFrame:
             "1001 bytes was announced; at most 1000",
         ),
         ([CHALLENGE, WELCOME, CoordinatorFrame(request=Chunk(request_id=0, last=True))], "request id 0"),
-        (  # dripped a byte at a time, so that the node waits, and keeps what it has, for as long as somebody likes
-            [CHALLENGE, WELCOME, CoordinatorFrame(request=Chunk(request_id=1, total_bytes=900, content=b"a"))],
-            "a chunk has 1 bytes; 900 were expected",
-        ),
     ],
 )
 @async_test
@@ -124,6 +120,14 @@ async def test_whoever_breaks_the_order_is_left_with_a_plain_sentence(frames, se
         assert sentence in await victim.meets()
         assert asked == []
         assert len(victim.signed) == (len(frames) > 1)
+
+
+@async_test
+async def test_a_request_dripped_a_byte_at_a_time_is_refused_at_its_first_byte() -> None:
+    """Otherwise the node waits, and keeps what it has, for as long as somebody likes."""
+    drop = CoordinatorFrame(request=Chunk(request_id=1, total_bytes=900, content=b"a"))
+    async with serving("127.0.0.1:0", certificate(), Pretender(says(CHALLENGE, WELCOME, drop))) as port:
+        assert "a chunk has 1 bytes; 900 were expected" in await Victim(port, bytes).meets()
 
 
 @async_test
