@@ -9,7 +9,7 @@ import yaml
 
 from coordinator.settings import load_settings
 from federated.agreement import AGREEMENT_TYPE, open_agreement
-from federated.errors import FileProblem, SignatureProblem
+from federated.errors import FileProblem, PolicyRefusal, SignatureProblem
 from federated.keys import public_line
 from federated.signing import add_signature, sign_payload, unsafe_payload
 from federated.workspace import Workspace
@@ -34,10 +34,10 @@ def world(laid_out, tmp_path) -> Iterator[Parties]:
         yield made
 
 
-def next_version(world: Parties, *signers: str) -> bytes:
+def next_version(world: Parties, *signers: str, version: int = 2, most: str = "2") -> bytes:
     """The agreement's next version, with twice the epsilon for a question."""
     document = yaml.safe_load(unsafe_payload(world.agreement_envelope, AGREEMENT_TYPE))
-    document |= {"version": 2, "max_epsilon_per_query": "2"}
+    document |= {"version": version, "max_epsilon_per_query": most}
     payload = yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
     return sign_payload(payload, AGREEMENT_TYPE, [world.key_of(name) for name in signers])
 
@@ -65,6 +65,20 @@ def change_trust(world: Parties, *, keys: int = 2, threshold: int | None) -> Non
 
 def words(text: str) -> str:
     return " ".join(text.split())
+
+
+@pytest.mark.parametrize(("version", "said"), [(1, "version 2 was accepted"), (2, "not the version 2")])
+def test_a_version_from_before_or_another_under_the_same_number_takes_no_accepted_ones_place(world, version, said):
+    """The people of today would not sign it; their signatures of before, or theirs under two papers, are still good."""
+    handed(world, next_version(world, "dora", "finn"))
+    assert typed(ACCEPT, world.home()).exit_code == 0
+    [kept] = world.home().rglob("agreements/*.dsse")
+    accepted = kept.read_bytes()
+    handed(world, next_version(world, "dora", "finn", version=version, most="3"))
+    refused = typed(ACCEPT, world.home()).exception
+    assert isinstance(refused, PolicyRefusal)
+    assert said in refused.diagnostics()
+    assert kept.read_bytes() == accepted
 
 
 def test_a_change_that_one_of_two_signed_is_refused_by_every_party_with_its_reason(world):
