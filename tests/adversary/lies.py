@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from federated.keys import SigningKey, public_line
+from federated.query import DatePart, Dimension, Table
 from federated.roster import ROSTER_TYPE, parse_roster
 from federated.signing import sign_payload, unsafe_payload
 from protocols.encoding import canonical_json, sha256
@@ -238,7 +239,7 @@ QUESTION = (
         attack="A plan altered after the analyst signed it",
         gain="a tenth of the noise",
         stopped="the analyst's signature is over the plan's bytes, and each council checks it",
-        guard="federated/signing.py",
+        guard="council_node/proposals.py",
         at=Kind.PROPOSAL,
         tell=to_all(Kind.PROPOSAL, touched),
         rule="signature",
@@ -249,7 +250,7 @@ QUESTION = (
         attack="A question of the coordinator's own",
         gain="answers that no analyst named in the agreement asked for",
         stopped="a plan is signed by an analyst of the agreement that this council accepted",
-        guard="federated/signing.py",
+        guard="council_node/proposals.py",
         at=Kind.PROPOSAL,
         tell=to_all(Kind.PROPOSAL, signed_by_the_hub),
         rule="signature",
@@ -370,6 +371,18 @@ async def held_until_refused(liar: Liar) -> None:
         liar.lie_to(council, LinkMessage.decode(invitation(liar.world, liar.proposal.plan, nonce=9, attempt=2)))
 
 
+MANY_CELLS: Final = Table(
+    name="outcome",
+    statistic="households",
+    by=(
+        Dimension(column="assessment_outcome"),
+        Dimension(column="household_type"),
+        Dimension(column="assessment_date", part=DatePart.MONTH),
+    ),
+)
+"""Enough cells to tell how much noise is in a sum."""
+
+
 async def held_without_the_victim(liar: Liar) -> None:
     with liar.lying():
         await liar.hold(tuple(council for council in liar.world.councils if council != VICTIM), attempt=2)
@@ -470,6 +483,7 @@ INVITATION = (
         guard="federated/privacy/noise_share.py",
         at=Kind.INVITE,
         afterwards=held_without_the_victim,
+        question={"tables": (MANY_CELLS,)},
         end=End.HONEST_SUM,
     ),
 )
@@ -554,7 +568,7 @@ ADVERTS = (
         attack="An invented council in a round",
         gain="a vote, and a share of every secret",
         stopped="every advert is by one of the councils asked, whose keys are pinned",
-        guard="protocols/secagg/context.py",
+        guard="protocols/secagg/participant.py",
         at=Kind.ADVERTS,
         tell=to_two(Kind.ADVERTS, advertising(with_an_invention)),
         rule="protocol",
@@ -797,7 +811,7 @@ SHARES = (
         attack="Other key shares in the victim's view, so that its masks are not all cancelled by the others'",
         gain="a masked input with fewer masks on it, of a council said to be lost (inconsistent views)",
         stopped="the view is in every mask key, and the council's own mask is never opened once it is said to be lost",
-        guard="protocols/secagg/key_schedule.py",
+        guard="protocols/secagg/participant.py",
         at=Kind.SHARES,
         tell=fewer_dealers,
         end=End.HONEST_SUM,
@@ -884,7 +898,7 @@ SHARES = (
         attack="Bytes that are no request",
         gain="the same",
         stopped="an unknown form gets one sentence and changes nothing",
-        guard="council_node/node.py",
+        guard="protocols/wire/link_message.py",
         at=Kind.SHARES,
         tell=to_victim(Kind.SHARES, lambda _liar, message: b"\x07" + message.encode()[1:]),
         rule="malformed",

@@ -144,6 +144,7 @@ class Lie:
         rule: The rule or code that the refusal, or the report of the round, names.
         words: Words of its sentence.
         world: How the federation differs.
+        question: How the question differs.
         suites: The key agreements that it can be told under.
     """
 
@@ -162,6 +163,7 @@ class Lie:
     rule: str = ""
     words: str = ""
     world: Mapping[str, Any] = field(default_factory=dict)
+    question: Mapping[str, Any] = field(default_factory=dict)
     suites: tuple[Suite, ...] = tuple(Suite)
 
 
@@ -395,7 +397,7 @@ class Liar:
 
     def propose(self, question: Query | None = None, **changes: Any) -> Proposal:
         """A question as the analyst signs it; the usual one without arguments."""
-        asked = question or self.world.question(epsilon=COST)
+        asked = question or self.world.question(epsilon=COST, **self.lie.question)
         return self.world.propose(asked, **changes)
 
     def request(self, council: CouncilId, kind: Kind) -> bytes:

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
+from math import sqrt
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -15,12 +17,15 @@ from coordinator.round_report import RoundOrder, RoundReport
 from council_node.local_statistic import LocalStatistic
 from federated.ledger_entries import RoundState
 from federated.plan import Plan
+from federated.privacy import sample_noise_share
+from federated.privacy.laws import ReleasedNoise
 from protocols.identifiers import CouncilId
 from protocols.secagg import participant
 from protocols.secagg.transcript import ShareKind
 from protocols.suite import Suite
 from protocols.wire.link_message import Kind, LinkMessage
 from tests.adversary.catalogue import LIES, cases
+from tests.adversary.fates import STOPPED, SUCCEEDED
 from tests.adversary.lying_coordinator import (
     COLLUDERS,
     COUNCILS,
@@ -40,6 +45,8 @@ from tests.adversary.lying_coordinator import (
 from tests.adversary.plunder import Plunder, sums_of
 from tests.integration.federation_world import NOW, Said, World
 
+ENOUGH_CELLS = 150
+"""To tell the variance of the noise in a sum: within a half and twice of what was planned."""
 REFUSALS = {Kind.REFUSAL, Kind.COMPLAINT, Kind.FAULT}
 
 
@@ -101,12 +108,12 @@ class Federation:
         """
         truth = self.witnessed.truth(order.sid)
         summed = frozenset[CouncilId]() if report.result is None else frozenset(report.result.u3)
-        assert liar.plunder(order).opened(truth) == {summed} - {frozenset()}
+        check_no_more(liar.plunder(order).opened(truth), {summed} - {frozenset()}, "the coordinator")
         found = self.witnessed.give(liar.plunder(order), COLLUDERS)
         found.pair_seeds |= liar.pair_seeds
         own = [council for council in COLLUDERS if council in found.inputs]
         may = summed or liar.opened_in_private(order)
-        assert found.opened(truth) == sums_of(may.difference(COLLUDERS), own)
+        check_no_more(found.opened(truth), sums_of(may.difference(COLLUDERS), own), "it, with two colluding councils,")
 
     @staticmethod
     def ledger(world: World, council: CouncilId) -> tuple[frozenset[bytes], Fraction]:
@@ -125,22 +132,46 @@ class Federation:
             if item.council == council and item.reply.kind is Kind.MASKED_INPUT
         }
         spent = [item.sid for item in new if item.state is RoundState.SPENT]
-        assert sorted(sid for sid, _ in left) == sorted(spent)
-        assert {item.state for item in new} <= {RoundState.SPENT, RoundState.RELEASED}
+        charged = f"{SUCCEEDED}: {council} sent {len(left)} masked input(s) and is charged for {len(spent)}"
+        assert sorted(sid for sid, _ in left) == sorted(spent), charged
+        assert {item.state for item in new} <= {RoundState.SPENT, RoundState.RELEASED}, f"{SUCCEEDED}: a charge waits"
         cost = sum((item.charge.epsilon for item in new if item.state is RoundState.SPENT), Fraction(0))
-        assert self.ledger(world, council)[1] - before == cost
+        assert self.ledger(world, council)[1] - before == cost, f"{SUCCEEDED}: {council} is not charged in full"
 
     def check_sums(self, liar: Liar) -> None:
-        """Every sum is that of what its councils masked; two sums do not differ by what councils counted."""
-        found = []
+        """Every sum is that of what its councils masked; two sums do not differ by what councils counted.
+
+        Where a sum has cells enough to tell, it carries the whole noise, and so does the difference of two sums.
+        """
+        noises = []
         for order, report in zip(liar.orders, liar.reports, strict=True):
             if report.result is not None:
-                masked = self.witnessed.truth(order.sid)
-                assert report.result.total.tolist() == sum(masked[council] for council in report.result.u3).tolist()
-                found.append((order.sid, frozenset(report.result.u3), report.result.total))
-        for (sid, councils, total), (_, fewer, other) in pairwise(found):
-            exact = sum((self.witnessed.exact[sid, council] for council in councils - fewer), np.zeros(len(total)))
-            assert (total - other).tolist() != exact.tolist()
+                masked, councils = self.witnessed.truth(order.sid), report.result.u3
+                true = sum(masked[council] for council in councils)
+                assert report.result.total.tolist() == true.tolist(), f"{SUCCEEDED}: a false sum is published"
+                exact = sum(self.witnessed.exact[order.sid, council] for council in councils)
+                law = order.plan.released_noise(0, joined=len(order.councils), contributors=len(councils))
+                noises.append((report.result.total - exact, law))
+        for (noise, law), (other, others) in pairwise(noises):
+            assert noise.tolist() != other.tolist(), f"{SUCCEEDED}: two sums differ by what councils counted"
+            if len(noise) >= ENOUGH_CELLS:
+                check_noise(noise, law.sd**2, law)
+                check_noise(other, others.sd**2, others)
+                check_noise(noise - other, law.sd**2 + others.sd**2, law)
+
+
+def check_no_more(opened: set[frozenset[CouncilId]], may: set[frozenset[CouncilId]], who: str) -> None:
+    """An attack opens the sums that it may, so that it is one, and no other."""
+    assert opened <= may, f"{SUCCEEDED}: {who} opens {[sorted(councils) for councils in opened - may]}"
+    assert opened == may
+
+
+def check_noise(noise: np.ndarray, variance: float, law: ReleasedNoise) -> None:
+    """Noise of one cell beside another varies as planned: no less than by five standard deviations of such a measure."""
+    found = float((noise.astype(float) ** 2).mean()) / variance
+    deviation = sqrt((law.excess_kurtosis + 2) / len(noise))
+    assert found > 1 - 5 * deviation, f"{SUCCEEDED}: of the planned noise, a sum carries {found:.2f} (in variance)"
+    assert found < 1 + 10 * deviation
 
 
 @pytest.fixture(scope="module")
@@ -172,27 +203,73 @@ def answers(liar: Liar) -> list[Said]:
     return [said(liar, told) for told in liar.told if told.stage in {liar.lie.at, None}]
 
 
-@pytest.mark.parametrize(("lie", "suite"), cases())
-def test_the_lie_gains_nothing(federation, lie, suite):
-    liar = federation.hold(lie, suite)
-    check_told(liar)
+def refuses(answer: Said) -> bool:
+    return answer.kind in REFUSALS or answer.body.get("decision") == "refused"
+
+
+def check_end(liar: Liar, lie: Lie) -> None:
+    """A lie that gained nothing came to nothing by what its row says, in words that a person understands."""
     match lie.end:
         case End.REFUSED:
             assert answers(liar)
             for answer in answers(liar):
-                refused = answer.kind in REFUSALS or answer.body.get("decision") == "refused"
-                assert refused, answer
-                assert lie.rule in f"{answer.rule} {answer.words}"
-                assert lie.words in answer.words
+                assert refuses(answer), f"{became(liar)}: {answer.kind.name} was answered"
+                expected = lie.rule in f"{answer.rule} {answer.words}" and lie.words in answer.words
+                assert expected, f"{STOPPED}: {answer.rule} {answer.words}"
                 assert plain(answer.words), answer.words
         case End.NO_SUM:
             [report] = liar.reports
-            assert (report.result, report.rule) == (None, lie.rule)
-            assert lie.words in report.reason
+            assert report.result is None, f"{SUCCEEDED}: an answer came of it"
+            expected = report.rule == lie.rule and lie.words in report.reason
+            assert expected, f"{STOPPED}: {report.rule} {report.reason}"
             assert plain(report.reason)
         case End.HONEST_SUM:
-            assert all(report.result is not None for report in liar.reports)
-            assert not any(said(liar, told).kind in REFUSALS for told in liar.told)
+            for report in liar.reports:
+                assert report.result is not None, f"{STOPPED}: {report.rule} {report.reason}"
+            refused = [said(liar, told) for told in liar.told if said(liar, told).kind in REFUSALS]
+            assert not refused, f"{STOPPED}: {refused[0].rule} {refused[0].words}"
+
+
+def became(liar: Liar) -> str:
+    """What became of a lie that a council took."""
+    heard = (liar.world.seat(item.council).read(item.reply.encode()) for item in liar.heard)
+    if later := next(filter(refuses, heard), None):
+        return f"{STOPPED}, later ({later.rule} {later.words})"
+    ended = [report.reason for report in liar.reports if report.result is None]
+    return f"nobody refused it, and no sum came of it ({ended[0]})" if ended else SUCCEEDED
+
+
+@pytest.mark.parametrize(("lie", "suite"), cases())
+def test_the_lie_gains_nothing(federation, lie, suite):
+    liar = federation.hold(lie, suite)
+    check_told(liar)
+    check_end(liar, lie)
+
+
+def test_a_lie_that_is_taken_and_one_that_another_guard_refuses_are_told_apart(federation):
+    taken = federation.hold(replace(TRUTH, tell=the_truth_told_as_a_lie, at=Kind.SURVIVORS))
+    with pytest.raises(AssertionError, match=f"^{SUCCEEDED}: CONFIRMATION"):
+        check_end(taken, replace(taken.lie, end=End.REFUSED))
+    later = federation.hold(lie_called("aborted_for_a_refund"))
+    with pytest.raises(AssertionError, match=f"^{STOPPED}, later"):
+        check_end(later, replace(later.lie, end=End.REFUSED))
+    refused = federation.hold(lie_called("swapped_key"))
+    check_end(refused, refused.lie)
+    for other in (replace(refused.lie, words="of another guard"), replace(refused.lie, end=End.HONEST_SUM)):
+        with pytest.raises(AssertionError, match=f"^{STOPPED}: "):
+            check_end(refused, other)
+
+
+def test_noise_that_is_less_than_planned_is_noticed(federation):
+    plan = federation.hold(lie_called("again_without_the_victim")).proposal.plan
+    assert plan.cells >= ENOUGH_CELLS
+    law = plan.released_noise(0, joined=6, contributors=6)
+    shares = [sample_noise_share(plan.noise, honest=law.honest, rng=Random(n).randbytes) for n in range(6)]
+    check_noise(whole := sum(shares), law.sd**2, law)
+    # Halved; the victim's alone, as in the difference of two sums that carry the same noise otherwise; none.
+    for less in (whole / 2, shares[0], np.zeros(plan.cells)):
+        with pytest.raises(AssertionError, match=f"^{SUCCEEDED}: of the planned noise"):
+            check_noise(less, law.sd**2, law)
 
 
 @pytest.mark.parametrize("suite", Suite)

@@ -3,12 +3,12 @@
 import argparse
 import random
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from tests.evidence import record
 from tests.mutations.listed import Mutation, listed, rows_of_security, unlisted
-from tests.mutations.trial import Outcome, try_all
+from tests.mutations.trial import Outcome, fates, try_all
 
 
 def main() -> int:
@@ -31,12 +31,13 @@ def main() -> int:
         print(f"{number:4}/{len(mutations)} {outcome.seconds:6.1f} s  {outcome.told}", flush=True)
     green = [outcome for outcome in outcomes if not outcome.red]
     print(f"{len(outcomes) - len(green)} of {len(outcomes)} guards were missed when they were gone.")
+    print("; ".join(f"{what}: {number}" for what, number in fates(outcomes).items()))
     if arguments.record and not green:
         _record(mutations, outcomes)
     return 1 if green else 0
 
 
-def _record(mutations: Sequence[Mutation], outcomes: Iterable[Outcome]) -> None:
+def _record(mutations: Sequence[Mutation], outcomes: Sequence[Outcome]) -> None:
     tests = {test for found in mutations for test in found.tests}
     figures = {
         "rows of SECURITY.md": len(rows_of_security()),
@@ -44,6 +45,7 @@ def _record(mutations: Sequence[Mutation], outcomes: Iterable[Outcome]) -> None:
         "guards removed": len(mutations),
         "tests seen red": len(tests),
         "guards whose absence was not noticed": sum(not outcome.red for outcome in outcomes),
+        **fates(outcomes),
     }
     record("guards removed", figures, command=["make", "mutate-guards"], n=len(mutations))
 

@@ -7,21 +7,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 from xml.etree import ElementTree as ET
 
+from tests.adversary.fates import STOPPED, SUCCEEDED
 from tests.mutations.listed import ROOT, Mutation
 
 LONGEST_S: Final = 900
 SAID: Final = 200
 """Letters of what a failure says that are told."""
+LIES: Final = "tests/adversary/test_lies.py::test_the_lie_gains_nothing["
+"""Tests of which what they say is counted."""
 PART: Final = 40
 """Tests that are run together with every guard in place."""
 SHARED: Final = (".venv", "node_modules", "federated/pages/static")
@@ -37,12 +40,14 @@ class Outcome:
     Attributes:
         mutation: Which.
         green: Tests that did not notice.
+        said: What each test that noticed said, shortened.
         problem: Why it could not be tried; empty when it could.
         seconds: How long it took.
     """
 
     mutation: Mutation
     green: tuple[str, ...] = ()
+    said: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
     seconds: float
 
@@ -56,7 +61,20 @@ class Outcome:
         """One line."""
         if self.problem:
             return f"NOT TRIED {self.mutation.label}: {self.problem}"
-        return f"NOT NOTICED {self.mutation.label}: {', '.join(self.green)}" if self.green else self.mutation.label
+        if self.green:
+            return f"NOT NOTICED {self.mutation.label}: {', '.join(self.green)}"
+        return f"{self.mutation.label}: {next(iter(self.said.values()), '')}"
+
+
+def fates(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """What became of the lies that were told without their guard: by the first words of their tests' failures."""
+    said = [words for outcome in outcomes for test, words in outcome.said.items() if test.startswith(LIES)]
+    succeeded, stopped = (sum(known in words for words in said) for known in (SUCCEEDED, STOPPED))
+    return {
+        "lies that succeeded without their guard": succeeded,
+        "lies that another guard refused": stopped,
+        "lies that came to nothing in another way": len(said) - succeeded - stopped,
+    }
 
 
 def try_all(
@@ -128,11 +146,11 @@ def try_one(mutation: Mutation, copy: Path) -> Outcome:
         red, problem = _run(mutation.tests, copy)
         green = () if problem else tuple(test for test in mutation.tests if test not in red)
     except ValueError as error:
-        green, problem = (), str(error)
+        red, green, problem = {}, (), str(error)
     finally:
         for name, text in before.items():
             (copy / name).write_text(text, encoding="utf-8")
-    return Outcome(mutation=mutation, green=green, problem=problem, seconds=time.monotonic() - began)
+    return Outcome(mutation=mutation, green=green, said=red, problem=problem, seconds=time.monotonic() - began)
 
 
 def _run(tests: Sequence[str], copy: Path, *, longest_s: float = LONGEST_S) -> tuple[dict[str, str], str]:
