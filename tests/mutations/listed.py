@@ -7,7 +7,7 @@ that take the guard out themselves.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -70,8 +70,17 @@ class Mutation:
 @lru_cache(maxsize=1)
 def rows_of_security() -> dict[str, tuple[str, ...]]:
     """The tests of each row of SECURITY.md, by what it claims."""
-    cells = [row for row in rows(page("SECURITY.md")) if len(row) in WIDTHS and "tests/" in row[-1]]
-    return {row[0]: tuple(re.findall(r"`(tests/[^`]+)`", row[-1])) for row in cells}
+    return {row[0]: tuple(re.findall(r"`(tests/[^`]+)`", row[-1])) for row in _cells()}
+
+
+@lru_cache(maxsize=1)
+def modules_of_security() -> dict[str, tuple[str, ...]]:
+    """The modules that each row of SECURITY.md names, by what it claims."""
+    return {row[0]: tuple(re.findall(r"`([^`]+/[^`]+)`", row[-2])) for row in _cells()}
+
+
+def _cells() -> list[tuple[str, ...]]:
+    return [row for row in rows(page("SECURITY.md")) if len(row) in WIDTHS and "tests/" in row[-1]]
 
 
 Entry: TypeAlias = dict[str, Any]
@@ -129,3 +138,21 @@ def unlisted() -> list[str]:
         for test in tests
         if test not in covered.get(row, set())
     ]
+
+
+def elsewhere(named: Mapping[str, Collection[str]]) -> list[str]:
+    """Modules said to hold a row that no mutation of the row changes, so nobody has seen that they do.
+
+    Args:
+        named: Modules by row. Where an alarm takes guards out by itself, one that is changed here is enough.
+    """
+    changed: dict[str, set[str]] = {}
+    for mutation in listed():
+        changed.setdefault(mutation.row, set()).update(change.file for change in mutation.changes)
+    found = []
+    for row, files in changed.items():
+        idle = [module for module in named[row] if module not in files]
+        if idle and not (alarms()[row] and len(idle) < len(named[row])):
+            found += [f"{row}: {module}" for module in idle]
+        found += [] if named[row] else [f"{row}: names no module"]
+    return found

@@ -7,9 +7,19 @@ from dataclasses import replace
 
 import pytest
 
+from tests.adversary.fates import STOPPED, SUCCEEDED
 from tests.mutations import trial
-from tests.mutations.listed import ROOT, Change, Mutation, listed, rows_of_security, unlisted
-from tests.mutations.trial import copy_project, red_already, try_all, try_one
+from tests.mutations.listed import (
+    ROOT,
+    Change,
+    Mutation,
+    elsewhere,
+    listed,
+    modules_of_security,
+    rows_of_security,
+    unlisted,
+)
+from tests.mutations.trial import LIES, Outcome, copy_project, fates, red_already, try_all, try_one
 
 SAMPLE = 1
 ROW = "Order is a table; whatever is not in it is refused"
@@ -27,6 +37,13 @@ def test_each_guard_is_where_the_list_says(mutation: Mutation):
 
 def test_every_test_of_the_security_page_is_held_to_turn_red():
     assert unlisted() == []
+
+
+def test_every_module_of_the_security_page_is_seen_to_hold_its_row():
+    named = modules_of_security()
+    assert elsewhere(named) == []
+    assert elsewhere({**named, ROW: ("protocols/secagg/session.py",)}) == [f"{ROW}: protocols/secagg/session.py"]
+    assert elsewhere({**named, ROW: ()}) == [f"{ROW}: names no module"]
 
 
 def one_that_is_quick() -> Mutation:
@@ -50,7 +67,24 @@ def test_some_guards_are_missed_when_they_are_gone(copy):
     quick = [found for found in listed() if not found.slow]
     drawn = random.Random(SEED).sample(quick, min(SAMPLE, len(quick)))
     assert [red_already(found.tests, copy) for found in drawn] == [{}] * len(drawn)
-    assert [outcome.told for outcome in (try_one(found, copy) for found in drawn) if not outcome.red] == []
+    outcomes = [try_one(found, copy) for found in drawn]
+    assert [outcome.told for outcome in outcomes if not outcome.red] == []
+    assert [set(outcome.said) for outcome in outcomes] == [set(found.tests) for found in drawn]
+    assert all(words for outcome in outcomes for words in outcome.said.values())
+
+
+def test_what_became_of_a_lie_is_counted_by_what_its_test_said():
+    said = [
+        f"AssertionError: {SUCCEEDED}: it opens",
+        f"AssertionError: {STOPPED}: budget",
+        f"{STOPPED}, later",
+        "Crash",
+    ]
+    outcomes = [
+        Outcome(mutation=one_that_is_quick(), said={f"{LIES}lie{number}]": words, "another test": words}, seconds=0)
+        for number, words in enumerate(said)
+    ]
+    assert list(fates(outcomes).values()) == [1, 2, 1]
 
 
 def test_a_test_that_is_red_with_its_guard_in_place_proves_nothing(monkeypatch, tmp_path):
