@@ -39,6 +39,7 @@ from tests.docs import (
     briefings,
     faults_page,
     refusals,
+    threats,
     twelve_questions,
 )
 from tests.spec import consistent_page
@@ -83,6 +84,8 @@ def pages() -> dict[str, str]:
     made["docs/faults.md"] = with_parts(faults, faults_page.parts())
     security = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     made["SECURITY.md"] = with_parts(security, attack_table.parts())
+    threats_page = (ROOT / "docs/threat-model.md").read_text(encoding="utf-8")
+    made["docs/threat-model.md"] = with_parts(threats_page, threats.parts())
     return made
 
 

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.docs.pages import ROOT, page, rows
+from tests.docs.threats import ANSWERED, attacks, played, rows_against
 
 PAGE = page("SECURITY.md")
 THREATS = page("docs/threat-model.md")
@@ -45,32 +46,33 @@ def _is_there(name: str) -> bool:
     )
 
 
-def attacks(threats: str) -> list[str]:
-    table = threats.split("## Attacks on the protocol", maxsplit=1)[1].split("\n## ", maxsplit=1)[0]
-    return [cells[0] for cells in rows(table) if cells[0] not in {"Attack", "---"}]
-
-
 def missing(text: str, threats: str) -> list[str]:
-    told = {what for what, _, _ in claims(text)}
-    return [attack for attack in attacks(threats) if attack not in told]
+    """Attacks of the threat model that no row answers, and what is said to answer one that it does not name."""
+    told, named = {what for what, _, _ in claims(text)}, attacks(threats)
+    return [
+        *(attack for attack in named if not set(ANSWERED.get(attack, (attack,))) <= told),
+        *(f"{attack} is no attack of the threat model" for attack in ANSWERED if attack not in named),
+    ]
 
 
 def untried(threats: str) -> list[str]:
-    """Adversaries of the first table that no test plays, and tests that are not there."""
-    table = threats.split("## How it is held", maxsplit=1)[0]
+    """Adversaries of the first table that no test plays, and tests that are not there or in no row of SECURITY.md."""
     found = []
-    for adversary, _, _, tests in (cells for cells in rows(table) if cells[0] not in {"Adversary", "---"}):
-        names = re.findall(r"`(tests/[^`]+)`", tests)
+    for adversary, names in played(threats).items():
         found += [] if names else [f"{adversary}: tried in no test"]
         found += [f"{adversary}: {name} is not there" for name in names if not (ROOT / name).is_file()]
+        found += [f"{adversary}: {name} is in no row" for name, held in rows_against(names).items() if not held]
     return found
 
 
 def test_every_adversary_is_played_by_a_test():
     assert untried(THREATS) == []
-    assert untried(THREATS.replace("test_lies", "test_truths")) == [
-        "**Malicious coordinator**: tests/adversary/test_truths.py is not there"
+    assert untried(THREATS.replace("`tests/adversary/test_lies.py`", "`tests/adversary/test_truths.py`")) == [
+        "Malicious coordinator: tests/adversary/test_truths.py is not there",
+        "Malicious coordinator: tests/adversary/test_truths.py is in no row",
     ]
+    in_no_row = THREATS.replace("`tests/adversary/test_lies.py`", "`tests/docs/test_security_table.py`")
+    assert untried(in_no_row) == ["Malicious coordinator: tests/docs/test_security_table.py is in no row"]
     without = re.sub(r"`tests/property/\S+`, `tests/unit/\S+`", "", THREATS)
     assert untried(without) == ["Analyst: tried in no test"]
 
@@ -81,7 +83,8 @@ def test_every_module_and_test_is_there():
 
 
 def test_every_attack_of_the_threat_model_has_its_test():
-    assert len(attacks(THREATS)) > 8
+    assert len(played(THREATS)) == 6
+    assert len(attacks(THREATS)) > 30
     assert missing(PAGE, THREATS) == []
 
 
@@ -110,3 +113,11 @@ def test_a_false_claim_is_found(old, new, fault):
 
 def test_an_attack_left_out_is_found():
     assert missing(PAGE, THREATS.replace("| Replay |", "| Replay of tapes |")) == ["Replay of tapes"]
+    assert missing(PAGE.replace("| Web pages: nobody is sent elsewhere", "| Web pages: somebody is"), THREATS) == [
+        "A link that leads elsewhere after signing in"
+    ]
+    other = THREATS.replace("| Finding out which names exist |", "| Finding out who exists |")
+    assert missing(PAGE, other) == [
+        "Finding out who exists",
+        "Finding out which names exist is no attack of the threat model",
+    ]
