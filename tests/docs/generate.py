@@ -38,6 +38,7 @@ from tests.docs import (
     authorisation_page,
     briefings,
     faults_page,
+    left_out,
     refusals,
     threats,
     twelve_questions,
@@ -83,7 +84,7 @@ def pages() -> dict[str, str]:
     faults = (ROOT / "docs/faults.md").read_text(encoding="utf-8")
     made["docs/faults.md"] = with_parts(faults, faults_page.parts())
     security = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-    made["SECURITY.md"] = with_parts(security, attack_table.parts())
+    made["SECURITY.md"] = with_parts(security, attack_table.parts() | left_out.parts())
     threats_page = (ROOT / "docs/threat-model.md").read_text(encoding="utf-8")
     made["docs/threat-model.md"] = with_parts(threats_page, threats.parts())
     return made
