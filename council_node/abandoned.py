@@ -6,7 +6,7 @@ breaks in later, and what the round reserved would stay reserved.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from council_node.event_log import Log
@@ -30,7 +30,7 @@ def abandoned_rounds_ended(
 
     Args:
         node: Whose rounds.
-        log: Told when one could not be ended; it is tried again at the next look.
+        log: Told when one could not be ended; it is tried again at the next look, also where the log cannot be written.
         wait: Waits for the next look, or until the event is set; whether it is set.
     """
     stop = threading.Event()
@@ -39,10 +39,10 @@ def abandoned_rounds_ended(
         while not wait(stop):
             try:
                 node.end_abandoned_rounds()
-            except FederatedError as problem:
-                log("stage_failed", {"reason": problem.diagnostics()})
             except Exception as problem:  # noqa: BLE001 - the thread's outermost loop: it must be there for the next round
-                log("uncaught", {"error": type(problem).__name__, "place": place_of(problem)})
+                # The log too can fail, and first where the disk is full: that must not end the looks.
+                with suppress(Exception):
+                    _tell(log, problem)
 
     # A daemon: a node that is told to stop is not kept by a count that takes long.
     thread = threading.Thread(target=look, name="abandoned rounds", daemon=True)
@@ -52,3 +52,10 @@ def abandoned_rounds_ended(
     finally:
         stop.set()
         thread.join(_LEAVE_S)
+
+
+def _tell(log: Log, problem: Exception) -> None:
+    if isinstance(problem, FederatedError):
+        log("stage_failed", {"reason": problem.diagnostics()})
+    else:
+        log("uncaught", {"error": type(problem).__name__, "place": place_of(problem)})

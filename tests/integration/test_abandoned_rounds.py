@@ -1,6 +1,7 @@
 """Rounds that nobody comes back to end by themselves, on real nodes: secrets gone, reservations given back."""
 
 import asyncio
+import errno
 import threading
 from contextlib import contextmanager
 from datetime import timedelta
@@ -148,6 +149,21 @@ def test_a_look_that_fails_is_told_and_followed_by_another():
     assert "case value" not in str(told[1])
     assert not [thread for thread in threading.enumerate() if thread.name == "abandoned rounds"]
     assert node.looks == looks
+
+
+@pytest.mark.parametrize("failure", [FileProblem("No space left."), ValueError("a case value")])
+def test_a_look_follows_also_where_the_log_cannot_be_written(failure):
+    """A full disk, or a collector that is gone: whoever reads the log learns nothing, and the secrets go all the same."""
+    node, unwritten = Looked(failure, failure), [OSError(errno.ENOSPC, "No space left on device"), BrokenPipeError()]
+
+    def log(_event, _fields):
+        if unwritten:
+            raise unwritten.pop(0)
+
+    with abandoned_rounds_ended(node, log, wait=lambda stop: stop.wait(0.001)):
+        assert node.enough.wait(LONGEST_S)
+    assert unwritten == []
+    assert node.looks >= 3
 
 
 @pytest.mark.parametrize("served", ["link", "flower"])
