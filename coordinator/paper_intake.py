@@ -6,9 +6,10 @@ comment is a file that any analyst or reviewer of the agreement brings. Over gRP
 names, as a program a token of an account; both come through `_keep`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from coordinator.authorisation import Asker
@@ -21,12 +22,13 @@ from coordinator.sign_in.operations import Operation
 from coordinator.store import PaperRow, Store
 from federated.agreement import Agreement
 from federated.errors import PolicyRefusal, QueryError
+from federated.keys import trusted_keys
 from federated.papers import REMARKS, PaperKind, open_comment, open_minutes, open_outcome, paper_digest, unsafe_claims
 from federated.query.check import check_query
 from federated.roster import Roster
 from federated.schema import Schema
 from federated.series import check_signed_by_now, open_series
-from federated.signing import open_envelope, statement_type
+from federated.signing import join_signatures, open_envelope, statement_type
 from federated.suggestion import open_suggestion
 from protocols.encoding import length_prefixed, sha256
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
@@ -46,8 +48,9 @@ PAPER_LIMIT: Final = 256 * 1024
 """Bytes of the largest paper."""
 MOST_LISTED: Final = 500
 MOST_OF_ONE: Final = 20
-"""Papers of one author about one thing."""
-"""Kinds that are about an answer, and can quote its figures."""
+"""Papers of one author about one answer; minutes, series and suggestions: in a calendar year."""
+_OF_A_YEAR: Final = frozenset({PaperKind.MINUTES, PaperKind.SERIES})
+"""Kinds whose signer chooses what they are about, so that a limit for each thing would be none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +78,13 @@ class Taken:
         agreement: Under which it is.
         subject: What it is about; see `coordinator.store.PaperRow`.
         author: Who signed it.
+        trusted: Raw public keys by key id: those whose signatures on it count.
     """
 
     agreement: str
     subject: str
     author: str
+    trusted: Mapping[str, bytes]
 
 
 def paper_kind(text: str) -> PaperKind:
@@ -173,11 +178,15 @@ def _keep(
         received_at=ground.now,
         request=request,
     )
-    added = papers.add(row, limit=MOST_OF_ONE, by=by)
+    year = ground.now.replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
+    since = year if kind in _OF_A_YEAR else None
+    join = partial(join_signatures, other=envelope, trusted=taken.trusted)
+    added = papers.add(row, limit=MOST_OF_ONE, since=since, join=join, by=by)
     if added is None:  # (4)
+        which = "about this" if since is None else "of this kind under the agreement this year"
         raise PolicyRefusal(
             "paper_limit",
-            f"Its author has handed in {MOST_OF_ONE} papers about this.",
+            f"Its author has handed in {MOST_OF_ONE} papers {which}.",
             remedy="Ask the operator, if one more is needed.",
         )
     return digest, added
@@ -208,15 +217,30 @@ def _checked(ground: Ground, agreements: Sequence[Agreement], kind: PaperKind, e
             return _outcome(ground.store, agreements, envelope)
         case PaperKind.MINUTES:
             agreement = _named(agreements, envelope, kind)
-            minutes = open_minutes(envelope, agreement)
-            return Taken(agreement=agreement.id, subject=minutes.held_on.isoformat(), author=minutes.signers[0])
+            return _minutes(agreement, envelope, ground.now)
         case PaperKind.SERIES:
             agreement = _named(agreements, envelope, kind)
             series = open_series(envelope, agreement)
             check_signed_by_now(series, ground.now)
-            return Taken(agreement=agreement.id, subject=series.id, author=_first_signer(envelope, agreement, kind))
+            return _by_analyst(agreement, kind, envelope, subject=series.id)
         case PaperKind.SUGGESTION:
             return _suggestion(ground, agreements, envelope)
+
+
+def _minutes(agreement: Agreement, envelope: bytes, now: datetime) -> Taken:
+    minutes = open_minutes(envelope, agreement)
+    if minutes.held_on > now.date():
+        raise PolicyRefusal(
+            "minutes_date",
+            f"The minutes say that the board met on {minutes.held_on:%d %B %Y}, which is still to come.",
+            remedy="Check the day, and sign them again once the meeting was held.",
+        )
+    return Taken(
+        agreement=agreement.id,
+        subject=minutes.held_on.isoformat(),
+        author=minutes.signers[0],
+        trusted=agreement.reviewer_keys,
+    )
 
 
 def _comment(store: Store, roster: Roster, agreements: Sequence[Agreement], envelope: bytes) -> Taken:
@@ -233,7 +257,8 @@ def _comment(store: Store, roster: Roster, agreements: Sequence[Agreement], enve
             remedy="Check the code of the council and the digest of the answer.",
         )
     open_comment(envelope, council=council, public_key=entry.public_key)
-    return Taken(agreement=release[1], subject=release[0].hex(), author=council)
+    trusted = trusted_keys(entry.public_key)
+    return Taken(agreement=release[1], subject=release[0].hex(), author=council, trusted=trusted)
 
 
 def _suggestion(ground: Ground, agreements: Sequence[Agreement], envelope: bytes) -> Taken:
@@ -249,19 +274,21 @@ def _suggestion(ground: Ground, agreements: Sequence[Agreement], envelope: bytes
         )
     suggestion = open_suggestion(envelope, council=council, public_key=entry.public_key)
     check_query(suggestion.question, ground.schema)
-    return Taken(agreement=agreement.id, subject=f"{ground.now:%Y}", author=council)
+    trusted = trusted_keys(entry.public_key)
+    return Taken(agreement=agreement.id, subject=f"{ground.now:%Y}", author=council, trusted=trusted)
 
 
 def _outcome(store: Store, agreements: Sequence[Agreement], envelope: bytes) -> Taken:
     digest, name = _release(store, agreements, unsafe_claims(envelope, PaperKind.OUTCOME).get("release"))
     agreement = next(item for item in agreements if item.id == name)
     open_outcome(envelope, agreement)
-    author = _first_signer(envelope, agreement, PaperKind.OUTCOME)
-    return Taken(agreement=name, subject=digest.hex(), author=author)
+    return _by_analyst(agreement, PaperKind.OUTCOME, envelope, subject=digest.hex())
 
 
-def _first_signer(envelope: bytes, agreement: Agreement, kind: PaperKind) -> str:
-    return open_envelope(envelope, statement_type(kind), agreement.analyst_keys).signers[0]
+def _by_analyst(agreement: Agreement, kind: PaperKind, envelope: bytes, *, subject: str) -> Taken:
+    keys = agreement.analyst_keys
+    author = open_envelope(envelope, statement_type(kind), keys).signers[0]
+    return Taken(agreement=agreement.id, subject=subject, author=author, trusted=keys)
 
 
 def _release(store: Store, agreements: Sequence[Agreement], text: object) -> tuple[Digest, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
+from itertools import islice
 from typing import Final
 
 from federated.agreement import Agreement
@@ -46,6 +47,8 @@ MONTHS: Final[Mapping[str, int]] = {"monthly": 1, "quarterly": 3, "yearly": 12}
 LONGEST: Final = timedelta(days=366)
 """From signing to the last day: then it lapses, unless somebody reviews it and signs anew."""
 MOST_WAIT: Final = 365
+MOST_REPEATS: Final = 36
+"""Repeats of a series: with the year that it may run, two years of months that were over when it was signed."""
 CLOCKS_APART: Final = timedelta(minutes=5)
 
 
@@ -99,7 +102,13 @@ class Series:
                 f"The series would run until {self.until}; it lapses after a year at the latest, on {last}.",
                 remedy="Name an earlier last day. To go on, review it then and sign a new one.",
             )
-        if not repeats(self):
+        found = len(tuple(islice(_repeats(self), MOST_REPEATS + 1)))  # no more are looked for: they could be thousands
+        if found > MOST_REPEATS:
+            raise QueryError(
+                f"The series would ask more than {MOST_REPEATS} times, most of them about periods that are long over.",
+                remedy="Begin with a later period, or ask once about the whole time.",
+            )
+        if not found:
             raise QueryError(
                 "No period of the series ends, with the days to wait, before its last day.",
                 remedy="Name a later last day, or fewer days to wait.",

@@ -28,6 +28,7 @@ from protocols.errors import LocalProtocolError
 __all__ = [
     "Opened",
     "add_signature",
+    "join_signatures",
     "open_envelope",
     "open_statement",
     "sign_payload",
@@ -80,6 +81,50 @@ def add_signature(envelope: bytes, key: SigningKey, *, limit: int = ENVELOPE_LIM
     if len(opened.signatures) > SIGNATURES_LIMIT:
         raise SignatureProblem(f"This file has {SIGNATURES_LIMIT} signatures already, which is the most it may have.")
     return _write(opened)
+
+
+def join_signatures(kept: bytes, other: bytes, trusted: Mapping[str, bytes], *, limit: int = ENVELOPE_LIMIT) -> bytes:
+    """Add to an envelope what another one of the same content has more: signatures by trusted keys that hold.
+
+    None that holds is lost. One in a trusted key's name that does not hold is, as it would refuse the whole file; those
+    by keys that are not trusted stay where there is room.
+
+    Args:
+        kept: The envelope that is kept.
+        other: The one that came.
+        trusted: Raw public keys by key id.
+        limit: Largest envelope accepted, in bytes.
+
+    Returns:
+        `kept` itself where there is nothing to add or to take away.
+
+    Raises:
+        SignatureProblem: One is no envelope, or they are not of the same content.
+    """
+    first, second = _read(kept, limit), _read(other, limit)
+    if (first.payload, first.payload_type) != (second.payload, second.payload_type):
+        raise SignatureProblem("These signed files do not have the same content, so their signatures are not joined.")
+    holding = {
+        name: item for one in (second, first) for name, item in one.signatures.items() if _holds(one, name, trusted)
+    }
+    others = {name: item for name, item in first.signatures.items() if name not in trusted}
+    room = max(SIGNATURES_LIMIT - len(holding), 0)
+    names = [*first.signatures, *second.signatures]
+    joined = {**dict(list(others.items())[:room]), **holding}
+    signatures = {name: joined[name] for name in names if name in joined}
+    if signatures == first.signatures or len(signatures) > SIGNATURES_LIMIT:
+        return kept
+    return _write(Envelope(first.payload, first.payload_type, signatures))
+
+
+def _holds(envelope: Envelope, name: str, trusted: Mapping[str, bytes]) -> bool:
+    if name not in trusted:
+        return False
+    try:
+        envelope.verify([_public(trusted[name])], 1)
+    except UnverifiedSignatureError:
+        return False
+    return True
 
 
 def open_envelope(

@@ -14,6 +14,7 @@ from federated.timestamps import time_text
 __all__ = ["Meeting", "meeting_of", "show"]
 
 MEETINGS_READ = 100
+"""Minutes of each agreement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class Meeting:
 def show(desk: Desk, asked: Asked) -> str:
     """Every meeting whose minutes are here, the latest first."""
     membership = desk.files.in_force()
-    rows = desk.store.papers.page(PaperKind.MINUTES.value, size=MEETINGS_READ)
+    rows = desk.store.papers.newest_of_each(PaperKind.MINUTES.value, size=MEETINGS_READ)
     meetings = [meeting_of(row, membership) for row in rows]
     return desk.page("board.html", asked.visitor, title="Minutes of the review board", meetings=meetings)
 

@@ -22,7 +22,8 @@ from federated.series import RepeatStanding, Series, costs_by_year, open_series,
 
 __all__ = ["calendar_file", "latest_versions", "series_of", "show", "show_standing"]
 
-SERIES_READ = 500
+SERIES_READ = 200
+"""Series of each agreement; they run for a year, in which one author hands in 20 of them at most."""
 ASKED_READ = 60
 """Questions of one manifest that are looked at for the repeats of a series: a year has twelve."""
 
@@ -129,7 +130,7 @@ def _standing(desk: Desk, today: date) -> Iterator[StandingItem]:
     """The newest edition of each series, its signature checked now by the latest version of its agreement."""
     agreements = latest_versions(desk)
     newest: dict[tuple[str, str], Series] = {}
-    for row in desk.store.papers.page(PaperKind.SERIES.value, size=SERIES_READ):
+    for row in desk.store.papers.newest_of_each(PaperKind.SERIES.value, size=SERIES_READ):
         series = series_of(row, agreements.get(row.agreement_id))
         if series is None:
             continue

@@ -200,8 +200,12 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
         ),
         "paper_size": ("The signed paper is too large.", "Write a shorter one."),
         "paper_limit": (
-            "One author has handed in as many papers about one thing as are kept.",
+            "One author has handed in as many papers about one answer, or of one kind in a year, as are kept.",
             "Ask the operator, if one more is needed.",
+        ),
+        "minutes_date": (
+            "Minutes are of a day that is still to come.",
+            "Check the day, and sign them again once the meeting was held.",
         ),
         "series_dates": (
             "A standing question is dated ahead, so it could run for longer than a year.",

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from coordinator.console import suggestions
+from coordinator.console.board import MEETINGS_READ
 from coordinator.proposal_states import OPEN
 from coordinator.store import AgreementRow, RoundRow
 from coordinator.store.records import row_values
@@ -239,6 +240,16 @@ def test_minutes_are_shown_with_who_signed_and_those_without_a_quorum_are_not(wo
     assert f'href="/questions/{world.plans["released"]}"' in page.text
     assert "Never agreed to." not in page.text
     assert "not signed by enough" in page.text
+
+
+def test_minutes_of_one_agreement_push_no_other_agreements_off_the_page(world, closed):
+    papers, digest = world.federation.store.papers, meeting(world, held_on=date(2026, 1, 8), decision="Put it in May.")
+    row = papers.get(digest)
+    for number in range(MEETINGS_READ):
+        received_at = row.received_at + timedelta(minutes=1 + number)
+        other = replace(row, digest=bytes([number]) * 32, agreement_id="another", received_at=received_at)
+        assert papers.add(other, limit=999)
+    assert "Put it in May." in closed.ask("/board").text
 
 
 # What councils suggest

@@ -1,7 +1,7 @@
 """Signed papers in the store, on each database: kept once, listed by agreement, and one for each request."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -64,3 +64,14 @@ def test_papers_are_listed_under_the_agreements_that_are_asked_for(empty_store):
     assert found(agreements={"north", "south"}, start=(NOW, bytes([3]) * 32)) == [2, 1]
     assert found(agreements=()) == []
     assert [row.digest[0] for row in empty_store.papers.page("comment", size=1, agreements={"south"})] == [2]
+
+
+def test_no_agreement_takes_the_place_of_another_among_the_newest(empty_store):
+    for number in range(1, 6):
+        received_at = NOW + timedelta(hours=number)
+        assert empty_store.papers.add(paper(number, agreement_id="north", received_at=received_at), limit=9)
+    assert empty_store.papers.add(paper(9, agreement_id="south"), limit=9)
+    assert empty_store.papers.add(paper(8, agreement_id="south", kind="outcome"), limit=9)
+    assert [row.digest[0] for row in empty_store.papers.newest_of_each("comment", size=2)] == [5, 4, 9]
+    assert [row.digest[0] for row in empty_store.papers.newest_of_each("comment", size=9)] == [5, 4, 3, 2, 1, 9]
+    assert empty_store.papers.newest_of_each("comment", size=1)[1] == paper(9, agreement_id="south")

@@ -72,6 +72,17 @@ def quarterly(start="2026-01-01", end="2026-03-31", **changes):
     return series(asked, manifest=manifest(frequency="quarterly"), **changes)
 
 
+def test_a_series_that_begins_long_ago_is_refused_before_its_repeats_are_made(monkeypatch):
+    """A monthly one from the year 1480 would have more than six thousand, each on the public pages."""
+    assert len(repeats(series(QUESTION.replace("2026-01", "2023-07"), until=date(2026, 7, 31)))) == 36
+    made = []
+    monkeypatch.setattr("federated.series.Repeat", lambda **fields: made.append(fields))
+    for first in ("2023-05", "1480-01"):
+        with pytest.raises(QueryError, match="more than 36 times"):
+            series(QUESTION.replace("2026-01", first), until=date(2026, 7, 31))
+    assert len(made) == 2 * 37
+
+
 # What it asks, and when
 
 

@@ -23,6 +23,7 @@ from federated.keys import (
 from federated.signing import (
     SIGNATURES_LIMIT,
     add_signature,
+    join_signatures,
     open_envelope,
     open_statement,
     sign_payload,
@@ -351,3 +352,39 @@ def test_no_private_key_in_a_repr():
     seed = random.Random(1).randbytes(32)
     assert seed.hex() not in repr(ANN)
     assert "private" not in repr(ANN)
+
+
+# Signatures of two files of one content
+
+
+def test_signatures_that_hold_are_joined_and_no_others():
+    kept = sign_payload(PAYLOAD, TYPE, [ANN])
+    assert join_signatures(kept, sign_payload(PAYLOAD, TYPE, [BOB, EVE]), TRUSTED) == sign_payload(
+        PAYLOAD, TYPE, [ANN, BOB]
+    )
+    assert join_signatures(kept, kept, TRUSTED) == kept
+    both = sign_payload(PAYLOAD, TYPE, [ANN, BOB])
+    assert join_signatures(both, kept, TRUSTED) == both
+    with pytest.raises(SignatureProblem, match="same content"):
+        join_signatures(kept, sign_payload(b"other", TYPE, [BOB]), TRUSTED)
+    with pytest.raises(SignatureProblem, match="same content"):
+        join_signatures(kept, sign_payload(PAYLOAD, "text/plain", [BOB]), TRUSTED)
+
+
+def test_a_wrong_signature_in_a_trusted_name_is_not_joined_and_gives_way_to_the_right_one():
+    def spoil(document):
+        document["signatures"][1]["sig"] = document["signatures"][0]["sig"]
+
+    good = sign_payload(PAYLOAD, TYPE, [ANN, BOB])
+    spoiled = altered(good, spoil)
+    assert join_signatures(sign_payload(PAYLOAD, TYPE, [ANN]), spoiled, TRUSTED) == sign_payload(PAYLOAD, TYPE, [ANN])
+    assert join_signatures(spoiled, good, TRUSTED) == good
+    assert open_envelope(join_signatures(spoiled, sign_payload(PAYLOAD, TYPE, [ANN]), TRUSTED), TYPE, TRUSTED)
+
+
+def test_signatures_of_strangers_leave_no_trusted_one_without_room():
+    strangers = [key(number) for number in range(10, 10 + SIGNATURES_LIMIT - 1)]
+    full = sign_payload(PAYLOAD, TYPE, [ANN, *strangers])
+    joined = join_signatures(full, sign_payload(PAYLOAD, TYPE, [BOB]), TRUSTED)
+    assert len(json.loads(joined)["signatures"]) == SIGNATURES_LIMIT
+    assert len(open_envelope(joined, TYPE, TRUSTED, 2).signers) == 2
