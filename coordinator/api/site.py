@@ -26,7 +26,6 @@ from coordinator.console.visitor import NOBODY, Visitor
 from coordinator.inbox import LARGEST
 from coordinator.sign_in.operations import RULES, Operation, reaches
 from coordinator.sign_in.tokens import TooManyWrong, WrongToken
-from coordinator.store import DatabaseProblem
 from federated.errors import FederatedError, PolicyRefusal
 from federated.outputs.formats import FILES
 from federated.pages.faults import told_of
@@ -299,6 +298,7 @@ class _Guarded:
             visitor = await self._who(request)
             scope["ask"] = Ask(desk=self._desk, visitor=visitor)
             taken = await _body(request) if request.method == "POST" and visitor.signed_in else b""
+            await self._inner(scope, _given(taken), send_once)
         except Closed as closed:
             await problem_of(closed)(scope, receive, send)
         except WrongToken:
@@ -307,14 +307,9 @@ class _Guarded:
             again = {"Retry_After": str(wait.seconds)}
             said = problem(S.TOO_MANY_REQUESTS, WRONG, code="wrong_token", remedy=WRONG_REMEDY, **again)
             await said(scope, receive, send)
-        except DatabaseProblem as error:
-            await problem_of(error)(scope, receive, send)
-        else:
-            try:
-                await self._inner(scope, _given(taken), send_once)
-            except Exception:
-                if not replied:
-                    raise
+        except Exception as error:  # noqa: BLE001 - around this stand pages, and a program is promised a document
+            if not replied:
+                await problem_of(told_of(error))(scope, receive, send)
 
     async def _who(self, request: Request) -> Visitor:
         given = request.headers.getlist("authorization")

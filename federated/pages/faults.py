@@ -5,7 +5,9 @@ import sys
 from secrets import token_hex
 from typing import Final
 
-from federated.errors import FederatedError, InternalError
+from starlette.requests import ClientDisconnect
+
+from federated.errors import FederatedError, InternalError, TransportError
 from federated.shell import now_utc, place_of, unexpected
 from federated.timestamps import time_text
 
@@ -19,8 +21,11 @@ def told_of(error: Exception) -> FederatedError:
     return error if isinstance(error, FederatedError) and not isinstance(error, InternalError) else unforeseen(error)
 
 
-def unforeseen(error: Exception) -> InternalError:
+def unforeseen(error: Exception) -> FederatedError:
     """Write the error's kind and place to standard error as one line of JSON, under a reference of its own.
+
+    That a reader went away in the middle is no such error: with half a form, strangers could write any number of false
+    alarms, among which a true one is not seen.
 
     Never its message, which could quote a value, and nothing of who asked for what: addresses, headers and what was
     typed are secrets of those who read. So the reference is drawn, and not made from any of it.
@@ -28,6 +33,8 @@ def unforeseen(error: Exception) -> InternalError:
     Returns:
         What to tell the reader: the same kind, place and reference.
     """
+    if isinstance(error, ClientDisconnect):
+        return TransportError("The connection ended before everything was sent.", remedy="Send it again.")
     reference = token_hex(REFERENCE_SIZE)
     line = {
         "time": time_text(now_utc()),

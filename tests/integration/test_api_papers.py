@@ -67,7 +67,7 @@ def good(world, number=0):
     return {
         "comment": comment(federation, release_of(world), text=text),
         "outcome": sign_outcome(note_of(world, text), ANALYST),
-        "minutes": sign_minutes(minutes_of(world, date(2026, 2, 1 + number)), REVIEWER),
+        "minutes": sign_minutes(minutes_of(world, date(2026, 1, 1 + number)), REVIEWER),
         "series": sign_series(series(federation, edition=1 + number), ANALYST),
         "suggestion": suggestion(federation, reason=text),
     }

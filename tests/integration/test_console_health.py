@@ -1,5 +1,6 @@
 """Whether the console is well, and what it writes down when something that nobody foresaw fails."""
 
+import asyncio
 import json
 from http import HTTPStatus
 
@@ -10,6 +11,8 @@ from coordinator.store.membership import MembershipBook
 from coordinator.store.proposals import ProposalBook
 from federated.errors import InternalError
 from tests.integration.api_world import ORIGIN, Program, api_world
+from tests.integration.test_api import is_problem
+from tests.unit.council_node.test_page_site import broken_off
 
 SECRETS = (
     "1234 households",
@@ -126,3 +129,37 @@ def test_what_was_foreseen_is_no_line(program, monkeypatch, capsys):
     for path in ("/questions", "/api/v1/questions", "/nothing", "/questions/xyz", "/budgets"):
         program.get(path)
     assert lines(capsys) == []
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/ask/new", "/api/v1/questions"])
+def test_whoever_goes_away_in_the_middle_of_a_form_writes_no_alarm(world, monkeypatch, capsys, path):
+    """Otherwise a stranger writes as many as there is room for, each with a reference, and hides a true one."""
+    monkeypatch.setattr("coordinator.console.site.reaches", lambda *_: True)
+    headers = {"host": ORIGIN.partition("//")[2], "origin": ORIGIN, "content-length": "64"}
+    if path.startswith("/api/"):
+        headers |= {"content-type": "application/json", **world.headers("analyst")}
+    else:
+        headers |= {"content-type": "application/x-www-form-urlencoded"}
+    read = asyncio.run(broken_off(world.site(), path, headers))
+    assert read == 2  # the half that came, and that no more comes
+    assert lines(capsys) == []
+
+
+@pytest.mark.parametrize("path", ["/questions", "/questions/xyz/progress", "/nothing"])
+def test_a_program_gets_a_problem_document_also_where_who_it_is_cannot_be_found_out(world, monkeypatch, capsys, path):
+    monkeypatch.setattr("coordinator.sign_in.desk.Desk.visitor_by_token", broken)
+    reply = Program(world, "analyst").ask(path)
+    problem = is_problem(reply)
+    assert (reply.status_code, problem["code"]) == (500, "internal")
+    (line,) = lines(capsys)
+    assert line["error"] == "ZeroDivisionError"
+    assert line["reference"] in problem["detail"]
+    assert SECRETS[0] not in reply.text
+
+
+def test_a_program_gets_one_also_where_what_answers_faults_fails(world, monkeypatch, capsys):
+    site = world.site()
+    monkeypatch.setattr("coordinator.api.site._given", broken)
+    reply = Program(world, "analyst", site=site).ask("/questions")
+    assert (reply.status_code, is_problem(reply)["code"]) == (500, "internal")
+    assert len(lines(capsys)) == 1

@@ -53,6 +53,34 @@ def get(view, monkeypatch, path="help"):
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent).decode()
 
 
+async def broken_off(made, path, headers):
+    """Send half a form and go away; how often the site looked for what was sent."""
+    coming = [{"type": "http.request", "body": b"name=ann", "more_body": True}, {"type": "http.disconnect"}]
+    read = 0
+
+    async def receive():
+        nonlocal read
+        read += 1
+        return coming.pop(0)
+
+    async def send(_message):
+        pass
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "https",
+        "client": ("127.0.0.1", 5),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    await made(scope, receive, send)
+    return read
+
+
 def raising(error):
     def view(_desk, _asked):
         raise error
@@ -93,6 +121,16 @@ def test_what_fails_around_the_pages_is_told_too_and_leaves_no_traceback(monkeyp
     assert status == 500
     assert_told(error, body, capsys)
     assert COUNCIL.council.name not in body
+
+
+def test_a_browser_that_goes_away_in_the_middle_of_a_form_writes_no_alarm(capsys):
+    door = Door.make(os.urandom, port=45001, now=NOW)
+    made = site.build_site(COUNCIL, door, styles=b"", clock=lambda: NOW, rng=os.urandom)
+    cookie = door.enter(door.address().rpartition("/")[2], NOW).partition(";")[0]
+    headers = {"host": door.authority, "cookie": cookie, "origin": f"http://{door.authority}"}
+    read = asyncio.run(broken_off(made, f"{door.base}/questions/{'0' * 64}/record", headers))
+    assert read == 2  # the half that came, and that no more comes
+    assert capsys.readouterr() == ("", "")
 
 
 def test_each_failure_has_a_reference_of_its_own(monkeypatch, capsys):
