@@ -4,17 +4,20 @@
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from federated.errors import FileProblem
+from federated.round_limit import ROUND_LIMIT
 from federated.trust import TrustSettings
 from federated.yaml_document import read_form
 
 __all__ = [
     "DEFAULT_FILE",
+    "IN_A_ROUND",
     "BoundarySettings",
     "ConsoleSettings",
     "Listen",
@@ -35,6 +38,8 @@ _REMEDY: Final = "See docs/reference/coordinator-settings.md."
 _DAY_S: Final = 86_400
 _NODES_OWN_LIMIT: Final = 64
 """Rounds that a council node takes part in at once; it refuses one more as busy."""
+IN_A_ROUND: Final = ("advert", "key_shares", "masked_input", "confirmation", "unmask", "delivery")
+"""Stages between a council's answer to the invitation and the answer that it keeps."""
 
 Days = Annotated[int, Field(ge=1, le=36_600)]
 Seconds = Annotated[float, Field(gt=0, le=_DAY_S)]
@@ -80,6 +85,18 @@ class StageTimeouts(_Block):
             description="How long a stage waits for councils whose connection is lost, when all others have answered.",
         ),
     ] = 10
+
+    @model_validator(mode="after")
+    def _councils_live_through_a_round(self) -> Self:
+        # Every council would end the round after its charge, and none would have an answer for it.
+        most = ROUND_LIMIT / timedelta(seconds=1)
+        longest = sum(getattr(self, name) for name in IN_A_ROUND)
+        if longest > most:
+            raise ValueError(
+                f"come to {longest:,.0f} seconds in one round, but every council ends a round after {most:,.0f}, and "
+                f"the charge stands: shorten {', '.join(IN_A_ROUND[:-1])} or {IN_A_ROUND[-1]}"
+            )
+        return self
 
 
 class ProposalSettings(_Block):

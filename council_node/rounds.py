@@ -25,6 +25,7 @@ from federated.ledger_entries import RoundState
 from federated.plan import NONCE_SIZE, Plan
 from federated.release import Release, open_release
 from federated.round_context import round_context
+from federated.round_limit import ROUND_LIMIT
 from federated.signing import sign_statement
 from federated.threads import threads
 from protocols.encoding import Json, sha256
@@ -46,8 +47,6 @@ MAX_ROUNDS: Final = 64
 """Rounds held at once; a coordinator that opens more must let some end."""
 MAX_ATTEMPT: Final = 2**32 - 1
 """What a round's id has room for; plans allow far fewer."""
-ROUND_LIMIT: Final = timedelta(hours=6)
-"""A node's own limit: a round it has not seen the end of by then is ended here."""
 OWN_FAULT: Final = "This council's node met a fault of its own; its IT officer finds the cause in the log."
 
 

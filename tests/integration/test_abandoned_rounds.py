@@ -10,8 +10,8 @@ import pytest
 
 from council_node import flower_service, service
 from council_node.abandoned import abandoned_rounds_ended
-from council_node.rounds import ROUND_LIMIT
 from federated.errors import FileProblem
+from federated.round_limit import ROUND_LIMIT
 from protocols.secagg import ParticipantSession
 from protocols.secagg.transitions import ParticipantState
 from protocols.wire.link_message import Kind
