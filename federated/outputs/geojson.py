@@ -6,7 +6,7 @@ table by region, and not only where somebody has set up boundaries.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Final
@@ -80,7 +80,9 @@ def read_boundaries(content: bytes, *, code_property: str, name: str, source: st
     shapes: dict[str, Mapping[str, Any]] = {}
     sizes: dict[str, int] = {}
     try:
-        document = json.loads(content.decode("utf-8-sig"), parse_constant=_number, parse_float=_number)
+        document = json.loads(
+            content.decode("utf-8-sig"), parse_constant=_number, parse_float=_number, parse_int=_whole
+        )
         features = document["features"] if document["type"] == "FeatureCollection" else ()
         for feature in features:
             code, shape = feature["properties"].get(code_property), feature["geometry"]
@@ -176,17 +178,39 @@ def _number(text: str) -> float:
     return number
 
 
+def _whole(text: str) -> int:
+    """A whole number that is a number elsewhere too: one of hundreds of digits is an infinity to other programs."""
+    _number(text)
+    return int(text)
+
+
 def _require_degrees(shape: Mapping[str, Any], name: str) -> None:
-    """See by its first position that a shape is in longitude and latitude, the only ones that the form knows.
+    """See that every position of a shape is in longitude and latitude, the only ones that the form knows.
+
+    Raises:
+        FileProblem: One is outside their bounds.
+        ValueError: What stands in a position is no number; other errors of reading it where it is no position at all.
 
     References:
         RFC 7946, section 4: World Geodetic System 1984, in decimal degrees.
     """
-    place = shape["coordinates"]
-    while isinstance(place[0], list):
-        place = place[0]
-    if abs(place[0]) > LONGITUDE or abs(place[1]) > LATITUDE:
-        raise FileProblem(
-            f"{name} is not in longitude and latitude: one of its positions is {place[0]:g}, {place[1]:g}.",
-            remedy="Save it with positions in degrees, not on the National Grid; GeoJSON knows no other.",
-        )
+    for place in _positions(shape["coordinates"]):
+        # To Python a truth value is a number too.
+        if any(type(value) not in {int, float} for value in place):
+            raise ValueError(place)
+        if abs(place[0]) > LONGITUDE or abs(place[1]) > LATITUDE:
+            raise FileProblem(
+                f"{name} is not in longitude and latitude: one of its positions is {place[0]:g}, {place[1]:g}.",
+                remedy="Save it with positions in degrees, not on the National Grid; GeoJSON knows no other.",
+            )
+
+
+def _positions(coordinates: list[Any]) -> Iterator[list[Any]]:
+    """The positions within coordinates, however deep they stand."""
+    waiting = [coordinates]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part[0], list):
+            waiting.extend(part)
+        else:
+            yield part

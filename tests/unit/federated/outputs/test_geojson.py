@@ -104,6 +104,18 @@ def test_shapes_that_a_long_table_would_repeat_too_often_are_left_out_and_that_i
         '{"coordinates": [[1, 50], [Infinity, 50]]}',
         '{"coordinates": [[1, 50], [-1e999, 50]]}',
         f'{{"coordinates": [1{"0" * 400}, 50]}}',
+        f'{{"coordinates": [1, 50, 1{"0" * 400}]}}',
+        f'{{"coordinates": [1, 50], "bbox": [-1{"0" * 400}, 50]}}',
+        f'{{"coordinates": [1, 50], "bbox": [1{"0" * 5000}, 50]}}',
+        '{"coordinates": [true, 50]}',
+        '{"coordinates": [1, false]}',
+        '{"coordinates": [[1, 50], [2, true]]}',
+        '{"coordinates": [1, 50, true]}',
+        '{"coordinates": [[1, 50], [2]]}',
+        '{"coordinates": [[1, 50], []]}',
+        '{"coordinates": [[1, 50], 7]}',
+        '{"coordinates": [[1, 50], [2, [3]]]}',
+        '{"coordinates": [[1, 50], "ab"]}',
         f'{{"coordinates": {"[" * 100_000}',
     ],
 )
@@ -113,6 +125,31 @@ def test_a_shape_that_is_none_is_refused_with_a_sentence(geometry):
     )
     with pytest.raises(FileProblem, match="x is not a GeoJSON feature collection"):
         read_boundaries(content.encode(), code_property="code", name="x")
+
+
+def one_shape(coordinates):
+    feature = {"type": "Feature", "properties": {"code": "E1"}, "geometry": {"coordinates": coordinates}}
+    content = json.dumps({"type": "FeatureCollection", "features": [feature]}).encode()
+    return read_boundaries(content, code_property="code", name="x").shapes["E1"]["coordinates"]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+@pytest.mark.parametrize("other", [[393000, 800000], [393000.5, 50], [1, 90.5], [-180.5, 50], [1, -(10**300)]])
+def test_every_position_of_a_shape_is_in_degrees(place, other):
+    ring = [[-1.5, 54.5], [-1.4, 54.5], [-1.4, 54.6, 12], [-1.5, 54.5]]
+    for shape in (ring[0], ring, [ring], [[ring], [ring]]):
+        assert one_shape(shape) == shape
+    ring[place] = other
+    for shape in ([ring], [[[[-1, 54], [-1, 55], [-2, 55], [-1, 54]]], [ring]]):
+        with pytest.raises(FileProblem, match="not in longitude and latitude"):
+            one_shape(shape)
+
+
+def test_whole_numbers_as_large_as_programs_read_are_kept_as_they_are():
+    largest = 2**63
+    assert one_shape([180, -90, largest]) == [180, -90, largest]
+    content = written("E1").replace(b'"shown": "no"', b'"shown": %d' % largest)
+    assert read_boundaries(content, code_property="RGN24CD", name="x").shapes
 
 
 def test_other_boundaries_have_another_mark():
