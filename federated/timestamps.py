@@ -46,8 +46,9 @@ def day(text: str | date) -> str:
 
 
 def days(first: str | date, last: str | date) -> str:
-    """A time from one day to another as people write it; both are in it."""
-    return f"{day(first)} to {day(last)}"
+    """A time from one day to another as people write it; both are in it, and of one day it is that day."""
+    begins, ends = day(first), day(last)
+    return begins if begins == ends else f"{begins} to {ends}"
 
 
 def moment(text: str) -> str:

@@ -26,7 +26,7 @@ from federated.release import Release, TableRecord, is_region_table
 from federated.revisions import provisional_words
 from federated.schema import load_schema
 from federated.statistics import TOTALS
-from federated.timestamps import day, moment
+from federated.timestamps import day, days, moment
 
 __all__ = ["Fact", "breakdowns", "check_manifest_of", "facts_of", "shorthand_rows", "table_words"]
 
@@ -110,9 +110,10 @@ def _asked(release: Release, question: Query, manifest: Manifest | None) -> Iter
         yield f"Decision that it informs: {manifest.decision}"
     period = question.period
     only = "" if question.where is None else f", and only those where {condition_words(question.where)}"
+    when = "on" if period.start == period.end else "from"
     yield (
-        f"Records counted: those of '{question.dataset}' with '{period.column}' from {day(period.start)} to "
-        f"{day(period.end)}{only}."
+        f"Records counted: those of '{question.dataset}' with '{period.column}' {when} "
+        f"{days(period.start, period.end)}{only}."
     )
     if release.data_cut_off:
         yield f"Data cut-off: {day(release.data_cut_off)}, the date of the oldest extract behind the figures."

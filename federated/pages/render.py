@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from jinja2 import BaseLoader, ChainableUndefined, Environment, PackageLoader, PrefixLoader, StrictUndefined, Template
 
-from federated.timestamps import day, moment
+from federated.timestamps import day, days, moment
 
 __all__ = ["number", "renderer"]
 
@@ -44,7 +44,7 @@ def renderer(packages: Mapping[str, str]) -> Environment:
     """
     own = {"pages": "federated.pages", **packages}
     made = _Pages(PrefixLoader({prefix: PackageLoader(package) for prefix, package in own.items()}))
-    made.filters |= {"day": day, "moment": moment, "number": number}
+    made.filters |= {"day": day, "days": days, "moment": moment, "number": number}
     return made
 
 

@@ -1,11 +1,14 @@
 """Times as text: one form, read back exactly, and nothing else taken for it."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
 
 import pytest
 
 from federated.errors import QueryError
-from federated.timestamps import parse_time, time_text
+from federated.pages import renderer
+from federated.timestamps import days, parse_time, time_text
+from tests.docs.pages import ROOT
 
 
 def test_a_time_is_read_back_as_it_was_written():
@@ -37,3 +40,20 @@ def test_a_time_is_read_back_as_it_was_written():
 def test_no_other_form_is_taken(text):
     with pytest.raises(QueryError, match="must be written as"):
         parse_time(text)
+
+
+def test_a_period_of_one_day_is_that_day():
+    assert days("2026-05-05", "2026-05-05") == days(date(2026, 5, 5), "2026-05-05") == "5 May 2026"
+    assert days("2026-05-05", "2026-05-06") == "5 May 2026 to 6 May 2026"
+    assert days("2025-05-05", "2026-05-05") == "5 May 2025 to 5 May 2026"
+
+
+def test_pages_say_periods_by_that_rule_alone():
+    shown = renderer({}).from_string("{{ first | days(last) }}")
+    assert shown.render(first="2026-05-05", last=date(2026, 5, 5)) == "5 May 2026"
+    written = [
+        f"{path.name}: {found}"
+        for path in (ROOT / "coordinator/console/templates").glob("*.html")
+        for found in re.findall(r"period\S* \| day }} to .*", path.read_text(encoding="utf-8"))
+    ]
+    assert written == []

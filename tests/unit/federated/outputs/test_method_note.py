@@ -17,6 +17,8 @@ from federated.schema import load_schema
 from tests.docs.test_plain_texts import faults
 from tests.unit.federated.outputs.answers import LABEL, manifest, release
 
+ONE_DAY = release().plan["question"]["period"] | {"from": "2026-05-05", "to": "2026-05-05"}
+
 
 def text_of(page):
     return " ".join(unescape(re.sub(r"<style>.*?</style>|<[^>]*>", " ", page.decode(), flags=re.DOTALL)).split())
@@ -92,6 +94,15 @@ def test_no_interval_stands_beside_a_figure_that_is_not_shown(page):
     assert f"{label[1]} 50 [u] 95% interval 30 to 70" in text
     assert f"{label[2]} [c] [c]" in text
     assert f"{label[4]} [x] [x]" in text
+
+
+def test_a_period_of_one_day_is_told_as_that_day():
+    plan = release().plan | {"question": release().plan["question"] | {"period": ONE_DAY}}
+    found = release().model_copy(update={"plan": plan, "period": "2026-05-05/2026-05-05"})
+    text = text_of(method_note(found))
+    assert f"with '{ONE_DAY['column']}' on 5 May 2026." in text
+    assert ", 5 May 2026, from 26 of 27 councils." in text
+    assert "5 May 2026 to" not in text
 
 
 def test_what_the_release_does_not_hold_is_left_out():
