@@ -15,7 +15,7 @@ from federated.analysis.rate import PER, rate
 from federated.analysis.source import NoisyTable
 from federated.errors import QueryError
 from federated.outputs.geojson import Boundaries, feature_collection
-from federated.presentation import SMALLEST_SHOWN
+from federated.presentation import SMALLEST_SHOWN, may_be_below_zero
 from federated.release import is_region_table, labels_of
 from federated.schema import Schema
 
@@ -36,7 +36,7 @@ def zones(
     Args:
         source: A table of regions.
         chosen: The category of each other axis, by the axis's name.
-        smallest: Zones with a noisy count under this are left blank.
+        smallest: Zones with a noisy count under this are left blank; of a sum that may be below zero, its size counts.
         denominators: Makes the figures rates.
         per: How many of the denominator a rate is for.
         schema: Says which council is in which region.
@@ -51,14 +51,16 @@ def zones(
             remedy="Ask a question with level: region.",
         )
     named = dict(chosen or {})
-    counts = _picked(source, named)
+    signed = may_be_below_zero(source.table)
+    sizes = [abs(total) if signed else total for total in _picked(source, named)]
     measured = _counts(source) if denominators is None else rate(source, denominators, schema, per=per)
     by_codes = {cell.codes: cell for cell in measured.cells}
     cells = tuple(
-        _shown(by_codes[(region, *(named[axis.name] for axis in source.table.axes[1:]))], blank=bool(count < smallest))
-        for region, count in zip(source.table.axes[0].codes, counts, strict=True)
+        _shown(by_codes[(region, *(named[axis.name] for axis in source.table.axes[1:]))], blank=size < smallest)
+        for region, size in zip(source.table.axes[0].codes, sizes, strict=True)
     )
     blank = [cell.codes[0] for cell in cells if cell.estimate is None]
+    small = "the size of the estimate" if signed else "the estimate"
     words = ", ".join(f"{axis} {code}" for axis, code in named.items())
     return replace(
         measured,
@@ -67,7 +69,7 @@ def zones(
         axes=source.table.axes[:1],
         cells=cells,
         notes=(
-            *([f"Left blank, as the estimate is under {smallest}: {', '.join(blank)}."] if blank else []),
+            *([f"Left blank, as {small} is under {smallest}: {', '.join(blank)}."] if blank else []),
             *measured.notes,
         ),
     )

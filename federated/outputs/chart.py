@@ -14,7 +14,7 @@ from typing import Final
 from federated.outputs.csv_table import written_csv
 from federated.outputs.figures import printed
 from federated.outputs.quotes import quoted_interval, where_and_when
-from federated.presentation import CONFIDENTIAL, NOT_AVAILABLE, UNRELIABLE
+from federated.presentation import NOT_SHOWN, UNRELIABLE
 from federated.release import CellRecord, Release, TableRecord, labels_of
 
 __all__ = ["ALT_TEXTS", "MAX_CHART_CELLS", "chart", "chart_png", "chart_texts", "chart_words", "is_drawn"]
@@ -69,7 +69,7 @@ def chart_words(release: Release, table: TableRecord) -> tuple[str, str]:
     """Title and text alternative of a chart: what it is, the two figures a reader would look for, where the rest is."""
     title = f"{release.title} – {table.name}"
     found = [(cell, printed(release, table, cell)) for cell in table.cells]
-    shown = [(cell, text) for cell, text in found if text not in {CONFIDENTIAL, NOT_AVAILABLE}]
+    shown = [(cell, text) for cell, text in found if text not in NOT_SHOWN]
     ends = []
     if shown:
         ranked = sorted(shown, key=lambda item: item[0].estimate or 0.0)
@@ -114,7 +114,7 @@ def _labels(table: TableRecord, texts: Sequence[str]) -> list[str]:
 
 
 def _mark(text: str) -> str:
-    found = [mark for mark in (CONFIDENTIAL, NOT_AVAILABLE, UNRELIABLE) if text.endswith(mark)]
+    found = [mark for mark in (*NOT_SHOWN, UNRELIABLE) if text.endswith(mark)]
     return f" {found[0]}" if found else ""
 
 
@@ -134,7 +134,7 @@ def _specification(release: Release, table: TableRecord) -> str:
             "quality": WIDE if text.endswith(UNRELIABLE) else USABLE,
         }
         for label, cell, text in zip(labels, table.cells, texts, strict=True)
-        for shown in (text not in {CONFIDENTIAL, NOT_AVAILABLE},)
+        for shown in (text not in NOT_SHOWN,)
     ]
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         # With the domain written out, a category without a mark keeps its line.

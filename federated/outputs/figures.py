@@ -69,8 +69,7 @@ def rows_of(release: Release, table: TableRecord) -> Iterator[tuple[Value, ...]]
 
 def printed(release: Release, table: TableRecord, cell: CellRecord) -> str:
     """The figure of a cell as a publication prints it."""
-    national = release.level_label == "England"
-    return presented(cell, statistic=table.statistic, level=table.level, national=national, caveat=table.caveat)
+    return presented(table, cell, national=release.level_label == "England")
 
 
 def number_text(value: float | None) -> str:

@@ -18,7 +18,7 @@ from federated.outputs.facts import Fact, breakdowns, facts_of, notes_of, shorth
 from federated.outputs.figures import printed
 from federated.outputs.quotes import quote, quoted_interval
 from federated.pages import renderer, stylesheet
-from federated.presentation import CONFIDENTIAL, NOT_AVAILABLE
+from federated.presentation import NOT_SHOWN
 from federated.release import Release, TableRecord, labels_of
 
 __all__ = ["method_note"]
@@ -100,8 +100,7 @@ def _rows(release: Release, table: TableRecord) -> tuple[tuple[tuple[str, ...], 
     return tuple(
         (
             labels_of(table.axes, cell.codes) or ("All",),
-            # An interval would show what the mark says is not shown.
-            (text, text if text in {CONFIDENTIAL, NOT_AVAILABLE} else quoted_interval(table, cell)),
+            (text, text if text in NOT_SHOWN else quoted_interval(table, cell)),
         )
         for cell, text in found
     )

@@ -6,11 +6,10 @@ from typing import Final
 
 from federated.errors import FileProblem
 from federated.pages.paging import Pages, part_of
-from federated.presentation import fraction_text, presented
+from federated.presentation import NOT_SHOWN, presented, range_words
 from federated.query import Query, parse_query
 from federated.release import CellRecord, Release, TableRecord
 from federated.schema import Schema
-from federated.statistics import Figures, statistic
 from protocols.encoding import canonical_json, sha256
 
 __all__ = ["Row", "TableShown", "axis_words", "question_of", "show_records", "show_table"]
@@ -29,15 +28,13 @@ class Row:
     Attributes:
         label: The categories.
         estimate: The figure, rounded, with its mark.
-        low: Lower end of the range.
-        high: Upper end of the range.
+        range: From its lower to its upper end; the mark again where the figure is not shown.
         beside: What the page puts beside the figure; None when it has no such column.
     """
 
     label: str
     estimate: str
-    low: str
-    high: str
+    range: str
     beside: str | None
 
 
@@ -126,18 +123,11 @@ def _shown(table: TableRecord, question: Query, schema: Schema, rows: tuple[Row,
 
 def _row(table: TableRecord, cell: CellRecord, beside: str | None, national: bool) -> Row:  # noqa: FBT001 - private
     labels = [axis.labels[axis.codes.index(code)] for axis, code in zip(table.axes, cell.codes, strict=True)]
-    whole = statistic(table.statistic).figures is not Figures.FRACTION
+    estimate = presented(table, cell, national=national)
     return Row(
         label=", ".join(labels) or "All",
-        estimate=presented(
-            cell,
-            statistic=table.statistic,
-            level=table.level,
-            national=national,
-            caveat=table.caveat,
-        ),
-        low=f"{max(0.0, cell.low):,.0f}" if whole else fraction_text(cell.low),
-        high=f"{max(0.0, cell.high):,.0f}" if whole else fraction_text(cell.high),
+        estimate=estimate,
+        range=estimate if estimate in NOT_SHOWN else range_words(table, cell),
         beside=beside,
     )
 

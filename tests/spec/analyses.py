@@ -355,8 +355,9 @@ region, as they stand in its CSV file, are in [its GeoJSON file](../reference/ou
 Regions are shown where enough of the councils asked stand in them; the release fixes that list. A region's rate is over
 its councils that are in the figures.
 
-A region whose noisy count is under the smallest size (10, or what `--smallest` says) is left blank and named. The noise
-is what protects people; the rule only keeps a map from showing noise as if it were a place.
+A region whose noisy count is under the smallest size (10, or what `--smallest` says) is left blank and named; of a
+sum that can be below zero, the size without its sign counts. The noise is what protects people; the rule only keeps a
+map from showing noise as if it were a place.
 
 On a map the eye compares colours, not intervals. Print the table beside it.""",
     ),

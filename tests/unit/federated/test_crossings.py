@@ -24,7 +24,7 @@ from federated.presentation import CONFIDENTIAL, presented
 from federated.privacy import Mechanism
 from federated.query import And, Dimension, Equals, In, Level, Measured, Named, Not, Or, Points, Table
 from federated.query.check import check_query
-from federated.release import CellRecord, open_release
+from federated.release import CellRecord, TableRecord, open_release
 from federated.release_check import check_release
 from federated.schema import ColumnType, load_schema
 from protocols.encoding import canonical_json
@@ -254,8 +254,9 @@ def test_a_small_noisy_count_of_a_crossing_is_not_printed():
         cell = CellRecord(
             codes=(), estimate=estimate, standard_error=1, low=estimate - 1, high=estimate + 1, coverage=1
         )
-        plain = presented(cell, statistic="households", level="all", national=True)
-        marked = presented(cell, statistic="households", level="all", national=True, caveat="Caution")
+        table = TableRecord.model_construct(statistic="households", level="all")
+        plain = presented(table, cell, national=True)
+        marked = presented(table.model_copy(update={"caveat": "Caution"}), cell, national=True)
         assert (plain != CONFIDENTIAL) is ordinary
         assert (marked != CONFIDENTIAL) is (estimate >= 10 * BASE_FACTOR)
 

@@ -36,7 +36,7 @@ def test_every_printed_figure_is_in_the_release(code, mechanism, most):
         assert isfinite(cell.low)
         assert cell.low <= cell.high < float("inf")
         assert cell.estimate is None or cell.low <= cell.estimate <= cell.high
-        assert presented(cell, statistic=code, level=table.level, national=True)
+        assert presented(record, cell, national=True)
     # The large table is spread evenly: its median is not reached by the last edge.
     missing = {cell.codes[-1] for cell in record.cells if cell.estimate is None} - {"median"}
     assert bool(missing) == (most == 0 and code != "co_occurrence")

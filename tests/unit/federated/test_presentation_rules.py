@@ -6,7 +6,7 @@ import io
 import pytest
 
 from federated.presentation import CONFIDENTIAL, NOT_AVAILABLE, UNRELIABLE, margin, presented
-from federated.release import CellRecord
+from federated.release import CellRecord, MeasureRecord, TableRecord
 
 
 def cell(estimate, half=1.0):
@@ -14,6 +14,11 @@ def cell(estimate, half=1.0):
     return CellRecord(
         codes=(), estimate=estimate, standard_error=1.0, low=middle - half, high=middle + half, coverage=0.95
     )
+
+
+def table_of(statistic, level="all", lowest=0, caveat=""):
+    measures = (MeasureRecord(what="x", clip=(lowest, 60)),)
+    return TableRecord.model_construct(statistic=statistic, level=level, measures=measures, caveat=caveat)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +37,19 @@ def cell(estimate, half=1.0):
     ],
 )
 def test_a_figure_is_printed_by_these_rules(estimate, half, statistic, level, national, printed):
-    assert presented(cell(estimate, half), statistic=statistic, level=level, national=national) == printed
+    assert presented(table_of(statistic, level), cell(estimate, half), national=national) == printed
+
+
+@pytest.mark.parametrize(
+    ("lowest", "estimate", "printed"),
+    [(-60, -500.0, "-500"), (-60, -503.0, "-505"), (-60, -0.4, f"0 {UNRELIABLE}"), (0, -500.0, "0")],
+)
+def test_a_sum_is_below_zero_where_its_bounds_are_and_only_there(lowest, estimate, printed):
+    assert presented(table_of("sum", lowest=lowest), cell(estimate), national=False) == printed
+
+
+def test_a_count_is_not_below_zero_whatever_its_bounds():
+    assert presented(table_of("distribution", lowest=-60), cell(-500.0), national=True) == CONFIDENTIAL
 
 
 def test_the_margin_is_half_the_interval():
@@ -41,7 +58,7 @@ def test_the_margin_is_half_the_interval():
 
 def test_negative_estimates_stay_in_the_file():
     from federated.outputs.csv_table import table_csv
-    from federated.release import Release, TableRecord
+    from federated.release import Release
 
     table = TableRecord.model_construct(name="t", statistic="households", level="all", axes=(), cells=(cell(-3.0),))
     release = Release.model_construct(period="2025-01-01/2025-03-31", level_label="England", tables=(table,))
@@ -52,7 +69,7 @@ def test_negative_estimates_stay_in_the_file():
 
 def test_a_chart_keeps_its_scale_where_nothing_is_said():
     from federated.outputs.chart import chart
-    from federated.release import AxisRecord, Release, TableRecord
+    from federated.release import AxisRecord, Release
 
     axis = AxisRecord(name="figure", codes=("a", "b"), labels=("First", "Second"))
     cells = (

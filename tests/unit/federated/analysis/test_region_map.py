@@ -11,7 +11,7 @@ from federated.analysis.rate import rate
 from federated.analysis.region_map import zones, zones_geojson
 from federated.errors import FileProblem, QueryError
 from federated.outputs.geojson import read_boundaries
-from federated.query import Dimension, Level, Table
+from federated.query import Dimension, Level, Measured, Table, Value
 from federated.schema import load_schema
 from tests.unit.federated.analysis.releases import planned, released
 
@@ -76,6 +76,16 @@ def test_a_noisy_count_under_the_smallest_is_blank_and_named():
     assert {blank[name] for name in ("estimate", "standard_error", "low", "high")} == {None}
     assert few.notes[0] == f"Left blank, as the estimate is under 21: {regions[0]}."
     assert zones(source, smallest=20, schema=SCHEMA).cells[0].estimate == 20
+
+
+def test_a_sum_below_zero_is_not_blank_for_that():
+    measured = Measured(measure=Value(column="dependent_children_n"), low=-60, high=60)
+    asked = Table(name="t", statistic="sum", measures=(measured,), level=Level.REGION)
+    regions = len(table(PLAIN).table.axes[0].codes)
+    truth = np.resize((-500, -9, 9, 500), regions)
+    found = zones(table(asked, truth), schema=SCHEMA)
+    assert [cell.estimate for cell in found.cells] == [None if abs(one) < 10 else one for one in truth]
+    assert found.notes[0].startswith("Left blank, as the size of the estimate is under 10: ")
 
 
 def test_boundaries_are_joined_by_code_and_passed_on_unchanged(source):
