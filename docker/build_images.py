@@ -5,7 +5,8 @@
 (0) the base: Debian 12 with Python, by debootstrap, from the archive this machine's apt uses, whose signatures are
 checked; (1) the wheels of `requirements/<party>.txt`, by this environment's own pip, checked by their hashes;
 (2) the image, from these alone; (3) beside it, for who takes it: the image as one file, its list of parts (CycloneDX),
-where its size lies, checksums, and a signature on these when a key is given. Needs root, as containers do here.
+where its size lies, the id to start it by, checksums, and a signature on these when a key is given. Needs root, as
+containers do here.
 
 The same checkout and the same versions of Debian's packages make the same files, byte for byte, so that whoever doubts
 the signed ones can make them again and compare their checksums.
@@ -164,14 +165,16 @@ def mounted(party: Party) -> Iterator[Path]:
 
 
 def write_out(party: Party, out: Path, key: Path | None) -> list[Path]:
-    """The image as one file, its list of parts, its sizes, checksums and their signature."""
+    """The image as one file, its list of parts, its sizes, its id, checksums and their signature."""
     out.mkdir(parents=True, exist_ok=True)
     stem = party.image.rpartition("/")[2]
     archive, parts, sizes = out / f"{stem}.tar", out / f"{stem}.cdx.json", out / f"{stem}.sizes.json"
+    named = out / f"{stem}.image-id"
     pushed = out / f"{stem}.pushed.tar"
     pushed.unlink(missing_ok=True)  # of a run that was broken off
     buildah("push", "--quiet", party.image, f"docker-archive:{pushed}:{stem}:latest", step="The image's file")
-    settle(pushed, archive)
+    # Signed with the rest: whoever starts the image starts it by this, and by no name that another could take.
+    named.write_text(f"{settle(pushed, archive)}\n", encoding="ascii")
     pushed.unlink()
     with mounted(party) as root:
         parts.write_text(
@@ -179,7 +182,7 @@ def write_out(party: Party, out: Path, key: Path | None) -> list[Path]:
         )
         report = size_report(root, party.folder)
     sizes.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    written = [archive, parts, sizes]
+    written = [archive, parts, sizes, named]
     sums = out / f"{stem}.sha256"
     sums.write_text("".join(f"{digest_of(path)}  {path.name}\n" for path in written), encoding="ascii")
     if key is not None:

@@ -15,12 +15,15 @@ OF_ONE_BUILD: Final = ("container", "container_config")
 """Buildah names the container that a build ran in, which is another each time; nothing that runs an image reads it."""
 
 
-def settle(pushed: Path, archive: Path) -> None:
+def settle(pushed: Path, archive: Path) -> str:
     """Write an image's file again: its files and its settings, and of the container that made it nothing.
 
     Args:
         pushed: A `docker-archive`, as `buildah push` writes it.
         archive: Where the new one goes; it is loaded in the same ways (`docker load`, `podman load`).
+
+    Returns:
+        The image's id, ``sha256:`` and the digest of its settings: what it is called once it is loaded.
     """
     with tarfile.open(pushed) as old, tarfile.open(archive, "w", format=tarfile.USTAR_FORMAT) as new:
         (entry,) = json.loads(_file(old, "manifest.json").read())
@@ -32,12 +35,14 @@ def settle(pushed: Path, archive: Path) -> None:
         step = {"created": settings["created"], "created_by": "docker.build_images"}
         settings["history"] = [step] * len(entry["Layers"])
         content = canonical_json(settings)
-        entry["Config"] = f"{hashlib.sha256(content).hexdigest()}.json"
+        digest = hashlib.sha256(content).hexdigest()
+        entry["Config"] = f"{digest}.json"
         _add(new, entry["Config"], io.BytesIO(content), len(content))
         for layer in entry["Layers"]:
             _add(new, layer, _file(old, layer), old.getmember(layer).size)
         manifest = canonical_json([entry])
         _add(new, "manifest.json", io.BytesIO(manifest), len(manifest))
+    return f"sha256:{digest}"
 
 
 def _file(archive: tarfile.TarFile, name: str) -> IO[bytes]:
