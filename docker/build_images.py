@@ -5,8 +5,8 @@
 (0) the base: Debian 12 with Python, by debootstrap, from the archive this machine's apt uses, whose signatures are
 checked; (1) the wheels of `requirements/<party>.txt`, by this environment's own pip, checked by their hashes;
 (2) the image, from these alone; (3) beside it, for who takes it: the image as one file, its list of parts (CycloneDX),
-where its size lies, the id to start it by, checksums, and a signature on these when a key is given. Needs root, as
-containers do here.
+where its size lies, the id to start it by, the commit it was made from, checksums, and a signature on these when a key
+is given and nothing differs from the commit. Needs root, as containers do here.
 
 The same checkout and the same versions of Debian's packages make the same files, byte for byte, so that whoever doubts
 the signed ones can make them again and compare their checksums.
@@ -38,6 +38,10 @@ PACKAGES: Final = ("protocols", "federated", "council_node", "coordinator")
 LARGE: Final = 5_000_000
 """Bytes of a part that is worth a line of its own."""
 INPUTS_LABEL: Final = "council-federation.inputs"
+LICENCES: Final = ("LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*")
+"""What setuptools puts beside a package of itself."""
+DIRTY: Final = "-dirty"
+"""After a commit from which the files differ, as git says it."""
 FIRST_DAY_OF_ZIP: Final = "315532800"
 """1 January 1980: a wheel is a ZIP file, and these know no earlier day."""
 
@@ -120,6 +124,7 @@ def require_styles() -> None:
 def inputs_digest(party: Party) -> str:
     """One digest of everything that decides the image, so that an image that is there already is not made again."""
     files = [ROOT / "pyproject.toml", ROOT / "setup.py", ROOT / "README.md", *(ROOT / "requirements").glob("*.txt")]
+    files += [path for pattern in LICENCES for path in ROOT.glob(pattern)]
     files += [path for path in (ROOT / "docker").iterdir() if path.suffix in {".py", ".Dockerfile"}]
     for package in PACKAGES:
         files += [path for path in (ROOT / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
@@ -127,6 +132,30 @@ def inputs_digest(party: Party) -> str:
     for path in sorted(files):
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def commit_of(checkout: Path) -> str | None:
+    """The commit that is checked out, marked where the files are not its own; None outside a repository."""
+    if not (checkout / ".git").exists():
+        return None
+    commit = run(["git", "rev-parse", "HEAD"], step="The commit", cwd=checkout)
+    return commit + (DIRTY if run(["git", "status", "--porcelain"], step="The commit", cwd=checkout) else "")
+
+
+def require_commit(commit: str | None) -> None:
+    """Refuse to sign what nobody could make again.
+
+    Raises:
+        BuildError: It is not made from a commit, or not from a commit alone.
+    """
+    if commit is None:
+        raise BuildError(
+            "Nothing is signed outside a clone of the repository: nobody could tell what it was made from."
+        )
+    if commit.endswith(DIRTY):
+        raise BuildError(
+            "Nothing is signed, as files here differ from the commit: see `git status`; commit them or take them out."
+        )
 
 
 # (2) the image
@@ -165,16 +194,18 @@ def mounted(party: Party) -> Iterator[Path]:
 
 
 def write_out(party: Party, out: Path, key: Path | None) -> list[Path]:
-    """The image as one file, its list of parts, its sizes, its id, checksums and their signature."""
+    """The image as one file, its list of parts, its sizes, its id, its commit, checksums and their signature."""
     out.mkdir(parents=True, exist_ok=True)
     stem = party.image.rpartition("/")[2]
     archive, parts, sizes = out / f"{stem}.tar", out / f"{stem}.cdx.json", out / f"{stem}.sizes.json"
-    named = out / f"{stem}.image-id"
+    named, made_from = out / f"{stem}.image-id", out / f"{stem}.commit"
+    commit = commit_of(ROOT)
+    made_from.unlink(missing_ok=True)  # of a build from elsewhere
     pushed = out / f"{stem}.pushed.tar"
     pushed.unlink(missing_ok=True)  # of a run that was broken off
     buildah("push", "--quiet", party.image, f"docker-archive:{pushed}:{stem}:latest", step="The image's file")
     # Signed with the rest: whoever starts the image starts it by this, and by no name that another could take.
-    named.write_text(f"{settle(pushed, archive)}\n", encoding="ascii")
+    named.write_text(f"{settle(pushed, archive, commit)}\n", encoding="ascii")
     pushed.unlink()
     with mounted(party) as root:
         parts.write_text(
@@ -183,9 +214,13 @@ def write_out(party: Party, out: Path, key: Path | None) -> list[Path]:
         report = size_report(root, party.folder)
     sizes.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     written = [archive, parts, sizes, named]
+    if commit is not None:
+        made_from.write_text(f"{commit}\n", encoding="ascii")
+        written.append(made_from)
     sums = out / f"{stem}.sha256"
     sums.write_text("".join(f"{digest_of(path)}  {path.name}\n" for path in written), encoding="ascii")
     if key is not None:
+        require_commit(commit)  # again: building takes minutes, in which somebody may have saved a file
         written += sign(sums, key)
     return [*written, sums]
 
@@ -227,6 +262,8 @@ def main() -> int:
     parser.add_argument("--sign", type=Path, metavar="KEY", help="Ed25519 private key (PEM) that signs the checksums")
     given = parser.parse_args()
     try:
+        if given.sign is not None:
+            require_commit(commit_of(ROOT))
         for number, name in enumerate(PARTIES if given.party == "all" else [given.party]):
             party = ensure_image(name, mirror=given.mirror, fresh=given.fresh and number == 0)
             written = write_out(party, given.out, given.sign)

@@ -9,18 +9,21 @@ from typing import IO, Final
 
 from protocols.encoding import canonical_json
 
-__all__ = ["settle"]
+__all__ = ["COMMIT_LABEL", "settle"]
 
+COMMIT_LABEL: Final = "org.opencontainers.image.revision"
+"""Of the annotations that the Open Container Initiative's image specification names."""
 OF_ONE_BUILD: Final = ("container", "container_config")
 """Buildah names the container that a build ran in, which is another each time; nothing that runs an image reads it."""
 
 
-def settle(pushed: Path, archive: Path) -> str:
+def settle(pushed: Path, archive: Path, commit: str | None = None) -> str:
     """Write an image's file again: its files and its settings, and of the container that made it nothing.
 
     Args:
         pushed: A `docker-archive`, as `buildah push` writes it.
         archive: Where the new one goes; it is loaded in the same ways (`docker load`, `podman load`).
+        commit: That it was made from, for its label. Here, as an image that is there already is not made again for one.
 
     Returns:
         The image's id, ``sha256:`` and the digest of its settings: what it is called once it is loaded.
@@ -31,6 +34,8 @@ def settle(pushed: Path, archive: Path) -> str:
         for name in OF_ONE_BUILD:
             settings.pop(name, None)
         settings["config"]["Hostname"] = ""
+        if commit is not None:
+            settings["config"]["Labels"] = {**(settings["config"].get("Labels") or {}), COMMIT_LABEL: commit}
         # Buildah writes into the history the digests of folders as they were copied, with the dates they had then.
         step = {"created": settings["created"], "created_by": "docker.build_images"}
         settings["history"] = [step] * len(entry["Layers"])
