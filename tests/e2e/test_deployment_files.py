@@ -1,9 +1,12 @@
 """What `docker/compose.yaml` and the systemd unit promise; and that a line taken out is noticed."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 import yaml
@@ -47,6 +50,56 @@ def test_the_image_itself_names_the_one_user_without_rights():
     """For whoever starts it without the compose file."""
     told = re.findall(r"^USER (.*)$", (ROOT / "docker/council_node.Dockerfile").read_text(), re.MULTILINE)
     assert told == ["10001:10001"]
+
+
+DOCKERFILES = ("council_node.Dockerfile", "coordinator.Dockerfile")
+DEBIANS = "/usr/lib/python3.11"
+COMPILE = [sys.executable, "-m", "compileall"]
+
+
+def compiled_by(dockerfile: str) -> dict[str, list[str]]:
+    """Folder → how its modules are compiled before the last stage takes them."""
+    before, _, _ = dockerfile.rpartition("\nFROM ")
+    found = [line.split() for line in re.findall(r"-m compileall (.*?)(?: &&|$)", before, re.MULTILINE)]
+    return {arguments[-1]: arguments[:-1] for arguments in found}
+
+
+def stale(folder: Path) -> bool:
+    """Whether Python compiles the folder's module when it imports it, with all dates as they are in the image."""
+    for path in folder.rglob("*"):
+        os.utime(path, (0, 0))
+    done = subprocess.run(
+        [sys.executable, "-B", "-v", "-c", "import lonely"],
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (read,) = re.findall(r"^# code object from .*\blonely\b(\S*?)'?$", done.stderr, re.MULTILINE)
+    return read == ".py"
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_no_start_of_an_image_compiles_what_it_imports(tmp_path, name):
+    made = compiled_by((ROOT / "docker" / name).read_text())
+    assert DEBIANS in made
+    assert len(made) == 2
+    for number, (place, arguments) in enumerate(made.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "lonely.py").write_text("A = 1\n")
+        if place == DEBIANS:  # which come compiled, by date
+            subprocess.run([*COMPILE, "-q", str(folder)], check=True)
+            shutil.copytree(folder, tmp_path / "as-debian-has-it")
+            assert stale(tmp_path / "as-debian-has-it")
+        subprocess.run([*COMPILE, *arguments, str(folder)], check=True)
+        assert not stale(folder)
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_debians_modules_are_compiled_before_the_image_takes_them(name):
+    root = (ROOT / "docker" / name).read_text().partition(" AS root\n")[2]
+    assert -1 < root.find(f" {DEBIANS} &&") < root.find("cp -a") < root.find("\nFROM scratch")
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,17 @@ def test_the_image_holds_the_locked_packages_and_its_list_of_parts_names_them_al
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(parts)) is None
 
 
+def test_no_compiled_file_of_the_image_is_held_against_a_date(image):
+    """All its dates are 0: what named one would be compiled again at every start (PEP 552: the second word is 1)."""
+    folders = (image / "usr/lib/python3.11", image / "opt/council-node")
+    compiled = [path for folder in folders for path in folder.rglob("*.pyc")]
+    assert len(compiled) > 1000
+    assert [path for path in compiled if path.read_bytes()[4:8] != b"\1\0\0\0"] == []
+    sources = [path for path in (image / "usr/lib/python3.11").glob("*.py") if not path.is_symlink()]
+    missing = [path for path in sources if not (path.parent / f"__pycache__/{path.stem}.cpython-311.pyc").is_file()]
+    assert missing == []
+
+
 def test_the_image_is_small_and_every_byte_is_accounted_for(image):
     report = size_report(image, "opt/council-node")
     print(json.dumps({name: size for name, size in report["parts"].items() if size > 5_000_000}, indent=2))
