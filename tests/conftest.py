@@ -21,6 +21,7 @@ from sqlalchemy import create_engine, text
 
 from coordinator.store import Store, open_store
 from coordinator.store.tables import METADATA
+from tests.long_runs import keep_long_runs
 from tests.stores import PostgresqlServer, running_postgresql
 
 T = TypeVar("T")
@@ -29,9 +30,10 @@ WALKS = 1
 """Each is a minute or two of a whole federation; together they would take as long as all other tests."""
 
 
-def pytest_configure() -> None:
-    """Draw one seed for all workers, which inherit it."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw one seed for all workers, which inherit it, and have a long run written down."""
     os.environ.setdefault(SEED, str(secrets.randbits(32)))
+    keep_long_runs(config, int(os.environ[SEED]))
 
 
 def pytest_report_header() -> str:

@@ -1,10 +1,13 @@
 """That the cases which `make test` does not draw are run by `make test-long`, and that a seed draws the same again."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from tests.conftest import SEED, WALKS, pytest_collection_modifyitems
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Case:
@@ -65,6 +68,12 @@ def test_some_walks_are_drawn_whole_and_the_long_runs_have_all_of_them(monkeypat
         assert len(left) == 2 * len(files)
     assert found[0] == found[1] != found[2]
     assert len(left_of(walks(), "long")) == 18
+
+
+def test_as_many_walks_are_drawn_as_is_said():
+    said = " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
+    assert "gets `in_turn`: one of these files is drawn" in said
+    assert WALKS == 1
 
 
 @pytest.mark.drawn(1)
