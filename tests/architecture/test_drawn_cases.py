@@ -70,6 +70,13 @@ def test_some_walks_are_drawn_whole_and_the_long_runs_have_all_of_them(monkeypat
     assert len(left_of(walks(), "long")) == 18
 
 
+def test_the_other_tests_of_a_file_with_a_walk_run_each_time():
+    mixed = [Case(f"tests/test_{walk}.py::test_{n}", in_turn=n == 0) for walk in range(9) for n in range(2)]
+    left = left_of(mixed, "not long")
+    assert len(left) == 9 - WALKS
+    assert all(name.endswith("test_0") for name in left)
+
+
 def test_as_many_walks_are_drawn_as_is_said():
     said = " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
     assert "gets `in_turn`: one of these files is drawn" in said

@@ -19,8 +19,6 @@ from tests.canary.failing_councils import FAILURES, FORMS
 from tests.canary.federation import CANARY
 from tests.canary.harness import Sweep
 
-pytestmark = pytest.mark.in_turn
-
 ROOT = Path(__file__).resolve().parents[2]
 TIME_LIMIT_S = 120
 EXTRACTS = frozenset(f"extract.{suffix}" for suffix in FORMS)
@@ -73,6 +71,7 @@ def test_every_kind_of_extract_is_planted():
     assert {kind for kind, _ in FORMS.values()} == set(SourceKind)
 
 
+@pytest.mark.in_turn
 @pytest.mark.drawn(3)
 @pytest.mark.parametrize("failure", FAILURES)
 def test_no_case_value_in_any_log_error_dump_or_folder(failure, tmp_path):
@@ -111,6 +110,7 @@ def check_told(log):
 # The guards taken away: each channel then shows the canary, so the tests above would have seen it there.
 
 
+@pytest.mark.in_turn
 def test_without_the_guards_python_prints_the_value(tmp_path):
     sweep = Sweep()
     rounds_with("strays", tmp_path, sweep, "guards-off")
@@ -118,6 +118,7 @@ def test_without_the_guards_python_prints_the_value(tmp_path):
     assert sweep.channels["errors"][0][1].count(CANARY.encode()) >= 4
 
 
+@pytest.mark.in_turn
 def test_without_the_guards_a_crash_leaves_the_memory_on_the_disk(tmp_path):
     pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
     assert not pattern.startswith("|"), f"core files go to '{pattern}' here, so this test can see none"

@@ -33,8 +33,6 @@ from federated.query import Dimension, Query, Table
 from federated.synthetic import PUBLISHED_QUARTER
 from tests.e2e.test_flower_deployment import FOREIGN, write_app
 
-pytestmark = pytest.mark.in_turn
-
 ALARM = 1e-6
 """Below this, two samples of noise are not of one distribution; by chance this comes once in a million runs."""
 MOST_NOISE = 100
@@ -143,6 +141,7 @@ def on_flower(tmp_path_factory) -> Answered:
     return Answered(folder=folder, found=found, watched=watched)
 
 
+@pytest.mark.in_turn
 def test_the_answer_is_as_in_one_process(on_flower):
     """The same digest of the question, the same cost, the same exact part, the same distribution of noise."""
     [flower] = on_flower.found.rounds
@@ -160,6 +159,7 @@ def test_the_answer_is_as_in_one_process(on_flower):
     assert ks_2samp(2 * one, other).pvalue < ALARM  # noise of twice the size is noticed
 
 
+@pytest.mark.in_turn
 def test_a_council_too_few_or_twice_in_the_sum_would_be_noticed(on_flower):
     """The smallest council that contributed has more households than noise can hide."""
     everyone = simulate(Scenario(questions=(question(),), councils=5, mechanism=Mechanism.DISCRETE_LAPLACE, seed=8))
@@ -171,6 +171,7 @@ def dropped(release) -> list[str]:
     return [record.council for record in release.councils if record.outcome == "dropped"]
 
 
+@pytest.mark.in_turn
 def test_every_council_that_contributed_is_charged_once_in_its_own_ledger(on_flower):
     [item] = on_flower.found.rounds
     [gone] = dropped(item.release)
@@ -181,12 +182,14 @@ def test_every_council_that_contributed_is_charged_once_in_its_own_ledger(on_flo
         assert [charged.charge.epsilon for charged in spent] == ([] if council == gone else [Fraction(1)])
 
 
+@pytest.mark.in_turn
 def test_bytes_and_memory_are_told(on_flower):
     [*sizes] = on_flower.found.traffic.values()
     assert all(traffic.sent > 1_000 < traffic.received for traffic in sizes)
     assert on_flower.found.memory_mib > 500  # Ray's own processes alone take that
 
 
+@pytest.mark.in_turn
 def test_its_processes_call_nobody_and_are_closed_to_everybody_else(on_flower):
     """Usage reports are off in every process; each listens on loopback alone, and Ray's want the simulation's token."""
     seen = on_flower.watched.environments.values()
@@ -209,6 +212,7 @@ def test_an_open_address_would_be_seen():
     assert LOOPBACK.match("[::ffff:127.0.0.1]:40759")
 
 
+@pytest.mark.in_turn
 def test_nothing_is_left_running(on_flower):
     for _ in range(100):  # a busy computer takes a moment over the last of them
         left = [pid for pid in on_flower.watched.processes() if Path(f"/proc/{pid}").exists() and not is_zombie(pid)]
@@ -218,6 +222,7 @@ def test_nothing_is_left_running(on_flower):
     assert left == []
 
 
+@pytest.mark.in_turn
 def test_a_strangers_run_is_taken_and_left_undone(tmp_path):
     """Anybody on the computer can give the SuperLink a run; it starts nothing, and our command does its own run alone."""
     home, attacker = tmp_path / "flower", tmp_path / "attacker"

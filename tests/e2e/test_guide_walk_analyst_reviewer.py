@@ -43,8 +43,6 @@ from tests.docs.pages import fences, page
 from tests.docs.test_examples import COMMANDS
 from tests.e2e.federation import DAY, HUB, NORTH_EAST, Federation, Node, running_federation
 
-pytestmark = pytest.mark.in_turn
-
 ANALYST = page("docs/guides/analyst.md")
 REVIEWER = page("docs/guides/reviewer.md")
 COUNCILS = NORTH_EAST[:4]
@@ -371,6 +369,7 @@ def plans_at(node: Node) -> set[str]:
         return {document.name for document in store.all_latest(DocumentKind.DECISION)}
 
 
+@pytest.mark.in_turn
 def test_every_line_of_both_pages_was_typed(walks):
     for reader, text in ((walks.analyst, ANALYST), (walks.reviewer, REVIEWER)):
         typed = [line for language, block in fences(text) if language == "sh" for line in block.splitlines()]
@@ -378,6 +377,7 @@ def test_every_line_of_both_pages_was_typed(walks):
         assert [part for part in reader.said if not any(part in line for line in reader.seen)] == []
 
 
+@pytest.mark.in_turn
 def test_what_comes_out_is_what_the_pages_say(walks):
     answer = {path.name for path in (walks.analyst.folder / "answer").iterdir()}
     assert {"release.json", "method-note.html"} <= answer
@@ -436,6 +436,7 @@ def test_the_questions_in_every_form_can_be_planned():
         assert planned.question == question
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -451,6 +452,7 @@ def test_a_wrong_line_in_a_copy_of_the_page_is_found(walks, old, new):
         Reader(walks.analyst.folder, ANALYST_SAID, walks.analyst.given).follow(section.replace(old, new))
 
 
+@pytest.mark.in_turn
 def test_a_line_that_does_not_say_what_the_page_promises_is_found(walks):
     said = ANALYST_SAID | {"federated verify": "the coordinator published the true totals"}
     section = ANALYST[ANALYST.index("\n## Read a release\n") : ANALYST.index("\n## Analyse a release\n")]

@@ -29,8 +29,6 @@ from federated.demo.run import truth_of
 from federated.shell import now_utc
 from tests.e2e.containers import PROGRAM, PYTHON, TRY_TO_WRITE, USER, Container, violations
 
-pytestmark = pytest.mark.in_turn
-
 COUNCILS = 4
 LARGEST = 700_000_000
 """Bytes the image may have."""
@@ -55,6 +53,7 @@ def image():
 # What is in it
 
 
+@pytest.mark.in_turn
 def test_the_image_holds_no_shell_no_package_tool_and_nothing_that_gives_rights(image):
     programs = {path.name for folder in ("usr/bin", "usr/sbin", "usr/local/bin") for path in (image / folder).glob("*")}
     assert "python3.11" in programs
@@ -77,6 +76,7 @@ def test_the_image_holds_no_shell_no_package_tool_and_nothing_that_gives_rights(
     assert not list(site.glob("pip*")) + list(site.glob("coordinator*")) + list(site.glob("setuptools*"))
 
 
+@pytest.mark.in_turn
 def test_the_image_holds_the_locked_packages_and_its_list_of_parts_names_them_all(image):
     locked = dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", NODE_REQUIREMENTS.read_text(), re.MULTILINE))
     inside = {name: found.version for name, found in python_packages(image, "opt/council-node").items()}
@@ -93,6 +93,7 @@ def test_the_image_holds_the_locked_packages_and_its_list_of_parts_names_them_al
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(parts)) is None
 
 
+@pytest.mark.in_turn
 def test_no_compiled_file_of_the_image_is_held_against_a_date(image):
     """All its dates are 0: what named one would be compiled again at every start (PEP 552: the second word is 1)."""
     folders = (image / "usr/lib/python3.11", image / "opt/council-node")
@@ -104,6 +105,7 @@ def test_no_compiled_file_of_the_image_is_held_against_a_date(image):
     assert missing == []
 
 
+@pytest.mark.in_turn
 def test_the_image_is_small_and_every_byte_is_accounted_for(image):
     report = size_report(image, "opt/council-node")
     print(json.dumps({name: size for name, size in report["parts"].items() if size > 5_000_000}, indent=2))
@@ -209,6 +211,7 @@ def inside(world, image, council, *arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.in_turn
 def test_nodes_from_the_image_take_part_in_a_round_locked_in(world, image):
     question = demo_questions(GROUP, Fraction(2), regions=False)[1]
     release = ask(world, question)
@@ -265,6 +268,7 @@ LISTEN = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(
     ("change", "code", "noticed"),
     [
@@ -293,6 +297,7 @@ def test_the_checks_notice_what_a_careless_operator_could_get_wrong(image, chang
     assert {start for start in noticed if not any(line.startswith(start) for line in found)} == set()
 
 
+@pytest.mark.in_turn
 def test_a_connection_to_anywhere_else_is_noticed(image):
     import socket
 
@@ -311,6 +316,7 @@ def test_a_connection_to_anywhere_else_is_noticed(image):
     assert found == [f"is connected to {host}:{port}"]
 
 
+@pytest.mark.in_turn
 def test_wheels_that_are_not_the_locked_ones_are_refused(tmp_path):
     """The check that the Dockerfile makes, on one small package with one byte changed."""
     import sys

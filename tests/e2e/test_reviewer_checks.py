@@ -37,8 +37,6 @@ from federated.synthetic import PUBLISHED_QUARTER, style_of
 from tests.e2e.federation import NORTH_EAST, Federation, running_federation
 from tests.e2e.typed_commands import typed_in
 
-pytestmark = pytest.mark.in_turn
-
 COUNCILS = NORTH_EAST[:10]
 OFFICER = COUNCILS[0]
 ME = ("--by", "Robin Example", "--role", "data protection officer")
@@ -217,6 +215,7 @@ def office(tmp_path_factory):
         yield desk
 
 
+@pytest.mark.in_turn
 def test_1_the_manifest_in_plain_english(office):
     """Is the purpose specific, time-limited and allowed by our policy, and is funding or enforcement excluded?"""
     style = style_of(OFFICER)
@@ -252,6 +251,7 @@ def test_1_the_manifest_in_plain_english(office):
     assert "approve by Robin Example, data protection officer" in " ".join(shown.split())
 
 
+@pytest.mark.in_turn
 def test_2_exactly_which_fields_are_read(office):
     """No identifier and no unapproved class 2 field is among them; a name column cannot be mapped."""
     fields = office.notes["fields"]
@@ -278,6 +278,7 @@ def test_2_exactly_which_fields_are_read(office):
         mapping.write_text(kept, encoding="utf-8")
 
 
+@pytest.mark.in_turn
 def test_3_the_bytes_that_leave(office):
     """The outgoing message holds only masked numbers, and by itself it cannot be told from random ones."""
     found = office.notes["bytes"]
@@ -298,6 +299,7 @@ def test_3_the_bytes_that_leave(office):
     assert really_sent["masked input"] != hashlib.sha256(masked).hexdigest()
 
 
+@pytest.mark.in_turn
 def test_4_the_arithmetic_of_privacy(office):
     """Unit, epsilon, delta, cap, spent and left; and one line done again by hand."""
     cost = office.node_json("receipt")["cost"]
@@ -316,6 +318,7 @@ def test_4_the_arithmetic_of_privacy(office):
     assert "The ledger is whole" in office.node("ledger", "verify")
 
 
+@pytest.mark.in_turn
 def test_5_a_motivated_intruder(office):
     """Ask the same again, then change one condition: the first is free, the second is charged or refused."""
     charged = len(office.spent())
@@ -334,6 +337,7 @@ def test_5_a_motivated_intruder(office):
     assert Counter(row["rounds"] for row in others) == {2: len(COUNCILS) - 1, 1: 1}
 
 
+@pytest.mark.in_turn
 def test_6_who_can_open_the_result(office):
     """Which parties must collude to see our figure, who is on the list of recipients, and who has had the answer."""
     fields = office.notes["fields"]
@@ -359,6 +363,7 @@ def test_6_who_can_open_the_result(office):
     assert all(item["name"] is not None for item in fetched)
 
 
+@pytest.mark.in_turn
 def test_7_retention_and_disposal(office):
     """The planted objection was honoured, nothing of the extract is left, and answers are purged on record."""
     receipt = office.node_json("receipt")
@@ -391,6 +396,7 @@ def _delimiter(text):
     return Counter(character for character in text[:5000] if character in ",;\t|").most_common(1)[0][0]
 
 
+@pytest.mark.in_turn
 def test_8_exit_and_rights(office):
     """Withdraw before the sum is made and after; the question completes without us; contacts; pause and resume."""
     charged = len(office.spent())

@@ -9,8 +9,6 @@ import pytest
 from federated.demo.processes import command
 from tests.docs.pages import fenced, page
 
-pytestmark = pytest.mark.in_turn
-
 TUTORIAL = page("docs/guides/tutorial.md")
 LINES = [line for block in fenced(TUTORIAL, "sh") for line in block.splitlines()]
 SECONDS = 240
@@ -36,6 +34,7 @@ def said_after(line: str) -> str:
     return expected
 
 
+@pytest.mark.in_turn
 def test_every_line_does_what_the_page_says(tmp_path: Path):
     programs = Path(command("federated")).parent
     here = os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
