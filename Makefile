@@ -64,8 +64,8 @@ suite: setup
 test-long: setup ## Run the slow suites at full size and record docs/evidence.json
 	$(BIN)/python -m pytest -m long
 
-fuzz: setup ## Fuzz every decoder, a minute each (about an hour); what breaks is printed with its file
-	$(BIN)/python -m tests.fuzz --seconds 60
+fuzz: setup ## Fuzz every decoder, a minute each, and keep what took new paths (about an hour); what breaks is printed with its file
+	$(BIN)/python -m tests.fuzz --seconds 60 --merge
 
 mutate-guards: setup setup-web setup-system ## Take each guard out of a copy, and see that its tests turn red (about an hour)
 	$(BIN)/python -m tests.mutations --record

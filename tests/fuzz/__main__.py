@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.fuzz.run import Ran, run
+from tests.fuzz.run import Ran, merge, run
+from tests.fuzz.table import MOST_KEPT, files_of
 from tests.fuzz.targets import TARGETS
 
 
@@ -17,6 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=int, default=60, help="how long each target is run (60)")
     parser.add_argument("--jobs", type=int, default=1, help="how many are run at once (1)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1, 2**31))
+    parser.add_argument("--merge", action="store_true", help="keep what took new paths in tests/fuzz/corpus")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.targets) - set(TARGETS):
         parser.error(f"there is no target {', '.join(sorted(unknown))}")
@@ -32,9 +34,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     with ThreadPoolExecutor(chosen.jobs) as pool:
         ran = list(pool.map(each, chosen.targets or TARGETS))
+    if chosen.merge:
+        _merge([item.target for item in ran if not item.broken])
     broken = sum(len(item.broken) for item in ran)
     print(f"{len(ran)} targets, {sum(item.executions for item in ran):,} inputs, {broken} faults", flush=True)
     return 1 if broken else 0
+
+
+def _merge(names: Sequence[str]) -> None:
+    """Keep what was found, an equal share of the bytes left for each target; one that broke is mended first."""
+    kept = sum(path.stat().st_size for name in TARGETS for path in files_of(name))
+    share = max(MOST_KEPT - 1 - kept, 0) // max(len(names), 1)
+    for name in names:
+        added = merge(TARGETS[name], room=share)
+        print(f"{name}: {len(added)} inputs kept in tests/fuzz/corpus", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import yaml
 
 from tests.fuzz.table import Form
 
-__all__ = ["ODD", "changed"]
+__all__ = ["ODD", "bytes_changed", "changed"]
 
 ODD = (
     None, True, False, 0, 1, -1, 2, 127, 2**31, 2**53, -(2**63), 2**64, 10**17, 10**30, 0.5, -0.0, 1e308, float("inf"), float("nan"),
@@ -111,3 +111,21 @@ _FORMS: dict[Form, tuple[Callable[[bytes], Any], Callable[[Any], bytes]]] = {
         lambda document: yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode("utf-8", "surrogatepass"),
     ),
 }
+
+
+def bytes_changed(content: bytes, rng: random.Random) -> bytes:
+    """Bytes with a few places overwritten, cut out, said twice or cut off."""
+    made = bytearray(content)
+    for _ in range(rng.randint(1, 4)):
+        start = rng.randrange(len(made) + 1)
+        end = min(len(made), start + rng.choice((1, 1, 4, 64)))
+        match rng.randrange(4):
+            case 0:
+                made[start:end] = rng.randbytes(end - start)
+            case 1:
+                del made[start:end]
+            case 2:
+                made[start:start] = made[start:end]
+            case _:
+                del made[len(made) - min(len(made), rng.randrange(16)) :]
+    return bytes(made)

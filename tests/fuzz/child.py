@@ -7,6 +7,7 @@ on; what ends the process, or hangs, the fuzzer's own library writes there.
 import hashlib
 import json
 import random
+import shlex
 import sys
 import traceback
 from pathlib import Path
@@ -83,7 +84,9 @@ def main() -> None:
         return found
 
     more = {} if target.form is Form.BYTES else {"custom_mutator": mutate}
-    atheris.Setup([sys.argv[0], *options], watch, **more)
+    # A merge is done in processes of its own, each started by a shell with what stands first.
+    again = shlex.join([sys.executable, "-m", "tests.fuzz.child", name, folder])
+    atheris.Setup([again, *options], watch, **more)
     atheris.Fuzz()
 
 

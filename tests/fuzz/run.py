@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,13 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz.table import CORPUS, FOUND, Target, files_of
+from tests.fuzz.table import CORPUS, FOUND, MERGED, Target, files_of
 
-__all__ = ["LOCAL", "Broken", "Ran", "again", "run"]
+__all__ = ["LOCAL", "Broken", "Ran", "again", "merge", "run"]
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / ".fuzz"
-"""Inputs with new paths, by target; not part of the repository."""
+"""Inputs with new paths, by target; not part of the repository. What `merge` takes of them is."""
 HANG_S = 60
 """An input that takes longer is ended. Under the fuzzer all is slower, so the limit that counts is looked at again."""
 START_S = 60
@@ -99,6 +100,55 @@ def run(target: Target, *, seconds: int, seed: int, keep: Path = LOCAL, most: in
             raise RuntimeError(f"the fuzzer did not run '{target.name}':\n{said[-3000:]}")
         broken = tuple(_confirmed(target, faults))
         return Ran(target=target.name, executions=executions, broken=broken)
+
+
+def merge(target: Target, *, room: int, keep: Path = LOCAL, corpus: Path = CORPUS) -> tuple[Path, ...]:
+    """Put what runs of a target found among its kept inputs: those that take a path which no kept input takes.
+
+    Args:
+        target: Which.
+        room: Bytes that may be added; the shortest inputs go first.
+        keep: Folder that the runs were given.
+        corpus: Folder of the kept inputs, by target.
+
+    Returns:
+        What was added. Nothing that breaks the target is.
+
+    Raises:
+        RuntimeError: The fuzzer did not merge.
+    """
+    found = keep / target.name / "corpus"
+    if not found.is_dir() or not any(found.iterdir()):
+        return ()
+    with tempfile.TemporaryDirectory(prefix="fuzz-merge-", dir=_place()) as passing:
+        known, faults, scratch = (Path(passing) / name for name in ("known", "faults", "tmp"))
+        for made in (known, faults, scratch):
+            made.mkdir()
+        for number, path in enumerate(path for root in (corpus, FOUND) for path in (root / target.name).glob("*")):
+            shutil.copyfile(path, known / f"known-{number}")
+        options = [
+            "-merge=1", "-use_counters=0", f"-timeout={HANG_S}", f"-rss_limit_mb={RSS_MIB}", f"-artifact_prefix={faults}/", str(known), str(found),
+        ]  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.fuzz.child", target.name, str(faults), *options], cwd=ROOT,
+            env=_environment(scratch), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            check=False,
+        )  # fmt: skip
+        if "MERGE-OUTER: successful" not in done.stderr:
+            raise RuntimeError(f"what was found for '{target.name}' was not merged:\n{done.stderr[-3000:]}")
+        new = [path for path in known.iterdir() if not path.name.startswith("known-")]
+        return tuple(_added(target, sorted(new, key=lambda path: (path.stat().st_size, path.name)), room, corpus))
+
+
+def _added(target: Target, new: Iterable[Path], room: int, corpus: Path) -> Iterator[Path]:
+    for path in new:
+        room -= path.stat().st_size
+        if room < 0:
+            return
+        if not again(target.name, [path]):
+            kept = corpus / target.name / f"{MERGED}{path.name[:16]}"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            yield Path(shutil.copyfile(path, kept))
 
 
 def _place() -> str | None:

@@ -10,13 +10,17 @@ from pathlib import Path
 from federated.errors import FederatedError, InternalError
 from protocols.errors import RemoteProtocolError
 
-__all__ = ["CORPUS", "FOUND", "Finding", "Form", "Target", "declared", "files_of"]
+__all__ = ["CORPUS", "FOUND", "MERGED", "MOST_KEPT", "Finding", "Form", "Target", "declared", "files_of"]
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"
 """Kept inputs, by target."""
 FOUND = HERE / "found"
 """Inputs that once broke something, by target."""
+MERGED = "merged_"
+"""How the names of kept inputs begin that the fuzzer found."""
+MOST_KEPT = 500_000
+"""Bytes of all kept inputs, which stay below this."""
 
 
 class Form(StrEnum):
