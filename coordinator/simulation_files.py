@@ -10,7 +10,7 @@ from typing import Final
 from coordinator.enrolment import record_key
 from coordinator.first_files import NewCoordinator, create
 from coordinator.roster import add_agreement, draft_roster, publish_roster
-from coordinator.settings import Settings, StageTimeouts
+from coordinator.settings import IN_A_ROUND, Settings, StageTimeouts
 from coordinator.simulation_figures import Integers
 from coordinator.simulation_papers import Scenario
 from coordinator.store import Store, open_store
@@ -21,6 +21,7 @@ from federated.planner import choose_mechanism
 from federated.privacy import Mechanism, Totals
 from federated.query import Query
 from federated.roster import ROSTER_TYPE, Roster
+from federated.round_limit import ROUND_LIMIT
 from federated.schema import Council, load_schema
 from federated.signing import add_signature, sign_payload
 from federated.synthetic import Cases
@@ -30,8 +31,8 @@ from protocols.identifiers import CouncilId, RandomSource
 __all__ = ["COORDINATOR", "PATIENCE_S", "Answer", "CentreFiles", "World", "open_centre_files", "plan_of", "terms_of"]
 
 COORDINATOR: Final = "simulated-hub"
-PATIENCE_S: Final = 6 * 3600.0
-"""Every deadline: one process that plays three hundred councils is slow, and nobody in it is away."""
+PATIENCE_S: Final = ROUND_LIMIT / timedelta(seconds=1)
+"""For a whole round, and for all else: one process that plays three hundred councils is slow, and nobody is away."""
 ROSTER_DAYS: Final = 30
 NONCE_SIZE: Final = 32
 
@@ -80,7 +81,8 @@ def open_centre_files(
     """
     with ExitStack() as opened:
         settings, _key = create(folder, _new_coordinator(people), now=clock(), rng=rng)
-        waits = StageTimeouts(**dict.fromkeys(StageTimeouts.model_fields, PATIENCE_S) | {"reconnect": 0.0})
+        in_a_round = dict.fromkeys(IN_A_ROUND, PATIENCE_S / len(IN_A_ROUND))
+        waits = StageTimeouts(**dict.fromkeys(StageTimeouts.model_fields, PATIENCE_S) | in_a_round | {"reconnect": 0.0})
         proposals = settings.proposals.model_copy(update={"lease": PATIENCE_S, "opening_wait": PATIENCE_S})
         settings = settings.model_copy(update={"stages": waits, "proposals": proposals})
         Path(settings.state).mkdir()
