@@ -8,6 +8,7 @@ not written: a line can be forgotten here, but no value of a case can slip throu
 import logging
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -114,7 +115,7 @@ def _listed(_logger: object, _method: str, line: structlog.typing.EventDict) -> 
 
 
 def open_log(council: str, level: str) -> Log:
-    """A log for one council; lines below the level are left out.
+    """A log for one council; lines below the level are left out, and those that cannot be written are lost.
 
     Args:
         council: Its GSS code.
@@ -135,6 +136,8 @@ def open_log(council: str, level: str) -> Log:
 
     def write(event: str, fields: Mapping[str, str | int]) -> None:
         if logging.getLevelNamesMapping()[EVENTS.get(event, EVENTS[UNLISTED]).level.upper()] >= least:
-            bound.info(event, **fields)
+            # A disk that is full, or a collector that is gone, must not keep a node from ending a round.
+            with suppress(OSError):
+                bound.info(event, **fields)
 
     return write

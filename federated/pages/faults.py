@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from secrets import token_hex
 from typing import Final
 
@@ -43,6 +44,7 @@ def unforeseen(error: Exception) -> FederatedError:
         "at": place_of(error),
         "reference": reference,
     }
-    sys.stderr.write(json.dumps(line) + "\n")
-    sys.stderr.flush()
+    with suppress(OSError):  # where it cannot be written, the reader still gets an answer
+        sys.stderr.write(json.dumps(line) + "\n")
+        sys.stderr.flush()
     return unexpected(error, reference=reference)
