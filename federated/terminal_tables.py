@@ -61,6 +61,13 @@ def cells_grid(name: str, axes: Sequence[AxisRecord], cells: Iterable[PrintedCel
 
 def interval_words(cell: PrintedCell, digits: int) -> str:
     """An interval as it is printed, open ends in words."""
-    if isfinite(cell.high):
-        return f"{cell.low:,.{digits}f} to {cell.high:,.{digits}f}"
-    return f"{cell.low:,.{digits}f} or more" if isfinite(cell.low) else "not judged"
+    low, high = (f"{end:,.{digits}f}" if isfinite(end) else "" for end in (cell.low, cell.high))
+    match low, high:
+        case "", "":
+            return "not judged"
+        case _, "":
+            return f"{low} or more"
+        case "", _:
+            return f"{high} or less"
+        case _:
+            return f"{low} to {high}"
