@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, Select, Table, select, tuple_
+from sqlalchemy import Connection, Engine, Select, Table, delete, false, select, text, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -101,6 +101,13 @@ class Book:
         ours = select(desk.c.turn).where(desk.c.number == ONLY).with_for_update(read=True)
         if connection.execute(ours).scalar() != self._turn:
             raise DeskLost
+
+    def _one_at_a_time(self, connection: Connection, table: Table) -> None:
+        """Let no other transaction of this kind begin before this one ends: what is counted is what is there."""
+        if self._engine.dialect.name == "sqlite":
+            connection.execute(delete(table).where(false()))  # takes the one lock
+        else:
+            connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
 
     def _put(self, connection: Connection, table: Table, records: Sequence[object]) -> None:
         """Write rows, over those with the same keys."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from coordinator.store.audit import AuditedBook
 from coordinator.store.records import InboxRow, column_value, read_row, row_values
@@ -34,7 +34,8 @@ class InboxBook(AuditedBook):
             The row; an earlier one of the account that has the same key, or is the same and still waits.
         """
         with self._begin() as connection:
-            self._one_at_a_time(connection)
+            # Otherwise the same request sent twice at the same moment would be kept twice, and a flood not be counted.
+            self._one_at_a_time(connection, inbox)
             known = self._known(connection, row)
             if known is not None:
                 return known
@@ -126,13 +127,6 @@ class InboxBook(AuditedBook):
         asked = (count.where(mine, waits), count.where(mine, since), count.where(waits))
         theirs, today, everybodys = (int(connection.execute(one).scalar_one()) for one in asked)
         return theirs, today, everybodys
-
-    def _one_at_a_time(self, connection: Connection) -> None:
-        # Otherwise the same request sent twice at the same moment would be kept twice, and a flood not be counted.
-        if self._engine.dialect.name == "sqlite":
-            connection.execute(delete(inbox).where(inbox.c.number < 0))  # takes the one lock
-        else:
-            connection.execute(text("LOCK TABLE inbox IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def _find(connection: Connection, *conditions: Any) -> InboxRow | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, select, text, update
+from sqlalchemy import Connection, func, select, update
 
 from coordinator.store.audit import AuditedBook
 from coordinator.store.book import Place, in_order
@@ -40,7 +40,8 @@ class PaperBook(AuditedBook):
             Whether it is new here; None where its author has `limit` others.
         """
         with self._begin() as connection:
-            self._one_at_a_time(connection)
+            # Otherwise papers that come at the same moment would not count each other, nor see each other's signatures.
+            self._one_at_a_time(connection, papers)
             known = connection.execute(select(papers).where(papers.c.digest == row.digest.hex())).mappings().first()
             if known is not None:
                 changed = join is not None and _grow(connection, read_row(PaperRow, known), join)
@@ -108,13 +109,6 @@ class PaperBook(AuditedBook):
             if hidden:
                 self._note(connection, who=by, operation="hide paper", about=digest.hex(), now=now)
             return hidden
-
-    def _one_at_a_time(self, connection: Connection) -> None:
-        # Otherwise papers that come at the same moment would not count each other, nor see each other's signatures.
-        if self._engine.dialect.name == "sqlite":
-            connection.execute(delete(papers).where(papers.c.digest == ""))  # takes the one lock
-        else:
-            connection.execute(text("LOCK TABLE papers IN SHARE ROW EXCLUSIVE MODE"))
 
     @staticmethod
     def _count(connection: Connection, row: PaperRow, since: datetime | None) -> int:

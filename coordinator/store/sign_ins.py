@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
+from sqlalchemy import delete, func, insert, or_, select, update
 
 from coordinator.store.book import Book
 from coordinator.store.records import StartRow, column_value, read_row, row_values
@@ -47,7 +47,8 @@ class SignInBook(Book):
         row = {"pigeonhole": pigeonhole, "address": address, "succeeded": False, "tried_at": _text(now)}
         table = sign_in_attempts
         with self._begin() as connection:
-            self._one_at_a_time(connection)
+            # Otherwise tries at the same moment would not see each other, and all of them would pass.
+            self._one_at_a_time(connection, table)
             connection.execute(delete(table).where(table.c.tried_at < _text(now - KEPT)))
             same = or_(table.c.pigeonhole == pigeonhole, table.c.address == address)
             found = connection.execute(select(table).where(same).order_by(table.c.number)).mappings().all()
@@ -96,13 +97,6 @@ class SignInBook(Book):
         with self._begin() as connection:
             found = connection.execute(mine.returning(openid_starts)).mappings().first()
         return None if found is None else read_row(StartRow, found)
-
-    def _one_at_a_time(self, connection: Connection) -> None:
-        # Otherwise tries at the same moment would not see each other, and all of them would pass.
-        if self._engine.dialect.name == "sqlite":
-            connection.execute(delete(sign_in_attempts).where(sign_in_attempts.c.number < 0))  # takes the one lock
-        else:
-            connection.execute(text("LOCK TABLE sign_in_attempts IN EXCLUSIVE MODE"))
 
 
 def _text(moment: datetime) -> str:

@@ -211,7 +211,7 @@ def test_tries_at_the_same_moment_see_each_other(store):
 @pytest.mark.parametrize("empty_store", ["postgresql"], indirect=True)
 def test_tries_that_did_not_wait_for_each_other_would_all_pass(store, monkeypatch):
     """That the lock of the table is what holds: the database alone lets both be counted before either is there."""
-    monkeypatch.setattr(type(store.sign_ins), "_one_at_a_time", lambda _self, _connection: None)
+    monkeypatch.setattr(type(store.sign_ins), "_one_at_a_time", lambda *_given: None)
     both = Barrier(2, timeout=20)
 
     def wait(by_name, _by_address):
