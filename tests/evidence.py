@@ -96,10 +96,11 @@ def _kept(path: Path, key: str) -> Iterator[dict[str, Any]]:
         file.write(json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
 
 
-def commit(besides: Path = EVIDENCE) -> str:
-    """The commit checked out, with a mark when tracked files other than the kept figures (`besides`) differ from it."""
+def commit(*besides: Path) -> str:
+    """The commit checked out, with a mark when tracked files other than the kept figures (and `besides`) differ from it."""
     found = _git("rev-parse", "HEAD")
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{besides.relative_to(ROOT)}")
+    kept = [f":!{path.relative_to(ROOT)}" for path in (EVIDENCE, *besides) if path.is_relative_to(ROOT)]
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *kept)
     return f"{found or 'unknown'}{DIRTY if changed else ''}"
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.evidence import record
+from tests.evidence import DIRTY, commit, record
 from tests.simulation.faults.disk import Cut, Died, Disk, Loss
 from tests.simulation.faults.history import live_through
-from tests.simulation.faults.many import Found, Kept, first_found, live_many, live_on_every_core
+from tests.simulation.faults.many import KEPT, Found, Kept, first_found, live_many, live_on_every_core
 from tests.simulation.faults.memory import remembered
 from tests.simulation.faults.mutations import PLANTED
 from tests.simulation.faults.sqlite_files import simulated_disks
@@ -54,42 +54,47 @@ def test_random_histories_of_faults_break_nothing():
 
 @pytest.mark.long
 def test_a_hundred_thousand_histories_of_faults_break_nothing():
-    path = os.environ.get("FAULTS_KEPT")
-    kept = Kept(Path(path), first_seed()) if path else None
-    first = kept.first if kept else first_seed()
+    kept = Kept(KEPT, first_seed(), at=commit(KEPT))
     found = Found()
-    for part in live_on_every_core(first, FULL_SIZE, kept):
+    for part in live_on_every_core(kept.first, FULL_SIZE, kept):
         found.add(part)
     assert not found.violations, found.told()
     assert found.histories == FULL_SIZE
     record(
         "histories_of_faults",
-        {"violations": 0, "what happened in them": dict(sorted(found.counts.items()))},
+        {
+            "violations": 0,
+            "histories at each commit": {at: part.histories for at, part in kept.found.items()},
+            "what happened in them": dict(sorted(found.counts.items())),
+        },
         test="tests/simulation/test_faults.py::test_a_hundred_thousand_histories_of_faults_break_nothing",
         n=found.histories,
-        seed=first,
+        seed=kept.first,
     )
 
 
 def test_a_run_that_was_broken_off_goes_on_from_what_was_kept(tmp_path):
-    kept = Kept(tmp_path / "kept", 5)
-    kept.keep(5, Found(histories=250, violations={7: ("this is wrong",)}, counts=Counter(crashes=3)))
-    with (tmp_path / "kept").open("a") as file:
-        file.write('{"start": 255, "fou')  # broken off here
-    again = Kept(tmp_path / "kept", 99)
-    assert (again.first, set(again.parts)) == (5, {5})
-    parts = list(live_on_every_core(5, 252, again))
-    assert [part.histories for part in parts] == [250, 2]
+    path = tmp_path / "kept"
+    kept = Kept(path, 5, at="one")
+    kept.keep(5 + 500, Found(histories=250, violations={507: ("this is wrong",)}, counts=Counter(crashes=3)))
+    kept.keep(5, Found(histories=250, counts=Counter(crashes=4)))
+    with path.open("a") as file:
+        file.write('{"commit": "one", "fou')  # broken off here
+    again = Kept(path, 99, at="another")
+    assert (again.first, again.done) == (5, {5, 505})
+    assert again.found["one"] == Found(histories=500, violations={507: ("this is wrong",)}, counts=Counter(crashes=7))
+    parts = list(live_on_every_core(5, 252, Kept(path, 99, at="another")))
+    assert [part.histories for part in parts] == [500, 2]
     assert "this is wrong" in parts[0].told()
-    assert set(Kept(tmp_path / "kept", 99).parts) == {5, 255}
+    last = Kept(path, 99, at="a third")
+    assert last.done == {5, 255, 505}
+    assert {at: found.histories for at, found in last.found.items()} == {"one": 500, "another": 2}
+    assert len(path.read_text().splitlines()) == 3
 
 
-def test_what_another_commit_did_is_not_taken_for_this_one(tmp_path):
-    Kept(tmp_path / "kept", 5)
-    old = (tmp_path / "kept").read_text()
-    (tmp_path / "kept").write_text(old.replace('"commit": "', '"commit": "another '))
-    with pytest.raises(ValueError, match="another"):
-        Kept(tmp_path / "kept", 5)
+def test_what_files_of_no_commit_did_is_not_kept(tmp_path):
+    with pytest.raises(ValueError, match="commit what was changed"):
+        Kept(tmp_path / "kept", 5, at=f"one{DIRTY}")
 
 
 # Guards seen

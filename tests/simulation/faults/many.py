@@ -1,24 +1,26 @@
 """Many histories, and over several processes: their seeds are numbers in a row from a first one.
 
 A hundred thousand take hours. What each part of them came to can be kept in a file, and a run that was broken off goes
-on from there.
+on from there, at a later commit too.
 """
 
 import json
 import multiprocessing
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.evidence import commit
+from tests.evidence import DIRTY
 from tests.simulation.faults.history import live_through
 from tests.simulation.faults.memory import remembered
 from tests.simulation.faults.sqlite_files import simulated_disks
 
 PART = 250
+KEPT = Path(__file__).resolve().parents[3] / "docs/fault-histories.jsonl"
+"""Where the full size is kept from one run to the next; taken away, it is begun anew."""
 
 
 @dataclass(slots=True)
@@ -74,13 +76,15 @@ def first_found(seeds: Iterable[int]) -> tuple[int, tuple[str, ...]] | None:
 
 
 def live_on_every_core(first: int, histories: int, kept: "Kept | None" = None) -> Iterator[Found]:
-    """The same on every core, part by part as they end; parts that were kept come first, and are not run again."""
+    """The same on every core, part by part as they end; what was kept comes first, and is not run again."""
+    done = frozenset() if kept is None else kept.done
     wanted = {
-        start: range(start, min(start + PART, first + histories)) for start in range(first, first + histories, PART)
+        start: range(start, min(start + PART, first + histories))
+        for start in range(first, first + histories, PART)
+        if start not in done
     }
-    for start, found in ({} if kept is None else kept.parts).items():
-        if wanted.pop(start, None) is not None:
-            yield found
+    if kept is not None:
+        yield from list(kept.found.values())
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=context) as pool:
         running = {pool.submit(live_many, part): start for start, part in wanted.items()}
@@ -92,42 +96,72 @@ def live_on_every_core(first: int, histories: int, kept: "Kept | None" = None) -
 
 
 class Kept:
-    """What parts of one run came to, in a file, a line for each.
+    """What parts of one run came to, in a file: a line for each commit and, until it is opened again, for each new part.
+
+    A run may be broken off, and go on at a later commit. What was tried says nothing of rules that changed since, so each
+    line names its commit.
 
     Args:
         path: The file; made where it is not there yet.
         first: First seed of the run, where it is not begun in the file already.
+        at: What `tests.evidence.commit` gives.
 
     Attributes:
         first: First seed of the run.
-        parts: What was found, by the part's first seed.
+        found: What was found, by commit.
+        done: First seeds of the parts that are done.
 
     Raises:
-        ValueError: The file is of another commit, of whose software it says nothing.
+        ValueError: The files here are not those of a commit, which is what a result has to name.
     """
 
-    def __init__(self, path: Path, first: int) -> None:
-        self._path = path
-        if not path.exists():
-            path.write_text(json.dumps({"commit": commit(), "first": first}) + "\n", encoding="utf-8")
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # the last may have been broken off
-        head, *parts = (json.loads(line) for line in lines)
-        if head["commit"] != commit():
-            raise ValueError(f"{path} was kept at commit {head['commit']}; check that out, or name another file")
-        self.first: int = head["first"]
-        self.parts = {part["start"]: _found(part["found"]) for part in parts}
-        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    def __init__(self, path: Path, first: int, *, at: str) -> None:
+        if at.endswith(DIRTY):
+            raise ValueError(
+                f"what is tried is kept in {path.name} for a commit; commit what was changed, and try again"
+            )
+        self._path, self._commit = path, at
+        # The last line may have been broken off.
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+        kept = [json.loads(line) for line in lines] or [{"first": first}]
+        self.first: int = kept[0]["first"]
+        self.found: dict[str, Found] = defaultdict(Found)
+        self._parts: dict[str, list[int]] = defaultdict(list)
+        for line in kept[1:]:
+            self._add(line["commit"], line["parts"], _found(line["found"]))
+        anew = path.with_name(f"{path.name}.new")
+        _write(anew, "w", [{"first": self.first}, *map(self._line, self.found)])
+        anew.replace(path)
+
+    @property
+    def done(self) -> frozenset[int]:
+        """First seeds of the parts that are done."""
+        return frozenset(self.first + PART * number for numbers in self._parts.values() for number in numbers)
 
     def keep(self, start: int, found: Found) -> None:
         """Keep a part."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"start": start, "found": _kept(found)}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        number = (start - self.first) // PART
+        self._add(self._commit, [number], found)
+        _write(self._path, "a", [{"commit": self._commit, "parts": [number], "found": _kept(found)}])
+
+    def _add(self, at: str, parts: list[int], found: Found) -> None:
+        self._parts[at] += parts
+        self.found[at].add(found)
+
+    def _line(self, at: str) -> dict[str, object]:
+        return {"commit": at, "parts": sorted(self._parts[at]), "found": _kept(self.found[at])}
+
+
+def _write(path: Path, mode: str, lines: list[dict[str, object]]) -> None:
+    with path.open(mode, encoding="utf-8") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _kept(found: Found) -> dict[str, object]:
-    return {"histories": found.histories, "violations": found.violations, "counts": found.counts}
+    counts = dict(sorted(found.counts.items()))
+    return {"histories": found.histories, "violations": found.violations, "counts": counts}
 
 
 def _found(kept: dict[str, object]) -> Found:
