@@ -85,7 +85,7 @@ def _ban(_before: str | None, after: str | None) -> Way:
 
 
 def _second_body(before: str | None, _after: str | None) -> Way:
-    """One more who must take part lets less happen; without it, or with another in its place, the promise is another."""
+    """One more who must take part lets less happen; none, or another in its place, is a promise to read again."""
     return Way.STRICTER if before is None else Way.LOOSER
 
 
