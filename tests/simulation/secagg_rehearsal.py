@@ -38,13 +38,21 @@ class Rehearsal:
         min_honest=3,
         eligible=None,
         suite=Suite.X25519,
+        holder=False,
     ):
         self.rng = SeededRandom(f"{seed}/{n}/{profile}/{cells}/{bits}")
         rules = CohortRules(profile=profile, eligible_count=eligible or n, min_cohort=min_cohort, min_honest=min_honest)
         parties = prepare(
-            council_ids(eligible or n), rules=rules, ring=Ring(bits=bits), cells=cells, rng=self.rng, suite=suite
+            council_ids(eligible or n),
+            rules=rules,
+            ring=Ring(bits=bits),
+            cells=cells,
+            rng=self.rng,
+            suite=suite,
+            holder=holder,
         )
         self.context = parties.context
+        self.holder = parties.holder
         self.all_sessions = dict(parties.councils)
         self.sessions = {council: self.all_sessions[council] for council in council_ids(n)}
         self.aggregator = Aggregator(self.context)
@@ -100,8 +108,12 @@ class Rehearsal:
                 self.aggregator.receive_confirmation(council, message)
         return self
 
-    def unmask(self, drop=()):
+    def unmask(self, drop=(), *, withheld=False):
         self._request(Stage.STATEMENTS, self.aggregator.close_confirmations())
+        if self.holder is not None and not withheld:
+            self.opening_request = self.aggregator.opening_request()
+            self.opening = self.holder.open(self.opening_request)
+            self.aggregator.receive_opening(self.opening)
         for council, request in self.requests[Stage.STATEMENTS].items():
             if council not in drop:
                 message = self.sessions[council].unmask(request)
@@ -109,8 +121,11 @@ class Rehearsal:
                 self.aggregator.receive_unmask(council, message)
         return self
 
-    def play(self, *, upto=Stage.UNMASK, drop=None):
-        """Everything up to and including the replies of a stage; `drop` maps a reply stage to who is lost before it."""
+    def play(self, *, upto=Stage.UNMASK, drop=None, withheld=False):
+        """Everything up to and including the replies of a stage; `drop` maps a reply stage to who is lost before it.
+
+        A mask holder opens before the councils unmask, unless its opening is `withheld`.
+        """
         drop, lost = drop or {}, set()
         for stage in REPLIES:
             lost |= set(drop.get(stage, ()))
@@ -124,7 +139,7 @@ class Rehearsal:
                 case Stage.CONFIRMATION:
                     self.confirm(lost)
                 case Stage.UNMASK:
-                    self.unmask(lost)
+                    self.unmask(lost, withheld=withheld)
             if stage is upto:
                 break
         return self
