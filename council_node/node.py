@@ -97,7 +97,7 @@ class CouncilNode:
         return fault(message.reference, problem.code, said)
 
     def _roster(self, message: LinkMessage) -> LinkMessage:
-        epoch = self._station.accept_roster(message.payload)
+        epoch = self._station.papers.accept_roster(message.payload)
         return LinkMessage(
             kind=Kind.RECEIPT,
             reference=message.reference,

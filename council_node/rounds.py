@@ -157,7 +157,7 @@ class Rounds:
         self.end_old(now)
         if len(self._active) >= MAX_ROUNDS:
             raise PolicyRefusal("busy", f"{MAX_ROUNDS} rounds are under way at this council already.")
-        roster = station.roster(now)
+        roster = station.papers.roster(now)
         invitation = Invitation.read(request.payload, coordinator=roster.coordinator_id, epoch=roster.epoch)
         plan = self._proposals.approved(invitation.plan_digest, now)
         self._check_round(plan, invitation, sid)
@@ -187,7 +187,7 @@ class Rounds:
         expected = round_id(
             plan_digest=plan.digest,
             roster_digest=plan.roster_digest,
-            coordinator_id=self._station.roster(self._station.now()).coordinator_id,
+            coordinator_id=self._station.papers.roster(self._station.now()).coordinator_id,
             attempt=invitation.attempt,
             nonce=invitation.nonce,
             # In the id, so that no two councils of one round can count at different coefficients.

@@ -14,7 +14,7 @@ from math import sqrt
 
 import pytest
 
-from council_node import flower_service, service
+from council_node import flower_service, service, staying_connected
 from council_node.node import CouncilNode
 from council_node.pacing import OPENS_THE_EXTRACT, leaves_at, paced
 from council_node.settings import Settings
@@ -180,8 +180,8 @@ class Link:
 
 
 def given_to_the_link(station, monkeypatch):
-    monkeypatch.setattr(service, "NodeLink", Link)
-    monkeypatch.setattr(service, "_stop_when_told", asyncio.Event)
+    monkeypatch.setattr(staying_connected, "NodeLink", Link)
+    monkeypatch.setattr(staying_connected, "_stop_when_told", asyncio.Event)
     asyncio.run(service._serve(station))
     return Link.answer
 
