@@ -18,7 +18,7 @@ from council_node import flower_service, service, staying_connected
 from council_node.node import CouncilNode
 from council_node.pacing import OPENS_THE_EXTRACT, leaves_at, paced
 from council_node.settings import Settings
-from protocols.wire.link_message import REPLIES, Kind, LinkMessage
+from protocols.wire.link_message import ASKED_OF_COUNCILS, Kind, LinkMessage
 from tests.evidence import EVIDENCE, record
 from tests.integration.federation_world import COUNCILS, ME, Rehearsal, World, abort
 from tests.integration.test_message_sizes import write_records
@@ -83,7 +83,7 @@ def test_the_requests_that_wait_are_those_that_open_the_extract(world):
     finally:
         seat.node.answer = answer
         extract.close()
-    assert asked == REPLIES.keys()
+    assert asked == ASKED_OF_COUNCILS
     assert opening == OPENS_THE_EXTRACT
 
 
