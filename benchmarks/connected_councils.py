@@ -166,7 +166,7 @@ class _Council:
         if message.kind is not Kind.INVITE:
             return Kind.FAULT, b"{}"
         plan = self._plan
-        context = round_context(plan, self._roster, RoundId(message.reference))
+        context = round_context(plan, self._roster, RoundId(message.reference), b"")
         self._session = ParticipantSession(context, self._council, self._key.sign, os.urandom)
         claim = LedgerClaim(counter=1, head=bytes(32), seen=(0,) * len(plan.eligible))
         return Kind.ADVERT, self._session.advertise(claim)

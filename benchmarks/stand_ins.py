@@ -76,6 +76,7 @@ class StandIns:
             ring=Ring(bits=bits),
             cells=cells,
             suite=Suite.X25519,
+            holder=None,
         )
         self.claim = LedgerClaim(counter=1, head=bytes(DIGEST_SIZE), seen=(0,) * count)
         self.councils = {council: self._council(council) for council in names}

@@ -76,7 +76,7 @@ class RoundOrder:
 
     def context(self) -> RoundContext:
         """The round as the protocol knows it."""
-        return round_context(self.plan, self.roster, self.sid)
+        return round_context(self.plan, self.roster, self.sid, b"")
 
     def key(self, council: CouncilId) -> bytes:
         """A council's public key in the roster."""

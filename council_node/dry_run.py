@@ -248,6 +248,9 @@ class _Rehearsal:
             yield "This council has no list of councils yet; the agreement's group stands in for it."
         if self.asked.manifest is None:
             yield "No manifest was given; a practice one stands in. A real question brings its own, and it is checked."
+        holder = self.papers.agreement.mask_holder
+        if holder is not None:
+            yield f"The mask holder, {holder.name}, is not asked: a throw-away key plays its part."
         if self.practice and not can_be_practised(self.asked.question.dataset):
             yield "There are no practice records of this data set, so every figure is 0 before the noise."
 
@@ -303,7 +306,8 @@ class _Rehearsal:
             if council == self.me:
                 leaving.append(Leaving(kind=reply.kind, content=reply.encode()))
 
-        practice_round = PracticeRound.new(plan, self.papers.roster, nodes, record=record, rng=rng)
+        papers = self.papers
+        practice_round = PracticeRound.new(plan, papers.roster, nodes, record=record, holder_key=papers.holder, rng=rng)
         tell("Deciding on the question")
         practice_round.bring_roster(self.papers.roster_envelope)
         decision = self._decided(practice_round, plan, manifest, station)

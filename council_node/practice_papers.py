@@ -42,11 +42,12 @@ class PracticePapers:
 
     Attributes:
         folder: Where the rehearsal keeps its files; it goes when the rehearsal ends.
-        agreement: This council's own agreement, but for the analyst's key.
+        agreement: This council's own agreement, but for the keys of the analyst and of any mask holder.
         roster: The list of councils, but for every key.
         roster_envelope: The same, signed.
         trust: The keys that signed them.
         analyst: Signs the question.
+        holder: Plays the mask holder, where the agreement names one.
         councils: Each council's key.
         enrolled: Whether this council has a real list of councils; without one the agreement's group stands in.
     """
@@ -57,6 +58,7 @@ class PracticePapers:
     roster_envelope: bytes = field(repr=False)
     trust: TrustSettings
     analyst: SigningKey = field(repr=False)
+    holder: SigningKey = field(repr=False)
     councils: Mapping[CouncilId, SigningKey] = field(repr=False)
     enrolled: bool
 
@@ -126,8 +128,8 @@ def make_papers(
     """
     envelope = accepted.read_bytes()
     real = open_agreement(envelope, settings.trust, now, schema=schema)
-    signer_a, signer_b, analyst = (make_key(rng) for _ in range(3))
-    payload = _with_analyst(unsafe_payload(envelope, AGREEMENT_TYPE), analyst)
+    signer_a, signer_b, analyst, holder = (make_key(rng) for _ in range(4))
+    payload = _with_practice_keys(unsafe_payload(envelope, AGREEMENT_TYPE), analyst=analyst, holder=holder)
     (folder / "agreements").mkdir()
     kept = folder / "agreements" / accepted.name
     kept.write_bytes(sign_payload(payload, AGREEMENT_TYPE, [signer_a, signer_b]))
@@ -143,15 +145,18 @@ def make_papers(
         roster_envelope=sign_payload(roster, ROSTER_TYPE, [signer_a, signer_b]),
         trust=TrustSettings(roster_keys=signers, agreement_keys=signers),
         analyst=analyst,
+        holder=holder,
         councils=keys,
         enrolled=pinned is not None,
     )
 
 
-def _with_analyst(payload: bytes, analyst: SigningKey) -> bytes:
-    """The agreement's content with the throw-away analyst in the place of the first."""
+def _with_practice_keys(payload: bytes, *, analyst: SigningKey, holder: SigningKey) -> bytes:
+    """The agreement's content with the throw-away analyst in the place of the first, and that of the mask holder."""
     document = yaml.safe_load(payload)
     document["analysts"][0]["public_key"] = public_line(analyst.public)
+    if document.get("mask_holder"):
+        document["mask_holder"]["key"] = public_line(holder.public)
     return write_document(document).encode("utf-8")
 
 

@@ -5,17 +5,18 @@ adds noise or masks. What each council answers is shown to a recorder before it 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from federated.errors import RoundAborted
 from federated.iteration import Iteration
+from federated.keys import SigningKey
 from federated.plan import Plan
 from federated.roster import Roster
-from federated.round_context import round_context
+from federated.round_context import bare_context, round_context
 from protocols.encoding import canonical_json
 from protocols.identifiers import CouncilId, RandomSource, RoundId
-from protocols.secagg import Aggregator, RoundContext, SecureSum, round_id
+from protocols.secagg import Aggregator, HolderSession, RoundContext, SecureSum, round_id
 from protocols.secagg.context import NONCE_SIZE
 from protocols.wire.link_message import NO_REFERENCE, Kind, LinkMessage
 
@@ -38,7 +39,9 @@ class PracticeRound:
         roster: The list of councils it names.
         nodes: The councils that take part.
         record: Shown every reply.
-        sid: The round.
+        nonce: Of the round's id.
+        holder: Plays the mask holder, where the agreement names one.
+        holder_advert: Its advert; empty without one.
     """
 
     plan: Plan
@@ -46,13 +49,27 @@ class PracticeRound:
     nodes: Mapping[CouncilId, Answer] = field(repr=False)
     record: Record = field(repr=False)
     nonce: bytes
+    holder: HolderSession | None = field(default=None, repr=False)
+    holder_advert: bytes = b""
 
     @classmethod
     def new(
-        cls, plan: Plan, roster: Roster, nodes: Mapping[CouncilId, Answer], *, record: Record, rng: RandomSource
+        cls,
+        plan: Plan,
+        roster: Roster,
+        nodes: Mapping[CouncilId, Answer],
+        *,
+        record: Record,
+        holder_key: SigningKey,
+        rng: RandomSource,
     ) -> "PracticeRound":
-        """A round under a fresh nonce."""
-        return cls(plan=plan, roster=roster, nodes=nodes, record=record, nonce=rng(NONCE_SIZE))
+        """A round under a fresh nonce; the key is of whoever plays the mask holder, if the agreement names one."""
+        made = cls(plan=plan, roster=roster, nodes=nodes, record=record, nonce=rng(NONCE_SIZE))
+        if plan.holder is None:
+            return made
+        bare = bare_context(plan, roster, made.sid)
+        holder = HolderSession(bare, plan.holder.id, holder_key.sign, rng, identity=plan.holder.key)
+        return replace(made, holder=holder, holder_advert=holder.advertise())
 
     @property
     def iteration(self) -> Iteration | None:
@@ -74,7 +91,7 @@ class PracticeRound:
     @property
     def context(self) -> RoundContext:
         """What every party of the round agrees on."""
-        return round_context(self.plan, self.roster, self.sid)
+        return round_context(self.plan, self.roster, self.sid, self.holder_advert)
 
     def bring_roster(self, envelope: bytes) -> None:
         """Give every council the list of councils, as a coordinator does when they connect."""
@@ -102,6 +119,8 @@ class PracticeRound:
 
     def finish(self, aggregator: Aggregator) -> SecureSum:
         """Open the sum. Only where every record is made up: of real records no figure is ever made without a charge."""
+        if self.holder is not None:
+            aggregator.receive_opening(self.holder.open(aggregator.opening_request()))
         return aggregator.finish()
 
     def end(self, council: CouncilId, kind: Kind, payload: bytes = b"") -> None:
@@ -110,9 +129,11 @@ class PracticeRound:
 
     def _invitation(self) -> bytes:
         several = {} if self.iteration is None else {"iteration": self.iteration.canonical()}
+        held = {"holder_advert": self.holder_advert.hex()} if self.holder_advert else {}
         return canonical_json(
             {
                 **several,
+                **held,
                 "version": 1,
                 "coordinator_id": self.roster.coordinator_id,
                 "roster_epoch": self.roster.epoch,

@@ -104,6 +104,7 @@ class Invitation:
     attempt: int
     nonce: bytes
     iteration: Iteration | None = None
+    holder_advert: bytes = b""
 
     @classmethod
     def read(cls, content: bytes, *, coordinator: str, epoch: int) -> "Invitation":
@@ -161,12 +162,13 @@ class Rounds:
         invitation = Invitation.read(request.payload, coordinator=roster.coordinator_id, epoch=roster.epoch)
         plan = self._proposals.approved(invitation.plan_digest, now)
         self._check_round(plan, invitation, sid)
+        context = round_context(plan, roster, sid, invitation.holder_advert)
         station.reserve(plan, sid, now)
         with ExitStack() as undone:
             # Until the round is held, nobody would give its reservation back.
             undone.callback(station.give_back, sid, "the round could not begin here")
             session = ParticipantSession(
-                round_context(plan, roster, sid),
+                context,
                 station.council,
                 station.key.sign,
                 station.rng,
@@ -386,6 +388,7 @@ _INVITATION_FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
     "attempt": int,
     "nonce": bytes.fromhex,
     "iteration": Iteration.read,
+    "holder_advert": bytes.fromhex,
 }
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from federated.agreement_parts import AllowedDataset, Budget, Group, Party, Person, Retention
+from federated.agreement_parts import AllowedDataset, Budget, Group, HolderParty, Party, Person, Retention
 from federated.clauses import (
     PROHIBITED_USES,
     Contacts,
@@ -113,6 +113,11 @@ class Agreement(Form):
         description="What the keys of masks are agreed with. `x25519+mlkem768` withstands a future quantum computer "
         "too; each council then sends about eight times as many bytes before its figures.",
     )
+    mask_holder: HolderParty | None = Field(
+        default=None,
+        description="A second body without which no answer can be opened: each council masks its figures with it too. "
+        "While it is away no question can be answered. Nothing: the coordinator opens answers alone.",
+    )
     attempts: Annotated[int, Field(ge=1, le=10)] = Field(
         default=2, description="How often a council answers one signed question; each time is charged in full."
     )
@@ -153,8 +158,9 @@ class Agreement(Form):
     @model_validator(mode="after")
     def _names_and_keys_are_different(self) -> Self:
         _all_different("group", [group.name for group in self.groups])
-        # Somebody who asks and also checks what was spent checks nobody.
-        _all_different("public key", [person.public_key for person in (*self.analysts, *self.reviewers)])
+        # Somebody who asks and also checks what was spent checks nobody; who asks and also holds masks holds none.
+        people = [person.public_key for person in (*self.analysts, *self.reviewers)]
+        _all_different("public key", [*people, *(() if self.mask_holder is None else (self.mask_holder.key,))])
         return self
 
     @model_validator(mode="after")

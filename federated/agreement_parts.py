@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from federated.clauses import BodyType, CouncilCode, Form, Line, Name, Prose, RationalText, no_repeats
 from federated.query.model import MAX_CELLS_TOUCHED
@@ -11,10 +11,12 @@ from federated.trust import PublicLine
 from protocols.identifiers import CouncilId
 from protocols.secagg import Profile
 
-__all__ = ["AllowedDataset", "Budget", "Group", "Party", "Person", "Retention"]
+__all__ = ["AllowedDataset", "Budget", "Group", "HolderParty", "Party", "Person", "Retention"]
 
 STANDARD_FROM: Final = 10
 """Below ten councils the standard profile tolerates no loss (`protocol.md` 1.1)."""
+HolderName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+"""Lower-case letters, digits and hyphens: never a council's code, and no longer than one may be."""
 LARGEST_DELTA: Final = Fraction(1, 10_000)
 
 
@@ -32,6 +34,16 @@ class Person(Form):
     name: Line = Field(description="The person's name, or the team's.")
     organisation: Line = Field(description="The body they work for.")
     public_key: PublicLine = Field(description="Their public key, one line that starts with `ed25519:`.")
+
+
+class HolderParty(Form):
+    """A second body without whose part in it no answer can be opened."""
+
+    id: HolderName = Field(description="Short name that it signs with, such as `lga`. It never changes.")
+    name: Line = Field(description="The body's name. It is neither a council nor the body that runs the coordinator.")
+    key: PublicLine = Field(
+        description="The public key of its program `mask-holder`, one line that starts with `ed25519:`."
+    )
 
 
 class Group(Form):

@@ -38,6 +38,7 @@ def describe(agreement: Agreement) -> tuple[str, ...]:
         *(_group(agreement, group.name) for group in agreement.groups),
         _budget(agreement),
         *_keys(agreement),
+        *_opening(agreement),
         (
             f"One question is answered at most {agreement.attempts} times. You have {agreement.decision_days} days to "
             "decide on it."
@@ -65,6 +66,18 @@ def _keys(agreement: Agreement) -> Iterator[str]:
             "What is sent is masked with keys that a future quantum computer could not find either, as long as "
             "ML-KEM-768 holds."
         )
+
+
+def _opening(agreement: Agreement) -> Iterator[str]:
+    holder = agreement.mask_holder
+    if holder is not None:
+        yield (
+            f"No answer can be opened without {holder.name}, the mask holder: your figures are masked with it too. It "
+            "opens one sum for each round, once enough councils have signed whose figures are in it. It gets neither "
+            "figures nor answers. While it is away no question can be answered. If it works together with the "
+            "coordinator, it adds no protection."
+        )
+        yield f"Fingerprint of the mask holder's key: {fingerprint(parse_public(holder.key))}."
 
 
 def _list(items: Iterator[str]) -> str:

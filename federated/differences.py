@@ -115,6 +115,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "min_honest": _least,
     "attempts": _number,
     "key_agreement": _to((Suite.HYBRID, Suite.X25519)),
+    "mask_holder": _ban,
     "decision_days": _least,
     "budget.epsilon": _number,
     "budget.delta": _number,

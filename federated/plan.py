@@ -17,6 +17,7 @@ from federated.cohort import asked_group, cohort_rules, least_honest, most_hones
 from federated.crossings import BASE_FACTOR, crossed_tables
 from federated.errors import PolicyRefusal, QueryError
 from federated.iteration import Iteration
+from federated.mask_holder import HolderIdentity, check_independent, holder_identity
 from federated.privacy import (
     FILTER_SHARE_OF_DELTA,
     Charge,
@@ -165,6 +166,7 @@ class Plan:
     noise: NoiseSpec
     ring: Ring
     suite: Suite
+    holder: HolderIdentity | None
     round_charge: Charge
     delta: Fraction
     terms: Terms
@@ -289,6 +291,7 @@ class Plan:
                 # Said where it is not the usual one, so that the plans of every earlier agreement keep their bytes.
                 **({} if self.suite is Suite.X25519 else {"key_agreement": self.suite.value}),
             },
+            **({} if self.holder is None else {"mask_holder": self.holder.canonical()}),
             "tables": [
                 planned.canonical(block.parameter)
                 for planned, block in zip(self.tables, self.noise.blocks, strict=True)
@@ -323,6 +326,8 @@ def derive_plan(
         PolicyRefusal: The group, its councils or the cohort's size do not allow it.
     """
     dataset = check_query(question, schema)
+    holder = holder_identity(agreement)
+    check_independent(holder, roster)
     group = asked_group(question, agreement, roster)
     crossing = crossed_tables(question, dataset)
     rules = cohort_rules(agreement, group, crossing)
@@ -361,6 +366,7 @@ def derive_plan(
         noise=noise,
         ring=_ring(tables, noise, rules),
         suite=agreement.key_agreement,
+        holder=holder,
         round_charge=charge,
         delta=agreement.budget_delta,
         terms=terms,

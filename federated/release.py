@@ -148,11 +148,13 @@ class AttestationRecord(_Record):
         view: h2, the view of the key shares that every mask was derived from, hexadecimal.
         masked_inputs: SHA-256 of the masked vector of each contributing council, hexadecimal.
         statements: At least t signed survivor statements, base64.
+        opening: The signed head of the mask holder's opening, hexadecimal; empty where the agreement names none.
     """
 
     view: str
     masked_inputs: dict[str, str]
     statements: tuple[str, ...]
+    opening: Annotated[str, _UNSAID_IF_EMPTY] = ""
 
 
 class RoundRecord(_Record):
@@ -357,6 +359,7 @@ def _attestation(result: SecureSum) -> AttestationRecord:
         view=result.h2.hex(),
         masked_inputs={council: digest.hex() for council, digest in result.input_digests.items()},
         statements=tuple(b64encode(statement).decode("ascii") for statement in result.statements),
+        opening=result.opening.hex(),
     )
 
 

@@ -15,6 +15,7 @@ from federated.agreement import Agreement
 from federated.crossings import caveat_of
 from federated.errors import FederatedError, SignatureProblem
 from federated.iteration import Iteration
+from federated.mask_holder import HolderIdentity
 from federated.plan import Plan, open_plan
 from federated.release import AttestationRecord, Release, make_tables
 from federated.roster import Roster
@@ -23,7 +24,7 @@ from protocols.encoding import canonical_json, sha256
 from protocols.errors import LocalProtocolError, MalformedMessage, ProtocolError, RemoteProtocolError
 from protocols.identifiers import CouncilId, Digest, RoundId
 from protocols.secagg import CohortRuleBroken, CohortRules, Profile, round_id
-from protocols.secagg.evidence import survivors_digest, verify_confirmation
+from protocols.secagg.evidence import survivors_digest, verify_confirmation, verify_opening
 
 __all__ = ["NOT_REMADE", "OTHERWISE_WRITTEN", "check_release"]
 
@@ -68,6 +69,7 @@ def _steps(release: Release, *, roster: Roster, agreements: Mapping[str, Agreeme
     _check_caveats(release)
     _check_thresholds(release)
     yield _check_statements(release, roster)
+    yield from _check_openings(release)
     if release.plan["rounds"] != max(1, len(release.rounds)):
         raise SignatureProblem(f"The plan takes {release.plan['rounds']} rounds; {len(release.rounds)} are listed.")
     if release.rounds:
@@ -120,6 +122,31 @@ def _check_statements(release: Release, roster: Roster) -> str:
     return f"{signers} councils signed that the sum is over exactly these {len(contributed)} councils."
 
 
+def _check_openings(release: Release) -> Iterator[str]:
+    """Where the plan names a mask holder, every sum must have been opened by it, over the councils that signed."""
+    named = release.plan.get("mask_holder")
+    # Of several rounds the last is the one that the release itself is of, which `_check_rounds` makes sure of.
+    opened = [(record.sid, record.attestations) for record in release.rounds or (release,)]
+    if named is None:
+        if any(evidence.opening for _, evidence in opened):
+            raise SignatureProblem("The release is said to be opened by a mask holder, and its plan names none.")
+        return
+    holder = HolderIdentity.read(named)
+    for sid, evidence in opened:
+        try:
+            view = verify_opening(
+                bytes.fromhex(evidence.opening),
+                sid=RoundId(bytes.fromhex(sid)),
+                holder=holder.id,
+                identity=holder.key,
+            )
+        except (MalformedMessage, RemoteProtocolError, ValueError) as error:
+            raise SignatureProblem(f"The sum was not opened by {holder.name}, the mask holder: {error}.") from error
+        if view != _survivors(evidence):
+            raise SignatureProblem(f"What {holder.name} opened is the sum of other councils than the release says.")
+    yield f"The sum was opened by {holder.name}, the mask holder, over exactly these councils."
+
+
 def _check_rounds(release: Release, roster: Roster) -> str:
     """Each round's id must follow from what it is said to be counted at, and its own councils must have signed it."""
     for number, record in enumerate(release.rounds, start=1):
@@ -150,19 +177,24 @@ def _check_rounds(release: Release, roster: Roster) -> str:
 
 def _signers(evidence: AttestationRecord, sid: RoundId, roster: Roster, *, threshold: int) -> int:
     """How many councils signed over whose inputs a round's sum is: at least the threshold, and all of them inside."""
-    inputs = {CouncilId(council): Digest(bytes.fromhex(text)) for council, text in evidence.masked_inputs.items()}
-    view = survivors_digest(Digest(bytes.fromhex(evidence.view)), inputs)
+    view = _survivors(evidence)
     signers = set()
     for statement in evidence.statements:
         try:
             signers.add(verify_confirmation(b64decode(statement), sid=sid, h3=view, identities=_identities(roster)))
         except (MalformedMessage, RemoteProtocolError, ValueError) as error:
             raise SignatureProblem(f"A survivor statement does not hold: {error}.") from error
-    if not signers <= set(inputs) or len(signers) < threshold:
+    if not signers <= set(evidence.masked_inputs) or len(signers) < threshold:
         raise SignatureProblem(
             f"{len(signers)} contributing councils signed the list of survivors; {threshold} are needed."
         )
     return len(signers)
+
+
+def _survivors(evidence: AttestationRecord) -> Digest:
+    """h3: whose inputs a round's sum is over."""
+    inputs = {CouncilId(council): Digest(bytes.fromhex(text)) for council, text in evidence.masked_inputs.items()}
+    return survivors_digest(Digest(bytes.fromhex(evidence.view)), inputs)
 
 
 def _identities(roster: Roster) -> Mapping[CouncilId, bytes]:

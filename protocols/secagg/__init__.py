@@ -2,13 +2,14 @@
 
 Councils send masked vectors; only their sum comes out, over councils that at least t of them have signed for.
 Order of reading: `run`, `transitions`, `messages`, `transcript`, `participant`, `session`,
-`aggregator`, `recovery`, `mask_removal`.
+`aggregator`, `recovery`, `mask_removal`, `mask_holder`.
 """
 
 from protocols.secagg.aggregator import Aggregator
 from protocols.secagg.cohort import CohortRules, Profile, Thresholds
-from protocols.secagg.context import LedgerClaim, RoundContext, round_id
+from protocols.secagg.context import Holder, LedgerClaim, RoundContext, round_id
 from protocols.secagg.errors import BadKeyShare, BelowThreshold, CohortRuleBroken
+from protocols.secagg.mask_holder import HolderSession, holder_of
 from protocols.secagg.mask_removal import MaskSum, MaskWork, sum_masks
 from protocols.secagg.messages import Stage, size_limit
 from protocols.secagg.participant import (
@@ -34,6 +35,8 @@ from protocols.secagg.session import ParticipantSession
 from protocols.secagg.transitions import (
     AggregatorEvent,
     AggregatorState,
+    HolderEvent,
+    HolderState,
     ParticipantEvent,
     ParticipantState,
 )
@@ -49,6 +52,10 @@ __all__ = [
     "CohortRuleBroken",
     "CohortRules",
     "Confirmed",
+    "Holder",
+    "HolderEvent",
+    "HolderSession",
+    "HolderState",
     "LedgerClaim",
     "MaskSum",
     "MaskWork",
@@ -67,6 +74,7 @@ __all__ = [
     "accept_shares",
     "advertise",
     "confirm_survivors",
+    "holder_of",
     "mask_input",
     "round_id",
     "run_secure_sum",

@@ -18,9 +18,10 @@ from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 from protocols.ring import RingVector
 from protocols.secagg.cohort import Thresholds
-from protocols.secagg.context import RoundContext
+from protocols.secagg.context import Holder, RoundContext
 from protocols.secagg.deliveries import Dealing, Deliveries
 from protocols.secagg.errors import BelowThreshold
+from protocols.secagg.holder_messages import OpeningRequest, decode_holder_opening
 from protocols.secagg.key_schedule import mask_private_key
 from protocols.secagg.mask_removal import MaskSum, MaskWork, Peer, lost_work, sum_masks, survivor_work
 from protocols.secagg.messages import (
@@ -47,6 +48,7 @@ from protocols.secagg.transcript import (
     unmask_kinds,
 )
 from protocols.secagg.transitions import AGGREGATOR, AggregatorEvent, AggregatorState, next_state
+from protocols.suite import parts
 
 
 class Aggregator:
@@ -77,7 +79,8 @@ class Aggregator:
         self._headers: dict[CouncilId, SignedMessage] = {}
         self._statements: dict[CouncilId, SignedMessage] = {}
         self._answers: dict[CouncilId, RevealedShares] = {}
-        self._keys_in_use: set[bytes] = set()
+        self._opening = b""
+        self._keys_in_use = set() if self._context.holder is None else set(parts(self._context.holder.key))
 
     @property
     def state(self) -> AggregatorState:
@@ -116,7 +119,7 @@ class Aggregator:
 
     def _advert_from(self, sender: CouncilId, signed: SignedMessage) -> Advert:
         self._verify(sender, signed)
-        advert = advert_of(signed, self._context.suite)
+        advert = advert_of(signed, self._context.suite, held=self._context.holder is not None)
         keys = set(advert.key_parts)
         # Every node would refuse the round, so a copied key must not get into it.
         if len(keys) != len(advert.key_parts) or keys & self._keys_in_use:
@@ -135,7 +138,7 @@ class Aggregator:
         with self._abandoning():
             self._fixed = self._context.rules.thresholds(len(self._u1))
         messages = [signed for signed, _ in self._adverts.values()]
-        self._h1 = adverts_view(self._context.sid, messages)
+        self._h1 = adverts_view(self._context.sid, messages, self._context.holder)
         return dict.fromkeys(self._u1, encode_list(Stage.ADVERTS, messages))
 
     # --- R1 ---
@@ -224,6 +227,55 @@ class Aggregator:
         enough = list(self._statements.values())[: self.thresholds.t]  # each costs every node a verification
         return dict.fromkeys(self._u3, encode_list(Stage.STATEMENTS, enough))
 
+    # --- the mask holder, where there is one ---
+
+    def opening_request(self) -> bytes:
+        """OPENING_REQUEST for the mask holder, to be answered before any council is sent STATEMENTS.
+
+        Raises:
+            LocalProtocolError: The round has no mask holder, or the confirmations are not closed.
+        """
+        self._holder()
+        next_state(AGGREGATOR, self._state, AggregatorEvent.OPENING)
+        request = OpeningRequest(
+            adverts=tuple(signed for signed, _ in self._adverts.values()),
+            dealt=tuple(dealing.dealt for dealing in self._dealings.values()),
+            headers=tuple(self._headers.values()),
+            statements=tuple(self._statements.values())[: self.thresholds.t],
+        )
+        return request.encode()
+
+    def receive_opening(self, message: bytes) -> None:
+        """Take the sum of the mask holder's masks off the total. Sent again, the same is ignored.
+
+        Raises:
+            RemoteProtocolError: Not the mask holder's (`culprit`), another vector than it signed, or of another h3.
+            LocalProtocolError: The round has no mask holder, or it is not the time.
+        """
+        holder = self._holder()
+
+        def arrive() -> _Arrival:
+            head, vector = decode_holder_opening(message, self._context)
+            found = hashlib.sha256(vector).digest()
+
+            def accept() -> None:
+                if head.sender != holder.id:
+                    raise RemoteProtocolError(f"the sum was opened by {head.sender}; the mask holder is {holder.id}")
+                verify_message(head, sid=self._context.sid, identity=holder.identity)
+                if head.body != self._h3 + found:
+                    raise RemoteProtocolError(f"{holder.id} opened another list of survivors, or signed another vector")
+                self._total -= self._context.ring.read(vector)
+                self._opening = head.encode()
+
+            return head.encode() + found, accept
+
+        self._receive(AggregatorEvent.OPENING, holder.id, (holder.id,), arrive)
+
+    def _holder(self) -> Holder:
+        if self._context.holder is None:
+            raise LocalProtocolError("the round has no mask holder")
+        return self._context.holder
+
     # --- R4 ---
 
     def receive_unmask(self, sender: CouncilId, message: bytes) -> None:
@@ -247,8 +299,11 @@ class Aggregator:
 
         Raises:
             BelowThreshold: Fewer than t true answers; or shares that their dealer (`culprit`) dealt wrong.
+            LocalProtocolError: The round has a mask holder, and its opening has not been received.
         """
         following = next_state(AGGREGATOR, self._state, AggregatorEvent.FINISH)
+        if self._context.holder is not None and not self._opening:
+            raise LocalProtocolError(f"{self._context.holder.id}, the mask holder, has not opened the sum")
         with self._abandoning():
             rebuilt = rebuild(
                 [self._wanted(*one) for one in enumerate(unmask_kinds(self._u2, self._u3).items())],
@@ -271,6 +326,7 @@ class Aggregator:
             h3=self._h3,
             input_digests={c: Digest(header.body[DIGEST_SIZE:]) for c, header in self._headers.items()},
             statements=tuple(statement.encode() for statement in self._statements.values()),
+            opening=self._opening,
         )
         self._state = following
         self._clear()

@@ -75,6 +75,23 @@ class LedgerClaim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """The mask holder of a round: a second body without whose opening no sum comes out. Made by `holder_of` alone.
+
+    Attributes:
+        id: As the agreement names it; never that of a council.
+        identity: Raw Ed25519 public key that the agreement pins for it.
+        advert: Its HOLDER_ADVERT for this round, as signed; enters h1.
+        key: H_pk, the public key of the round's suite in that advert.
+    """
+
+    id: CouncilId
+    identity: bytes = field(repr=False)
+    advert: bytes = field(repr=False)
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundContext:
     """One round, as plan, agreement and pinned roster fix it. Each node builds it for itself.
 
@@ -87,6 +104,7 @@ class RoundContext:
         ring: Of the plan.
         cells: Length of every vector, at least 1.
         suite: What keys are agreed with; of the agreement, so that no coordinator can choose the weaker one.
+        holder: The mask holder; None where the agreement names none.
     """
 
     sid: RoundId
@@ -97,6 +115,7 @@ class RoundContext:
     ring: Ring
     cells: int
     suite: Suite
+    holder: Holder | None
 
     def __post_init__(self) -> None:
         """Refuse a context that two parties could read differently."""
@@ -110,6 +129,9 @@ class RoundContext:
             raise LocalProtocolError("every eligible council has its own pinned identity key of 32 bytes")
         if self.identities.keys() != set(self.eligible):
             raise LocalProtocolError("identities are pinned for the eligible councils and for no others")
+        # A council that held the masks as well would be no second body.
+        if self.holder is not None and (self.holder.id in self.identities or self.holder.identity in set(keys)):
+            raise LocalProtocolError("the mask holder is none of the eligible councils, and has a key of its own")
 
     @property
     def vector_bytes(self) -> int:

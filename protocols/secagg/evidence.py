@@ -9,7 +9,7 @@ from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest, RoundId
 from protocols.secagg.messages import Stage
 from protocols.wire.codec import Reader
 
-__all__ = ["survivors_digest", "verify_confirmation"]
+__all__ = ["survivors_digest", "verify_confirmation", "verify_opening"]
 
 
 def survivors_digest(h2: Digest, inputs: Mapping[CouncilId, Digest]) -> Digest:
@@ -51,3 +51,28 @@ def verify_confirmation(
     if message.body != h3:
         raise RemoteProtocolError(f"{message.sender} signed for other survivors", culprit=message.sender)
     return message.sender
+
+
+def verify_opening(head: bytes, *, sid: RoundId, holder: CouncilId, identity: bytes) -> Digest:
+    """Check the signed head of the mask holder's opening. Run by whoever checks a release.
+
+    Args:
+        head: As a round's result holds it.
+        sid: The round.
+        holder: Id of the mask holder, as the agreement names it.
+        identity: Raw Ed25519 public key that the agreement pins for it.
+
+    Returns:
+        h3: the one list of survivors whose sum it opened.
+
+    Raises:
+        MalformedMessage: Not an opening.
+        RemoteProtocolError: Not signed by the mask holder for this round.
+    """
+    reader = Reader(head, what=f"the {Stage.OPENING.label}", limit=ENVELOPE_SIZE + 2 * DIGEST_SIZE)
+    message = read_signed(reader, stage=Stage.OPENING, body_size=2 * DIGEST_SIZE)
+    reader.finish()
+    if message.sender != holder:
+        raise RemoteProtocolError(f"the sum was opened by {message.sender}; the mask holder is {holder}")
+    verify_message(message, sid=sid, identity=identity)
+    return Digest(message.body[:DIGEST_SIZE])

@@ -7,7 +7,10 @@ mask key S_u   s_seed_u                            "mask-key/v1", sid, u
 channel u→v    X25519(C_u, C_v)                    "channel/v1", h1, u, v
 pairwise mask  X25519(S_u, S_v)                    "mask/v1", h2, plan_digest, lower, higher
 self mask      b_seed_u                            "self/v1", h2, u
+holder's mask  X25519(T_u, H)                      "holder-mask/v1", h2, plan_digest, u, holder, ""
 =============  ==================================  =========================================
+
+The last is there where the agreement names a mask holder. T_u comes from no seed: what is dealt out can be rebuilt.
 
 In the hybrid suite (`protocols.suite`) two secrets stand behind one another where X25519 alone stands here:
 
@@ -17,6 +20,7 @@ channel u→v    X25519(C_u, C_v) ‖ KEM(C_v)         "channel/v2", h1, u, v, c
 pair seed r    s_seed of the lower                 "pair-seed/v1", sid, lower, higher
 wrapping of r  KEM(S_higher)                       "pair-wrap/v1", h1, lower, higher, ciphertext
 pairwise mask  X25519(S_u, S_v) ‖ r                "mask/v2", h2, plan_digest, lower, higher
+holder's mask  X25519(T_u, H) ‖ KEM(H)             "holder-mask/v1", h2, plan_digest, u, holder, ciphertext
 =============  ==================================  =========================================
 
 The lower sends r to the higher, wrapped, beside H(r). So the seed of either that drops out gives the pair's mask: the
@@ -78,3 +82,9 @@ def pair_sign(me: CouncilId, peer: CouncilId) -> Literal[1, -1]:
 def self_label(h2: Digest, owner: CouncilId) -> bytes:
     """HKDF info of the self mask."""
     return length_prefixed("self/v1", h2, owner.encode("ascii"))
+
+
+def holder_label(h2: Digest, plan_digest: Digest, owner: CouncilId, holder: CouncilId, ciphertext: bytes) -> bytes:
+    """HKDF info of the mask that a council shares with the mask holder; without a ciphertext in the classical suite."""
+    ends = (owner.encode("ascii"), holder.encode("ascii"))
+    return length_prefixed("holder-mask/v1", h2, plan_digest, *ends, ciphertext)

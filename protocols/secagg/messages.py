@@ -1,4 +1,4 @@
-"""The nine messages of a round as bytes; see `protocol.md` 1.3 for what they mean.
+"""The messages of a round as bytes; see `protocol.md` 1.3 for what they mean.
 
 Every message opens with a version byte and a stage byte, each is decoded strictly and only within the size
 that the round allows for it, and lists are in strictly ascending order of council, so nobody is in one twice.
@@ -6,11 +6,13 @@ that the round allows for it, and lists are in strictly ascending order of counc
 =============  ===========================================================================================
 to coordinator
 =============  ===========================================================================================
-ADVERT         signed(C_pk ‖ S_pk ‖ counter 8 ‖ head 32 ‖ counter seen 8 for each eligible council)
+ADVERT         signed(C_pk ‖ S_pk ‖ T_u ‖ counter 8 ‖ head 32 ‖ counter seen 8 for each eligible council)
 KEY_SHARES     signed(h1 ‖ H(b_seed) ‖ leaf for each of U1), then an opening for each of U1
 MASKED_INPUT   signed(h2 ‖ H(y)), then y as little-endian ring words
 CONFIRMATION   signed(h3)
 UNMASK         signed(h3 ‖ kind 1, share 32, salt 32 for each of U2)
+HOLDER_ADVERT  signed(H_pk)
+OPENING        signed(h3 ‖ H(o)), then o, the sum of the holder's masks, as little-endian ring words
 =============  ===========================================================================================
 
 An opening is commit_b 32 ‖ commit_s 32 ‖ ciphertext 144, without ciphertext from a council to itself. In the hybrid
@@ -18,6 +20,10 @@ suite a public key has 1,216 bytes, a ciphertext 1,232, and to those above it a 
 H(r) 32. The coordinator's messages are lists, each a count in two bytes and then: ADVERTS the adverts; SHARES the
 signed part of each KEY_SHARES, each followed by the receiver's own opening; SURVIVORS the signed part of each
 MASKED_INPUT; STATEMENTS the confirmations. They are not signed: everything in them is, by councils.
+
+T_u, HOLDER_ADVERT and OPENING are of rounds with a mask holder alone. So is OPENING_REQUEST, which shows the holder the
+adverts, the signed part of each KEY_SHARES, that of each MASKED_INPUT and the confirmations, one list behind another.
+T_u is an X25519 key of 32 bytes; in the hybrid suite the ciphertext made to H_pk, 1,088 bytes, stands behind it.
 """
 
 import struct
@@ -29,6 +35,7 @@ from typing import Final, TypeVar
 from protocols.envelope import ENVELOPE_SIZE, VERSION, SignedMessage, read_signed
 from protocols.errors import MalformedMessage
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
+from protocols.key_agreement import KEY_SIZE, check_public_key
 from protocols.secagg.context import COUNTER_SIZE, LedgerClaim, RoundContext
 from protocols.secagg.share_records import (
     REVEALED_SIZE,
@@ -49,7 +56,8 @@ from protocols.wire.codec import Reader, unsigned
 
 T = TypeVar("T")
 
-_LIST_HEAD_SIZE: Final = 4
+COUNT_SIZE: Final = 2
+_LIST_HEAD_SIZE: Final = 2 + COUNT_SIZE
 
 
 class Stage(IntEnum):
@@ -64,6 +72,9 @@ class Stage(IntEnum):
     CONFIRMATION = 7
     STATEMENTS = 8
     UNMASK = 9
+    HOLDER_ADVERT = 10
+    OPENING_REQUEST = 11
+    OPENING = 12
 
     @property
     def label(self) -> str:
@@ -74,8 +85,8 @@ class Stage(IntEnum):
 def size_limit(stage: Stage, context: RoundContext) -> int:
     """Most bytes that a message of this stage can have in this round; longer ones are not decoded."""
     councils = len(context.eligible)
-    advert = ENVELOPE_SIZE + _advert_size(context)
-    dealt = ENVELOPE_SIZE + _dealt_size(councils)
+    advert = ENVELOPE_SIZE + advert_size(context)
+    dealt = ENVELOPE_SIZE + dealt_size(councils)
     opening = largest_opening(context.suite)
     header = ENVELOPE_SIZE + 2 * DIGEST_SIZE
     statement = ENVELOPE_SIZE + DIGEST_SIZE
@@ -89,6 +100,9 @@ def size_limit(stage: Stage, context: RoundContext) -> int:
         Stage.CONFIRMATION: statement,
         Stage.STATEMENTS: _LIST_HEAD_SIZE + councils * statement,
         Stage.UNMASK: ENVELOPE_SIZE + DIGEST_SIZE + councils * REVEALED_SIZE,
+        Stage.HOLDER_ADVERT: ENVELOPE_SIZE + context.suite.public_size,
+        Stage.OPENING_REQUEST: _LIST_HEAD_SIZE + 3 * COUNT_SIZE + councils * (advert + dealt + header + statement),
+        Stage.OPENING: header + context.vector_bytes,
     }
     return limits[stage]
 
@@ -98,48 +112,77 @@ def size_limit(stage: Stage, context: RoundContext) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advert:
-    """A council's two public keys for the round, and its ledger claim."""
+    """A council's public keys for the round, and its ledger claim.
+
+    Attributes:
+        channel_key: C_pk.
+        mask_key: S_pk.
+        claim: Of its ledger.
+        holder_key: T_u, with the ciphertext behind it where the suite has one; empty without a mask holder.
+    """
 
     channel_key: bytes
     mask_key: bytes
     claim: LedgerClaim
+    holder_key: bytes = b""
 
     @property
     def key_parts(self) -> tuple[bytes, ...]:
-        """Every part of both keys: each may be in a round once."""
-        return (*parts(self.channel_key), *parts(self.mask_key))
+        """Every part of its keys: each may be in a round once."""
+        return (*parts(self.channel_key), *parts(self.mask_key), *self._holder_parts)
+
+    @property
+    def _holder_parts(self) -> tuple[bytes, ...]:
+        return tuple(part for part in (self.holder_key[:KEY_SIZE], self.holder_key[KEY_SIZE:]) if part)
 
     def encode_body(self) -> bytes:
         """The bytes to sign."""
         seen = struct.pack(f">{len(self.claim.seen)}Q", *self.claim.seen)
-        return self.channel_key + self.mask_key + unsigned(self.claim.counter, COUNTER_SIZE) + self.claim.head + seen
+        keys = self.channel_key + self.mask_key + self.holder_key
+        return keys + unsigned(self.claim.counter, COUNTER_SIZE) + self.claim.head + seen
 
 
-def _advert_size(context: RoundContext) -> int:
-    return 2 * context.suite.public_size + COUNTER_SIZE + DIGEST_SIZE + COUNTER_SIZE * len(context.eligible)
+def advert_size(context: RoundContext) -> int:
+    """Bytes of the body of an advert."""
+    keys = 2 * context.suite.public_size + (0 if context.holder is None else _holder_key_size(context.suite))
+    return keys + COUNTER_SIZE + DIGEST_SIZE + COUNTER_SIZE * len(context.eligible)
 
 
-def advert_of(message: SignedMessage, suite: Suite) -> Advert:
-    """Read the body of an advert; both keys must be canonical and of full order."""
+def _holder_key_size(suite: Suite) -> int:
+    return KEY_SIZE + suite.ciphertext_size
+
+
+def advert_of(message: SignedMessage, suite: Suite, *, held: bool = False) -> Advert:
+    """Read the body of an advert; every key must be canonical and of full order.
+
+    Args:
+        message: The advert.
+        suite: Of the round.
+        held: Whether the round has a mask holder, so that there is a key for it.
+    """
     reader = Reader(message.body, what=f"the advert of {message.sender}", limit=len(message.body))
     channel_key, mask_key = reader.take(suite.public_size, "channel key"), reader.take(suite.public_size, "mask key")
     check_public(channel_key, suite)
     check_public(mask_key, suite)
+    holder_key = reader.take(_holder_key_size(suite), "holder key") if held else b""
+    if held:
+        check_public_key(holder_key[:KEY_SIZE])
     counter, head = reader.unsigned(COUNTER_SIZE, "counter"), reader.take(DIGEST_SIZE, "ledger head")
     councils = (len(message.body) - reader.position) // COUNTER_SIZE
     seen = struct.unpack(f">{councils}Q", reader.take(councils * COUNTER_SIZE, "counters seen"))
     reader.finish()
-    return Advert(channel_key=channel_key, mask_key=mask_key, claim=LedgerClaim(counter=counter, head=head, seen=seen))
+    claim = LedgerClaim(counter=counter, head=head, seen=seen)
+    return Advert(channel_key=channel_key, mask_key=mask_key, claim=claim, holder_key=holder_key)
 
 
 def decode_advert(content: bytes, context: RoundContext) -> SignedMessage:
     """ADVERT, its signature not yet checked."""
-    return _only(content, Stage.ADVERT, context, _advert_size(context))
+    return _only(content, Stage.ADVERT, context, advert_size(context))
 
 
 def decode_adverts(content: bytes, context: RoundContext) -> tuple[SignedMessage, ...]:
     """ADVERTS, signatures not yet checked."""
-    return _signed_list(content, Stage.ADVERTS, Stage.ADVERT, context, _advert_size(context))
+    return _signed_list(content, Stage.ADVERTS, Stage.ADVERT, context, advert_size(context))
 
 
 # --- R1: key shares ------------------------------------------------------------------------------------
@@ -195,7 +238,8 @@ class Dealt:
         return self.message.body[start : start + DIGEST_SIZE]
 
 
-def _dealt_size(members: int) -> int:
+def dealt_size(members: int) -> int:
+    """Bytes of the signed part of a key-share message to so many members."""
     return (2 + members) * DIGEST_SIZE
 
 
@@ -204,19 +248,20 @@ def dealt_body(h1: Digest, self_commitment: bytes, leaves: Sequence[bytes]) -> b
     return b"".join((h1, self_commitment, *leaves))
 
 
-def _dealt_of(message: SignedMessage) -> Dealt:
+def dealt_of(message: SignedMessage) -> Dealt:
+    """The signed part of a key-share message, as read."""
     h1, commitment = message.body[:DIGEST_SIZE], message.body[DIGEST_SIZE : 2 * DIGEST_SIZE]
     return Dealt(message=message, h1=Digest(h1), self_commitment=commitment)
 
 
 def decode_key_shares(content: bytes, context: RoundContext, members: Sequence[CouncilId]) -> tuple[Dealt, Openings]:
     """KEY_SHARES: the signed part, and the openings in the order of U1; leaves not yet compared."""
-    reader = _reader(content, Stage.KEY_SHARES, context)
-    message = read_signed(reader, stage=Stage.KEY_SHARES, body_size=_dealt_size(len(members)))
+    reader = reader_of(content, Stage.KEY_SHARES, context)
+    message = read_signed(reader, stage=Stage.KEY_SHARES, body_size=dealt_size(len(members)))
     own = members.index(message.sender) if message.sender in members else len(members)
     openings = reader.take(openings_size(len(members), own, context.suite), "openings")
     reader.finish()
-    return _dealt_of(message), Openings(content=openings, count=len(members), own=own, suite=context.suite)
+    return dealt_of(message), Openings(content=openings, count=len(members), own=own, suite=context.suite)
 
 
 def pieces_of_shares(dealt: Sequence[bytes], openings: Sequence[bytes]) -> tuple[bytes, ...]:
@@ -241,9 +286,9 @@ def decode_shares(
     """SHARES; neither signatures nor leaves checked yet."""
 
     def entry(reader: Reader) -> tuple[Dealt, Opening]:
-        message = read_signed(reader, stage=Stage.KEY_SHARES, body_size=_dealt_size(members))
+        message = read_signed(reader, stage=Stage.KEY_SHARES, body_size=dealt_size(members))
         size = opening_size(message.sender, receiver, context.suite)
-        return _dealt_of(message), decode_opening(reader.take(size, "opening"), context.suite)
+        return dealt_of(message), decode_opening(reader.take(size, "opening"), context.suite)
 
     return _list(content, Stage.SHARES, context, entry, lambda item: item[0].message.sender)
 
@@ -253,7 +298,7 @@ def decode_shares(
 
 def decode_masked_input(content: bytes, context: RoundContext) -> tuple[SignedMessage, memoryview]:
     """MASKED_INPUT: the signed header (h2 ‖ H(y)) and the bytes of y, not copied and not yet compared."""
-    reader = _reader(content, Stage.MASKED_INPUT, context)
+    reader = reader_of(content, Stage.MASKED_INPUT, context)
     header = read_signed(reader, stage=Stage.MASKED_INPUT, body_size=2 * DIGEST_SIZE)
     vector = reader.view(context.vector_bytes, "vector")
     reader.finish()
@@ -295,15 +340,16 @@ def encode_list(stage: Stage, messages: Sequence[SignedMessage]) -> bytes:
 
 
 def _list_head(stage: Stage, count: int) -> bytes:
-    return unsigned(VERSION, 1) + unsigned(stage, 1) + unsigned(count, 2)
+    return unsigned(VERSION, 1) + unsigned(stage, 1) + unsigned(count, COUNT_SIZE)
 
 
-def _reader(content: bytes, stage: Stage, context: RoundContext) -> Reader:
+def reader_of(content: bytes, stage: Stage, context: RoundContext) -> Reader:
+    """A reader that takes no more than a message of the stage can have."""
     return Reader(content, what=f"the {stage.label}", limit=size_limit(stage, context))
 
 
 def _only(content: bytes, stage: Stage, context: RoundContext, body_size: int) -> SignedMessage:
-    reader = _reader(content, stage, context)
+    reader = reader_of(content, stage, context)
     message = read_signed(reader, stage=stage, body_size=body_size)
     reader.finish()
     return message
@@ -325,10 +371,23 @@ def _list(
     read: Callable[[Reader], T],
     sender: Callable[[T], CouncilId],
 ) -> tuple[T, ...]:
-    reader = _reader(content, stage, context)
+    reader = reader_of(content, stage, context)
     reader.constant(VERSION, "version")
     reader.constant(stage, "stage")
-    count = reader.unsigned(2, "count")
+    items = read_items(reader, stage, context, read, sender)
+    reader.finish()
+    return items
+
+
+def read_items(
+    reader: Reader,
+    stage: Stage,
+    context: RoundContext,
+    read: Callable[[Reader], T],
+    sender: Callable[[T], CouncilId],
+) -> tuple[T, ...]:
+    """A count, and that many items in strictly ascending order of council."""
+    count = reader.unsigned(COUNT_SIZE, "count")
     if count > len(context.eligible):
         raise MalformedMessage(f"the {stage.label} lists {count} councils; {len(context.eligible)} are eligible")
     items: list[T] = []
@@ -337,5 +396,4 @@ def _list(
         if items and sender(items[-1]) >= sender(item):
             raise MalformedMessage(f"the {stage.label} lists {sender(item)} twice or out of order")
         items.append(item)
-    reader.finish()
     return tuple(items)

@@ -9,22 +9,22 @@ References:
 """
 
 from protocols.encoding import sha256
-from protocols.envelope import Sign, SignedMessage, sign_message, verify_message
+from protocols.envelope import Sign, SignedMessage, sign_message
 from protocols.errors import LocalProtocolError, RemoteProtocolError
-from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest, RandomSource
+from protocols.identifiers import CouncilId, Digest, RandomSource
 from protocols.key_agreement import derive_key
 from protocols.masks import ONE_CORE, Cores, MaskKey, add_masks
 from protocols.ring import IntegerVector
+from protocols.secagg.checks import accepted_adverts, check_headers, check_statements, check_subset, verify
 from protocols.secagg.context import LedgerClaim, RoundContext
 from protocols.secagg.dealing import Ends, Outgoing, Received, seal, split_seeds, unseal
-from protocols.secagg.errors import BelowThreshold
+from protocols.secagg.holder_masks import holder_mask, meet_holder
 from protocols.secagg.key_schedule import mask_private_key, pair_label, pair_seed, pair_sign, self_label
 from protocols.secagg.messages import (
     Advert,
     Dealt,
     KeyShare,
     Stage,
-    advert_of,
     dealt_body,
     decode_adverts,
     decode_shares,
@@ -77,7 +77,10 @@ def advertise(
     [s_seed] = random_elements(1, rng)
     channel_private = PrivateKey.read(rng(context.suite.private_size), context.suite)
     mask_private = mask_private_key(s_seed, sid=context.sid, owner=me, suite=context.suite)
-    advert = Advert(channel_key=channel_private.public, mask_key=mask_private.public, claim=claim)
+    holder_key, with_holder = (b"", None) if context.holder is None else meet_holder(context.holder.key, rng)
+    advert = Advert(
+        channel_key=channel_private.public, mask_key=mask_private.public, claim=claim, holder_key=holder_key
+    )
     message = sign_message(sid=context.sid, stage=Stage.ADVERT, sender=me, body=advert.encode_body(), sign=sign)
     state = Advertised(
         context=context,
@@ -85,6 +88,7 @@ def advertise(
         s_seed=s_seed,
         channel_private=channel_private,
         mask_private=mask_private,
+        with_holder=with_holder,
         advert=message,
     )
     return state, message.encode()
@@ -134,6 +138,7 @@ def share_keys(state: Advertised, adverts: bytes, rng: RandomSource, sign: Sign)
         mask_private=state.mask_private,
         agreed=agreed,
         pair_seeds=pair_seeds,
+        with_holder=state.with_holder,
         own_share=shares[me],
         dealt=message,
     )
@@ -141,26 +146,18 @@ def share_keys(state: Advertised, adverts: bytes, rng: RandomSource, sign: Sign)
 
 
 def _accept_cohort(state: Advertised, messages: tuple[SignedMessage, ...]) -> tuple[Cohort, dict[CouncilId, bytes]]:
-    # The list is in strictly ascending order, so no council is in it twice.
     context = state.context
     thresholds = context.rules.thresholds(len(messages))
     # A coordinator that leaves this council out, or changes its keys, would have it mask for nobody.
     if state.advert not in messages:
         raise RemoteProtocolError(f"the adverts do not hold the one that {state.me} sent")
-    for message in messages:
-        if message.sender != state.me:
-            _verify(context, message)  # refuses a council that is not eligible or not the pinned one
-    adverts = {message.sender: advert_of(message, context.suite) for message in messages}
-    keys = [key for advert in adverts.values() for key in advert.key_parts]
-    # A copied key is a swapped one, or another council's seed shown as this one's.
-    if len(set(keys)) != len(keys):
-        raise RemoteProtocolError("a public key is in the adverts twice")
+    adverts = accepted_adverts(context, messages, known=state.advert)
     cohort = Cohort(
         members=tuple(adverts),
         thresholds=thresholds,
         claims={council: advert.claim for council, advert in adverts.items()},
         mask_keys={council: advert.mask_key for council, advert in adverts.items()},
-        h1=adverts_view(context.sid, messages),
+        h1=adverts_view(context.sid, messages, context.holder),
     )
     return cohort, {council: advert.channel_key for council, advert in adverts.items()}
 
@@ -190,7 +187,7 @@ def accept_shares(state: SharedKeys, shares: bytes) -> ReadyToMask:
     context, me, cohort = state.context, state.me, state.cohort
     entries = decode_shares(shares, context, receiver=me, members=len(cohort.members))
     sharers = tuple(dealt.message.sender for dealt, _ in entries)
-    _check_subset(sharers, cohort.members, threshold=cohort.thresholds.t, what="dealt key shares")  # (1)
+    check_subset(sharers, cohort.members, threshold=cohort.thresholds.t, what="dealt key shares")  # (1)
     if state.dealt not in (dealt.message for dealt, _ in entries):  # (1), (2)
         raise RemoteProtocolError(f"the key shares do not hold the message that {me} sent")
     position = cohort.members.index(me)
@@ -203,7 +200,7 @@ def accept_shares(state: SharedKeys, shares: bytes) -> ReadyToMask:
         cohort=cohort,
         sharers=sharers,
         h2=h2,
-        masks=_mask_keys(state, pair_seeds, h2),
+        masks=(*_mask_keys(state, pair_seeds, h2), *_holder_mask(state, h2)),
         held={peer: share for peer, (share, _) in opened.items()},
     )
 
@@ -211,7 +208,7 @@ def accept_shares(state: SharedKeys, shares: bytes) -> ReadyToMask:
 def _open(state: SharedKeys, dealt: Dealt, opening: Opening, position: int) -> tuple[KeyShare, bytes]:
     dealer = dealt.message.sender
     if dealer != state.me:
-        _verify(state.context, dealt.message)  # (3)
+        verify(state.context, dealt.message)  # (3)
     if dealt.h1 != state.cohort.h1:
         raise RemoteProtocolError(f"{dealer} was shown other adverts than {state.me}")
     if leaf(opening.encode()) != dealt.leaf(position):  # (4): here it is the courier that is at fault
@@ -240,6 +237,14 @@ def _pair_mask(state: SharedKeys, peer: CouncilId, seed: bytes, h2: Digest) -> M
     return MaskKey(key=derive_key(secret, label), sign=pair_sign(state.me, peer))
 
 
+def _holder_mask(state: SharedKeys, h2: Digest) -> tuple[MaskKey, ...]:
+    context = state.context
+    if context.holder is None or state.with_holder is None:
+        return ()
+    holder = context.holder.id
+    return (holder_mask(state.with_holder, h2=h2, plan_digest=context.plan_digest, owner=state.me, holder=holder),)
+
+
 def mask_input(state: ReadyToMask, vector: IntegerVector, sign: Sign, cores: Cores = ONE_CORE) -> tuple[Masked, bytes]:
     """R2: add every mask to s·x + η and send it. Step 6 of 8; called once, after the charge is durable.
 
@@ -259,8 +264,8 @@ def mask_input(state: ReadyToMask, vector: IntegerVector, sign: Sign, cores: Cor
         `(cells,)`.
 
     Privacy:
-        Uniform to anyone who lacks this council's self mask or one pairwise mask. The noise must be in
-        `vector` already: a masked input cannot be noised afterwards.
+        Uniform to anyone who lacks this council's self mask, one pairwise mask or the mask holder's. The noise must
+        be in `vector` already: a masked input cannot be noised afterwards.
     """
     context = state.context
     if vector.shape != (context.cells,):
@@ -292,14 +297,10 @@ def confirm_survivors(state: Masked, survivors: bytes, sign: Sign) -> tuple[Conf
     context = state.context
     headers = decode_survivors(survivors, context)
     listed = tuple(header.sender for header in headers)
-    _check_subset(listed, state.sharers, threshold=state.cohort.thresholds.t, what="sent masked inputs")
+    check_subset(listed, state.sharers, threshold=state.cohort.thresholds.t, what="sent masked inputs")
     if state.header not in headers:
         raise RemoteProtocolError(f"the survivors do not hold the masked input that {state.me} sent")
-    for header in headers:
-        if header.sender != state.me:
-            _verify(context, header)
-        if header.body[:DIGEST_SIZE] != state.h2:
-            raise RemoteProtocolError(f"{header.sender} masked for another round of key shares", culprit=header.sender)
+    check_headers(context, headers, h2=state.h2, known=state.header)
     h3 = survivors_view(state.h2, headers)
     statement = sign_message(sid=context.sid, stage=Stage.CONFIRMATION, sender=state.me, body=h3, sign=sign)
     following = Confirmed(
@@ -326,12 +327,7 @@ def unmask(state: Confirmed, statements: bytes, sign: Sign) -> tuple[Unmasked, b
     """
     context = state.context
     messages = decode_statements(statements, context)
-    signers = tuple(message.sender for message in messages)
-    _check_subset(signers, state.survivors, threshold=state.cohort.thresholds.t, what="confirmed the survivors")
-    for message in messages:
-        if message.body != state.h3:
-            raise RemoteProtocolError(f"{message.sender} confirmed another list of survivors", culprit=message.sender)
-        _verify(context, message)
+    check_statements(context, messages, state.survivors, h3=state.h3, threshold=state.cohort.thresholds.t)
     kinds = unmask_kinds(state.sharers, state.survivors)
     revealed = b"".join(_reveal(state.held[owner], kind).encode() for owner, kind in kinds.items())
     answer = sign_message(sid=context.sid, stage=Stage.UNMASK, sender=state.me, body=state.h3 + revealed, sign=sign)
@@ -345,17 +341,3 @@ def _reveal(share: KeyShare, kind: ShareKind) -> RevealedShare:
             return RevealedShare(kind=kind, share=share.b_share, salt=share.b_salt)
         case ShareKind.MASK_KEY:
             return RevealedShare(kind=kind, share=share.s_share, salt=share.s_salt)
-
-
-def _verify(context: RoundContext, message: SignedMessage) -> None:
-    verify_message(message, sid=context.sid, identity=context.identity(message.sender))
-
-
-def _check_subset(
-    councils: tuple[CouncilId, ...], allowed: tuple[CouncilId, ...], *, threshold: int, what: str
-) -> None:
-    """Refuse a council from nowhere, and too few of them."""
-    if strangers := set(councils) - set(allowed):
-        raise RemoteProtocolError(f"{min(strangers)} is said to have {what} but was not in the stage before")
-    if len(councils) < threshold:
-        raise BelowThreshold(f"{len(councils)} councils have {what}; {threshold} are needed")

@@ -14,19 +14,26 @@ from protocols.identifiers import CouncilId, Digest
 from protocols.masks import MaskKey
 from protocols.secagg.cohort import Thresholds
 from protocols.secagg.context import LedgerClaim, RoundContext
+from protocols.secagg.holder_masks import Met
 from protocols.secagg.messages import KeyShare
 from protocols.suite import PrivateKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advertised:
-    """After R0: keys advertised, cohort not known yet."""
+    """After R0: keys advertised, cohort not known yet.
+
+    Attributes:
+        with_holder: What T_u and the mask holder's key agree on; None without a mask holder. The private key of T_u is
+            let go of at once, and its bytes are dealt to nobody.
+    """
 
     context: RoundContext
     me: CouncilId
     s_seed: int = field(repr=False)
     channel_private: PrivateKey = field(repr=False)
     mask_private: PrivateKey = field(repr=False)
+    with_holder: Met | None = field(repr=False)
     advert: SignedMessage
 
 
@@ -56,6 +63,7 @@ class SharedKeys:
     Attributes:
         agreed: Secret of the X25519 keys of this council's channel and every other member's.
         pair_seeds: Seeds of the pairs in which this council is the lower; none where the suite has none.
+        with_holder: As after R0.
     """
 
     context: RoundContext
@@ -66,6 +74,7 @@ class SharedKeys:
     mask_private: PrivateKey = field(repr=False)
     agreed: Mapping[CouncilId, bytes] = field(repr=False)
     pair_seeds: Mapping[CouncilId, bytes] = field(repr=False)
+    with_holder: Met | None = field(repr=False)
     own_share: KeyShare = field(repr=False)
     dealt: SignedMessage
 
@@ -92,7 +101,7 @@ class ReadyToMask:
     Attributes:
         sharers: U2, sorted.
         h2: The view of all dealt shares.
-        masks: Own self mask and one mask per other member of U2.
+        masks: Own self mask, one mask per other member of U2, and the mask holder's where there is one.
         held: Shares of the seeds of every member of U2, own ones included.
     """
 

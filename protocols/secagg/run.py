@@ -5,7 +5,8 @@ driven by `coordinator`, and the bytes below travel over a `CouncilLink`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,20 +18,23 @@ from protocols.ring import Ring
 from protocols.secagg.aggregator import Aggregator
 from protocols.secagg.cohort import CohortRules, Profile
 from protocols.secagg.context import NONCE_SIZE, LedgerClaim, RoundContext, round_id
+from protocols.secagg.mask_holder import HolderSession, holder_of
 from protocols.secagg.messages import Stage
 from protocols.secagg.secure_sum import SecureSum
 from protocols.secagg.session import ParticipantSession
 from protocols.suite import Suite
 
+MASK_HOLDER: Final = CouncilId("mask-holder")
 _NOBODY: Mapping[Stage, frozenset[CouncilId]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parties:
-    """A round about to begin: what everyone agreed on, and each council's session."""
+    """A round about to begin: what everyone agreed on, each council's session, and any mask holder's."""
 
     context: RoundContext
     councils: Mapping[CouncilId, ParticipantSession]
+    holder: HolderSession | None
 
 
 def prepare(
@@ -41,6 +45,7 @@ def prepare(
     cells: int,
     rng: RandomSource,
     suite: Suite = Suite.X25519,
+    holder: bool = False,
 ) -> Parties:
     """Make identities, a roster of them, and a session for each council.
 
@@ -51,6 +56,7 @@ def prepare(
         cells: Of the plan.
         rng: Secure random bytes for every party.
         suite: Of the agreement.
+        holder: Whether the agreement names a mask holder.
     """
     identities = {council: Ed25519PrivateKey.from_private_bytes(rng(32)) for council in sorted(councils)}
     plan_digest, roster_digest = sha256(b"plan"), sha256(b"roster")
@@ -69,9 +75,18 @@ def prepare(
         ring=ring,
         cells=cells,
         suite=suite,
+        holder=None,
     )
+    session = None
+    if holder:
+        key = Ed25519PrivateKey.from_private_bytes(rng(32))
+        identity = key.public_key().public_bytes_raw()
+        session = HolderSession(context, MASK_HOLDER, key.sign, rng, identity=identity)
+        advert = session.advertise()
+        met = holder_of(advert, sid=context.sid, id=MASK_HOLDER, identity=identity, suite=suite)
+        context = replace(context, holder=met)
     sessions = {council: ParticipantSession(context, council, key.sign, rng) for council, key in identities.items()}
-    return Parties(context=context, councils=sessions)
+    return Parties(context=context, councils=sessions, holder=session)
 
 
 def run_secure_sum(
@@ -83,6 +98,7 @@ def run_secure_sum(
     min_cohort: int = 4,
     min_honest: int = 3,
     suite: Suite = Suite.X25519,
+    holder: bool = False,
     drop: Mapping[Stage, frozenset[CouncilId]] = _NOBODY,
 ) -> SecureSum:
     """Sum one vector per council so that nothing but the sum comes out.
@@ -95,6 +111,7 @@ def run_secure_sum(
         min_cohort: Fewest councils in a round.
         min_honest: Fewest honest noise shares.
         suite: What keys are agreed with.
+        holder: Whether a mask holder must open the sum.
         drop: Councils that are lost for good before their message of a stage arrives (`ADVERT`, `KEY_SHARES`,
             `MASKED_INPUT`, `CONFIRMATION` or `UNMASK`).
 
@@ -106,7 +123,8 @@ def run_secure_sum(
     """
     rules = CohortRules(profile=profile, eligible_count=len(inputs), min_cohort=min_cohort, min_honest=min_honest)
     cells = len(next(iter(inputs.values())))
-    parties = prepare(inputs, rules=rules, ring=ring or Ring(bits=64), cells=cells, rng=rng, suite=suite)
+    ring = ring or Ring(bits=64)
+    parties = prepare(inputs, rules=rules, ring=ring, cells=cells, rng=rng, suite=suite, holder=holder)
     councils, aggregator, lost = dict(parties.councils), Aggregator(parties.context), set[CouncilId]()
 
     def replies(
@@ -115,6 +133,7 @@ def run_secure_sum(
         lost.update(drop.get(stage, ()))
         return ((council, answer(council, request)) for council, request in requests.items() if council not in lost)
 
+    # Before: where there is a mask holder, it has advertised a key (`prepare`), which every council is shown.
     # R0. Every council draws a channel key and the seed of its mask key, and advertises the public halves.
     claim = LedgerClaim(counter=1, head=bytes(DIGEST_SIZE), seen=(0,) * len(inputs))
     invitations = dict.fromkeys(councils, b"")
@@ -140,9 +159,14 @@ def run_secure_sum(
     for council, signed in replies(Stage.CONFIRMATION, survivors, lambda c, req: councils[c].confirm_survivors(req)):
         aggregator.receive_confirmation(council, signed)
 
-    # R4. Shown t signatures on that list, each council reveals its share of every survivor's self-mask seed and
-    # of every lost council's mask-key seed: never both for one council.
+    # Shown what the councils signed, and t signatures on that list, the mask holder gives the sum of the survivors'
+    # masks with it; that of another list never.
     statements = aggregator.close_confirmations()
+    if parties.holder is not None:
+        aggregator.receive_opening(parties.holder.open(aggregator.opening_request()))
+
+    # R4. Shown the t signatures, each council reveals its share of every survivor's self-mask seed and of every lost
+    # council's mask-key seed: never both for one council.
     for council, shares in replies(Stage.UNMASK, statements, lambda c, request: councils[c].unmask(request)):
         aggregator.receive_unmask(council, shares)
 

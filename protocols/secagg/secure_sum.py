@@ -26,6 +26,7 @@ class SecureSum:
         h3: The view of the survivors.
         input_digests: SHA-256 of each masked vector of `u3`.
         statements: The signed confirmations of `u3`, at least t, for the receipts.
+        opening: The signed head of the mask holder's opening; empty where the round has none.
     """
 
     total: NDArray[np.int64] = field(repr=False)
@@ -39,3 +40,4 @@ class SecureSum:
     h3: Digest
     input_digests: Mapping[CouncilId, Digest]
     statements: tuple[bytes, ...] = field(repr=False)
+    opening: bytes = field(repr=False)

@@ -3,7 +3,7 @@
 Each view covers the one before, and h1 and h2 enter the keys: two councils that were shown different
 rounds derive masks that do not cancel, so equivocation yields noise even before a signature is checked.
 
-* h1 covers every advert of U1: keys and ledger claims.
+* h1 covers every advert of U1: keys and ledger claims. Where there is a mask holder, its advert too.
 * A council's key-share message is signed over `h1 ‖ H(b_seed) ‖ one leaf per member of U1`, a leaf being the
   hash of the two share commitments and all that is sealed for that member. So the signature covers H(b_seed),
   all commitments and all ciphertexts, while each member is delivered its own opening only.
@@ -17,6 +17,7 @@ from enum import IntEnum
 from protocols.encoding import digest
 from protocols.envelope import SignedMessage
 from protocols.identifiers import CouncilId, Digest, RoundId
+from protocols.secagg.context import Holder
 from protocols.shamir import encode_element
 
 
@@ -29,9 +30,10 @@ class ShareKind(IntEnum):
     """s_seed: rebuilt for councils that were lost after sharing keys."""
 
 
-def adverts_view(sid: RoundId, adverts: Iterable[SignedMessage]) -> Digest:
-    """h1, over the adverts of U1 sorted by council."""
-    return digest("h1/v1", sid, *(advert.encode() for advert in adverts))
+def adverts_view(sid: RoundId, adverts: Iterable[SignedMessage], holder: Holder | None = None) -> Digest:
+    """h1, over the adverts of U1 sorted by council, and over the mask holder's where the round has one."""
+    encoded = (advert.encode() for advert in adverts)
+    return digest("h1/v1", sid, *encoded) if holder is None else digest("h1/v2", sid, holder.advert, *encoded)
 
 
 def shares_view(h1: Digest, dealt: Iterable[SignedMessage]) -> Digest:

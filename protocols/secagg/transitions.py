@@ -1,7 +1,7 @@
-"""The legal order of a round, as two tables; everything that can happen next is in this file.
+"""The legal order of a round, as three tables; everything that can happen next is in this file.
 
-Whatever is not in a table is refused. A participant can end from every state; an aggregator can abandon a
-round from every state. Neither has a way back.
+Whatever is not in a table is refused. A participant and a mask holder can end from every state; an aggregator can
+abandon a round from every state. None has a way back.
 """
 
 from collections.abc import Mapping
@@ -76,6 +76,7 @@ class AggregatorEvent(StrEnum):
     CLOSE_MASKED_INPUTS = "closing the masked inputs"
     CONFIRMATION = "a confirmation"
     CLOSE_CONFIRMATIONS = "closing the confirmations"
+    OPENING = "the mask holder's opening"
     UNMASK = "an unmask answer"
     FINISH = "finishing"
     ABANDON = "abandoning"
@@ -91,9 +92,39 @@ AGGREGATOR: Final[Mapping[tuple[AggregatorState, AggregatorEvent], AggregatorSta
         (AggregatorState.MASKING, AggregatorEvent.CLOSE_MASKED_INPUTS): AggregatorState.CONFIRMING,
         (AggregatorState.CONFIRMING, AggregatorEvent.CONFIRMATION): AggregatorState.CONFIRMING,
         (AggregatorState.CONFIRMING, AggregatorEvent.CLOSE_CONFIRMATIONS): AggregatorState.UNMASKING,
+        (AggregatorState.UNMASKING, AggregatorEvent.OPENING): AggregatorState.UNMASKING,
         (AggregatorState.UNMASKING, AggregatorEvent.UNMASK): AggregatorState.UNMASKING,
         (AggregatorState.UNMASKING, AggregatorEvent.FINISH): AggregatorState.FINISHED,
         **{(state, AggregatorEvent.ABANDON): AggregatorState.ABANDONED for state in AggregatorState},
+    }
+)
+
+
+class HolderState(StrEnum):
+    """Where the mask holder stands in a round."""
+
+    CREATED = "created"
+    ADVERTISED = "advertised"
+    PREPARED = "prepared"
+    OPENED = "opened"
+    ENDED = "ended"
+
+
+class HolderEvent(StrEnum):
+    """What can happen to the mask holder in a round."""
+
+    ADVERTISE = "advertise"
+    REQUEST = "opening request"
+    OPEN = "open"
+    END = "end"
+
+
+HOLDER: Final[Mapping[tuple[HolderState, HolderEvent], HolderState]] = MappingProxyType(
+    {
+        (HolderState.CREATED, HolderEvent.ADVERTISE): HolderState.ADVERTISED,
+        (HolderState.ADVERTISED, HolderEvent.REQUEST): HolderState.PREPARED,
+        (HolderState.PREPARED, HolderEvent.OPEN): HolderState.OPENED,
+        **{(state, HolderEvent.END): HolderState.ENDED for state in HolderState},
     }
 )
 

@@ -103,7 +103,7 @@ def schema() -> Schema:
 @cache
 def round_of_plan(suite: Suite = Suite.X25519) -> RoundContext:
     """A round of that plan, seen by a council; as an agreement with these keys would have it."""
-    return replace(round_context(plan(), sid=SID, roster=world().roster), suite=suite)
+    return replace(round_context(plan(), world().roster, SID, b""), suite=suite)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

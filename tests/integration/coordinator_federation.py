@@ -220,6 +220,7 @@ class ScriptedCouncil:
             ring=plan.ring,
             cells=plan.cells,
             suite=plan.suite,
+            holder=None,
         )
         session = ParticipantSession(
             context, self.council, self.key.sign, seeded(hash((self.council, message.reference)))

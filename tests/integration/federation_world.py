@@ -479,6 +479,7 @@ class Rehearsal:
                 ring=self.plan.ring,
                 cells=self.plan.cells,
                 suite=self.plan.suite,
+                holder=None,
             )
         )
         for seat in self.seats.values():

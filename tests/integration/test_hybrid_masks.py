@@ -31,7 +31,7 @@ def test_a_round_is_held_with_the_keys_that_the_agreement_asks_for(world):
     assert proposal.plan.suite is Suite.HYBRID
     round_ = Rehearsal(world, proposal)
     adverts = round_.invite()
-    context = round_context(proposal.plan, world.roster, round_.sid)
+    context = round_context(proposal.plan, world.roster, round_.sid, b"")
     keys = 2 * Suite.HYBRID.public_size
     assert all(keys < len(advert) <= size_limit(Stage.ADVERT, context) for advert in adverts.values())
     round_.share_keys()

@@ -38,13 +38,21 @@ class Rehearsal:
         min_honest=3,
         eligible=None,
         suite=Suite.X25519,
+        holder=False,
     ):
         self.rng = SeededRandom(f"{seed}/{n}/{profile}/{cells}/{bits}")
         rules = CohortRules(profile=profile, eligible_count=eligible or n, min_cohort=min_cohort, min_honest=min_honest)
         parties = prepare(
-            council_ids(eligible or n), rules=rules, ring=Ring(bits=bits), cells=cells, rng=self.rng, suite=suite
+            council_ids(eligible or n),
+            rules=rules,
+            ring=Ring(bits=bits),
+            cells=cells,
+            rng=self.rng,
+            suite=suite,
+            holder=holder,
         )
         self.context = parties.context
+        self.holder = parties.holder
         self.all_sessions = dict(parties.councils)
         self.sessions = {council: self.all_sessions[council] for council in council_ids(n)}
         self.aggregator = Aggregator(self.context)
@@ -102,6 +110,10 @@ class Rehearsal:
 
     def unmask(self, drop=()):
         self._request(Stage.STATEMENTS, self.aggregator.close_confirmations())
+        if self.holder is not None:
+            self.opening_request = self.aggregator.opening_request()
+            self.opening = self.holder.open(self.opening_request)
+            self.aggregator.receive_opening(self.opening)
         for council, request in self.requests[Stage.STATEMENTS].items():
             if council not in drop:
                 message = self.sessions[council].unmask(request)

@@ -7,9 +7,9 @@ Each file holds `{"version": 1, "vectors": [{"operation", "note", "input", "succ
 import json
 from pathlib import Path
 
-from protocols.secagg import Stage
+from protocols.secagg import Profile, Stage
 from protocols.shamir import PRIME
-from tests.simulation.secagg_rehearsal import Rehearsal, council_ids
+from tests.simulation.secagg_rehearsal import REPLIES, REQUESTS, Rehearsal, council_ids
 from tests.vectors.operations import run
 from tests.vectors.seeded import SeededRandom
 
@@ -145,7 +145,7 @@ def decode_vectors():
         ROUND["n"], profile=ROUND["profile"], cells=ROUND["cells"], bits=ROUND["bits"], seed=ROUND["seed"]
     ).play()
     me = council_ids(4)[1]
-    for stage in Stage:
+    for stage in sorted((*REPLIES, *REQUESTS)):
         message = (rehearsal.replies.get(stage) or rehearsal.requests.get(stage))[me]
         given = ROUND | {"stage": stage.name, "receiver": me}
         yield vector("decode", "as sent", message=message.hex(), **given)
@@ -155,12 +155,64 @@ def decode_vectors():
         yield vector("decode", "cut short", message=message.hex()[:-2], **given)
 
 
+def holder_key_vectors():
+    rng = SeededRandom("holder key vectors")
+    secret, h, plan = (rng(32).hex() for _ in range(3))
+    given = {"secret": secret, "h2": h, "plan_digest": plan, "owner": council_ids(1)[0], "holder": "lga"}
+    yield vector("holder_key", "without a ciphertext", ciphertext="", **given)
+    yield vector("holder_key", "with one, which the label binds", ciphertext="00ff", **given)
+    yield vector("holder_key", "of another council", ciphertext="", **given | {"owner": council_ids(2)[1]})
+    yield vector("holder_key", "of another holder", ciphertext="", **given | {"holder": "lgb"})
+
+
+def holder_message_vectors():
+    given = ROUND | {"holder": True}
+    played = Rehearsal(**ROUND | {"profile": Profile.STANDARD}, holder=True).play()
+    me = council_ids(4)[1]
+    messages = {
+        "ADVERT": played.replies[Stage.ADVERT][me],
+        "ADVERTS": played.requests[Stage.ADVERTS][me],
+        "HOLDER_ADVERT": played.context.holder.advert,
+        "OPENING_REQUEST": played.opening_request,
+        "OPENING": played.opening,
+    }
+    for stage, message in messages.items():
+        named = given | {"stage": stage, "receiver": me}
+        yield vector("decode", "as sent", message=message.hex(), **named)
+        yield vector("decode", "another version", message="02" + message.hex()[2:], **named)
+        yield vector("decode", "another stage", message="010d" + message.hex()[4:], **named)
+        yield vector("decode", "bytes left over", message=message.hex() + "00", **named)
+        yield vector("decode", "cut short", message=message.hex()[:-2], **named)
+    without = Rehearsal(**ROUND | {"profile": Profile.STANDARD}).play()
+    plain = without.replies[Stage.ADVERT][me].hex()
+    yield vector("decode", "an advert without a key for the holder", message=plain, **named | {"stage": "ADVERT"})
+    head = messages["OPENING"][: -ROUND["cells"] * ROUND["bits"] // 8]
+    opened = {"head": head.hex(), "sid": played.context.sid.hex(), "identity": played.context.holder.identity.hex()}
+    yield vector("opening", "as signed", holder="mask-holder", **opened)
+    yield vector("opening", "another round", holder="mask-holder", **opened | {"sid": bytes(32).hex()})
+    yield vector("opening", "another holder", holder="lga", **opened)
+    yield vector("opening", "with the vector", holder="mask-holder", **opened | {"head": messages["OPENING"].hex()})
+
+
+def holder_round_vectors():
+    given = ROUND | {"holder": True}
+    yield vector("secure_round", "four, standard, with a mask holder", drop={}, **given)
+    yield vector(
+        "secure_round",
+        "five, careful, one lost after sharing keys, with a mask holder",
+        drop={"MASKED_INPUT": [council_ids(5)[4]]},
+        **given | {"n": 5, "profile": "careful", "bits": 64},
+    )
+    yield vector("secure_round", "three, with a mask holder", drop={}, **given | {"n": 3})
+
+
 def files():
     """Content of each generated file by name."""
     groups = {
         "primitives.json": (ring_vectors, shamir_vectors, key_vectors),
         "messages.json": (envelope_vectors, decode_vectors),
         "rounds.json": (agreement_vectors, round_vectors),
+        "holder.json": (holder_key_vectors, holder_message_vectors, holder_round_vectors),
     }
     return {name: _text([item for group in members for item in group()]) for name, members in groups.items()}
 

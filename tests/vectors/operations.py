@@ -18,6 +18,9 @@ from protocols.key_agreement import check_public_key, derive_key, private_key, s
 from protocols.masks import MaskKey, add_masks
 from protocols.ring import Ring
 from protocols.secagg import CohortRules, Profile, Stage, round_id
+from protocols.secagg.evidence import verify_opening
+from protocols.secagg.holder_masks import Met, holder_mask
+from protocols.secagg.holder_messages import decode_holder_advert, decode_holder_opening, decode_opening_request
 from protocols.secagg.key_schedule import channel_label, mask_private_bytes, pair_label, pair_sign, self_label
 from protocols.secagg.messages import (
     advert_of,
@@ -141,6 +144,16 @@ def channel_key(secret, h1, sender, receiver):
     return {"key": derive_key(unhex(secret), channel_label(unhex(h1), sender, receiver)).hex()}
 
 
+def holder_key(secret, h2, plan_digest, owner, holder, ciphertext):
+    met = Met(secret=unhex(secret), ciphertext=unhex(ciphertext))
+    mask = holder_mask(met, h2=unhex(h2), plan_digest=unhex(plan_digest), owner=owner, holder=holder)
+    return {"key": mask.key.hex(), "sign": mask.sign}
+
+
+def opening(head, sid, holder, identity):
+    return {"h3": verify_opening(unhex(head), sid=unhex(sid), holder=holder, identity=unhex(identity)).hex()}
+
+
 def commit_seed(sid, owner, b_seed):
     return {"commitment": self_seed_commitment(unhex(sid), owner, decode_element(unhex(b_seed))).hex()}
 
@@ -187,6 +200,16 @@ def secure_round(*, drop, **given):
         "h3": result.h3.hex(),
         "u3": list(result.u3),
         "total": result.total.tolist(),
+        **({} if rehearsal.holder is None else _held(rehearsal, result)),
+    }
+
+
+def _held(rehearsal, result):
+    return {
+        "holder_advert": sha256(rehearsal.context.holder.advert).hex(),
+        "opening_request": sha256(rehearsal.opening_request).hex(),
+        "opening": sha256(rehearsal.opening).hex(),
+        "opening_head": result.opening.hex(),
     }
 
 
@@ -197,8 +220,8 @@ def decode(*, stage, receiver, message, **given):
     content, stage = unhex(message), Stage[stage]
     kinds = tuple(unmask_kinds(members, members).values())
     decoders = {
-        Stage.ADVERT: lambda: [_advert(decode_advert(content, context))],
-        Stage.ADVERTS: lambda: [_advert(item) for item in decode_adverts(content, context)],
+        Stage.ADVERT: lambda: [_advert(decode_advert(content, context), context)],
+        Stage.ADVERTS: lambda: [_advert(item, context) for item in decode_adverts(content, context)],
         Stage.KEY_SHARES: lambda: [decode_key_shares(content, context, members)[0].message.sender],
         Stage.SHARES: lambda: [
             dealt.message.sender
@@ -209,18 +232,27 @@ def decode(*, stage, receiver, message, **given):
         Stage.CONFIRMATION: lambda: [decode_confirmation(content, context).sender],
         Stage.STATEMENTS: lambda: [item.sender for item in decode_statements(content, context)],
         Stage.UNMASK: lambda: [decode_unmask(content, context, kinds)[0].sender],
+        Stage.HOLDER_ADVERT: lambda: [decode_holder_advert(content, context.suite).sender],
+        Stage.OPENING_REQUEST: lambda: _opening_request(content, context),
+        Stage.OPENING: lambda: [decode_holder_opening(content, context)[0].sender],
     }
     return {"signed_by": decoders[stage]()}
 
 
-def _advert(message):
-    advert_of(message, Suite.X25519)
+def _advert(message, context):
+    advert_of(message, Suite.X25519, held=context.holder is not None)
     return message.sender
 
 
-def _rehearse(*, seed, n, profile, bits, cells, drop):
+def _opening_request(content, context):
+    request = decode_opening_request(content, context)
+    lists = (request.adverts, [one.message for one in request.dealt], request.headers, request.statements)
+    return [item.sender for one in lists for item in one]
+
+
+def _rehearse(*, seed, n, profile, bits, cells, drop, holder=False):
     losses = {Stage[stage]: set(councils) for stage, councils in drop.items()}
-    return Rehearsal(n, profile=Profile(profile), cells=cells, bits=bits, seed=seed).play(drop=losses)
+    return Rehearsal(n, profile=Profile(profile), cells=cells, bits=bits, seed=seed, holder=holder).play(drop=losses)
 
 
 OPERATIONS = {
@@ -234,8 +266,10 @@ OPERATIONS = {
         decode,
         ed25519,
         hkdf,
+        holder_key,
         mask,
         mask_private,
+        opening,
         pair_key,
         ring_decode,
         ring_encode,

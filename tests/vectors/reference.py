@@ -71,8 +71,11 @@ def pair_commitment(seed, *, sid, lower, higher):
     return hashlib.sha256(prefixed(b"pair-commit/v1", sid, lower.encode(), higher.encode(), seed)).digest()
 
 
-def masked_input(*, me, seeds, public_keys, vector, sid, h2, plan_digest, bits, pair_seeds=None):
-    """y of a council from its two seeds, as integers below 2^bits; with the seed of each of its pairs, in the hybrid."""
+def masked_input(*, me, seeds, public_keys, vector, sid, h2, plan_digest, bits, pair_seeds=None, holder=None):
+    """y of a council from its two seeds, as integers below 2^bits; with the seed of each of its pairs, in the hybrid.
+
+    `holder` gives what the council and the mask holder agreed on: `secret`, `ciphertext` and the `id` of the holder.
+    """
     version = b"v1" if pair_seeds is None else b"v2"
     b_seed, s_seed = (seed.to_bytes(32, "little") for seed in seeds)
     private = hkdf(s_seed, prefixed(b"mask-key/" + version, sid, me.encode()))
@@ -90,4 +93,9 @@ def masked_input(*, me, seeds, public_keys, vector, sid, h2, plan_digest, bits, 
         key = hkdf(secret, prefixed(b"mask/" + version, h2, plan_digest, lower.encode(), higher.encode()))
         sign = 1 if me == lower else -1
         total = [value + sign * word for value, word in zip(total, stream(key, len(vector), bits // 8), strict=True)]
+    if holder is not None:
+        secret, ciphertext = holder["secret"], holder.get("ciphertext", b"")
+        label = prefixed(b"holder-mask/v1", h2, plan_digest, me.encode(), holder["id"].encode(), ciphertext)
+        words = stream(hkdf(secret, label), len(vector), bits // 8)
+        total = [value + word for value, word in zip(total, words, strict=True)]
     return [value % 2**bits for value in total]

@@ -10,7 +10,7 @@ from tests.vectors import reference
 from tests.vectors.generate import FOLDER, files
 from tests.vectors.operations import OPERATIONS, run
 
-GENERATED = ("messages.json", "primitives.json", "rounds.json")
+GENERATED = ("holder.json", "messages.json", "primitives.json", "rounds.json")
 
 
 def load(name):

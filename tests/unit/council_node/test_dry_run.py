@@ -215,6 +215,7 @@ def test_nothing_a_real_party_would_believe_comes_of_it(council, monkeypatch):
                 ring=plan.ring,
                 cells=plan.cells,
                 suite=plan.suite,
+                holder=None,
             )
         )
 

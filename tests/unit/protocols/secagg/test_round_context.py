@@ -19,6 +19,7 @@ FIELDS = {
     "ring": Ring(bits=32),
     "cells": 10,
     "suite": Suite.X25519,
+    "holder": None,
 }
 ROUND = {
     "plan_digest": sha256(b"plan"),
