@@ -1340,7 +1340,7 @@ _ALL = (
     _target(
         node_answer,
         "council_node.node:CouncilNode.answer",
-        "council_node.rounds:Invitation.read",
+        "council_node.invitation:Invitation.read",
         "council_node.proposals:_Papers.read",
         "federated.iteration:Iteration.read",
         slow=True,
