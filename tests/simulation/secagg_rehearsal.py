@@ -108,9 +108,9 @@ class Rehearsal:
                 self.aggregator.receive_confirmation(council, message)
         return self
 
-    def unmask(self, drop=()):
+    def unmask(self, drop=(), *, withheld=False):
         self._request(Stage.STATEMENTS, self.aggregator.close_confirmations())
-        if self.holder is not None:
+        if self.holder is not None and not withheld:
             self.opening_request = self.aggregator.opening_request()
             self.opening = self.holder.open(self.opening_request)
             self.aggregator.receive_opening(self.opening)
@@ -121,8 +121,11 @@ class Rehearsal:
                 self.aggregator.receive_unmask(council, message)
         return self
 
-    def play(self, *, upto=Stage.UNMASK, drop=None):
-        """Everything up to and including the replies of a stage; `drop` maps a reply stage to who is lost before it."""
+    def play(self, *, upto=Stage.UNMASK, drop=None, withheld=False):
+        """Everything up to and including the replies of a stage; `drop` maps a reply stage to who is lost before it.
+
+        A mask holder opens before the councils unmask, unless its opening is `withheld`.
+        """
         drop, lost = drop or {}, set()
         for stage in REPLIES:
             lost |= set(drop.get(stage, ()))
@@ -136,7 +139,7 @@ class Rehearsal:
                 case Stage.CONFIRMATION:
                     self.confirm(lost)
                 case Stage.UNMASK:
-                    self.unmask(lost)
+                    self.unmask(lost, withheld=withheld)
             if stage is upto:
                 break
         return self

@@ -213,7 +213,7 @@ AGGREGATOR_PATH = {
     A.MASKING: (E.KEY_SHARES, E.CLOSE_KEY_SHARES),
     A.CONFIRMING: (E.MASKED_INPUT, E.CLOSE_MASKED_INPUTS),
     A.UNMASKING: (E.CONFIRMATION, E.CLOSE_CONFIRMATIONS),
-    A.FINISHED: (E.UNMASK, E.FINISH),
+    A.FINISHED: (E.OPENING, E.UNMASK, E.FINISH),
 }
 RECEIVED = {
     E.ADVERT: Stage.ADVERT,
@@ -224,7 +224,14 @@ RECEIVED = {
 }
 
 
+@pytest.fixture(scope="module", params=[False, True], ids=["alone", "with a mask holder"])
+def round_(request):
+    return Rehearsal(5, seed="order", holder=request.param).play()
+
+
 def _fire(aggregator, event, rehearsal):
+    if event is E.OPENING:
+        return aggregator.receive_opening(rehearsal.opening)
     if event in RECEIVED:
         receive = getattr(aggregator, "receive_" + RECEIVED[event].name.lower())
         for council, message in rehearsal.replies[RECEIVED[event]].items():
@@ -239,7 +246,7 @@ def _aggregator_at(state, rehearsal):
         aggregator.abandon()
         return aggregator
     for step, events in AGGREGATOR_PATH.items():
-        for event in events:
+        for event in _possible(events, rehearsal):
             _fire(aggregator, event, rehearsal)
         if step is state:
             break
@@ -247,22 +254,30 @@ def _aggregator_at(state, rehearsal):
     return aggregator
 
 
+def _possible(events, rehearsal):
+    return [event for event in events if event is not E.OPENING or rehearsal.holder is not None]
+
+
 @pytest.mark.parametrize("state", list(A))
 @pytest.mark.parametrize("event", list(E))
-def test_every_event_in_every_state_of_the_aggregator(walker, state, event):
-    aggregator = _aggregator_at(state, walker.rehearsal)
+def test_every_event_in_every_state_of_the_aggregator(round_, state, event):
+    aggregator = _aggregator_at(state, round_)
     legal = AGGREGATOR.get((state, event))
+    if round_.holder is None and event is E.OPENING:
+        round_.opening, legal = b"", None  # nobody can open what nobody holds
+    if round_.holder is not None and event is E.FINISH:
+        legal = None  # not before the opening, wherever the round stands
     empty_close = event.name.startswith("CLOSE") or event is E.FINISH
     if legal is None:
         with pytest.raises(LocalProtocolError):
-            _fire(aggregator, event, walker.rehearsal)
+            _fire(aggregator, event, round_)
         assert aggregator.state is state
     elif empty_close:  # nothing has arrived in this state: too few
         with pytest.raises(RemoteProtocolError):
-            _fire(aggregator, event, walker.rehearsal)
+            _fire(aggregator, event, round_)
         assert aggregator.state is A.ABANDONED
     else:
-        _fire(aggregator, event, walker.rehearsal)
+        _fire(aggregator, event, round_)
         assert aggregator.state is legal
 
 
@@ -272,19 +287,20 @@ def test_the_aggregator_can_abandon_from_every_state_for_good():
 
 
 @pytest.mark.parametrize(("event", "stage"), list(RECEIVED.items()))
-def test_a_message_sent_twice_counts_once_and_another_is_refused(walker, event, stage):
-    rehearsal = walker.rehearsal
+def test_a_message_sent_twice_counts_once_and_another_is_refused(round_, event, stage):
+    rehearsal = round_
+    me = rehearsal.context.eligible[0]
     state = next(state for (state, occurred) in AGGREGATOR if occurred is event)
     aggregator = _aggregator_at(state, rehearsal)
     _fire(aggregator, event, rehearsal)
     _fire(aggregator, event, rehearsal)
     receive = getattr(aggregator, "receive_" + stage.name.lower())
     with pytest.raises(RemoteProtocolError) as caught:
-        receive(walker.me, rehearsal.replies[stage][walker.me] + b"\0")
-    assert caught.value.culprit == walker.me
+        receive(me, rehearsal.replies[stage][me] + b"\0")
+    assert caught.value.culprit == me
     for step, events in AGGREGATOR_PATH.items():
         if list(AGGREGATOR_PATH).index(step) > list(AGGREGATOR_PATH).index(state):
-            for following in events:
+            for following in _possible(events, rehearsal):
                 result = _fire(aggregator, following, rehearsal)
     assert result.total.tolist() == rehearsal.expected(rehearsal.inputs).tolist()
 

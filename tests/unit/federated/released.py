@@ -72,6 +72,7 @@ def release_of(plan, totals):
         h2=bytes(32),
         input_digests={},
         statements=(),
+        opening=b"",
     )
     return make_release(
         plan,
