@@ -135,6 +135,7 @@ def check_health(file: Path, now: datetime, *, patience: timedelta, party: Party
         since = "since it started" if found.last is None else f"since {time_text(found.last)}"
         raise TransportError(
             f"The {party.program} runs, but has had no contact with the coordinator {since}.",
-            remedy="The log's `link_down` lines say why; `council-node check` tests the connection.",
+            remedy="The log's `link_down` lines say why"
+            + (f"; `{party.tries}` tests the connection." if party.tries else "."),
         )
     return found

@@ -46,11 +46,13 @@ class Party:
         noun: What it is, as in "This council has no list".
         program: What runs for it, as in "The node runs".
         command: How that is called at a terminal.
+        tries: Command that tests its connection; empty where there is none.
     """
 
     noun: str
     program: str
     command: str
+    tries: str = ""
 
 
-COUNCIL: Final = Party(noun="council", program="node", command="council-node")
+COUNCIL: Final = Party(noun="council", program="node", command="council-node", tries="council-node check")
