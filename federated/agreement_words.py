@@ -157,6 +157,8 @@ def _walk(path: tuple[str, ...], value: Any) -> Iterator[tuple[Leaf, str]]:
                 yield from _walk((*path, str(name)), item)
         case list():
             yield from _walk_list(path, value)
+        case None:  # a field that says nothing is not there
+            return
         case _:
             yield Leaf(path), str(value)
 

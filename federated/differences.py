@@ -84,6 +84,11 @@ def _ban(_before: str | None, after: str | None) -> Way:
     return Way.LOOSER if after is None else Way.STRICTER
 
 
+def _second_body(before: str | None, _after: str | None) -> Way:
+    """One more who must take part lets less happen; none, or another in its place, is a promise to read again."""
+    return Way.STRICTER if before is None else Way.LOOSER
+
+
 def _unsaid(_before: str | None, _after: str | None) -> Way:
     return Way.UNSAID
 
@@ -115,7 +120,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "min_honest": _least,
     "attempts": _number,
     "key_agreement": _to((Suite.HYBRID, Suite.X25519)),
-    "mask_holder": _ban,
+    "mask_holder": _second_body,
     "decision_days": _least,
     "budget.epsilon": _number,
     "budget.delta": _number,

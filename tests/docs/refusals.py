@@ -122,6 +122,10 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
             "The invitation does not fit the plan, the coordinator or the roster.",
             "The coordinator invites again.",
         ),
+        "mask_holder": (
+            "The mask holder that the agreement names has not signed for the round, or is no body of its own.",
+            "The coordinator asks the mask holder, then invites again; or the parties sign a new version.",
+        ),
         "replay": ("The round was asked before.", "The coordinator invites with a new number."),
         "busy": ("The council takes part in as many rounds as it can.", "Hand the plan in again later."),
         "unknown_round": (

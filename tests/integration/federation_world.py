@@ -36,7 +36,7 @@ from federated.signing import open_statement, sign_payload
 from federated.trust import TrustSettings
 from protocols.encoding import canonical_json, sha256
 from protocols.identifiers import CouncilId, RoundId
-from protocols.secagg import Aggregator, RoundContext, SecureSum, round_id
+from protocols.secagg import Aggregator, HolderSession, RoundContext, SecureSum, holder_of, round_id
 from protocols.wire.link_message import NO_REFERENCE, Kind, LinkMessage
 
 EXAMPLES = Path(__file__).parents[1] / "unit" / "federated" / "examples"
@@ -49,6 +49,9 @@ QUARTER = Period(column="assessment_date", start=date(2025, 1, 1), end=date(2025
 CANARY = "Canary-7f3a91"
 
 # Nothing is secret here, so keys follow from a number and tests are the same every time.
+HOLDER_KEY = make_key(random.Random("federation world, mask holder").randbytes)
+HOLDER = {"id": "lga", "name": "Local Government Association", "key": public_line(HOLDER_KEY.public)}
+"""What an agreement says of a mask holder."""
 SIGNER_A, SIGNER_B, PROGRAMME, ANALYST, REVIEWER, STRANGER, HUB_KEY, ASSOCIATION = (
     make_key(random.Random(f"federation world {number}").randbytes) for number in range(8)
 )
@@ -468,20 +471,27 @@ class Rehearsal:
         self.plan = proposal.plan
         self.seats = world.seats()
         self.sid = round_of(world, self.plan, attempt=attempt, nonce=nonce, iteration=iteration)
-        self._invitation = invitation(world, self.plan, attempt=attempt, nonce=nonce, iteration=iteration)
-        self.aggregator = Aggregator(
-            RoundContext(
-                sid=self.sid,
-                plan_digest=self.plan.digest,
-                eligible=self.plan.eligible,
-                identities={council: world.keys[council].public for council in self.plan.eligible},
-                rules=self.plan.rules,
-                ring=self.plan.ring,
-                cells=self.plan.cells,
-                suite=self.plan.suite,
-                holder=None,
-            )
+        bare = RoundContext(
+            sid=self.sid,
+            plan_digest=self.plan.digest,
+            eligible=self.plan.eligible,
+            identities={council: world.keys[council].public for council in self.plan.eligible},
+            rules=self.plan.rules,
+            ring=self.plan.ring,
+            cells=self.plan.cells,
+            suite=self.plan.suite,
+            holder=None,
         )
+        self.holder: HolderSession | None = None
+        held = {}
+        if self.plan.holder is not None:
+            pinned = self.plan.holder
+            self.holder = HolderSession(bare, pinned.id, HOLDER_KEY.sign, os.urandom, identity=pinned.key)
+            advert = self.holder.advertise()
+            holder = holder_of(advert, sid=self.sid, id=pinned.id, identity=pinned.key, suite=bare.suite)
+            bare, held = replace(bare, holder=holder), {"holder_advert": advert.hex()}
+        self._invitation = invitation(world, self.plan, attempt=attempt, nonce=nonce, iteration=iteration, **held)
+        self.aggregator = Aggregator(bare)
         for seat in self.seats.values():
             said = seat.propose(proposal)
             assert said.body["decision"] == "approved", said
@@ -521,7 +531,9 @@ class Rehearsal:
         self.requests = self.aggregator.close_confirmations()
 
     def unmask(self) -> SecureSum:
-        """R4 and Finish."""
+        """R4 and Finish; before, the mask holder's opening where there is one."""
+        if self.holder is not None:
+            self.aggregator.receive_opening(self.holder.open(self.aggregator.opening_request()))
         self._stage(Kind.STATEMENTS, Kind.UNMASK, self.aggregator.receive_unmask)
         return self.aggregator.finish()
 

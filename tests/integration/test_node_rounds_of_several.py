@@ -51,11 +51,11 @@ START = Iteration(number=1, coefficients=(0, 0))
 SECOND = Iteration(number=2, coefficients=(-400, 90))
 
 
-def federation(folder, **options):
+def federation(folder, *, agreement=None, **options):
     """A world whose agreement allows such a question."""
     datasets = yaml.safe_load((EXAMPLES / "agreement.yaml").read_bytes())["datasets"]
     datasets["case"]["statistics"].append("logistic_rounds")
-    return World(folder, agreement={"datasets": datasets}, **options)
+    return World(folder, agreement={"datasets": datasets, **(agreement or {})}, **options)
 
 
 @pytest.fixture

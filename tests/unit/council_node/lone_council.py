@@ -1,10 +1,12 @@
 """One council of the North East as `council-node init` and `accept` leave it, before it ever connects."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 
@@ -68,9 +70,14 @@ class LoneCouncil:
 
 
 def lone_council(
-    folder: Path, *, councils: tuple[CouncilId, ...] = NORTH_EAST, automatic: bool = False, address: str = "127.0.0.1:1"
+    folder: Path,
+    *,
+    councils: tuple[CouncilId, ...] = NORTH_EAST,
+    automatic: bool = False,
+    address: str = "127.0.0.1:1",
+    agreement: Mapping[str, object] = MappingProxyType({}),
 ) -> LoneCouncil:
-    """Make the folder."""
+    """Make the folder; `agreement` is what else the agreement says."""
     signer_a, signer_b, programme, association, analyst, reviewer = (make_key(os.urandom) for _ in range(6))
     trust = TrustSettings(
         roster_keys=(public_line(signer_a.public), public_line(signer_b.public)),
@@ -86,8 +93,9 @@ def lone_council(
         reviewer=reviewer,
         today=now_utc().date() - timedelta(days=1),
     )
-    agreement = folder / "agreement.dsse"
-    agreement.write_bytes(sign_payload(yaml_payload(document), AGREEMENT_TYPE, [programme, association]))
+    signed = folder / "agreement.dsse"
+    payload = yaml_payload({**document, **agreement})
+    signed.write_bytes(sign_payload(payload, AGREEMENT_TYPE, [programme, association]))
     write_mapping(folder / "case-mapping.yaml", style_of(COUNCIL), file="extract.csv")
     write_extract(synthesise(COUNCIL, 3), folder / "extract.csv", seed=3)
     settings, key = make_node(
@@ -102,7 +110,7 @@ def lone_council(
             class_2=Class2.PERSON,
         )
     )
-    accept_agreement(agreement, settings, confirm=lambda _agreement: True, now=now_utc())
+    accept_agreement(signed, settings, confirm=lambda _agreement: True, now=now_utc())
     (folder / "question.yaml").write_text(QUESTION, encoding="utf-8")
     return LoneCouncil(
         folder=folder,

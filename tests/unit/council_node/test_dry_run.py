@@ -35,7 +35,7 @@ from council_node.status import node_status
 from federated.agreement import AGREEMENT_TYPE, parse_agreement
 from federated.demo.papers import manifest_payload
 from federated.errors import FileProblem, SignatureProblem
-from federated.keys import make_key, read_private_key, trusted_keys
+from federated.keys import make_key, public_line, read_private_key, trusted_keys
 from federated.manifest import MANIFEST_TYPE
 from federated.plan import PLAN_TYPE, Terms, derive_plan
 from federated.privacy import Budget, Charge, Mechanism
@@ -495,3 +495,20 @@ def test_no_cell_is_ever_quoted(council):
         assert "PLANTED" not in ran.output
     assert not any(b"PLANTED" in path.read_bytes() for path in out.iterdir())
     assert "1 rows hold wording" in ran.output or "2 rows hold wording" in ran.output or "3 rows hold" in ran.output
+
+
+@pytest.mark.parametrize("practice", [False, True])
+def test_a_throw_away_key_plays_the_mask_holder_and_people_are_told(tmp_path, practice):
+    """The very protocol runs, with an opening where the records are made up; the real holder's key cannot sign here."""
+    real = public_line(make_key(os.urandom).public)
+    holder = {"id": "lga", "name": "Local Government Association", "key": real}
+    council = lone_council(tmp_path, councils=NORTH_EAST[:5], agreement={"mask_holder": holder})
+    found = rehearse(council, practice=practice)
+    assert (
+        "The mask holder, Local Government Association, is not asked: a throw-away key plays its part." in found.notes
+    )
+    assert found.plan.holder.name == "Local Government Association"
+    assert public_line(found.plan.holder.key) != real
+    assert (found.release is not None) is practice
+    if practice:
+        assert found.release.attestations.opening
