@@ -171,6 +171,11 @@ def summarise(
             *([] if room is None else [room.words]),
             councils,
             f"Assumed: at most {thresholds.c} of them collude with the coordinator.",
+            *(
+                []
+                if plan.holder is None
+                else [f"Opened only together with {plan.holder.name}, the mask holder; while it is away, not at all."]
+            ),
             *changes,
             *caveats,
         ),

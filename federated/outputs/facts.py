@@ -134,6 +134,9 @@ def _method(release: Release, question: Query) -> Iterator[str]:
         f"Each council counted its own records and added its share of the noise ({law}). Masked sums were added up; "
         "no council's figure was seen outside it, and no sum was ever without noise."
     )
+    holder = release.plan.get("mask_holder")
+    if holder is not None:
+        yield f"The sums were opened together with {holder['name']}, the mask holder, which saw no figures."
     if len(release.rounds) > 1:
         yield f"The answer took {len(release.rounds)} rounds, all charged."
     for table in question.tables:

@@ -16,6 +16,10 @@ _SECRET: Final = (
 _SESSION: Final = "Web pages: a session is new at each sign-in, and a copy of the store signs nobody in"
 
 ANSWERED: Final = {
+    "A sum opened by the coordinator alone, with more colluding councils than were agreed": (
+        "Where an agreement names a mask holder, no sum opens without it, whoever else works together",
+        "The mask holder opens one list of survivors for each round, and forgets its keys",
+    ),
     "The centre, or a stranger at its port, sends code to a council": (
         "Over Flower, no code that is sent runs in a council",
     ),

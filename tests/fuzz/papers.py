@@ -10,15 +10,17 @@ from federated.plan import Plan
 from federated.round_context import round_context
 from federated.schema import Schema
 from protocols.encoding import sha256
-from protocols.envelope import SignedMessage
-from protocols.identifiers import Digest, RoundId
-from protocols.secagg import RoundContext, Stage
+from protocols.envelope import SignedMessage, sign_message
+from protocols.identifiers import CouncilId, Digest, RoundId
+from protocols.secagg import HolderSession, RoundContext, Stage, holder_of
 from protocols.secagg.dealing import Ends, Outgoing, Received
 from protocols.secagg.messages import Dealt
 from protocols.suite import PrivateKey, Suite
 from tests.integration.federation_world import (
     ANALYST,
     COUNCILS,
+    HOLDER,
+    HOLDER_KEY,
     HUB,
     ME,
     NOW,
@@ -34,6 +36,8 @@ from tests.integration.federation_world import (
 __all__ = [
     "ANALYST",
     "COUNCILS",
+    "HOLDER",
+    "HOLDER_KEY",
     "HUB",
     "ME",
     "NOW",
@@ -47,6 +51,8 @@ __all__ = [
     "dealing",
     "file_of",
     "folder",
+    "held_round",
+    "mask_holder",
     "plan",
     "proposal",
     "round_of_plan",
@@ -104,6 +110,29 @@ def schema() -> Schema:
 def round_of_plan(suite: Suite = Suite.X25519) -> RoundContext:
     """A round of that plan, seen by a council; as an agreement with these keys would have it."""
     return replace(round_context(plan(), world().roster, SID, b""), suite=suite)
+
+
+def mask_holder(suite: Suite) -> HolderSession:
+    """A mask holder that has advertised for that round, always the same key."""
+    session = HolderSession(
+        round_of_plan(suite),
+        CouncilId(HOLDER["id"]),
+        HOLDER_KEY.sign,
+        lambda size: bytes([9]) * size,
+        identity=HOLDER_KEY.public,
+    )
+    session.advertise()
+    return session
+
+
+@cache
+def held_round(suite: Suite) -> RoundContext:
+    """The same round as an agreement with that mask holder would have it."""
+    context = round_of_plan(suite)
+    key = PrivateKey.read(bytes([9]) * suite.private_size, suite).public
+    holder = CouncilId(HOLDER["id"])
+    advert = sign_message(sid=SID, stage=Stage.HOLDER_ADVERT, sender=holder, body=key, sign=HOLDER_KEY.sign).encode()
+    return replace(context, holder=holder_of(advert, sid=SID, id=holder, identity=HOLDER_KEY.public, suite=suite))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

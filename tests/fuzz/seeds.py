@@ -5,6 +5,7 @@ A whole round between five real nodes is held for it. What the fuzzer found and 
 
 import io
 import json
+import os
 import sqlite3
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openpyxl
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -50,6 +52,7 @@ from federated.signing import sign_payload, unsafe_payload
 from protocols.encoding import canonical_json, sha256
 from protocols.identifiers import Digest
 from protocols.key_agreement import KEY_SIZE
+from protocols.secagg import Aggregator, LedgerClaim, ParticipantSession
 from protocols.secagg.dealing import seal
 from protocols.secagg.messages import KeyShare, advert_of, decode_advert
 from protocols.secagg.share_records import wrapped_size
@@ -60,7 +63,7 @@ from protocols.wire.link_message import NO_REFERENCE, Kind, LinkMessage
 from protocols.wire.relayed import RelayedKind, RelayedReply, RelayedRequest
 from tests.fuzz import papers
 from tests.fuzz.table import CORPUS
-from tests.fuzz.targets import ROUND_FORMS, _certificates, _good_ledger
+from tests.fuzz.targets import HOLDER_FORMS, ROUND_FORMS, _certificates, _good_ledger
 from tests.integration.federation_world import Rehearsal, World, invitation, round_of
 from tests.spec.council import question as asked_of
 from tests.spec.statistics import specifications
@@ -211,6 +214,37 @@ def channel_key_of(advert: bytes) -> bytes:
     return advert_of(decode_advert(advert, context), context.suite).channel_key
 
 
+def holder_messages() -> Seeds:
+    found = {}
+    for place, suite in enumerate(Suite):
+        context, session = papers.held_round(suite), papers.mask_holder(suite)
+        councils = {
+            council: ParticipantSession(context, council, papers.world().keys[council].sign, os.urandom)
+            for council in context.eligible
+        }
+        aggregator = Aggregator(context)
+        claim = LedgerClaim(counter=1, head=bytes(32), seen=(0,) * len(councils))
+        for council, one in councils.items():
+            advert = one.advertise(claim)
+            aggregator.receive_advert(council, advert)
+        for council, request in aggregator.close_adverts().items():
+            aggregator.receive_key_shares(council, councils[council].share_keys(request))
+        for council, request in aggregator.close_key_shares().items():
+            councils[council].accept_shares(request)
+            masked = councils[council].mask(np.zeros(context.cells, dtype=np.int64))
+            aggregator.receive_masked_input(council, masked)
+        for council, request in aggregator.close_masked_inputs().items():
+            aggregator.receive_confirmation(council, councils[council].confirm_survivors(request))
+        aggregator.close_confirmations()
+        asked = aggregator.opening_request()
+        assert context.holder is not None
+        messages = (context.holder.advert, advert, asked, session.open(asked))
+        names = ("advert", "councils_advert", "request", "opening")
+        for form, (name, message) in enumerate(zip(names, messages, strict=True)):
+            found[f"{suite.name.lower()}_{name}"] = bytes([place * HOLDER_FORMS + form]) + message
+    return found
+
+
 def elements() -> Seeds:
     key = papers.world().keys[papers.ME]
     return {"element": bytes(31) + b"\x01", "key": key.public, "statement": held().replies[Kind.CONFIRMATION]}
@@ -294,7 +328,25 @@ def question_file() -> Seeds:
 
 
 def release() -> Seeds:
-    return {"release": held().release.encode()}
+    return {"release": held().release.encode(), "opened": opened_release()}
+
+
+def opened_release() -> bytes:
+    """A release that a mask holder opened."""
+    folder = papers.folder() / "held"
+    folder.mkdir()
+    with World(folder, agreement={"mask_holder": papers.HOLDER}) as world:
+        round_ = Rehearsal(world, world.propose()).until(Kind.STATEMENTS)
+        made = make_release(
+            round_.plan,
+            round_.unmask(),
+            schema=papers.schema(),
+            sid=round_.sid,
+            councils=[CouncilRecord(council=c, name=c, outcome="contributed") for c in round_.plan.eligible],
+            now=papers.NOW,
+            software="0",
+        )
+    return made.encode()
 
 
 @cache
@@ -803,7 +855,7 @@ SEEDS: Mapping[str, Callable[[], Seeds]] = {
     **{
         made.__name__.replace("_", "-"): made
         for made in (
-            link_message, relayed, link_frames, handshake, round_messages, elements, node_answer, envelope, statement,
+            link_message, relayed, link_frames, handshake, round_messages, holder_messages, elements, node_answer, envelope, statement,
             roster, agreement, manifest, question, question_sql, query_file, plan, question_file, release,
             budget_statement, ledger_backup, statement_on_ledger, coordinators_refusal, predecessors, ledger_copy, ledger_entries, papers_of_people, series, baseline,
             standing_run, evidence_pack, evidence_claims, workspace, keys, texts, csv_figures, official_figures, boundaries,

@@ -221,6 +221,43 @@ def round_messages(data: bytes) -> None:
         each[which % ROUND_FORMS]()
 
 
+HOLDER_FORMS = 4
+
+
+def holder_messages(data: bytes) -> None:
+    """The messages of a round with a mask holder, under both kinds of keys; the first byte chooses."""
+    from protocols.secagg import holder_messages, messages
+    from protocols.suite import Suite
+
+    if not data:
+        return
+    suites, which, content = tuple(Suite), data[0], data[1:]
+    suite = suites[which // HOLDER_FORMS % len(suites)]
+    context = _papers().held_round(suite)
+
+    def holder_advert() -> None:
+        _same(holder_messages.decode_holder_advert(content, suite).encode(), content)
+
+    def advert() -> None:
+        message = messages.decode_advert(content, context)
+        _same(message.encode(), content)
+        _same(messages.advert_of(message, suite, held=True).encode_body(), message.body)
+
+    def request() -> None:
+        _same(holder_messages.decode_opening_request(content, context).encode(), content)
+        session = _papers().mask_holder(suite)
+        opened = session.open(content)
+        _same(session.open(content), opened)
+
+    def opening() -> None:
+        head, vector = holder_messages.decode_holder_opening(content, context)
+        _same(head.encode() + bytes(vector), content)
+
+    each: tuple[Callable[[], None], ...] = (holder_advert, advert, request, opening)
+    with declared():
+        each[which % HOLDER_FORMS]()
+
+
 def elements(data: bytes) -> None:
     """Field elements, public and private keys, survivor statements."""
     from protocols import key_agreement, shamir
@@ -1331,6 +1368,14 @@ _ALL = (
         "protocols.wire.codec:Reader",
     ),
     _target(
+        holder_messages,
+        "protocols.secagg.holder_messages:decode_holder_advert",
+        "protocols.secagg.holder_messages:decode_opening_request",
+        "protocols.secagg.holder_messages:decode_holder_opening",
+        "protocols.secagg.mask_holder:HolderSession.open",
+        "protocols.secagg.messages:read_items",
+    ),
+    _target(
         elements,
         "protocols.shamir:decode_element",
         "protocols.suite:PrivateKey.read",
@@ -1394,7 +1439,13 @@ _ALL = (
         "federated.question_file:SignedQuestion.decode",
         form=Form.JSON,
     ),
-    _target(release, "federated.release:open_release", "federated.release_check:check_release", form=Form.JSON),
+    _target(
+        release,
+        "federated.release:open_release",
+        "federated.release_check:check_release",
+        "federated.mask_holder:HolderIdentity.read",
+        form=Form.JSON,
+    ),
     _target(
         budget_statement,
         "federated.budget_statement:read_statement",

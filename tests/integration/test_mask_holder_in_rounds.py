@@ -13,7 +13,9 @@ from federated.differences import Way, compare
 from federated.errors import FileProblem, PolicyRefusal, SignatureProblem
 from federated.keys import public_line
 from federated.mask_holder import holder_identity
+from federated.outputs.facts import facts_of
 from federated.plan import derive_plan, open_plan
+from federated.plan_summary import summarise
 from federated.privacy import Mechanism
 from federated.release import CouncilRecord, CountedRound, Release, make_release, open_release
 from federated.release_check import NOT_REMADE, check_release
@@ -276,6 +278,14 @@ def test_the_release_says_who_opened_it_and_anyone_can_check(world, release):
     lines = checked(world, release, known={})
     assert OPENED in lines
     assert NOT_REMADE in lines
+
+
+def test_the_note_and_the_plan_name_it(world, unheld, release):
+    lines = [line for fact in facts_of(release, None) for line in fact.lines]
+    assert "The sums were opened together with Local Government Association, the mask holder" in " ".join(lines)
+    assert "Opened only together with Local Government Association" in " ".join(summarise(world.propose().plan).lines)
+    plain = [line for fact in facts_of(released(unheld), None) for line in fact.lines]
+    assert "mask holder" not in " ".join((*plain, *summarise(unheld.propose().plan).lines))
 
 
 def head(release, *, sid=None, key=HOLDER_KEY, sender="lga", h3=None):

@@ -316,12 +316,12 @@ def test_a_foreign_council_is_refused(honest):
     request = request_of(honest)
     stranger = CouncilId("E99999999")
     key = Ed25519PrivateKey.generate()
-    for field in ("adverts", "statements"):
+    for field, words in (("adverts", "not one of the 5 eligible"), ("statements", "not in the stage before")):
         items = getattr(request, field)
         foreign = sign_message(
             sid=honest.context.sid, stage=items[-1].stage, sender=stranger, body=items[-1].body, sign=key.sign
         )
-        with refused("not one of the 5 eligible|not in the stage before"):
+        with refused(words):
             ask(honest, replace(request, **{field: swapped(items, len(items) - 1, foreign)}))
 
 

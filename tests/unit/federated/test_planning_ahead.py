@@ -203,7 +203,7 @@ class Sum:
         self.u1 = self.u3 = plan.eligible
         self.thresholds = plan.rules.thresholds(len(plan.eligible))
         self.total = np.array(totals, dtype=np.int64)
-        self.h2, self.input_digests, self.statements = bytes(32), {}, ()
+        self.h2, self.input_digests, self.statements, self.opening = bytes(32), {}, (), b""
 
 
 def released(plan, totals):
