@@ -30,7 +30,7 @@ from federated.manifest import Manifest
 from federated.model_docs import render
 from federated.schema import Column, Dataset, load_schema
 from federated.workspace import Workspace
-from protocols.secagg.transitions import AGGREGATOR, PARTICIPANT
+from protocols.secagg.transitions import AGGREGATOR, HOLDER, PARTICIPANT
 from tests.docs import (
     api_page,
     attack_table,
@@ -130,6 +130,7 @@ def architecture_parts() -> dict[str, str]:
     return {
         "participant": state_table(PARTICIPANT, "The council is at"),
         "aggregator": state_table(AGGREGATOR, "The coordinator is at"),
+        "holder": state_table(HOLDER, "The mask holder is at"),
         "proposal": state_table(proposals, "The proposal is"),
         "coordinator store": store_table(),
     }
