@@ -9,10 +9,9 @@ from types import TracebackType
 from typing import Self
 
 from council_node.event_log import Log
-from council_node.node_store import DocumentKind, NodeStore
+from council_node.node_store import NodeStore
 from council_node.pinned_papers import PinnedPapers
 from council_node.signed_plans import PlanReader
-from council_node.stored_roster import CURRENT
 from federated.keys import SigningKey, read_private_key
 from federated.schema import Schema, load_schema
 from mask_holder.record import OpeningRecord
@@ -41,9 +40,8 @@ class Office:
         self.log = log
         self.key: SigningKey = read_private_key(settings.keys.identity)
         schema: Schema = load_schema()
+        self.record = OpeningRecord.open(settings.record_file)
         self._store = NodeStore.open(settings.papers_file)
-        in_service = self._store.latest(DocumentKind.ROSTER, CURRENT) is not None
-        self.record = OpeningRecord.open_or_create(settings.record_file, in_service=in_service)
         self.papers = PinnedPapers(settings, self._store, schema=schema, clock=clock, log=log, party=MASK_HOLDER)
         self.plans = PlanReader(self.papers, schema)
 

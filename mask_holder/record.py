@@ -75,45 +75,50 @@ class OpeningRecord:
     """The record, open; one program at a time writes to it."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: FileLock | None) -> None:
-        """Wrap a connection; use `open_or_create` or `read_only`."""
+        """Wrap a connection; use `open` or `read_only`."""
         self._path = path
         self._connection = connection
         self._lock = lock
 
     @classmethod
-    def open_or_create(cls, path: Path, *, in_service: bool) -> Self:
-        """Open the record for writing, making an empty one where there was none yet.
+    def create(cls, path: Path) -> None:
+        """Make an empty record. Run by `mask-holder init` alone: one that is missing later was lost.
 
-        Args:
-            path: The file.
-            in_service: This mask holder has run before: then a record that is not there was lost.
+        Raises:
+            FileProblem: A record with content stands there already, or the folder cannot be written to.
+        """
+        create_empty(path, NAME)
+        connection = connect(path, NAME)
+        try:
+            with plain_errors(path, NAME), transaction(connection):
+                for definition in _DEFINITIONS:
+                    connection.execute(definition)
+                connection.execute(f"PRAGMA user_version={FORMAT}")
+        finally:
+            connection.close()
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the record for writing.
 
         Raises:
             FileProblem: Lost, damaged, in use, or written by newer software.
         """
         lock = FileLock(path, NAME)
         try:
-            if not path.is_file():
-                _check_never_there(path, in_service=in_service)
-                create_empty(path, NAME)
+            _check_kept(path, "is not there", good=path.is_file())
             connection = connect(path, NAME)
             try:
-                return cls._prepared(path, connection, lock)
+                found = schema_version(connection, path, NAME, known=FORMAT)
+                # An empty file in its place would open every sum a second time.
+                _check_kept(path, "holds nothing", good=found == FORMAT)
+                return cls(path, connection, lock)
             except BaseException:
                 connection.close()
                 raise
         except BaseException:
             lock.release()
             raise
-
-    @classmethod
-    def _prepared(cls, path: Path, connection: sqlite3.Connection, lock: FileLock) -> Self:
-        if schema_version(connection, path, NAME, known=FORMAT) != FORMAT:
-            with plain_errors(path, NAME), transaction(connection):
-                for definition in _DEFINITIONS:
-                    connection.execute(definition)
-                connection.execute(f"PRAGMA user_version={FORMAT}")
-        return cls(path, connection, lock)
 
     @classmethod
     @contextmanager
@@ -203,11 +208,10 @@ class OpeningRecord:
             ) from error
 
 
-def _check_never_there(path: Path, *, in_service: bool) -> None:
-    # An empty record in its place would open every sum a second time.
-    if in_service:
+def _check_kept(path: Path, found: str, *, good: bool) -> None:
+    if not good:
         raise FileProblem(
-            f"The {NAME} {path} is not there, though this mask holder has run before.",
+            f"The {NAME} {path} {found}, though `mask-holder init` made one.",
             remedy="Put the newest copy back. Without one, nobody knows what was opened: make a new mask holder, whose "
             "key a new version of the agreement names (docs/mask-holder.md).",
         )

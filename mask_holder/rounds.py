@@ -4,6 +4,7 @@ In: requests of a round. Out: replies. A round lives in memory only, so one from
 was opened lives in the record, which is written before an opening leaves.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,7 +21,7 @@ from mask_holder.office import Office
 from mask_holder.record import OpenedSum
 from protocols.encoding import Json, sha256
 from protocols.errors import ProtocolError
-from protocols.identifiers import Digest, RoundId
+from protocols.identifiers import CouncilId, Digest, RoundId
 from protocols.secagg import BelowThreshold, CohortRuleBroken, HolderSession
 from protocols.secagg.mask_holder import Opened
 from protocols.wire.link_message import Kind, LinkMessage
@@ -157,6 +158,7 @@ class Rounds:
         now = office.now()
         self._check_still_stands(plan, now)
         found = held.session.prepare(request)
+        self._check_members(found.survivors, now)
         if not office.record.has(sid):  # asked again in the same words, which alone come this far
             self._write_down(held, sid, found, now)
         return held.session.open(request)
@@ -187,6 +189,13 @@ class Rounds:
             raise PolicyRefusal(
                 "agreement_not_accepted", "The mask holder accepted another version before the sum was opened."
             )
+
+    def _check_members(self, survivors: Iterable[CouncilId], now: datetime) -> None:
+        """A stolen key that has run out must not vote for whose sum is opened; councils check the same."""
+        listed = self._office.papers.roster(now).councils
+        for council in survivors:
+            if not listed[council].valid(now):
+                raise PolicyRefusal("roster", f"By the list of councils, council {council} may not take part today.")
 
     def abort(self, request: LinkMessage) -> LinkMessage:
         """The coordinator is done with the round: drop what is in memory of it."""

@@ -10,6 +10,7 @@ from federated.errors import FileProblem
 from federated.keys import SigningKey, make_key, write_private_key, write_public_key
 from federated.trust import TrustSettings
 from federated.yaml_document import read_form
+from mask_holder.record import OpeningRecord
 from mask_holder.settings import DEFAULT_FILE, Settings, read_settings, write_settings
 
 __all__ = ["NewHolder", "make_holder"]
@@ -41,7 +42,7 @@ class NewHolder:
 
 
 def make_holder(new: NewHolder) -> tuple[Settings, SigningKey]:
-    """Make the folder: settings, key, state and agreements.
+    """Make the folder: settings, key, state with an empty record of openings, and agreements.
 
     Raises:
         FileProblem: The folder holds a mask holder already, or a file named is missing or wrong.
@@ -68,6 +69,9 @@ def make_holder(new: NewHolder) -> tuple[Settings, SigningKey]:
     except FileProblem:
         file.unlink()  # what was typed is wrong, and is to be typed again
         raise
+    # Here and nowhere else: whoever loses the whole folder must not find an empty record in the next one.
+    if not settings.record_file.exists():
+        OpeningRecord.create(settings.record_file)
     key = make_key(os.urandom)
     write_private_key(settings.keys.identity, key)
     write_public_key(settings.keys.identity.with_suffix(".pub"), key.public)
