@@ -35,6 +35,33 @@ ELSEWHERE: Final = (
         ),
     ),
     Tried(
+        attack="Every secret of the coordinator and of all councils but one, where the agreement names a mask holder",
+        gain="the one council's figures",
+        stopped="a mask that is shared with the mask holder alone, under a key that is dealt to nobody",
+        guard="protocols/secagg/participant.py",
+        tests=(
+            "tests/simulation/test_mask_holder.py::test_all_councils_but_one_with_the_coordinator_and_every_seed_of_the_round_do_not_get_the_ones_figure",
+        ),
+    ),
+    Tried(
+        attack="The mask holder shown a second list of survivors, with one council fewer",
+        gain="two sums, whose difference is that council's figures",
+        stopped="one list for each round: another ends the round at the mask holder",
+        guard="protocols/secagg/mask_holder.py",
+        tests=(
+            "tests/simulation/test_mask_holder.py::test_the_same_request_gets_the_same_bytes_and_another_ends_the_round",
+        ),
+    ),
+    Tried(
+        attack="A mask holder of the coordinator's own making in the invitation, or the real one's key of another round",
+        gain="a second body that is none",
+        stopped="the key is signed for this round by the body that the agreement names",
+        guard="federated/round_context.py",
+        tests=(
+            "tests/integration/test_mask_holder_in_rounds.py::test_a_council_refuses_a_round_without_the_holder_that_was_agreed",
+        ),
+    ),
+    Tried(
         attack="Noise kept out of a sum by colluders and lost councils, as many as there may be",
         gain="a sum with too little noise",
         stopped="noise is planned for the honest contributors alone",

@@ -33,7 +33,7 @@ from federated.workspace import Workspace
 from mask_holder.cli import app as holder_app
 from mask_holder.events import HOLDER_EVENTS
 from mask_holder.settings import Settings as HolderSettings
-from protocols.secagg.transitions import AGGREGATOR, PARTICIPANT
+from protocols.secagg.transitions import AGGREGATOR, HOLDER, PARTICIPANT
 from tests.docs import (
     api_page,
     attack_table,
@@ -150,6 +150,7 @@ def architecture_parts() -> dict[str, str]:
     return {
         "participant": state_table(PARTICIPANT, "The council is at"),
         "aggregator": state_table(AGGREGATOR, "The coordinator is at"),
+        "holder": state_table(HOLDER, "The mask holder is at"),
         "proposal": state_table(proposals, "The proposal is"),
         "coordinator store": store_table(),
     }

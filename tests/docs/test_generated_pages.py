@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from protocols.secagg.transitions import AGGREGATOR, PARTICIPANT
+from protocols.secagg.transitions import AGGREGATOR, HOLDER, PARTICIPANT
 from tests.docs import refusals
 from tests.docs.generate import ROOT, pages, state_table, with_parts
 from tests.docs.pages import rows
@@ -17,7 +17,7 @@ def test_a_generated_page_is_up_to_date(name):
     assert (ROOT / name).read_text(encoding="utf-8") == PAGES[name], "run `make docs`"
 
 
-@pytest.mark.parametrize("table", [PARTICIPANT, AGGREGATOR])
+@pytest.mark.parametrize("table", [PARTICIPANT, AGGREGATOR, HOLDER])
 def test_a_state_table_shows_every_step(table):
     shown = set(rows(state_table(table, "at")))
     for (state, event), after in table.items():
