@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 import threading
 from dataclasses import replace
 from datetime import date, timedelta
@@ -68,15 +67,6 @@ def test_one_folder_is_of_one_program(world):
         Office(
             read_settings(world.holder.folder / "mask-holder.yaml"), clock=office.now, rng=office.rng, log=office.log
         )
-
-
-def test_an_entry_of_the_record_is_never_changed_or_taken_out(world):
-    DeskRehearsal(world, world.propose()).until(Kind.STATEMENTS).unmask()
-    connection = world.holder.office.record._connection
-    for statement in ("DELETE FROM opened", "UPDATE opened SET part = 7"):
-        with pytest.raises(sqlite3.IntegrityError, match="never"):
-            connection.execute(statement)
-    assert len(world.opened()) == 1
 
 
 @pytest.mark.parametrize("days", [-400, -1, 1])

@@ -147,7 +147,7 @@ def test_an_agreement_that_nobody_says_yes_to_is_not_pinned(home, tmp_path):
 
 def test_what_was_opened_is_listed_in_words_and_for_programs(home):
     settings = ["--settings", home / "mask-holder.yaml"]
-    with OpeningRecord.open_or_create(home / "state" / "opened.db", in_service=False) as record:
+    with OpeningRecord.open(home / "state" / "opened.db") as record:
         assert "Nothing was opened yet." in typed("opened", *settings).output
         record.add(entry())
         record.add(entry(part=1, sid=b"next"))
