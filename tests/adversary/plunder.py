@@ -7,6 +7,7 @@ second half of a pair's secret too: the lower's by deriving it, the higher's by 
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -240,7 +241,10 @@ def overheard(context: RoundContext, messages: Iterable[tuple[CouncilId, Stage, 
     for council, stage, request, reply in messages:
         match stage:
             case Stage.ADVERT:
-                found.advert(council, reply)
+                with suppress(
+                    MalformedMessage
+                ):  # made for another round than this: the driver has no use for it either
+                    found.advert(council, reply)
             case Stage.KEY_SHARES:
                 found.key_shares(council, request, reply)
             case Stage.MASKED_INPUT:

@@ -345,6 +345,8 @@ def opened_release() -> bytes:
             councils=[CouncilRecord(council=c, name=c, outcome="contributed") for c in round_.plan.eligible],
             now=papers.NOW,
             software="0",
+            attempt=1,
+            nonce=bytes([1]) * 32,
         )
     return made.encode()
 
