@@ -291,7 +291,7 @@ HOLDER_LIES: Final = tuple(
         ),
         Lie(
             name="opened_on_forged_statements",
-            attack="The same list, signed by the colluders, and by the coordinator in the others' names",
+            attack="A list of survivors without one council, signed for the mask holder by colluders, and by the coordinator in others' names",
             gain="the same",
             stopped="each signature is by the pinned key of the council it names",
             guard="protocols/secagg/checks.py",
@@ -302,7 +302,7 @@ HOLDER_LIES: Final = tuple(
         ),
         Lie(
             name="opened_for_colluders",
-            attack="The same list, signed by the colluders alone",
+            attack="A list of survivors without one council, signed for the mask holder by colluders alone",
             gain="the same",
             stopped="the mask holder counts signatures: as many as the cohort's rules ask for",
             guard="protocols/secagg/checks.py",
@@ -324,7 +324,7 @@ HOLDER_LIES: Final = tuple(
         ),
         Lie(
             name="opened_over_another_vector",
-            attack="A colluder's masked input exchanged after all have signed the list",
+            attack="A colluder's masked input exchanged for the mask holder, after all have signed the list",
             gain="masks of a list that nobody signed",
             stopped="what a council signs as the list holds the hash of every masked input",
             guard="protocols/secagg/transcript.py",
@@ -335,7 +335,7 @@ HOLDER_LIES: Final = tuple(
         ),
         Lie(
             name="opening_of_the_round_before",
-            attack="The request that opened an earlier round, in the next one",
+            attack="The request with which the mask holder opened an earlier round, in the next one",
             gain="the next round's masks over a list that no council of it signed",
             stopped="every signature is for one round, by its number",
             guard="protocols/envelope.py",
