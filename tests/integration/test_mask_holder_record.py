@@ -11,13 +11,15 @@ import yaml
 
 from federated.errors import FileProblem
 from federated.roster import ROSTER_TYPE, parse_roster
+from federated.round_limit import ROUND_LIMIT
 from federated.signing import sign_payload, unsafe_payload
 from mask_holder.office import Office
+from mask_holder.rounds import MAX_ROUNDS
 from mask_holder.settings import read_settings
 from protocols.errors import LocalProtocolError
-from protocols.secagg import HolderSession, Stage, participant
+from protocols.secagg import HolderSession, Stage, participant, round_id
 from protocols.wire.link_message import Kind, LinkMessage
-from tests.integration.federation_world import NOW, SIGNER_A, SIGNER_B, invitation, round_of
+from tests.integration.federation_world import HUB, NOW, SIGNER_A, SIGNER_B, invitation, round_of
 from tests.integration.mask_holder_world import DeskRehearsal, HeldWorld, hold_message
 from tests.simulation.secagg_rehearsal import Rehearsal
 
@@ -104,6 +106,29 @@ def test_requests_that_race_for_one_plan_open_one_sum(world):
     assert len(set(opened)) == 1
     assert sorted(item.rule for item in said if item.kind is Kind.COMPLAINT) == ["opened_before", "unknown_round"]
     assert world.opened() == [(proposal.plan.digest, 0)]
+
+
+def test_rounds_that_are_never_opened_take_no_more_room_than_there_is(world):
+    proposal = world.propose()
+    invited = json.loads(LinkMessage.decode(invitation(world, proposal.plan)).payload)
+
+    def held(number):
+        nonce = number.to_bytes(32, "big")
+        sid = round_id(
+            plan_digest=proposal.plan.digest,
+            roster_digest=proposal.plan.roster_digest,
+            coordinator_id=HUB,
+            attempt=1,
+            nonce=nonce,
+        )
+        return world.holder.ask(hold_message(proposal, sid, invited | {"nonce": nonce.hex()}))
+
+    assert {held(number).kind for number in range(MAX_ROUNDS)} == {Kind.HELD}
+    full = held(MAX_ROUNDS)
+    assert (full.kind, full.rule) == (Kind.REFUSAL, "busy")
+    world.now += ROUND_LIMIT + timedelta(seconds=1)
+    assert held(MAX_ROUNDS).kind is Kind.HELD
+    assert len(world.holder.desk._rounds._held) == 1
 
 
 def test_what_was_written_down_and_never_left_counts_as_opened(world, monkeypatch):
