@@ -86,6 +86,7 @@ lock: setup ## Resolve requirements/*.txt afresh from pyproject.toml; each party
 	$(LOCK) --all-extras pyproject.toml -o requirements/all.txt
 	$(LOCK) --extra node --extra postgresql -c requirements/all.txt pyproject.toml -o requirements/node.txt
 	$(LOCK) --extra coordinator -c requirements/all.txt pyproject.toml -o requirements/coordinator.txt
+	$(LOCK) --extra mask-holder -c requirements/all.txt pyproject.toml -o requirements/mask-holder.txt
 	$(LOCK) requirements/installer.in -o requirements/installer.txt
 
 images: setup setup-system setup-web ## Build both images, their lists of parts and checksums into dist/ (as root)

@@ -9,6 +9,7 @@ from contextlib import aclosing, suppress
 from typing import Final, ParamSpec, TypeVar
 
 from coordinator.budgets import Budgets
+from coordinator.holding import Holding
 from coordinator.inbox import Inbox
 from coordinator.office import Office
 from coordinator.presence import Presence
@@ -60,7 +61,13 @@ class Centre:
         )
         rounds = office.settings.rounds
         self._turns = Turns(rounds.at_once, at_most=rounds.at_most, long_s=rounds.long)
-        crew = Crew(presence=self.presence, driver=driver, deliveries=self._deliveries, turns=self._turns)
+        crew = Crew(
+            presence=self.presence,
+            driver=driver,
+            holding=Holding(office.courier, office.settings.stages),
+            deliveries=self._deliveries,
+            turns=self._turns,
+        )
         self.desk = ProposalDesk(office, crew)
         self.inbox = Inbox(office, self.desk.submit)
         self.budgets = Budgets(office)

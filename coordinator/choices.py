@@ -91,12 +91,14 @@ def opening(
     now: datetime,
     patience_until: datetime,
     collect_by: datetime,
+    holder_here: bool = True,
 ) -> Opening:
     """Whether to open the round now.
 
     It opens when every council has decided and enough approved; after `patience_until` when enough approved, though
     some are silent or still deciding; and never once `collect_by` has passed without enough approvals. Only councils
-    within reach count as enough: a round of absent ones would use up an attempt.
+    within reach count as enough: a round of absent ones would use up an attempt. Where the agreement names a mask
+    holder, it is waited for as councils are.
 
     Args:
         eligible: Councils asked.
@@ -106,13 +108,14 @@ def opening(
         now: Time.
         patience_until: Until then everybody is waited for.
         collect_by: Of the plan: decisions are awaited until then.
+        holder_here: Whether the mask holder could be asked, or there is none.
     """
     approved = approvals(decisions)
     refused = sum(decision.kind is DecisionKind.REFUSED for decision in decisions.values())
     here = sum(council in reachable for council in approved)
     enough = round_possible(rules, here) is None
     settled = len(approved) + refused == len(eligible) and here == len(approved)
-    if enough and (settled or now >= min(patience_until, collect_by)):
+    if enough and holder_here and (settled or now >= min(patience_until, collect_by)):
         return Opening.OPEN
     if not _ever_possible(rules, len(approved), len(eligible) - refused):
         return Opening.HOPELESS

@@ -286,6 +286,8 @@ def _print_status(found: Status) -> None:
     ends = "none in force" if found.roster_epoch is None else f"epoch {found.roster_epoch}, until {found.roster_ends}"
     table.add_row("Roster", ends)
     table.add_row("Councils", f"{len(found.connected)} of {found.councils} connected")
+    for holder, here in found.mask_holders.items():
+        table.add_row("Mask holder", f"{holder}, {'connected' if here else 'not connected'}")
     table.add_row("Agreements", ", ".join(found.agreements) or "none")
     table.add_row("Enrolments waiting", str(found.enrolments_pending))
     table.add_row("Proposals", ", ".join(f"{count} {state}" for state, count in found.proposals.items()) or "none")

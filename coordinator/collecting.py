@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from coordinator.choices import Decision, DecisionKind, Opening, opening, to_ask
 from coordinator.courier import Answer
+from coordinator.holding import RULE
 from coordinator.office import Office
 from coordinator.presence import Presence
 from coordinator.progress import CouncilState, RunStage
@@ -49,6 +51,10 @@ class _Timing:
 class Collection:
     """Decisions on one plan.
 
+    Attributes:
+        decisions: As they stand.
+        lacked_holder: All that is missing for a round is the mask holder.
+
     Args:
         office: What the coordinator's parts share.
         presence: Who can be asked.
@@ -79,6 +85,8 @@ class Collection:
         self._due: dict[CouncilId, float] = {}
         self._asking: set[CouncilId] = set()
         self._changed = asyncio.Event()
+        self._said_missing = False
+        self.lacked_holder = False
 
     async def until_settled(self, still_wanted: Callable[[], Awaitable[bool]]) -> Opening:
         """Collect until the round can be opened, never can be, or time is over.
@@ -95,6 +103,7 @@ class Collection:
         batches: set[asyncio.Task[None]] = set()
         try:
             while (choice := self._choice(timing)) is Opening.WAIT and not self.overtaken():
+                self._tell_of_holder()
                 self._ask_whoever_is_due(batches)
                 if await self._nothing_new(timing) and not await still_wanted():
                     break
@@ -117,20 +126,31 @@ class Collection:
         return rows
 
     def _choice(self, timing: _Timing) -> Opening:
-        now = self._office.clock()
+        now, here = self._office.clock(), self._presence.ready()
         patience_s = max(0.0, timing.patience_until - _seconds())
-        choice = opening(
+        choose = partial(
+            opening,
             eligible=self._plan.eligible,
             decisions=self.decisions,
-            reachable=self._presence.ready(),
+            reachable=here,
             rules=self._plan.rules,
             now=now,
             patience_until=now + timedelta(seconds=patience_s),
             collect_by=timing.collect_by,
         )
+        holder = self._plan.holder
+        choice = choose(holder_here=holder is None or holder.id in here)
+        self.lacked_holder = choice is not Opening.OPEN and choose() is Opening.OPEN
         # Hopeless already, but the analyst should hear every council's reason that is on its way.
         still_coming = choice is Opening.HOPELESS and self._asking and patience_s > 0
         return Opening.WAIT if still_coming else choice
+
+    def _tell_of_holder(self) -> None:
+        holder = self._plan.holder
+        if holder is not None and self.lacked_holder and not self._said_missing:
+            self._said_missing = True
+            message = f"Enough councils have approved. The mask holder {holder.name} is not connected; waiting for it."
+            self._tell(None, CouncilState.NONE, rule=RULE, message=message)
 
     def _ask_whoever_is_due(self, batches: set[asyncio.Task[None]]) -> None:
         now = _seconds()

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import Protocol
+from typing import Final, Protocol
 
 from coordinator.asks import Ask, AskBook, Chosen
 from protocols.identifiers import CouncilId
@@ -17,10 +17,15 @@ __all__ = ["CouncilLink", "InProcessLink"]
 
 
 class CouncilLink(Protocol):
-    """What a round needs of a transport."""
+    """What a round needs of a transport. A mask holder that it reaches is asked as a council is, under its own id."""
+
+    @property
+    def reaches_holders(self) -> bool:
+        """Whether a mask holder can be asked over it at all."""
+        ...
 
     def connected(self) -> frozenset[CouncilId]:
-        """The councils that could be asked at this moment."""
+        """The councils and mask holders that could be asked at this moment."""
         ...
 
     def exchange(
@@ -64,6 +69,8 @@ class InProcessLink:
         threads: Councils that may be answering at the same moment. Threads are shared, not one for each council; with
             one, councils answer in the order asked.
     """
+
+    reaches_holders: Final = True
 
     def __init__(self, answer: Mapping[CouncilId, Callable[[bytes], bytes]], *, threads: int = 4) -> None:
         self._seats = {council: _Seat(function) for council, function in answer.items()}

@@ -59,8 +59,13 @@ class Courier:
         self.bytes_sent = 0
         self.bytes_received = 0
 
+    @property
+    def reaches_holders(self) -> bool:
+        """Whether a mask holder can be asked over this link at all."""
+        return self._link.reaches_holders
+
     def connected(self) -> frozenset[CouncilId]:
-        """The councils that could be asked at this moment."""
+        """The councils and mask holders that could be asked at this moment."""
         return self._link.connected()
 
     async def ask(

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from coordinator.boundaries import load_boundaries
+from coordinator.connections import Connections
 from coordinator.roster import Membership, load_membership, own_identity
 from coordinator.settings import OperationsSettings, Settings
 from coordinator.store import Store, open_store
 from coordinator.tls import load_certificate
 from federated.errors import FederatedError
+from federated.keys import fingerprint
 from federated.schema import load_schema
 from federated.trust import TrustSettings
 
@@ -149,12 +151,22 @@ def _membership(settings: Settings, store: Store, now: datetime) -> Iterator[Fin
     count = len(membership.agreements)
     verdict = Verdict.GOOD if count else Verdict.WARNING
     yield Finding(check="agreements", verdict=verdict, text=f"{count} in force")
+    yield from _holders(membership, Connections.read(Path(settings.state)))
     for problem in membership.problems:
         yield Finding(check="signed files", verdict=Verdict.WARNING, text=problem)
     waiting = sum(row.state == "pending" for row in store.membership.enrolments())
     if waiting:
         text = f"{waiting} waiting; 'coordinator enrol list' shows them"
         yield Finding(check="enrolments", verdict=Verdict.WARNING, text=text)
+
+
+def _holders(membership: Membership, here: Connections) -> Iterator[Finding]:
+    """Each mask holder that agreements name, and whether questions under them can be answered now."""
+    for holder in membership.holders.values():
+        connected = holder.id in here.holders
+        who = f"{holder.name} ('{holder.id}', {fingerprint(holder.key)})"
+        text = f"{who} is {'connected' if connected else 'not connected; questions that need it wait for it'}"
+        yield Finding(check="mask holder", verdict=Verdict.GOOD if connected else Verdict.WARNING, text=text)
 
 
 def _roster(membership: Membership, settings: Settings, now: datetime) -> Finding:

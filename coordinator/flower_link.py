@@ -68,6 +68,9 @@ class FlowerLink:
         on_event: Told of connections and refusals.
     """
 
+    reaches_holders: Final = False
+    """The mask holder speaks the link over gRPC alone: it is no node of anybody's Flower federation."""
+
     def __init__(
         self,
         grid: Grid,

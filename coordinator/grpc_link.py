@@ -37,8 +37,9 @@ class GrpcLink:
     Args:
         coordinator_id: As the roster has it; part of what nodes sign.
         server_names: Names and addresses of the coordinator's certificate; a node must have verified one of them.
-        identities: The current roster: raw Ed25519 keys by council. Called at each connection and each exchange, so
-            that a new roster needs no restart; a council whose key is no longer there is disconnected then.
+        identities: Who may connect, by the current roster and the agreements in force: raw Ed25519 keys by id. Called
+            at each connection and each exchange, so that a new roster needs no restart; whoever's key is no longer
+            there is disconnected then.
         rng: For nonces.
         message_limit: Most bytes of one request or reply.
         held_bytes: Long replies in memory at once, in bytes.
@@ -47,6 +48,8 @@ class GrpcLink:
         record: Shown everything that passes; for tests that look for what must not be there.
         on_event: Told of connections and refusals.
     """
+
+    reaches_holders: Final = True
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ class Doorman:
     Attributes:
         coordinator_id: As the roster has it.
         server_names: Names (lower case) and addresses the coordinator's certificate is for.
-        identities: The current roster's keys, raw Ed25519; asked anew at each connection.
+        identities: Keys of all who may connect, raw Ed25519; asked anew at each connection.
         message_limit: Told to the node.
         rng: For nonces.
         seen: Called with the claimed council and each frame, as received.
@@ -98,9 +98,8 @@ class Doorman:
     def _key_of(self, council: CouncilId) -> bytes:
         public_key = self.identities().get(council)
         if public_key is None:
-            raise LinkRefused(
-                grpc.StatusCode.PERMISSION_DENIED, f"{council} is not in the coordinator's current roster"
-            )
+            sentence = f"{council} is not in the coordinator's current roster, nor mask holder of an agreement in force"
+            raise LinkRefused(grpc.StatusCode.PERMISSION_DENIED, sentence)
         return public_key
 
     def _check_name(self, server_name: str) -> None:

@@ -82,15 +82,22 @@ class Office:
         self.note = note
         self.still_acting = still_acting
         self._tasks: set[asyncio.Task[None]] = set()
-        self._identities: tuple[tuple[bytes, date], Mapping[CouncilId, bytes]] | None = None
+        self._known: tuple[Membership, date, Mapping[CouncilId, bytes], Mapping[CouncilId, bytes]] | None = None
 
     def identities(self) -> Mapping[CouncilId, bytes]:
-        """Public keys of the councils in the current roster; the link asks for them at every turn."""
+        """Public keys of the councils in the current roster."""
+        return self._keys()[0]
+
+    def parties(self) -> Mapping[CouncilId, bytes]:
+        """Public keys of all who may connect, mask holders too; the link asks for them at every turn."""
+        return self._keys()[1]
+
+    def _keys(self) -> tuple[Mapping[CouncilId, bytes], Mapping[CouncilId, bytes]]:
         now = self.clock()
-        key = (self.membership.roster_envelope, now.date())
-        if self._identities is None or self._identities[0] != key:
-            self._identities = (key, self.membership.identities(now))
-        return self._identities[1]
+        if self._known is None or self._known[0] is not self.membership or self._known[1] != now.date():
+            membership = self.membership
+            self._known = (membership, now.date(), membership.identities(now), membership.parties(now))
+        return self._known[2:]
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something that nobody waits for; what goes wrong in it is written down."""

@@ -38,16 +38,19 @@ class Meter:
 
     Attributes:
         connected: Gives how many councils are connected.
+        holders: Gives how many mask holders are connected.
         traffic: Gives the bytes sent to and received from councils.
         plans: Gives how many plans are in each state.
     """
 
     def __init__(self) -> None:
         self.connected: Callable[[], int] = lambda: 0
+        self.holders: Callable[[], int] = lambda: 0
         self.traffic: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self.plans: Callable[[], Awaitable[Mapping[str, int]]] = _no_plans
         self._registry = registry = CollectorRegistry()
         self._councils = Gauge("coordinator_councils_connected", "Councils connected now.", registry=registry)
+        self._holders = Gauge("coordinator_mask_holders_connected", "Mask holders connected now.", registry=registry)
         self._plans = Gauge("coordinator_plans", "Plans kept, by state.", ["state"], registry=registry)
         self._rounds = Counter("coordinator_rounds", "Rounds that ended, by outcome.", ["outcome"], registry=registry)
         self._stages = Histogram(
@@ -81,6 +84,7 @@ class Meter:
         for state, number in plans.items():
             self._plans.labels(state).set(number)
         self._councils.set(self.connected())
+        self._holders.set(self.holders())
         for direction, number in zip(("sent", "received"), self.traffic(), strict=True):
             self._bytes.labels(direction).set(number)
         return generate_latest(self._registry)

@@ -1,10 +1,12 @@
-"""Which councils are here and up to date: each is given the current roster when it connects, before anything else.
+"""Who is here and up to date, council or mask holder: each is given the current roster when it connects, first of all.
 
 A node that has slept through a roster would refuse the next proposal for good, over nothing but its own sleep.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import Final
 
 from coordinator.office import Office
@@ -55,6 +57,32 @@ class Presence:
         """Have an event set whenever a council becomes ready; call the result to stop."""
         self._listeners[changed] = None
         return lambda: self._listeners.pop(changed, None)
+
+    async def until_ready(self, party: CouncilId, *, by: datetime, still_wanted: Callable[[], Awaitable[bool]]) -> bool:
+        """Wait for one party.
+
+        Args:
+            party: Who.
+            by: Until when.
+            still_wanted: Asked now and then whether to go on waiting.
+
+        Returns:
+            Whether it is ready.
+        """
+        changed = asyncio.Event()
+        stop_listening = self.listen(changed)
+        try:
+            while party not in self.ready():
+                left = (by - self._office.clock()).total_seconds()
+                if left <= 0 or not await still_wanted():
+                    return False
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, self._office.settings.proposals.ask_again)):
+                        await changed.wait()
+                changed.clear()
+            return True
+        finally:
+            stop_listening()
 
     async def _welcome(self, council: CouncilId) -> None:
         if self._greet is not None:

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
+from typing import Final
 
 from federated.errors import QueryError
 from protocols.identifiers import CouncilId, Digest
 
-__all__ = ["BEHIND", "CouncilState", "ProgressBoard", "RunStage", "Step"]
+__all__ = ["BEHIND", "IN_ORDER", "CouncilState", "ProgressBoard", "RunStage", "Step"]
 
 ENDED_KEPT = 200
 """Runs that have ended and can still be watched from their first step."""
@@ -31,11 +32,20 @@ class RunStage(IntEnum):
     UNMASK = 7
     PUBLISHED = 8
     ABORTED = 9
+    OPENING = 10
 
     @property
     def label(self) -> str:
         """The stage in words."""
         return self.name.lower().replace("_", " ")
+
+
+IN_ORDER: Final = (
+    *(stage for stage in RunStage if stage <= RunStage.CONSISTENCY_CHECK),
+    RunStage.OPENING,
+    *(stage for stage in RunStage if RunStage.CONSISTENCY_CHECK < stage < RunStage.OPENING),
+)
+"""The stages as they follow one another: the numbers of those after the mask holder's were given out before it was."""
 
 
 class CouncilState(IntEnum):

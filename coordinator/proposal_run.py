@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from coordinator.choices import AfterRound, Opening, after_round, approvals
 from coordinator.collecting import Collection, proposal_payload
+from coordinator.holding import AWAY, RULE, Holding, NotHeld
 from coordinator.office import Office
 from coordinator.plan_intake import Submission
 from coordinator.presence import Presence
@@ -40,6 +42,7 @@ class Crew:
 
     presence: Presence
     driver: RoundDriver
+    holding: Holding
     deliveries: Deliveries
     turns: Turns
 
@@ -67,6 +70,7 @@ class ProposalRun:
         self._crew = crew
         self._plan = submission.plan
         self._digest = submission.plan.digest
+        self._plan_envelope = submission.plan_envelope
         self._row = row
         self._roster = office.membership.require_roster()
         self._counted: list[CountedRound] = []
@@ -91,7 +95,7 @@ class ProposalRun:
                 await self._move(ProposalEvent.CIRCULATED)
             if self.state in WAITING:
                 await self._collect()
-            while self.state is ProposalState.READY:
+            while await self._holder_here() and self.state is ProposalState.READY:
                 turn = self._crew.turns.turn(
                     self._row.analyst, must_wait=self._tell_waiting, goes_on=bool(self._counted)
                 )
@@ -116,9 +120,53 @@ class ProposalRun:
                 await self._end(ProposalEvent.TOO_MANY_REFUSED, "too_many_refused", reason)
             case Opening.EXPIRED:
                 reason = "Too few councils had approved and were connected when the time to decide was over."
+                holder = self._plan.holder
+                if holder is not None and self._collection.lacked_holder:
+                    reason = f"The mask holder {holder.name} was not connected when the time to decide was over."
                 await self._end(ProposalEvent.TIME_OVER, "collect_by", f"{reason} Nothing was spent.")
             case Opening.WAIT:
                 await self._end_overtaken()
+
+    # --- the mask holder, where the agreement names one ---
+
+    async def _holder_here(self) -> bool:
+        """Wait until the mask holder could be asked; False where the time for a round is over before."""
+        holder = self._plan.holder
+        if holder is None or self.state is not ProposalState.READY:
+            return True
+        if await self._crew.presence.until_ready(holder.id, by=self._latest(), still_wanted=self._still_ours):
+            return True
+        if not await self._still_ours():
+            raise _MovedAway
+        await self._end_unheld(NotHeld(AWAY, f"The mask holder {holder.name} was not connected in time."))
+        return False
+
+    def _latest(self) -> datetime:
+        """Until when a round may begin: the first one while decisions count, a later one while the answer does."""
+        terms = self._plan.terms
+        return terms.return_by if self._counted else terms.collect_by
+
+    async def _held(self, order: RoundOrder) -> RoundOrder | None:
+        """The order with the mask holder's advert; None where the round does not begin."""
+        holder = self._plan.holder
+        if holder is None:
+            return order
+        try:
+            return await self._crew.holding.hold(order, holder, self._plan_envelope)
+        except NotHeld as problem:
+            # It may hold the round all the same: what it keeps for rounds that nobody opens has room for so many.
+            self._office.background(self._crew.holding.let_go(order.sid, holder, "The round was not begun."))
+            if problem.rule != AWAY or self._office.clock() >= self._latest():
+                await self._end_unheld(problem)
+            else:
+                self._office.board.publish(
+                    self._digest, RunStage.PROPOSED, rule=RULE, message=f"{problem.reason} It is asked again."
+                )
+            return None
+
+    async def _end_unheld(self, problem: NotHeld) -> None:
+        spent = "What earlier rounds spent stays spent." if self._counted else "Nothing was spent."
+        await self._end(ProposalEvent.NOT_HELD, RULE, f"{problem.reason} No round was begun. {spent}")
 
     async def _still_ours(self) -> bool:
         """Whether the proposal stands as we left it: an operator may have withdrawn it."""
@@ -151,8 +199,14 @@ class ProposalRun:
             rng=office.rng,
             iteration=self._iteration(),
         )
+        held = await self._held(order)
+        if held is None:
+            return
+        order = held
         opened = await self._open(order)
         report = await self._crew.driver.run(order, ended=self._stage_ended)
+        if self._plan.holder is not None:
+            office.background(self._crew.holding.let_go(order.sid, self._plan.holder, "The round is over."))
         contributed = () if report.result is None else report.result.u3
         over = [council for council in order.councils if council not in contributed]
         if over:

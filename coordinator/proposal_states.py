@@ -27,7 +27,7 @@ class ProposalState(StrEnum):
     RELEASED = "released"
     """The answer is published."""
     FAILED = "failed"
-    """A round ended without a release; what was charged stays charged."""
+    """A round ended without a release, or never began; what was charged stays charged."""
     WITHDRAWN = "withdrawn"
     """Taken back before a round had begun."""
     EXPIRED = "expired"
@@ -53,6 +53,8 @@ class ProposalEvent(StrEnum):
     """One of several; the answer comes with the last."""
     ROUNDS_LOST = "rounds lost"
     """Earlier rounds of several were lost with a coordinator that stopped, and too few are left."""
+    NOT_HELD = "not held"
+    """The mask holder that the agreement names refused the round, or was away until it was too late."""
     PUBLISHED = "published"
     ASKED_AGAIN = "asked again"
 
@@ -80,6 +82,7 @@ _TABLE: Final[Mapping[tuple[ProposalState, ProposalEvent], ProposalState]] = Map
         (S.RUNNING, E.ROUND_FAILED): S.FAILED,
         (S.RUNNING, E.ROUND_COUNTED): S.READY,
         (S.READY, E.ROUNDS_LOST): S.FAILED,
+        (S.READY, E.NOT_HELD): S.FAILED,
         # Never by itself: a further round may be charged again, so the analyst has to hand the plan in once more.
         (S.FAILED, E.ASKED_AGAIN): S.COLLECTING,
     }

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
+from coordinator.holding import RULE
 from coordinator.office import Office, place
 from coordinator.plan_intake import Submission, open_submission
 from coordinator.progress import RunStage
@@ -16,6 +17,7 @@ from coordinator.proposal_run import Crew, ProposalRun
 from coordinator.proposal_states import OPEN, WAITING, ProposalEvent, ProposalState, next_state
 from coordinator.store import DatabaseProblem, DecisionRow, DeskLost, ProposalRow, ReleaseRow, RoundRow
 from federated.errors import FederatedError, InternalError, PolicyRefusal
+from federated.mask_holder import holder_identity
 from federated.plan import Plan
 from federated.release import open_release
 from protocols.identifiers import Digest
@@ -65,8 +67,22 @@ class ProposalDesk:
             schema=office.schema,
             now=office.clock(),
         )
+        self._check_reach(submission.plan)
         async with self._one_at_a_time:  # two identical questions at once would both be charged
             return await self._place(submission, refresh=refresh)
+
+    def _check_reach(self, plan: Plan) -> None:
+        """Refuse a question that could not be answered over this link, before any council is asked.
+
+        Raises:
+            PolicyRefusal: `mask_holder`.
+        """
+        if plan.holder is not None and not self._office.courier.reaches_holders:
+            raise PolicyRefusal(
+                RULE,
+                f"The agreement names {plan.holder.name} as mask holder, and no mask holder is reached over Flower.",
+                remedy="Ask over `coordinator serve`, to which mask holder and councils connect by themselves.",
+            )
 
     async def ensure_watchable(self, plan_digest: Digest) -> None:
         """Make a proposal from before a restart visible on the board: its end, or that it goes on."""
@@ -316,6 +332,10 @@ class ProposalDesk:
             decisions = await office.thread(office.store.proposals.decisions, found.plan_digest)
             councils = [decision.council for decision in decisions if decision.decision == "approved"]
             office.background(self._crew.driver.abort(found.sid, councils, reason))
+            signed = office.membership.agreements.get(proposal.agreement_digest)
+            holder = None if signed is None else holder_identity(signed.agreement)
+            if holder is not None:
+                office.background(self._crew.holding.let_go(found.sid, holder, reason))
 
     async def _resume(self, row: ProposalRow) -> None:
         office = self._office
@@ -328,6 +348,7 @@ class ProposalDesk:
                 schema=office.schema,
                 now=office.clock(),
             )
+            self._check_reach(submission.plan)
         except FederatedError as error:
             state = next_state(ProposalState(row.state), ProposalEvent.OVERTAKEN)
             rule = error.rule if isinstance(error, PolicyRefusal) else error.code

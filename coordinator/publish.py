@@ -74,6 +74,8 @@ def release_of(
         councils=council_records(report, decisions, report.order.roster),
         now=now,
         software=SOFTWARE,
+        attempt=report.order.attempt,
+        nonce=report.order.nonce,
         rounds=rounds,
     )
 

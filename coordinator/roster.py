@@ -15,6 +15,7 @@ from coordinator.store import AgreementRow, EnrolmentRow, RosterRow, Store
 from federated.agreement import Agreement, open_agreement
 from federated.errors import FederatedError, FileProblem, PolicyRefusal, QueryError
 from federated.keys import read_private_key
+from federated.mask_holder import HolderIdentity, holder_identity
 from federated.roster import (
     LONGEST,
     ROSTER_TYPE,
@@ -59,12 +60,14 @@ class Membership:
         roster: None until one has been published, or when the last one has expired.
         roster_envelope: The roster as signed; empty without one.
         agreements: By digest; of each id the highest version alone.
+        holders: Mask holders that these agreements name, by id.
         problems: Files that are not in force, each in one sentence for the operator.
     """
 
     roster: Roster | None = None
     roster_envelope: bytes = field(default=b"", repr=False)
     agreements: Mapping[Digest, SignedAgreement] = field(default_factory=dict)
+    holders: Mapping[CouncilId, HolderIdentity] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
     def identities(self, now: datetime) -> Mapping[CouncilId, bytes]:
@@ -72,6 +75,12 @@ class Membership:
         if self.roster is None:
             return {}
         return {council: entry.public_key for council, entry in self.roster.councils.items() if entry.valid(now)}
+
+    def parties(self, now: datetime) -> Mapping[CouncilId, bytes]:
+        """Public keys of all who may connect: these councils, and the mask holders, which are none."""
+        if self.roster is None:  # there would be nothing to greet anybody with
+            return {}
+        return {**{holder.id: holder.key for holder in self.holders.values()}, **self.identities(now)}
 
     def require_roster(self) -> Roster:
         """The roster in force.
@@ -117,11 +126,13 @@ def load_membership(settings: Settings, store: Store, now: datetime) -> Membersh
             roster = open_roster(row.envelope, settings.trust, now, known=None)
         except FederatedError as problem:
             problems.append(problem.diagnostics())
-    agreements = _agreements(settings, now, problems)
+    agreements = tuple(_agreements(settings, now, problems))
+    holders = _holders(agreements, problems)
     return Membership(
         roster=roster,
         roster_envelope=b"" if row is None or roster is None else row.envelope,
         agreements={signed.agreement.digest: signed for signed in agreements},
+        holders=holders,
         problems=tuple(problems),
     )
 
@@ -148,6 +159,19 @@ def _agreements(settings: Settings, now: datetime, problems: list[str]) -> Itera
         if known is None or agreement.version > known.agreement.version:
             newest[agreement.id] = SignedAgreement(agreement=agreement, envelope=envelope)
     return newest.values()
+
+
+def _holders(agreements: Iterable[SignedAgreement], problems: list[str]) -> Mapping[CouncilId, HolderIdentity]:
+    found: dict[CouncilId, HolderIdentity] = {}
+    for signed in sorted(agreements, key=lambda item: item.agreement.id):
+        named = holder_identity(signed.agreement)
+        # One id on the link is one key: whoever held the other key would be taken for it.
+        if named is not None and found.setdefault(named.id, named).key != named.key:
+            problems.append(
+                f"The agreement '{signed.agreement.id}' names the mask holder '{named.id}' with another key than an "
+                "agreement before it: no question under it can be answered before both name the same one."
+            )
+    return found
 
 
 def add_agreement(settings: Settings, store: Store, path: Path, now: datetime) -> Agreement:

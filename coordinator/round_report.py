@@ -1,7 +1,7 @@
 """A round as it is ordered, and what is said about it afterwards."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Self, TypeAlias
 
 from coordinator.progress import RunStage
@@ -9,7 +9,7 @@ from federated.iteration import Iteration
 from federated.plan import Plan
 from federated.roster import Roster
 from federated.round_context import round_context
-from protocols.encoding import canonical_json
+from protocols.encoding import Json, canonical_json
 from protocols.identifiers import CouncilId, RandomSource, RoundId
 from protocols.secagg import RoundContext, SecureSum, round_id
 
@@ -33,6 +33,7 @@ class RoundOrder:
         nonce: 32 fresh random bytes.
         sid: Session id, from the above and the next.
         iteration: Which round this is and what it is counted at, where the plan takes several.
+        holder_advert: The mask holder's advert for this round; empty before it holds, and where the plan names none.
     """
 
     plan: Plan
@@ -42,6 +43,7 @@ class RoundOrder:
     nonce: bytes
     sid: RoundId
     iteration: Iteration | None = None
+    holder_advert: bytes = b""
 
     @classmethod
     def make(
@@ -75,8 +77,16 @@ class RoundOrder:
         )
 
     def context(self) -> RoundContext:
-        """The round as the protocol knows it."""
-        return round_context(self.plan, self.roster, self.sid, b"")
+        """The round as the protocol knows it.
+
+        Raises:
+            PolicyRefusal: `mask_holder`: the advert is not the one that every council asks for.
+        """
+        return round_context(self.plan, self.roster, self.sid, self.holder_advert)
+
+    def held(self, advert: bytes) -> Self:
+        """The same round, with the mask holder's advert."""
+        return replace(self, holder_advert=advert)
 
     def key(self, council: CouncilId) -> bytes:
         """A council's public key in the roster."""
@@ -84,18 +94,24 @@ class RoundOrder:
 
     def invitation(self) -> bytes:
         """Payload of the INVITE."""
-        several = {} if self.iteration is None else {"iteration": self.iteration.canonical()}
-        return canonical_json(
-            {
-                **several,
-                "version": 1,
-                "plan_digest": self.plan.digest.hex(),
-                "attempt": self.attempt,
-                "nonce": self.nonce.hex(),
-                "roster_epoch": self.roster.epoch,
-                "coordinator_id": self.roster.coordinator_id,
-            }
-        )
+        held = {"holder_advert": self.holder_advert.hex()} if self.holder_advert else {}
+        return canonical_json({**self._chosen(), **held})
+
+    def hold_request(self, plan_envelope: bytes) -> bytes:
+        """Payload of the HOLD: the signed plan, and all that was chosen about this round."""
+        return canonical_json({"version": 1, "plan": plan_envelope.decode(), "invitation": self._chosen()})
+
+    def _chosen(self) -> dict[str, Json]:
+        several: dict[str, Json] = {} if self.iteration is None else {"iteration": self.iteration.canonical()}
+        return {
+            **several,
+            "version": 1,
+            "plan_digest": self.plan.digest.hex(),
+            "attempt": self.attempt,
+            "nonce": self.nonce.hex(),
+            "roster_epoch": self.roster.epoch,
+            "coordinator_id": self.roster.coordinator_id,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 
 from coordinator.courier import Answer, Courier
+from coordinator.holding import RULE, Holding, NotHeld
 from coordinator.office import StillActing, alone
 from coordinator.patience import Patience
 from coordinator.progress import CouncilState, ProgressBoard, RunStage
@@ -92,6 +93,7 @@ class _Drive:
         self._order = order
         self._plan_digest = order.plan.digest  # worked out from the plan's bytes each time it is asked for
         self._courier = courier
+        self._holding = Holding(courier, timeouts)
         self._timeouts = timeouts
         self._board = board
         self._still_acting = still_acting
@@ -114,7 +116,11 @@ class _Drive:
                 requests = await self._run_stage(stage, requests)
                 if requests:
                     ended(self._stage_end())
+                if stage.stage is RunStage.CONSISTENCY_CHECK:
+                    await self._have_opened()
             result = await asyncio.to_thread(self._aggregator.finish, self._sum_of)
+        except NotHeld as problem:
+            return self._report(None, rule=RULE, reason=problem.reason)
         except RemoteProtocolError as problem:
             return self._failed(problem)
         except FileProblem as problem:
@@ -138,7 +144,7 @@ class _Drive:
         started = asyncio.get_running_loop().time()
         self._answered = set()
         self._charged = self._charged or stage.request is Kind.SHARES
-        self._tell(stage, asked=len(requests), message=f"Asking {len(requests)} councils.")
+        self._tell(stage.stage, asked=len(requests), message=f"Asking {len(requests)} councils.")
         try:
             await self._collect(stage, requests)
             if stage.close is None:
@@ -148,15 +154,42 @@ class _Drive:
                 self._joined = frozenset(following)
             return following
         finally:
-            passed = asyncio.get_running_loop().time() - started
-            self._times.append(
-                StageTime(
-                    stage=stage.stage,
-                    microseconds=round(passed * 1_000_000),
-                    asked=len(requests),
-                    answered=len(self._answered),
-                )
+            self._note_time(started, asked=len(requests))
+
+    def _note_time(self, started: float, *, asked: int) -> None:
+        passed = asyncio.get_running_loop().time() - started
+        self._times.append(
+            StageTime(
+                stage=self._stage,
+                microseconds=round(passed * 1_000_000),
+                asked=asked,
+                answered=len(self._answered),
             )
+        )
+
+    async def _have_opened(self) -> None:
+        """Where the agreement names a mask holder: no council shows what unmasks the sum before it has opened it.
+
+        Raises:
+            NotHeld: It is away, refuses, or opened something else.
+        """
+        holder = self._order.plan.holder
+        if holder is None:
+            return
+        started = asyncio.get_running_loop().time()
+        self._stage = RunStage.OPENING
+        self._answered = set()
+        await self._still_acting()
+        self._tell(self._stage, asked=1, message=f"Opening by {holder.name}.")
+        try:
+            request = await asyncio.to_thread(self._aggregator.opening_request)
+            opening = await self._holding.open(self._order.sid, holder, request)
+            await asyncio.to_thread(self._aggregator.receive_opening, opening)
+            self._answered = {holder.id}
+        except RemoteProtocolError as problem:
+            raise NotHeld("protocol", f"What the mask holder {holder.name} opened is false: {problem}.") from problem
+        finally:
+            self._note_time(started, asked=1)
 
     async def _collect(self, stage: RoundStage, requests: Mapping[CouncilId, bytes]) -> None:
         """Send the requests and take replies until all have answered, the deadline, or nobody is worth waiting for."""
@@ -197,7 +230,7 @@ class _Drive:
             if isinstance(answer, LinkMessage) and answer.kind is stage.reply:
                 stage.receive(self._aggregator, council, answer.payload)
                 self._answered.add(council)
-                self._tell(stage, council=council, state=CouncilState.ANSWERED, asked=asked)
+                self._tell(stage.stage, council=council, state=CouncilState.ANSWERED, asked=asked)
                 return
             objection = answer if isinstance(answer, Objection) else self._objection(answer, council)
             refused = isinstance(answer, LinkMessage) and answer.kind is Kind.REFUSAL
@@ -253,11 +286,11 @@ class _Drive:
 
     def _tell_lost(self, stage: RoundStage, council: CouncilId, state: CouncilState) -> None:
         lost = self._lost[council]
-        self._tell(stage, council=council, state=state, rule=lost.rule, message=lost.reason)
+        self._tell(stage.stage, council=council, state=state, rule=lost.rule, message=lost.reason)
 
     def _tell(
         self,
-        stage: RoundStage,
+        stage: RunStage,
         *,
         council: CouncilId | None = None,
         state: CouncilState = CouncilState.NONE,
@@ -267,7 +300,7 @@ class _Drive:
     ) -> None:
         self._board.publish(
             self._plan_digest,
-            stage.stage,
+            stage,
             council=council,
             state=state,
             rule=rule,

@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import json
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ import structlog
 
 from coordinator.analyst_service import AnalystService
 from coordinator.centre import Centre
+from coordinator.connections import ConnectionsNote, replace_text
 from coordinator.council_link import CouncilLink
 from coordinator.desk import LOCK_FILE, Desk, owner_in
 from coordinator.enrolment import record_key
@@ -36,12 +36,10 @@ from coordinator.tls import ServerCertificate, load_certificate
 from federated.errors import FileProblem
 from federated.schema import load_schema
 from federated.shell import now_utc, settle_in
-from federated.timestamps import time_text
 from protocols.identifiers import CouncilId, RandomSource
 
-__all__ = ["CONNECTIONS_FILE", "LinkParts", "json_log", "run_server", "state_folder"]
+__all__ = ["LinkParts", "json_log", "run_server", "state_folder"]
 
-CONNECTIONS_FILE: Final = "connections.json"
 _PURGE_EVERY: Final = timedelta(days=1)
 _LOOK_S: Final = 0.5
 """How often a running coordinator looks for a newly published roster or agreement."""
@@ -58,7 +56,7 @@ class LinkParts:
     Attributes:
         coordinator_id: As the roster has it; part of what nodes sign.
         server_names: Names and addresses of the coordinator's certificate.
-        identities: The current roster's keys; asked anew at each connection.
+        identities: Keys of all who may connect, councils and mask holders; asked anew at each connection.
         rng: For nonces.
         record: Shown everything that passes, for tests; None in use.
         on_event: Told of connections and refusals.
@@ -178,9 +176,9 @@ class _Late:
         self.office: Office | None = None
         self.note: Note | None = None
 
-    def identities(self) -> Mapping[CouncilId, bytes]:
-        """Public keys of the roster in force."""
-        return {} if self.office is None else self.office.identities()
+    def parties(self) -> Mapping[CouncilId, bytes]:
+        """Public keys of all who may connect, by the roster and the agreements in force."""
+        return {} if self.office is None else self.office.parties()
 
     def hear(self, event: str, fields: Mapping[str, str | int]) -> None:
         """Pass an event of the link on."""
@@ -213,9 +211,7 @@ class _Server:
         self._stopping = False
         self._at_once: asyncio.Event = asyncio.Event()
         self._centre: Centre | None = None
-        self._told: tuple[frozenset[CouncilId], dict[str, str]] | None = None
-        self._seen = _noted(folder, "seen")
-        self._software = _noted(folder, "software")
+        self._connections = ConnectionsNote(folder)
         self._purge_at = self._clock()
 
     async def run(self, ready_file: Path | None) -> None:
@@ -292,7 +288,8 @@ class _Server:
         masks = MaskPool(os.cpu_count() or 1)
         centre = Centre(office, sum_of=masks)
         late.office, late.note = office, self._heard(centre)
-        self._meter.connected = lambda: len(link.connected())
+        self._meter.connected = lambda: len(link.connected() & office.identities().keys())
+        self._meter.holders = lambda: len(link.connected() - office.identities().keys())
         self._meter.traffic = lambda: (office.courier.bytes_sent, office.courier.bytes_received)
         self._meter.plans = lambda: centre.in_store(self._store.proposals.counts)
         address = f"{self._settings.listen.host}:{self._settings.listen.port}"
@@ -304,7 +301,7 @@ class _Server:
             self._centre = centre
             self._announce(port, ready_file)
             try:
-                await self._until_stopped(centre, link, keeping)
+                await self._until_stopped(centre, office, link, keeping)
                 taking.cancel()
                 if self._stopping:
                     await self._drain(centre)
@@ -315,7 +312,7 @@ class _Server:
                 # The link is still up here, so councils hear that their rounds are over.
                 await centre.stop()
                 masks.close()
-                self._tell_connections(frozenset())
+                self._connections.tell(frozenset(), {}, self._clock())
                 self._note("stopped", {})
 
     def _link(self, late: _Late) -> ServedLink:
@@ -323,7 +320,7 @@ class _Server:
             LinkParts(
                 coordinator_id=self._settings.id,
                 server_names=self._certificate.names,
-                identities=late.identities,
+                identities=late.parties,
                 rng=os.urandom,
                 record=self._record,
                 on_event=late.hear,
@@ -347,7 +344,7 @@ class _Server:
         def heard(event: str, fields: Mapping[str, str | int]) -> None:
             self._note(event, fields)
             if event == CONNECTED:
-                self._software[str(fields["council"])] = str(fields.get("software", ""))
+                self._connections.heard(str(fields["council"]), str(fields.get("software", "")))
             centre.presence.on_event(event, fields)
             self._wake.set()
 
@@ -378,14 +375,16 @@ class _Server:
         host = self._settings.listen.host
         self._note("ready", {"host": host, "port": port})
         if ready_file is not None:
-            _replace(ready_file, f"{host}:{port}\n")
+            replace_text(ready_file, f"{host}:{port}\n")
         sys.stdout.write(f"coordinator ready on {host}:{port}\n")
         sys.stdout.flush()
 
-    async def _until_stopped(self, centre: Centre, link: CouncilLink, keeping: asyncio.Task[None]) -> None:
+    async def _until_stopped(
+        self, centre: Centre, office: Office, link: CouncilLink, keeping: asyncio.Task[None]
+    ) -> None:
         while not self._stopping and not keeping.done():
             await centre.refresh()
-            self._tell_connections(link.connected())
+            self._connections.tell(link.connected(), office.identities(), self._clock())
             await self._purge(centre)
             await self._wait(_LOOK_S)
 
@@ -412,34 +411,3 @@ class _Server:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
             self._wake.clear()
-
-    def _tell_connections(self, connected: frozenset[CouncilId]) -> None:
-        """Let `coordinator status` know who is connected, and the console when the others last were, and with what."""
-        told = (connected, dict(self._software))
-        if told != self._told:
-            now = time_text(self._clock())
-            gone = (self._told[0] if self._told else frozenset()) - connected
-            self._seen |= dict.fromkeys(gone | connected, now)
-            self._told = told
-            document = {
-                "version": 1,
-                "connected": sorted(connected),
-                "seen": self._seen,
-                "software": self._software,
-            }
-            _replace(self._folder / CONNECTIONS_FILE, json.dumps(document) + "\n")
-
-
-def _noted(folder: Path, what: str) -> dict[str, str]:
-    """Council → when it was last connected, or its version, as an earlier run noted it."""
-    try:
-        noted = json.loads((folder / CONNECTIONS_FILE).read_bytes())[what]
-        return {str(council): str(text) for council, text in noted.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def _replace(path: Path, content: str) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(content, encoding="utf-8")
-    beside.replace(path)

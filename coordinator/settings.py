@@ -38,7 +38,7 @@ _REMEDY: Final = "See docs/reference/coordinator-settings.md."
 _DAY_S: Final = 86_400
 _NODES_OWN_LIMIT: Final = 64
 """Rounds that a council node takes part in at once; it refuses one more as busy."""
-IN_A_ROUND: Final = ("advert", "key_shares", "masked_input", "confirmation", "unmask", "delivery")
+IN_A_ROUND: Final = ("advert", "key_shares", "masked_input", "confirmation", "opening", "unmask", "delivery")
 """Stages between a council's answer to the invitation and the answer that it keeps."""
 
 Days = Annotated[int, Field(ge=1, le=36_600)]
@@ -70,10 +70,12 @@ class StageTimeouts(_Block):
     """Seconds each stage waits for councils before it goes on without them."""
 
     decision: Annotated[Seconds, Field(description="For the decision on a proposal; a person may take longer.")] = 60
+    hold: Annotated[Seconds, Field(description="For the mask holder's key, before any council is invited.")] = 60
     advert: Annotated[Seconds, Field(description="For the answer to an invitation.")] = 60
     key_shares: Annotated[Seconds, Field(description="For the key shares.")] = 60
     masked_input: Annotated[Seconds, Field(description="For the masked input; the query itself is run here.")] = 600
     confirmation: Annotated[Seconds, Field(description="For the signed statement of who survived.")] = 60
+    opening: Annotated[Seconds, Field(description="For the mask holder's part in opening the sum.")] = 60
     unmask: Annotated[Seconds, Field(description="For the shares that unmask the sum.")] = 60
     delivery: Annotated[Seconds, Field(description="For the receipt of a release, a roster or an abort.")] = 60
     budget: Annotated[Seconds, Field(description="For a budget statement.")] = 15

@@ -288,7 +288,7 @@ def open_station(files: NodeFiles, log: Note) -> Station:
     accept_agreement(files.agreement, files.settings, confirm=lambda _agreement: True, now=now_utc())
     with ExitStack() as unless_kept:
         station = unless_kept.enter_context(Station(files.settings, clock=now_utc, rng=os.urandom, log=log))
-        station.accept_roster(files.roster)
+        station.papers.accept_roster(files.roster)
         unless_kept.pop_all()
     return station
 

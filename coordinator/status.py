@@ -1,12 +1,11 @@
 """What `coordinator status` says: read from the store and the state folder, whether the server runs or not."""
 
-import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from coordinator.connections import Connections
 from coordinator.roster import load_membership
-from coordinator.serve import CONNECTIONS_FILE
 from coordinator.settings import Settings
 from coordinator.store import Store
 from federated.timestamps import time_text
@@ -22,6 +21,7 @@ class Status:
 
     Attributes:
         connected: Councils that were connected when the server last looked; empty when it is not running.
+        mask_holders: Mask holders that agreements name, and whether each was connected then.
         waiting_for_receipt: Release digest → councils that have yet to acknowledge it.
     """
 
@@ -31,6 +31,7 @@ class Status:
     roster_ends: str | None
     councils: int
     connected: tuple[str, ...]
+    mask_holders: dict[str, bool]
     agreements: tuple[str, ...]
     enrolments_pending: int
     proposals: dict[str, int]
@@ -46,6 +47,7 @@ class Status:
 def read_status(settings: Settings, store: Store, now: datetime) -> Status:
     """Put together where things stand."""
     membership = load_membership(settings, store, now)
+    here = Connections.read(Path(settings.state))
     roster = membership.roster
     agreement_ids = {signed.agreement.id for signed in membership.agreements.values()}
     releases = store.releases.page(agreement_ids, offset=0, size=RELEASES_SHOWN)
@@ -59,7 +61,8 @@ def read_status(settings: Settings, store: Store, now: datetime) -> Status:
         roster_epoch=None if roster is None else roster.epoch,
         roster_ends=None if roster is None else roster.not_after.isoformat(),
         councils=0 if roster is None else len(roster.councils),
-        connected=_connected(Path(settings.state)),
+        connected=tuple(sorted(here.connected)),
+        mask_holders={holder: holder in here.holders for holder in sorted(membership.holders)},
         agreements=tuple(sorted(agreement_ids)),
         enrolments_pending=sum(row.state == "pending" for row in store.membership.enrolments()),
         proposals=store.proposals.counts(),
@@ -77,11 +80,3 @@ def read_status(settings: Settings, store: Store, now: datetime) -> Status:
         waiting_for_receipt={digest: councils for digest, councils in owed.items() if councils},
         problems=membership.problems,
     )
-
-
-def _connected(folder: Path) -> tuple[str, ...]:
-    try:
-        document = json.loads((folder / CONNECTIONS_FILE).read_bytes())
-        return tuple(str(council) for council in document["connected"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()

@@ -7,10 +7,9 @@ breaks in later, and what the round reserved would stay reserved.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Final, Protocol
 
 from council_node.event_log import Log
-from council_node.node import CouncilNode
 from federated.errors import FederatedError
 from federated.shell import place_of
 
@@ -22,9 +21,16 @@ _LEAVE_S: Final = 5.0
 """How long a node that stops waits for a look under way."""
 
 
+class HoldsRounds(Protocol):
+    """A party that has rounds in memory."""
+
+    def end_abandoned_rounds(self) -> None:
+        """End the rounds whose end it should have seen long ago."""
+
+
 @contextmanager
 def abandoned_rounds_ended(
-    node: CouncilNode, log: Log, *, wait: Callable[[threading.Event], bool] = lambda stop: stop.wait(LOOK_S)
+    node: HoldsRounds, log: Log, *, wait: Callable[[threading.Event], bool] = lambda stop: stop.wait(LOOK_S)
 ) -> Iterator[None]:
     """Look again and again, in a thread of its own, for the length of the block.
 

@@ -1,32 +1,31 @@
-"""Accepting an agreement: read, verified, shown in plain words, and pinned as a file of this council."""
+"""Accepting an agreement: read, verified, shown in plain words, and pinned as a file of whoever accepts it."""
 
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from council_node.settings import Settings
+from council_node.party import PartySettings
+from council_node.pinned_papers import AGREEMENT_SUFFIX
 from federated.agreement import AGREEMENT_TYPE, Agreement, open_agreement, parse_agreement
 from federated.errors import FileProblem
 from federated.signing import unsafe_payload
 
 __all__ = ["accept_agreement", "agreement_path"]
 
-SUFFIX = ".dsse"
 
-
-def agreement_path(settings: Settings, name: str) -> Path:
+def agreement_path(settings: PartySettings, name: str) -> Path:
     """Where the accepted agreement of that id is kept."""
-    return settings.agreements / f"{name}{SUFFIX}"
+    return settings.agreements / f"{name}{AGREEMENT_SUFFIX}"
 
 
 def accept_agreement(
-    path: Path, settings: Settings, *, confirm: Callable[[Agreement], bool], now: datetime
+    path: Path, settings: PartySettings, *, confirm: Callable[[Agreement], bool], now: datetime
 ) -> Agreement | None:
-    """Accept a signed agreement for this council. Run by `council-node accept`.
+    """Accept a signed agreement. Run by `council-node accept` and `mask-holder accept`.
 
     Args:
         path: The signed agreement.
-        settings: Of the node.
+        settings: Of the party that accepts it.
         confirm: Shows it to a person and asks.
         now: The time, UTC.
 
@@ -34,7 +33,7 @@ def accept_agreement(
         The agreement, or None when the person said no.
 
     Raises:
-        SignatureProblem: Not signed by the people this council trusts.
+        SignatureProblem: Not signed by the people it trusts.
         PolicyRefusal: Not in force, or older than the version accepted before.
         FileProblem: It cannot be read, is not an agreement, or cannot be kept.
     """

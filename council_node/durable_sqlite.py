@@ -190,8 +190,8 @@ class FileLock:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
                 raise FileProblem(
-                    f"The {name} {path} is in use by another council node.",
-                    remedy="Run one node for each council: stop the other one first.",
+                    f"The {name} {path} is in use by another program.",
+                    remedy="Only one node may run for each council, or one mask holder: stop the other one first.",
                 ) from error
 
     def release(self) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -22,6 +23,7 @@ Log = Callable[[str, Mapping[str, str | int]], None]
 LOG_VERSION: Final = 1
 UNLISTED: Final = "unlisted_event"
 _NAME: Final = re.compile(r"[a-z_]{1,40}")
+_WHOSE: Final = ("council", "holder")
 _ALWAYS: Final = frozenset({"request", "sid", "plan"})
 """Correlation: which request of the coordinator, which round, which question."""
 
@@ -102,40 +104,44 @@ EVENTS: Final[Mapping[str, Event]] = {
 }
 
 
-def _listed(_logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def _listed(
+    events: Mapping[str, Event], _logger: object, _method: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
     """Keep what the list allows; the last step before a line is written."""
     name = str(line["event"])
-    event = EVENTS.get(name)
-    fixed = {key: line[key] for key in ("time", "level", "council") if key in line}
+    event = events.get(name)
+    fixed = {key: line[key] for key in ("time", "level", *_WHOSE) if key in line}
     if event is None:
         known = name if _NAME.fullmatch(name) else "not a name"
-        return {**fixed, "log": LOG_VERSION, "event": UNLISTED, "level": EVENTS[UNLISTED].level, "name": known}
+        return {**fixed, "log": LOG_VERSION, "event": UNLISTED, "level": events[UNLISTED].level, "name": known}
     allowed = {key: value for key, value in line.items() if key in event.fields or key in _ALWAYS}
     return {**fixed, "log": LOG_VERSION, "event": name, "level": event.level, **allowed}
 
 
-def open_log(council: str, level: str) -> Log:
-    """A log for one council; lines below the level are left out, and those that cannot be written are lost.
+def open_log(whose: str, level: str, *, field: str = "council", events: Mapping[str, Event] = EVENTS) -> Log:
+    """A log for one party; lines below the level are left out, and those that cannot be written are lost.
 
     Args:
-        council: Its GSS code.
+        whose: A council's GSS code, or the id of the mask holder.
         level: `debug`, `info`, `warning` or `error`.
+        field: In which field of each line that stands.
+        events: All that the party may write.
     """
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            _listed,
+            partial(_listed, events),
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         cache_logger_on_first_use=False,
     )
     least = logging.getLevelNamesMapping()[level.upper()]
-    bound = structlog.get_logger(council=council)
+    bound = structlog.get_logger(**{field: whose})
 
     def write(event: str, fields: Mapping[str, str | int]) -> None:
-        if logging.getLevelNamesMapping()[EVENTS.get(event, EVENTS[UNLISTED]).level.upper()] >= least:
+        if logging.getLevelNamesMapping()[events.get(event, events[UNLISTED]).level.upper()] >= least:
             # A disk that is full, or a collector that is gone, must not keep a node from ending a round.
             with suppress(OSError):
                 bound.info(event, **fields)

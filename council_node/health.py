@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from council_node.settings import Settings
+from council_node.party import COUNCIL, Party, PartySettings
 from federated.errors import FileProblem, TransportError
 from federated.timestamps import time_text
 
@@ -63,7 +63,7 @@ class Contact:
         )
 
 
-def health_file(settings: Settings) -> Path:
+def health_file(settings: PartySettings) -> Path:
     """Where a node notes its contact: beside its ledger, the one folder it may write to."""
     return settings.state / FILE
 
@@ -104,13 +104,14 @@ class Heartbeat:
             return
 
 
-def check_health(file: Path, now: datetime, *, patience: timedelta) -> Contact:
+def check_health(file: Path, now: datetime, *, patience: timedelta, party: Party = COUNCIL) -> Contact:
     """Read the note and judge it.
 
     Args:
         file: The note.
         now: Time, UTC.
         patience: Longest time without contact that is still well; a coordinator may be restarted.
+        party: Whose program it is, in sentences.
 
     Returns:
         The note.
@@ -122,16 +123,19 @@ def check_health(file: Path, now: datetime, *, patience: timedelta) -> Contact:
     try:
         found = Contact.decode(file.read_bytes())
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise FileProblem("The node has not run with these settings.", remedy="Start `council-node run`.") from error
+        raise FileProblem(
+            f"The {party.program} has not run with these settings.", remedy=f"Start `{party.command} run`."
+        ) from error
     if now - found.at > STALE:
         raise FileProblem(
-            f"The node last showed a sign of life at {time_text(found.at)}: it has stopped, or it hangs.",
+            f"The {party.program} last showed a sign of life at {time_text(found.at)}: it has stopped, or it hangs.",
             remedy="Look at the end of its log, then restart it.",
         )
     if not found.connected and (found.last is None or now - found.last > patience):
         since = "since it started" if found.last is None else f"since {time_text(found.last)}"
         raise TransportError(
-            f"The node runs, but has had no contact with the coordinator {since}.",
-            remedy="The log's `link_down` lines say why; `council-node check` tests the connection.",
+            f"The {party.program} runs, but has had no contact with the coordinator {since}.",
+            remedy="The log's `link_down` lines say why"
+            + (f"; `{party.tries}` tests the connection." if party.tries else "."),
         )
     return found

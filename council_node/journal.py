@@ -30,6 +30,13 @@ OUTCOMES: Final[Mapping[tuple[Kind, Kind], str]] = {
     (Kind.BUDGET_REQUEST, Kind.BUDGET_STATEMENT): "budget_told",
 }
 """The event for each pair of request and reply that is worth a line."""
+OUTCOMES_OF_HOLDERS: Final[Mapping[tuple[Kind, Kind], str]] = {
+    (Kind.HOLD, Kind.HELD): "round_held",
+    (Kind.HOLD, Kind.REFUSAL): "hold_refused",
+    (Kind.OPEN, Kind.OPENED): "sum_opened",
+    (Kind.ABORT, Kind.RECEIPT): "round_let_go",
+}
+"""The same, of a mask holder."""
 SIGNED_AS: Final[Mapping[Kind, str]] = {
     Kind.DECISION: "decision",
     Kind.REFUSAL: "refusal",
@@ -38,14 +45,19 @@ SIGNED_AS: Final[Mapping[Kind, str]] = {
 
 
 def journalled(
-    answer: Callable[[bytes], bytes], log: Log, *, ledger_entry: Callable[[], int]
+    answer: Callable[[bytes], bytes],
+    log: Log,
+    *,
+    ledger_entry: Callable[[], int] = lambda: 0,
+    outcomes: Mapping[tuple[Kind, Kind], str] = OUTCOMES,
 ) -> Callable[[bytes], bytes]:
     """The same answers, each with its line in the log.
 
     Args:
-        answer: The node's; run by one thread.
+        answer: The party's; run by one thread.
         log: Where lines go.
-        ledger_entry: Number of the ledger's last entry.
+        ledger_entry: Number of the ledger's last entry, where there is a ledger.
+        outcomes: What the party's lines are called.
     """
     asked = 0
 
@@ -55,7 +67,7 @@ def journalled(
         message = _read(request)
         with bound_contextvars(request=asked, **_about(message)):
             reply = answer(request)
-            _tell(message, _read(reply), len(reply), log, ledger_entry)
+            _tell(message, _read(reply), len(reply), log, ledger_entry=ledger_entry, outcomes=outcomes)
         return reply
 
     return journal
@@ -76,19 +88,27 @@ def _about(message: LinkMessage | None) -> dict[str, str]:
 
 
 def _tell(
-    request: LinkMessage | None, reply: LinkMessage | None, size: int, log: Log, ledger_entry: Callable[[], int]
+    request: LinkMessage | None,
+    reply: LinkMessage | None,
+    size: int,
+    log: Log,
+    *,
+    ledger_entry: Callable[[], int],
+    outcomes: Mapping[tuple[Kind, Kind], str],
 ) -> None:
     if reply is None:
         return
-    event = _event(request, reply)
+    event = _event(request, reply, outcomes)
     fields: dict[str, str | int] = {}
     match event:
         case "round_joined" if request is not None:
             fields = {"plan": _word(request.payload, "plan_digest")}
-        case "question_decided" | "round_refused" | "round_failed":
+        case "question_decided" | "round_refused" | "hold_refused" | "round_failed":
             fields = {name: _signed(reply, name) for name in ("decision", "rule")}
         case "masked_input_sent":
             fields = {"bytes": size, "ledger_entry": ledger_entry()}
+        case "sum_opened":
+            fields = {"bytes": size}
         case "answer_received" if request is not None:
             fields = {"bytes": len(request.payload)}
         case "request_refused":
@@ -99,12 +119,12 @@ def _tell(
         log(event, {name: value for name, value in fields.items() if value != ""})
 
 
-def _event(request: LinkMessage | None, reply: LinkMessage) -> str:
+def _event(request: LinkMessage | None, reply: LinkMessage, outcomes: Mapping[tuple[Kind, Kind], str]) -> str:
     if reply.kind is Kind.FAULT:
         return "request_refused"
     if reply.kind is Kind.COMPLAINT:
         return "round_failed"
-    return "" if request is None else OUTCOMES.get((request.kind, reply.kind), "")
+    return "" if request is None else outcomes.get((request.kind, reply.kind), "")
 
 
 def _signed(reply: LinkMessage, name: str) -> str:

@@ -5,24 +5,18 @@ coordinator is a courier: each request is checked against files this council pin
 breaks a rule ends here, with the rule named.
 """
 
-import threading
 from collections.abc import Callable, Mapping
-from typing import Final
 
+from council_node.answering import Answering, Serve
 from council_node.proposals import Proposals
 from council_node.rounds import OWN_FAULT, Rounds
 from council_node.station import Station
 from federated.budget_statement import STATEMENT_KIND
-from federated.errors import FederatedError, FileProblem
 from federated.signing import sign_statement
 from protocols.encoding import canonical_json
-from protocols.errors import MalformedMessage
-from protocols.wire.link_message import NO_REFERENCE, Kind, LinkMessage, fault
+from protocols.wire.link_message import Kind, LinkMessage
 
 __all__ = ["CouncilNode", "resting_node"]
-
-FILES_OF_THE_COORDINATOR: Final = frozenset({Kind.ROSTER, Kind.RELEASE})
-"""Requests that bring a file: what is wrong with it is for the coordinator to mend."""
 
 
 class CouncilNode:
@@ -34,10 +28,9 @@ class CouncilNode:
 
     def __init__(self, station: Station) -> None:
         self._station = station
-        self._turn = threading.Lock()
         self._proposals = Proposals(station)
         self._rounds = Rounds(station, self._proposals)
-        self._answers: Mapping[Kind, Callable[[LinkMessage], LinkMessage]] = {
+        answers: Mapping[Kind, Serve] = {
             Kind.ROSTER: self._roster,
             Kind.PROPOSAL: self._proposals.decide,
             Kind.INVITE: self._rounds.advertise,
@@ -49,19 +42,11 @@ class CouncilNode:
             Kind.ABORT: self._rounds.abort,
             Kind.BUDGET_REQUEST: self._budget,
         }
+        self._answering = Answering("a node", answers, own_fault=OWN_FAULT, log=station.log)
 
     def answer(self, request: bytes) -> bytes:
-        """Answer one request of the coordinator, one at a time, whoever calls.
-
-        Returns:
-            An encoded `LinkMessage`; of kind FAULT, with one plain sentence, when the request cannot be served.
-        """
-        try:
-            message = LinkMessage.decode(request)
-        except MalformedMessage as error:
-            return fault(NO_REFERENCE, "malformed", str(error)).encode()
-        with self._turn:
-            return self._answer(message)
+        """Answer one request of the coordinator, one at a time, whoever calls; see `Answering.answer`."""
+        return self._answering.answer(request)
 
     def end_abandoned_rounds(self) -> None:
         """End the rounds whose end this node should have seen long ago; between two requests, not beside one.
@@ -69,35 +54,11 @@ class CouncilNode:
         Raises:
             FileProblem: The ledger or the store cannot be written. The secrets are gone; the rest is for the next time.
         """
-        with self._turn:
+        with self._answering.turn:
             self._rounds.end_old(self._station.now())
 
-    def _answer(self, message: LinkMessage) -> bytes:
-        try:
-            return self._serve(message).encode()
-        except FileProblem as problem:
-            return self._file_fault(message, problem).encode()
-        except FederatedError as error:
-            return fault(message.reference, error.code, error.diagnostics()).encode()
-        except MalformedMessage as error:
-            return fault(message.reference, "malformed", str(error)).encode()
-
-    def _serve(self, message: LinkMessage) -> LinkMessage:
-        serve = self._answers.get(message.kind)
-        if serve is None:
-            raise MalformedMessage(f"a node does not answer requests of kind {message.kind.name}")
-        return serve(message)
-
-    def _file_fault(self, message: LinkMessage, problem: FileProblem) -> LinkMessage:
-        said = problem.diagnostics()
-        if message.kind not in FILES_OF_THE_COORDINATOR:
-            # It names a file or folder of this council, and perhaps what stands in its policy or mapping.
-            self._station.log("request_failed", {"kind": message.kind.name, "reason": said})
-            said = OWN_FAULT
-        return fault(message.reference, problem.code, said)
-
     def _roster(self, message: LinkMessage) -> LinkMessage:
-        epoch = self._station.accept_roster(message.payload)
+        epoch = self._station.papers.accept_roster(message.payload)
         return LinkMessage(
             kind=Kind.RECEIPT,
             reference=message.reference,

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Final, TypeAlias
 
 from council_node.policy_file import Class2, Crossed, Policy
+from council_node.validity import check_valid
 from federated.agreement import NEEDS_APPROVAL, Agreement
 from federated.clauses import MEANINGS
 from federated.crossings import BASE_FACTOR, in_words
@@ -166,12 +167,7 @@ def check_agreement(facts: Facts, agreement: Agreement, _policy: Policy, now: da
 
 def check_dates(facts: Facts, _agreement: Agreement, _policy: Policy, now: datetime) -> None:
     """(2) The plan is valid now."""
-    if now < facts.not_before:
-        raise PolicyRefusal(
-            "plan_not_yet_valid", "The plan is not valid yet.", remedy="Wait, or check this computer's clock."
-        )
-    if now > facts.not_after:
-        raise PolicyRefusal("plan_expired", "The plan has expired.", remedy="Plan the question again.")
+    check_valid(facts, now)
 
 
 def check_attempts(facts: Facts, agreement: Agreement, _policy: Policy, _now: datetime) -> None:

@@ -16,6 +16,7 @@ import yaml
 
 from council_node.durable_sqlite import connect, create_empty, plain_errors
 from council_node.node_store import DocumentKind, NodeStore
+from council_node.pinned_papers import AGREEMENT_SUFFIX
 from council_node.policy_file import Class2, write_policy
 from council_node.settings import Settings
 from federated.agreement import AGREEMENT_TYPE, Agreement, Group, open_agreement, parse_agreement
@@ -31,7 +32,6 @@ from protocols.identifiers import CouncilId, RandomSource
 __all__ = ["PracticePapers", "make_papers", "partner_settings", "pinned_agreement", "rehearsing_settings"]
 
 LEDGER: Final = "ledger"
-AGREEMENT_SUFFIX: Final = ".dsse"
 DAY: Final = timedelta(days=1)
 VALID_DAYS: Final = 80
 

@@ -15,15 +15,15 @@ from council_node.decisions import Considered, Decision, Decisions
 from council_node.node_store import DocumentKind
 from council_node.policy import Facts, facts_of, persons_reasons, review
 from council_node.policy_file import Policy
+from council_node.signed_plans import PLANS_KEPT, PlanReader
 from council_node.standing_approvals import repeat_digest, said_of_repeats
 from council_node.station import Station
 from federated.agreement import Agreement
 from federated.errors import FederatedError, FileProblem, PolicyRefusal, QueryError, SignatureProblem
 from federated.manifest import MANIFEST_TYPE, Manifest, open_manifest
-from federated.plan import MAX_PLAN_BYTES, PLAN_TYPE, Plan, open_plan
+from federated.plan import Plan
 from federated.red_lines import asked
-from federated.roster import Roster
-from federated.signing import open_envelope, sign_statement, unsafe_payload
+from federated.signing import sign_statement, unsafe_payload
 from federated.timestamps import time_text
 from protocols.encoding import Json, sha256
 from protocols.identifiers import CouncilId, Digest, RoundId
@@ -31,8 +31,6 @@ from protocols.wire.link_message import Kind, LinkMessage
 
 __all__ = ["Proposals"]
 
-ENVELOPE_LIMIT: Final = 2 * MAX_PLAN_BYTES
-PLANS_KEPT: Final = 32
 BY_POLICY: Final = "the policy, which answers by itself"
 """Basis of an approval that rests on no person's."""
 
@@ -82,7 +80,7 @@ class Proposals:
 
     def __init__(self, station: Station) -> None:
         self._station = station
-        self._plans: dict[tuple[Digest, Digest, Digest], Plan] = {}
+        self._reader = PlanReader(station.papers, station.schema)
         self._manifests: dict[tuple[Digest, Digest, date], Manifest] = {}
         self._judged_by: dict[Digest, Policy] = {}
 
@@ -147,7 +145,7 @@ class Proposals:
         if now > plan.terms.not_after:
             raise PolicyRefusal("plan_expired", "The plan expired before its data was read.")
         self._check_members(plan, members, now)
-        agreement = self._station.agreement(plan.agreement_id, now)
+        agreement = self._station.papers.agreement(plan.agreement_id, now)
         agreement.check_in_force(now)
         if agreement.digest != plan.agreement_digest:
             raise PolicyRefusal(
@@ -162,7 +160,7 @@ class Proposals:
             self.approved(plan.digest, now, besides=sid)
 
     def _check_members(self, plan: Plan, members: Iterable[CouncilId], now: datetime) -> None:
-        roster = self._station.roster(now)
+        roster = self._station.papers.roster(now)
         # A newer list may take back a stolen key that the round began with.
         if roster.digest != plan.roster_digest:
             raise PolicyRefusal("roster", "The list of councils changed before this council's data was read.")
@@ -175,24 +173,9 @@ class Proposals:
         return Decisions(station.store, station.council, station.key, station.policy().approvals_needed)
 
     def _open(self, papers: _Papers, digest: Digest, now: datetime) -> _Opened:
-        station = self._station
-        agreement = station.agreement(_agreement_id(papers.plan), now)
-        content = open_envelope(papers.plan, PLAN_TYPE, agreement.analyst_keys, limit=ENVELOPE_LIMIT).payload  # (0)
-        if sha256(content) != digest:
-            raise SignatureProblem("The proposal is not the plan it is said to be.")
-        roster = station.roster(now)  # (1)
-        plan = self._plan(content, agreement, roster)  # (2)
-        manifest = self._manifest(papers.manifest, agreement, now)  # (3)
-        return _Opened(plan=plan, manifest=manifest, agreement=agreement)
-
-    def _plan(self, content: bytes, agreement: Agreement, roster: Roster) -> Plan:
-        """The plan, derived once for the same bytes, agreement and roster: it is a pure function of these."""
-        name = (sha256(content), agreement.digest, roster.digest)
-        if name not in self._plans:
-            while len(self._plans) >= PLANS_KEPT:
-                self._plans.pop(next(iter(self._plans)))
-            self._plans[name] = open_plan(content, agreement=agreement, roster=roster, schema=self._station.schema)
-        return self._plans[name]
+        found = self._reader.open(papers.plan, digest, now)  # (0), (1), (2)
+        manifest = self._manifest(papers.manifest, found.agreement, now)  # (3)
+        return _Opened(plan=found.plan, manifest=manifest, agreement=found.agreement)
 
     def _manifest(self, envelope: bytes, agreement: Agreement, now: datetime) -> Manifest:
         """The manifest, opened once a day for the same bytes and agreement: only its expiry depends on the day."""
@@ -310,14 +293,6 @@ def _rule(problem: FederatedError) -> str:
             return "manifest"
         case _:
             return problem.code
-
-
-def _agreement_id(envelope: bytes) -> str:
-    """Which agreement the plan says it is under: only to look up the keys it must be signed by."""
-    try:
-        return str(json.loads(unsafe_payload(envelope, PLAN_TYPE, limit=ENVELOPE_LIMIT))["agreement"]["id"])
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise SignatureProblem("The plan does not say which agreement it is under.") from error
 
 
 def _decision(digest: Digest, envelope: bytes) -> LinkMessage:

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from council_node.ledger import Ledger
 from council_node.node_store import DocumentKind, NodeStore
+from council_node.pinned_papers import PinnedPapers
 from council_node.receipt_form import (
     ContactsRecord,
     CostRecord,
@@ -62,8 +63,9 @@ class Desk(Protocol):
     def load_reports(self) -> Mapping[Digest, LoadReport]:
         """What reading the extract showed, by plan."""
 
-    def agreement(self, name: str, now: datetime) -> Agreement:
-        """The accepted agreement of that id."""
+    @property
+    def papers(self) -> PinnedPapers:
+        """The agreements that this council accepted."""
 
 
 class RoundSoFar(Protocol):
@@ -221,7 +223,7 @@ def _keep(desk: Desk, sid: RoundId, answer: _Answer, active: RoundSoFar | None, 
 
 def _agreement(desk: Desk, charged: LedgerRound, now: datetime) -> Agreement | None:
     try:
-        return desk.agreement(charged.agreement.id, now)
+        return desk.papers.agreement(charged.agreement.id, now)
     except FederatedError:  # expired or removed since: the receipt is written all the same
         return None
 

@@ -4,25 +4,24 @@ In: requests of a round. Out: replies. A round lives in memory only; its charge 
 wrong before the charge is spent gives the reservation back; from then on the charge stands.
 """
 
-import json
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from council_node.contribution import ApprovedPlan, charge, contribute
+from council_node.invitation import Invitation
 from council_node.local_statistic import LocalStatistic
 from council_node.proof.deletion import keep_deletion_record
 from council_node.proposals import Proposals
 from council_node.receipts import SentMessage, answer_of, keep_receipt, keep_receipt_without_answer
 from council_node.station import Station
 from federated.errors import FederatedError, FileProblem, InternalError, PolicyRefusal, SignatureProblem
-from federated.iteration import Iteration
 from federated.ledger_entries import RoundState
-from federated.plan import NONCE_SIZE, Plan
+from federated.plan import Plan
 from federated.release import Release, open_release
 from federated.round_context import round_context
 from federated.round_limit import ROUND_LIMIT
@@ -36,7 +35,6 @@ from protocols.secagg import (
     BelowThreshold,
     LedgerClaim,
     ParticipantSession,
-    round_id,
 )
 from protocols.secagg.transitions import ParticipantState
 from protocols.wire.link_message import Kind, LinkMessage
@@ -45,8 +43,6 @@ __all__ = ["Rounds"]
 
 MAX_ROUNDS: Final = 64
 """Rounds held at once; a coordinator that opens more must let some end."""
-MAX_ATTEMPT: Final = 2**32 - 1
-"""What a round's id has room for; plans allow far fewer."""
 OWN_FAULT: Final = "This council's node met a fault of its own; its IT officer finds the cause in the log."
 
 
@@ -96,37 +92,6 @@ Step: TypeAlias = Callable[[ActiveRound], bytes]
 """One stage of a round: its reply."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invitation:
-    """What the coordinator chooses about a round; everything else comes from the plan."""
-
-    plan_digest: Digest
-    attempt: int
-    nonce: bytes
-    iteration: Iteration | None = None
-    holder_advert: bytes = b""
-
-    @classmethod
-    def read(cls, content: bytes, *, coordinator: str, epoch: int) -> "Invitation":
-        """Read an invitation strictly.
-
-        Raises:
-            PolicyRefusal: `invitation`: another form, another coordinator, or another roster than ours.
-        """
-        try:
-            body = json.loads(content)
-            expected = {"version": 1, "coordinator_id": coordinator, "roster_epoch": epoch}
-            differing = [name for name, value in expected.items() if body.pop(name) != value]
-            read = cls(**{name: _INVITATION_FIELDS[name](value) for name, value in body.items()})
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-            raise PolicyRefusal("invitation", "The invitation to the round cannot be read.") from error
-        if differing:
-            raise PolicyRefusal("invitation", f"The invitation's {differing[0]} is not the one this council expects.")
-        if len(read.nonce) != NONCE_SIZE or not 1 <= read.attempt <= MAX_ATTEMPT:
-            raise PolicyRefusal("invitation", "The invitation has no proper nonce or attempt number.")
-        return read
-
-
 class Rounds:
     """Every round of this council, by round id."""
 
@@ -158,10 +123,10 @@ class Rounds:
         self.end_old(now)
         if len(self._active) >= MAX_ROUNDS:
             raise PolicyRefusal("busy", f"{MAX_ROUNDS} rounds are under way at this council already.")
-        roster = station.roster(now)
+        roster = station.papers.roster(now)
         invitation = Invitation.read(request.payload, coordinator=roster.coordinator_id, epoch=roster.epoch)
         plan = self._proposals.approved(invitation.plan_digest, now)
-        self._check_round(plan, invitation, sid)
+        invitation.check(plan, roster, sid)
         context = round_context(plan, roster, sid, invitation.holder_advert)
         station.reserve(plan, sid, now)
         with ExitStack() as undone:
@@ -183,23 +148,6 @@ class Rounds:
             undone.pop_all()
         active.worked.append(station.now() - now)
         return self._sent(active, Kind.ADVERT, advert)
-
-    def _check_round(self, plan: Plan, invitation: Invitation, sid: RoundId) -> None:
-        """The sid must follow from what was invited to, and the attempt must be one the plan allows."""
-        expected = round_id(
-            plan_digest=plan.digest,
-            roster_digest=plan.roster_digest,
-            coordinator_id=self._station.roster(self._station.now()).coordinator_id,
-            attempt=invitation.attempt,
-            nonce=invitation.nonce,
-            # In the id, so that no two councils of one round can count at different coefficients.
-            counted_at=b"" if invitation.iteration is None else invitation.iteration.encode(),
-        )
-        if expected != sid:
-            raise PolicyRefusal("invitation", "The round's identifier does not follow from its plan and nonce.")
-        plan.check_iteration(invitation.iteration)
-        if invitation.attempt > plan.most_rounds:
-            raise PolicyRefusal("attempts", f"The plan allows {plan.most_rounds} attempt(s).")
 
     def share_keys(self, request: LinkMessage) -> LinkMessage:
         """R1: check the cohort, learn the peers' ledger counters, deal key shares."""
@@ -381,15 +329,6 @@ class Rounds:
             body["evidence"] = b64encode(evidence).decode("ascii")
         name = "refusal" if kind is Kind.REFUSAL else "complaint"
         return _reply(kind, sid, sign_statement(name, body, self._station.key))
-
-
-_INVITATION_FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
-    "plan_digest": lambda text: Digest(bytes.fromhex(text)),
-    "attempt": int,
-    "nonce": bytes.fromhex,
-    "iteration": Iteration.read,
-    "holder_advert": bytes.fromhex,
-}
 
 
 def _reply(kind: Kind, sid: RoundId, payload: bytes) -> LinkMessage:

@@ -2,30 +2,26 @@
 
 import asyncio
 import os
-import signal
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 from council_node.abandoned import abandoned_rounds_ended
 from council_node.crash_safety import tell_without_values
 from council_node.event_log import open_log
-from council_node.health import BEAT_S, Heartbeat, health_file
 from council_node.journal import journalled
-from council_node.link import NodeLink
-from council_node.link_channel import LinkSettings
 from council_node.link_enrolment import enrol
 from council_node.link_session import LinkIdentity
 from council_node.node import CouncilNode
 from council_node.pacing import paced
-from council_node.settings import Settings, read_settings
+from council_node.settings import read_settings
 from council_node.station import Station
+from council_node.staying_connected import answer_until_stopped, link_settings
 from federated.errors import FederatedError
 from federated.keys import fingerprint, read_private_key
 from federated.shell import now_utc, settle_in
 from protocols.identifiers import CouncilId
 
-__all__ = ["enrol_node", "link_identity", "link_settings", "open_station", "run_node"]
+__all__ = ["enrol_node", "link_identity", "open_station", "run_node"]
 
 
 def open_station(path: Path) -> Station:
@@ -34,17 +30,6 @@ def open_station(path: Path) -> Station:
     log = open_log(settings.council.id, settings.log_level.value)
     tell_without_values(lambda kind, place: log("uncaught", {"error": kind, "place": place}))
     return Station(settings, clock=now_utc, rng=os.urandom, log=log)
-
-
-def link_settings(settings: Settings) -> LinkSettings:
-    """How to reach the coordinator."""
-    coordinator = settings.coordinator
-    return LinkSettings(
-        address=coordinator.address,
-        ca_file=coordinator.ca_file,
-        server_name=coordinator.server_name,
-        proxy=coordinator.proxy,
-    )
 
 
 def link_identity(station: Station) -> LinkIdentity:
@@ -65,45 +50,15 @@ def run_node(path: Path) -> None:
 
 
 async def _serve(station: Station) -> None:
-    stop = _stop_when_told()
-    heartbeat = Heartbeat(health_file(station.settings))
-
-    def log(event: str, fields: Mapping[str, str | int]) -> None:
-        heartbeat.heard(event, station.now())
-        station.log(event, fields)
-
     node = CouncilNode(station)
     answer = journalled(node.answer, station.log, ledger_entry=lambda: station.ledger.counter)
     answer = paced(answer, step_ms=station.settings.reply_step_ms, log=station.log)
-    link = NodeLink(link_settings(station.settings), link_identity(station), answer, rng=os.urandom, on_event=log)
     station.log("started", {"ledger_entry": station.ledger.counter, "version": version("council-federation")})
-    beating = asyncio.create_task(_beat(heartbeat, station), name="heartbeat")
-    try:
-        with abandoned_rounds_ended(node, station.log):
-            await link.run(stop)
-    finally:
-        beating.cancel()
+    with abandoned_rounds_ended(node, station.log):
+        await answer_until_stopped(
+            station.settings, link_identity(station), answer, clock=station.now, rng=station.rng, log=station.log
+        )
     station.log("stopped", {})
-
-
-def _stop_when_told() -> asyncio.Event:
-    """Set on SIGTERM and SIGINT; on Windows, on Ctrl-C and Ctrl-Break, which is what service managers send."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def tell(*_: object) -> None:
-        loop.call_soon_threadsafe(stop.set)
-
-    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), tell)
-    return stop
-
-
-async def _beat(heartbeat: Heartbeat, station: Station) -> None:
-    while True:
-        heartbeat.beat(station.now())
-        await asyncio.sleep(BEAT_S)
 
 
 def enrol_node(path: Path) -> str:

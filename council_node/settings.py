@@ -4,6 +4,7 @@ Relative paths are read from the folder of the settings file, so the whole folde
 for stands beside it, and `docs/reference/settings.md` is made from that.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -15,7 +16,19 @@ from federated.errors import FileProblem
 from federated.trust import TrustSettings
 from federated.yaml_document import read_form
 
-__all__ = ["LogLevel", "Settings", "check_files", "read_settings", "template", "write_template"]
+__all__ = [
+    "Coordinator",
+    "Keys",
+    "LogLevel",
+    "Settings",
+    "ca_file_of",
+    "check_files",
+    "check_present",
+    "read_located",
+    "read_settings",
+    "template",
+    "write_template",
+]
 
 LEDGER_FILE: Final = "ledger.db"
 STORE_FILE: Final = "node.db"
@@ -154,8 +167,22 @@ def read_settings(path: Path) -> Settings:
     Raises:
         FileProblem: Missing or unreadable, or names the line and the setting at fault.
     """
-    form = read_form(Settings, read_bytes(path, "settings file"), source=str(path), remedy=_REMEDY)
-    return _located(form, path.resolve().parent)
+    return read_located(Settings, path, remedy=_REMEDY)
+
+
+def read_located(form: type[Model], path: Path, *, remedy: str) -> Model:
+    """Read a settings file of any party; every path in the result is absolute.
+
+    Args:
+        form: Its form.
+        path: The file.
+        remedy: Where every setting is explained.
+
+    Raises:
+        FileProblem: Missing or unreadable, or names the line and the setting at fault.
+    """
+    found = read_form(form, read_bytes(path, "settings file"), source=str(path), remedy=remedy)
+    return _located(found, path.resolve().parent)
 
 
 def read_bytes(path: Path, what: str) -> bytes:
@@ -170,7 +197,7 @@ def read_bytes(path: Path, what: str) -> bytes:
     except OSError as error:
         raise FileProblem(
             f"The {what} {path} cannot be read: {error.strerror}.",
-            remedy="Check the path and who may read it; `council-node init` writes a new folder of settings.",
+            remedy="Check the path and who may read it; `init` writes a new folder of settings.",
         ) from error
     if len(content) > SETTINGS_LIMIT:
         raise FileProblem(f"The {what} {path} is larger than {SETTINGS_LIMIT} bytes.", remedy="Check the path.")
@@ -205,15 +232,29 @@ def check_files(settings: Settings) -> None:
         "policy": settings.policy,
         **{f"data.{name}": mapping for name, mapping in settings.data.items()},
     }
-    if settings.coordinator.ca_file is not None:
-        files["coordinator.ca_file"] = settings.coordinator.ca_file
+    check_present(
+        files | ca_file_of(settings.coordinator), {"state": settings.state, "agreements": settings.agreements}
+    )
+
+
+def ca_file_of(coordinator: Coordinator) -> dict[str, Path]:
+    """The file of certificate authorities, by the name of its setting; nothing where none is named."""
+    return {} if coordinator.ca_file is None else {"coordinator.ca_file": coordinator.ca_file}
+
+
+def check_present(files: Mapping[str, Path], folders: Mapping[str, Path]) -> None:
+    """Check that files and folders are there, each by the name of its setting.
+
+    Raises:
+        FileProblem: Names the first setting whose file or folder is missing.
+    """
     for name, path in files.items():
         if not path.is_file():
             raise FileProblem(
                 f"The setting {name} names the file {path}, which is not there.",
                 remedy="Put the file there, or correct the setting.",
             )
-    for name, path in {"state": settings.state, "agreements": settings.agreements}.items():
+    for name, path in folders.items():
         if not path.is_dir():
             raise FileProblem(
                 f"The setting {name} names the folder {path}, which is not there.",

@@ -16,6 +16,7 @@ from council_node.local_statistic import LocalStatistic
 from council_node.mapping import ExtractMapping, load_mapping
 from council_node.node_store import DocumentKind, NodeStore
 from council_node.pinned_file import PinnedFiles
+from council_node.pinned_papers import PinnedPapers
 from council_node.policy import class_2_columns
 from council_node.policy_file import Policy, read_policy
 from council_node.proof.deletion import settle_after_restart
@@ -24,22 +25,20 @@ from council_node.sources.databases import Databases
 from council_node.sources.extract import LoadReport
 from council_node.sources.load import RUN_KEY_SIZE
 from council_node.sources.opening import extract_date
-from council_node.stored_roster import CURRENT, StoredRoster, stored_roster
-from federated.agreement import Agreement, open_agreement, open_signatures
-from federated.errors import FileProblem, PolicyRefusal, SignatureProblem
+from council_node.stored_roster import CURRENT
+from federated.agreement import Agreement
+from federated.errors import FileProblem, PolicyRefusal
 from federated.iteration import Iteration
 from federated.keys import SigningKey, read_private_key
 from federated.ledger_entries import RoundState
 from federated.plan import Plan
 from federated.privacy import Budget
 from federated.query import Query
-from federated.roster import Roster, RosterAlarm, describe_changes, open_roster
 from federated.schema import Schema, load_schema
 from protocols.identifiers import CouncilId, Digest, RandomSource, RoundId
 
 __all__ = ["Station"]
 
-AGREEMENT_SUFFIX: Final = ".dsse"
 REPORTS_KEPT: Final = 64
 """Reports of loading kept for receipts; the oldest make room."""
 
@@ -68,14 +67,12 @@ class Station:
         self.key: SigningKey = read_private_key(settings.keys.identity)
         self.store = NodeStore.open(settings.store_file)
         self.ledger = self._open_ledger(clock())
-        self._roster: StoredRoster | None = self._stored_roster()
+        self.papers = PinnedPapers(settings, self.store, schema=self.schema, clock=clock, log=log)
         self.load_reports: dict[Digest, LoadReport] = {}
         self._databases = Databases()
         self._parts: dict[str, int] = {}
-        self._agreements = PinnedFiles(self._open_agreement)
         self._policies = PinnedFiles(read_policy)
         self._mappings = PinnedFiles(lambda path: load_mapping(path, self.schema))
-        self._tell_of_agreements()
         settle_after_restart(self, clock())
 
     def _open_ledger(self, now: datetime) -> Ledger:
@@ -97,102 +94,7 @@ class Station:
         self.ledger.close()
         self.store.close()
 
-    # The roster
-
-    def roster(self, now: datetime) -> Roster:
-        """The roster this council pinned, if it is in force.
-
-        Raises:
-            PolicyRefusal: `roster`: there is none yet, or the people who signed it are believed no longer; or it has
-                expired.
-        """
-        if self._roster is None:
-            raise PolicyRefusal("roster", "This council has no list of councils yet.")
-        if self._roster.problem is not None:
-            raise PolicyRefusal(
-                "roster",
-                "The list of councils that this council has was signed by people whom it trusts no longer.",
-                remedy="Publish a list that the people it trusts have signed.",
-            )
-        self._roster.roster.check_in_force(now)
-        return self._roster.roster
-
-    def accept_roster(self, envelope: bytes) -> int:
-        """Take a newer roster: signed by two pinned people, never an older epoch. What changed is logged and kept.
-
-        Returns:
-            The epoch in force.
-
-        Raises:
-            SignatureProblem: Not signed by the pinned people.
-            PolicyRefusal: Older than the one in force, or not valid now.
-        """
-        old = self._roster
-        now = self.now()
-        try:
-            new = open_roster(envelope, self.settings.trust, now, None if old is None else old.known)
-        except RosterAlarm as alarm:
-            # Told to people here, not only to the coordinator, which may be the one that sent two lists.
-            self.log(alarm.code, {"reason": alarm.diagnostics()})
-            raise
-        if new.coordinator_id != self.settings.coordinator.id:
-            raise PolicyRefusal(
-                "roster",
-                f"The list of councils names the coordinator '{new.coordinator_id}', not the one of these settings.",
-                remedy="Ask the people who sign the list; if it is right, change coordinator.id in the settings.",
-            )
-        if old is None or old.problem is not None or new.digest != old.roster.digest:
-            self.store.put(DocumentKind.ROSTER, CURRENT, envelope, now)
-            self._roster = StoredRoster(roster=new)
-            for sentence in describe_changes(None if old is None else old.roster, new):
-                self.log("roster_changed", {"epoch": new.epoch, "change": sentence})
-        return new.epoch
-
-    def _stored_roster(self) -> StoredRoster | None:
-        kept = stored_roster(self.store, self.settings.trust)
-        if kept is not None and kept.problem is not None:
-            self.log("roster_set_aside", {"epoch": kept.roster.epoch, "reason": kept.problem.diagnostics()})
-        return kept
-
-    # Agreement, policy, data
-
-    def agreement(self, name: str, now: datetime) -> Agreement:
-        """The agreement of that id that this council accepted.
-
-        Raises:
-            PolicyRefusal: `agreement_unknown`.
-            SignatureProblem: The file in the folder is not signed by the pinned people.
-        """
-        path = self.agreement_file(name)
-        try:
-            found = self._agreements.get(path)
-        except OSError as error:
-            raise PolicyRefusal(
-                "agreement_unknown",
-                f"This council has not accepted an agreement '{name[:40]}'.",
-                remedy="Ask the council to accept it with `council-node accept`.",
-            ) from error
-        found.check_in_force(now)
-        return found
-
-    def _open_agreement(self, path: Path) -> Agreement:
-        return open_agreement(path.read_bytes(), self.settings.trust, self.now(), schema=self.schema)
-
-    def _tell_of_agreements(self) -> None:
-        # Otherwise whoever raised the threshold would learn of it from the first question that is refused.
-        for path in sorted(self.settings.agreements.glob(f"*{AGREEMENT_SUFFIX}")):
-            try:
-                open_signatures(path.read_bytes(), self.settings.trust)
-            except SignatureProblem as problem:
-                self.log("agreement_set_aside", {"agreement": path.stem, "reason": problem.diagnostics()})
-            except OSError:
-                continue  # told when it is asked for
-
-    def agreement_file(self, name: str) -> Path:
-        """Where the accepted agreement of that id is kept; the name comes from outside and is not a path."""
-        if not name or not all(character.isalnum() or character in "-_" for character in name):
-            raise PolicyRefusal("agreement_unknown", "The plan names no agreement that this council knows.")
-        return self.settings.agreements / f"{name}{AGREEMENT_SUFFIX}"
+    # Policy and data
 
     def policy(self) -> Policy:
         """The council's own policy as it stands now, so that a pause works at once."""
@@ -293,7 +195,7 @@ class Station:
             BudgetExceeded: It would not.
             PolicyRefusal: `ledger_exhausted`, or `inheritance`.
         """
-        check_inherited(self.ledger.inherited_from(), self.roster(now), self.council)
+        check_inherited(self.ledger.inherited_from(), self.papers.roster(now), self.council)
         policy = self.policy()
         # A question of several rounds is refused before the first, not in the middle.
         answered = self.ledger.attempts(plan.digest, besides=besides)
@@ -309,8 +211,8 @@ class Station:
 
     def reserve(self, plan: Plan, sid: RoundId, now: datetime) -> None:
         """Reserve the charge of one round of the plan, durably."""
-        check_inherited(self.ledger.inherited_from(), self.roster(now), self.council)
-        agreement = self.agreement(plan.agreement_id, now)
+        check_inherited(self.ledger.inherited_from(), self.papers.roster(now), self.council)
+        agreement = self.papers.agreement(plan.agreement_id, now)
         policy = self.policy()
         self.ledger.reserve(
             sid=sid,

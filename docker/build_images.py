@@ -34,7 +34,7 @@ from docker.image_file import settle
 from docker.tools import ROOT, STORAGE, BuildError, buildah, run
 from federated.pages.assets import STYLESHEET
 
-PACKAGES: Final = ("protocols", "federated", "council_node", "coordinator")
+PACKAGES: Final = ("protocols", "federated", "council_node", "mask_holder", "coordinator")
 LARGE: Final = 5_000_000
 """Bytes of a part that is worth a line of its own."""
 INPUTS_LABEL: Final = "council-federation.inputs"

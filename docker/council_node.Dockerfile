@@ -19,8 +19,9 @@ RUN python3 -m venv --without-pip /opt/council-node && \
     PYTHONDONTWRITEBYTECODE=1 $pip install --no-index --find-links . --require-hashes --no-compile --quiet -r /requirements.txt && \
     PYTHONDONTWRITEBYTECODE=1 $pip install --no-index --no-deps --no-compile --quiet council_federation-*.whl && \
     /opt/council-node/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/council-node/lib
-# The coordinator's program has no business here.
-RUN cd /opt/council-node && rm -r lib/python3.11/site-packages/coordinator bin/coordinator bin/[Aa]ctivate*
+# The coordinator's program has no business here, nor has the mask holder's.
+RUN cd /opt/council-node && rm -r lib/python3.11/site-packages/coordinator bin/coordinator \
+    lib/python3.11/site-packages/mask_holder bin/mask-holder bin/[Aa]ctivate*
 
 FROM ${BASE} AS root
 COPY docker/trim_root.py /trim_root.py

@@ -187,6 +187,9 @@ class Release(_Record):
         plan: The plan as signed: its canonical JSON has the digest `plan_digest`.
         attestations: What the councils signed about the round, which says over whose inputs the sum is.
         data_cut_off: Earliest extract date among the contributing councils: the answer is no fresher than this.
+        attempt: Which of the plan's rounds it was; said with the nonce where the plan names a mask holder and takes one
+            round. `sid` follows from the two and the plan, so that no opening stands in for one of another plan.
+        nonce: 32 bytes, hexadecimal.
         rounds: Every round, where the question takes several; what stands beside it is about the last.
     """
 
@@ -216,6 +219,8 @@ class Release(_Record):
     software: str
     tables: tuple[TableRecord, ...]
     attestations: AttestationRecord
+    attempt: Annotated[int, _UNSAID_IF_EMPTY] = 0
+    nonce: Annotated[str, _UNSAID_IF_EMPTY] = ""
     rounds: Annotated[tuple[RoundRecord, ...], _UNSAID_IF_EMPTY] = ()
 
     def encode(self) -> bytes:
@@ -303,6 +308,8 @@ def make_release(
     councils: Sequence[CouncilRecord],
     now: datetime,
     software: str,
+    attempt: int = 1,
+    nonce: bytes = b"",
     rounds: Sequence[CountedRound] = (),
 ) -> Release:
     """Make the release of a finished round. Run by the coordinator.
@@ -315,10 +322,13 @@ def make_release(
         councils: What became of every council asked.
         now: Time of the release.
         software: Version of this software.
+        attempt: Which of the plan's rounds it was.
+        nonce: That the round's id was made with.
         rounds: Every round in order, this one last, where the question takes several.
     """
     records = tuple(item.record() for item in rounds)
     joined, contributors = len(result.u1), len(result.u3)
+    named = plan.holder is not None and not records
     dates = [record.extract_date for record in councils if record.outcome == "contributed" and record.extract_date]
     period = plan.question.period
     return Release(
@@ -350,6 +360,8 @@ def make_release(
         software=software,
         tables=make_tables(plan, result.total, joined=joined, contributors=contributors, rounds=records),
         attestations=_attestation(result),
+        attempt=attempt if named else 0,
+        nonce=nonce.hex() if named else "",
         rounds=records,
     )
 

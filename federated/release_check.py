@@ -69,7 +69,7 @@ def _steps(release: Release, *, roster: Roster, agreements: Mapping[str, Agreeme
     _check_caveats(release)
     _check_thresholds(release)
     yield _check_statements(release, roster)
-    yield from _check_openings(release)
+    yield from _check_openings(release, roster)
     if release.plan["rounds"] != max(1, len(release.rounds)):
         raise SignatureProblem(f"The plan takes {release.plan['rounds']} rounds; {len(release.rounds)} are listed.")
     if release.rounds:
@@ -122,7 +122,7 @@ def _check_statements(release: Release, roster: Roster) -> str:
     return f"{signers} councils signed that the sum is over exactly these {len(contributed)} councils."
 
 
-def _check_openings(release: Release) -> Iterator[str]:
+def _check_openings(release: Release, roster: Roster) -> Iterator[str]:
     """Where the plan names a mask holder, every sum must have been opened by it, over the councils that signed."""
     named = release.plan.get("mask_holder")
     # Of several rounds the last is the one that the release itself is of, which `_check_rounds` makes sure of.
@@ -132,6 +132,9 @@ def _check_openings(release: Release) -> Iterator[str]:
             raise SignatureProblem("The release is said to be opened by a mask holder, and its plan names none.")
         return
     holder = HolderIdentity.read(named)
+    # Else what it opened for another plan would do; the ids of several rounds are checked with their coefficients.
+    if not release.rounds and _round_of(release, roster).hex() != release.sid:
+        raise SignatureProblem(f"What {holder.name} opened is no round of the release's plan.")
     for sid, evidence in opened:
         try:
             view = verify_opening(
@@ -145,6 +148,17 @@ def _check_openings(release: Release) -> Iterator[str]:
         if view != _survivors(evidence):
             raise SignatureProblem(f"What {holder.name} opened is the sum of other councils than the release says.")
     yield f"The sum was opened by {holder.name}, the mask holder, over exactly these councils."
+
+
+def _round_of(release: Release, roster: Roster) -> RoundId:
+    """The id of the one round that a release is of."""
+    return round_id(
+        plan_digest=Digest(bytes.fromhex(release.plan_digest)),
+        roster_digest=Digest(bytes.fromhex(release.plan["roster"]["digest"])),
+        coordinator_id=roster.coordinator_id,
+        attempt=release.attempt,
+        nonce=bytes.fromhex(release.nonce),
+    )
 
 
 def _check_rounds(release: Release, roster: Roster) -> str:

@@ -3,7 +3,6 @@
 What can be changed is whether a council's key is accepted for the next list, and that takes two operators.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,17 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
+from coordinator.connections import Connections
 from coordinator.console.desk import Asked, Desk, cut, digest_of, place_asked
 from coordinator.console.question import title_of
 from coordinator.console.visitor import Visitor
 from coordinator.doctor import Verdict, findings_of
-from coordinator.progress import RunStage
-from coordinator.serve import CONNECTIONS_FILE
+from coordinator.progress import IN_ORDER
 from coordinator.sign_in.audit import READ
 from coordinator.sign_in.operations import Operation, reaches
 from coordinator.sign_in.second_person import ask_acceptance, confirm_acceptance, reject_enrolment
 from coordinator.store import StageRow, Store
-from federated.errors import FederatedError, FileProblem
+from federated.errors import FileProblem
 from federated.keys import fingerprint
 from federated.pages import part_of
 from federated.roster import ROSTER_TYPE, describe_changes, parse_roster
@@ -38,34 +37,7 @@ STATEMENT_AGE: Final = timedelta(days=30)
 """A council's last budget statement is overdue when it is older."""
 UNSEEN: Final = timedelta(days=7)
 MOST_NAMED: Final = 20
-ORDER: Final = {stage.label: int(stage) for stage in RunStage}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connections:
-    """Who is connected by the coordinator's own note, and since when others are not.
-
-    Attributes:
-        connected: Councils.
-        seen: Council → when it was last connected, as text.
-        software: Council → version of its node, as it said when it last connected.
-    """
-
-    connected: frozenset[str]
-    seen: dict[str, str]
-    software: dict[str, str]
-
-    @classmethod
-    def read(cls, folder: Path) -> "Connections":
-        """From the file that `coordinator serve` keeps; nobody when there is none."""
-        try:
-            document = json.loads((folder / CONNECTIONS_FILE).read_bytes())
-            seen = {str(council): time_text(parse_time(at)) for council, at in document.get("seen", {}).items()}
-            software = {str(council): str(said) for council, said in document.get("software", {}).items()}
-            connected = frozenset(str(council) for council in document["connected"])
-            return cls(connected=connected, seen=seen, software=software)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, FederatedError):
-            return cls(connected=frozenset(), seen={}, software={})
+ORDER: Final = {stage.label: place for place, stage in enumerate(IN_ORDER)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from council_node.commands.options import DEFAULT, AsJson, Node
-from council_node.service import link_settings
 from council_node.settings import read_settings
+from council_node.staying_connected import link_settings
 from federated.errors import FileProblem
 from federated.shell import errors, now_utc, output
 

@@ -8,11 +8,12 @@ import typer
 
 from council_node.commands.options import DEFAULT, AsJson, Node
 from council_node.health import check_health, health_file
+from council_node.party import COUNCIL, Party, PartySettings
 from council_node.settings import read_settings
 from federated.shell import now_utc, output
 from federated.timestamps import time_text
 
-__all__ = ["register"]
+__all__ = ["register", "tell_health"]
 
 
 def health(
@@ -27,8 +28,23 @@ def health(
 
     Example: council-node health --minutes 10
     """
+    tell_health(read_settings(settings), COUNCIL, minutes=minutes, as_json=as_json)
+
+
+def tell_health(settings: PartySettings, party: Party, *, minutes: int, as_json: bool) -> None:
+    """Read a party's note of contact and print how it is.
+
+    Args:
+        settings: Where the note is.
+        party: Whose it is, in sentences.
+        minutes: Longest time without contact that is still well.
+        as_json: For a program.
+
+    Raises:
+        FederatedError: It is not well.
+    """
     now = now_utc()
-    found = check_health(health_file(read_settings(settings)), now, patience=timedelta(minutes=minutes))
+    found = check_health(health_file(settings), now, patience=timedelta(minutes=minutes), party=party)
     last = now if found.last is None else found.last
     if as_json:
         output.print_json(

@@ -5,16 +5,15 @@ from typing import Annotated
 
 import typer
 
-from council_node.agreements import accept_agreement
+from council_node.commands.accepting import accept_shown
 from council_node.commands.options import DEFAULT, Node
+from council_node.party import COUNCIL
 from council_node.policy_file import Class2
 from council_node.service import enrol_node, run_node
-from council_node.settings import Settings, read_settings
+from council_node.settings import read_settings
 from council_node.setup import NewNode, make_node
-from federated.agreement import Agreement
-from federated.agreement_words import describe
 from federated.keys import fingerprint, public_line
-from federated.shell import now_utc, output
+from federated.shell import output
 
 __all__ = ["register"]
 
@@ -62,7 +61,7 @@ def init(
     output.print(f"Public key: {public_line(key.public)}")
     output.print(f"Fingerprint, to read out by telephone: {fingerprint(key.public)}")
     if agreement is not None:
-        _accept(agreement, settings, yes=True)
+        accept_shown(agreement, settings, COUNCIL, yes=True)
     if enrol_now:
         enrol(folder / "node.yaml")
     else:
@@ -89,18 +88,7 @@ def accept(
 
     Example: council-node accept agreement.dsse
     """
-    _accept(agreement, read_settings(settings), yes=yes)
-
-
-def _accept(path: Path, settings: Settings, *, yes: bool) -> None:
-    def confirm(found: Agreement) -> bool:
-        for line in describe(found):
-            output.print(line, markup=False)
-        return yes or typer.confirm("Does this council accept it?")
-
-    accepted = accept_agreement(path, settings, confirm=confirm, now=now_utc())
-    said = "Nothing was accepted." if accepted is None else f"Accepted: {accepted.id}, version {accepted.version}."
-    output.print(said, markup=False)
+    accept_shown(agreement, read_settings(settings), COUNCIL, yes=yes)
 
 
 def run(settings: Node = DEFAULT) -> None:

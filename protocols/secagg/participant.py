@@ -239,8 +239,10 @@ def _pair_mask(state: SharedKeys, peer: CouncilId, seed: bytes, h2: Digest) -> M
 
 def _holder_mask(state: SharedKeys, h2: Digest) -> tuple[MaskKey, ...]:
     context = state.context
-    if context.holder is None or state.with_holder is None:
+    if context.holder is None:
         return ()
+    if state.with_holder is None:  # else its figure would leave without the mask that was agreed
+        raise LocalProtocolError(f"{state.me} has agreed on nothing with {context.holder.id}, the mask holder")
     holder = context.holder.id
     return (holder_mask(state.with_holder, h2=h2, plan_digest=context.plan_digest, owner=state.me, holder=holder),)
 

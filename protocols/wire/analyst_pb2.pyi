@@ -19,6 +19,7 @@ class RunStage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUN_STAGE_UNMASK: _ClassVar[RunStage]
     RUN_STAGE_PUBLISHED: _ClassVar[RunStage]
     RUN_STAGE_ABORTED: _ClassVar[RunStage]
+    RUN_STAGE_OPENING: _ClassVar[RunStage]
 
 class CouncilState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -40,6 +41,7 @@ RUN_STAGE_CONSISTENCY_CHECK: RunStage
 RUN_STAGE_UNMASK: RunStage
 RUN_STAGE_PUBLISHED: RunStage
 RUN_STAGE_ABORTED: RunStage
+RUN_STAGE_OPENING: RunStage
 COUNCIL_STATE_UNSPECIFIED: CouncilState
 COUNCIL_STATE_ASKED: CouncilState
 COUNCIL_STATE_APPROVED: CouncilState

@@ -17,6 +17,8 @@ from protocols.identifiers import DIGEST_SIZE
 from protocols.wire.codec import Reader, unsigned
 
 __all__ = [
+    "ASKED_OF_COUNCILS",
+    "ASKED_OF_HOLDERS",
     "IN_WORDS",
     "MESSAGE_LIMIT",
     "NO_REFERENCE",
@@ -66,6 +68,10 @@ class Kind(IntEnum):
     FAULT = 19
     COMPLAINT = 20
     ROSTER = 21
+    HOLD = 22
+    HELD = 23
+    OPEN = 24
+    OPENED = 25
 
 
 REPLIES: Final[Mapping[Kind, frozenset[Kind]]] = MappingProxyType(
@@ -80,9 +86,17 @@ REPLIES: Final[Mapping[Kind, frozenset[Kind]]] = MappingProxyType(
         Kind.ABORT: frozenset({Kind.RECEIPT, Kind.FAULT}),
         Kind.BUDGET_REQUEST: frozenset({Kind.BUDGET_STATEMENT, Kind.FAULT}),
         Kind.ROSTER: frozenset({Kind.RECEIPT, Kind.FAULT}),
+        Kind.HOLD: frozenset({Kind.HELD, Kind.REFUSAL, Kind.FAULT}),
+        Kind.OPEN: frozenset({Kind.OPENED, Kind.COMPLAINT, Kind.FAULT}),
     }
 )
-"""The kinds a coordinator sends, each with the kinds a node may answer."""
+"""The kinds a coordinator sends, each with the kinds that may answer."""
+
+ASKED_OF_HOLDERS: Final = frozenset({Kind.ROSTER, Kind.HOLD, Kind.OPEN, Kind.ABORT})
+"""What the mask holder of an agreement answers."""
+
+ASKED_OF_COUNCILS: Final = REPLIES.keys() - {Kind.HOLD, Kind.OPEN}
+"""What a council's node answers."""
 
 
 IN_WORDS: Final = frozenset(

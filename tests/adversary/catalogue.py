@@ -6,11 +6,12 @@ import pytest
 
 from protocols.suite import Suite
 from protocols.wire.link_message import Kind
+from tests.adversary.holder_lies import HOLDER_LIES
 from tests.adversary.hybrid_lies import HYBRID_LIES
 from tests.adversary.lies import LIES as TOLD_UNDER_ANY
 from tests.adversary.lying_coordinator import End, Lie
 
-LIES: Final = (*TOLD_UNDER_ANY, *HYBRID_LIES)
+LIES: Final = (*TOLD_UNDER_ANY, *HYBRID_LIES, *HOLDER_LIES)
 CHANGED: Final = {Kind.ADVERTS, Kind.SHARES}
 """Requests that look otherwise in the hybrid suite."""
 

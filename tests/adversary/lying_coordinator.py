@@ -23,6 +23,7 @@ from coordinator.choices import Decision, approvals
 from coordinator.collecting import proposal_payload
 from coordinator.council_link import InProcessLink
 from coordinator.courier import Courier
+from coordinator.holding import Holding, NotHeld
 from coordinator.progress import ProgressBoard
 from coordinator.publish import release_of
 from coordinator.replies import read_decision
@@ -34,6 +35,7 @@ from federated.query import Query
 from protocols.envelope import SignedMessage
 from protocols.errors import MalformedMessage
 from protocols.identifiers import CouncilId, Digest
+from protocols.masks import MaskKey
 from protocols.secagg import RoundContext, Stage, participant
 from protocols.secagg.messages import KeyShare, decode_survivors
 from protocols.secagg.participant_states import Advertised, ReadyToMask, SharedKeys
@@ -41,7 +43,8 @@ from protocols.secagg.transcript import ShareKind
 from protocols.suite import Suite
 from protocols.wire.link_message import NO_REFERENCE, Kind, LinkMessage, fault
 from tests.adversary.plunder import Plunder, overheard
-from tests.integration.federation_world import SCHEMA, Proposal, World
+from tests.integration.federation_world import SCHEMA, Proposal, Seat, World
+from tests.integration.mask_holder_world import HOLDER_ID, HeldWorld
 
 COUNCILS = tuple(CouncilId(f"E0600000{number}") for number in range(1, 7))
 COLLUDERS = COUNCILS[:2]
@@ -54,6 +57,7 @@ STAGES = {
     Kind.SHARES: (Kind.MASKED_INPUT, Stage.MASKED_INPUT),
     Kind.SURVIVORS: (Kind.CONFIRMATION, Stage.CONFIRMATION),
     Kind.STATEMENTS: (Kind.UNMASK, Stage.UNMASK),
+    Kind.OPEN: (Kind.OPENED, Stage.OPENING),
 }
 COST = Fraction(1, 10)
 
@@ -146,6 +150,7 @@ class Lie:
         world: How the federation differs.
         question: How the question differs.
         suites: The key agreements that it can be told under.
+        held: Whether the agreement names a mask holder, which then is one more party that may be lied to.
     """
 
     name: str
@@ -165,6 +170,7 @@ class Lie:
     world: Mapping[str, Any] = field(default_factory=dict)
     question: Mapping[str, Any] = field(default_factory=dict)
     suites: tuple[Suite, ...] = tuple(Suite)
+    held: bool = False
 
 
 TRUTH = Lie(
@@ -190,6 +196,9 @@ ONE_LOST = Lie(
 )
 """The control of lies about who was lost."""
 
+HELD = replace(TRUTH, name="held", held=True)
+"""The control of lies about the mask holder."""
+
 
 class Witnessed:
     """What each council counted, masked and kept secret, seen inside the nodes: for the check alone, no party has it.
@@ -199,6 +208,7 @@ class Witnessed:
         masked: The same with the council's noise share.
         seeds: Both secrets of a round, by round and council.
         held: The shares that it opened.
+        with_holder: Its mask with the mask holder, where there is one.
     """
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
@@ -206,6 +216,7 @@ class Witnessed:
         self.masked: dict[tuple[bytes, CouncilId], np.ndarray] = {}
         self.seeds: dict[tuple[bytes, CouncilId], dict[ShareKind, int]] = {}
         self.held: dict[tuple[bytes, CouncilId], Mapping[CouncilId, KeyShare]] = {}
+        self.with_holder: dict[tuple[bytes, CouncilId], MaskKey] = {}
         self._last = np.zeros(0)
         self._mask, self._add_noise = contribution.mask, contribution.add_noise
         patch.setattr(contribution, "add_noise", self.add_noise)
@@ -232,8 +243,10 @@ class Witnessed:
                 self.seeds[name] = {ShareKind.MASK_KEY: seed}
             case SharedKeys(b_seed=seed):
                 self.seeds[name][ShareKind.SELF_MASK] = seed
-            case ReadyToMask(held=held):
+            case ReadyToMask(held=held, masks=masks):
                 self.held[name] = dict(held)
+                if state.context.holder is not None:
+                    self.with_holder[name] = masks[-1]
         return done
 
     def give(self, found: Plunder, councils: Iterable[CouncilId]) -> Plunder:
@@ -242,6 +255,8 @@ class Witnessed:
             name = found.context.sid, council
             found.seeds |= {(council, kind): seed for kind, seed in self.seeds.get(name, {}).items()}
             found.held(council, self.held.get(name, {}))
+            if name in self.with_holder:
+                found.with_holder[council] = self.with_holder[name]
         return found
 
     def truth(self, sid: bytes) -> dict[CouncilId, np.ndarray]:
@@ -258,6 +273,7 @@ class Liar:
         reports: What the driver says of each.
         dealt: Shares that colluding councils were dealt, where the lie has them.
         pair_seeds: Those that it made itself, and had a colluding council deal as its own.
+        kept: Rounds that the mask holder holds, for later.
     """
 
     def __init__(self, world: World, lie: Lie) -> None:
@@ -270,9 +286,12 @@ class Liar:
         self.reports: list[RoundReport] = []
         self.dealt: dict[CouncilId, Mapping[CouncilId, KeyShare]] = {}
         self.pair_seeds: dict[tuple[CouncilId, CouncilId], bytes] = {}
+        self.kept: list[RoundOrder] = []
         self._lying = False
-        self._link = InProcessLink({council: partial(self._deliver, council) for council in world.councils}, threads=1)
+        parties = (*world.councils, HOLDER_ID) if lie.held else world.councils
+        self._link = InProcessLink({party: partial(self._deliver, party) for party in parties}, threads=1)
         self._courier = Courier(self._link)
+        self._holding = Holding(self._courier, StageTimeouts())
         self._board = ProgressBoard(lambda: world.now)
         self._driver = RoundDriver(self._courier, timeouts=StageTimeouts(), board=self._board)
         self._decisions: dict[CouncilId, Decision] = {}
@@ -302,11 +321,22 @@ class Liar:
         """One round from the invitation to the answer."""
         plan = self.proposal.plan
         order = RoundOrder.make(plan, self.world.roster, councils, attempt=attempt, rng=os.urandom)
+        if plan.holder is not None:
+            try:
+                order = await self._holding.hold(order, plan.holder, self.proposal.envelope)
+            except NotHeld:
+                return  # nobody is invited
+        await self.drive(order)
+
+    async def drive(self, order: RoundOrder) -> None:
+        """One round, held where it must be, from the invitation to the answer."""
         self.orders.append(order)
-        self._board.begin(plan.digest)
+        self._board.begin(order.plan.digest)
         self.reports.append(await self._driver.run(order))
         await self.lie.meanwhile(self)
         await self._close(self.reports[-1])
+        if order.plan.holder is not None:
+            await self._holding.let_go(order.sid, order.plan.holder, "The round is over.")
 
     async def _close(self, report: RoundReport) -> None:
         result, sid = report.result, report.order.sid
@@ -372,7 +402,7 @@ class Liar:
 
     def say(self, council: CouncilId, request: bytes) -> bytes:
         """Send a node anything, and keep the answer."""
-        reply = self.world.seat(council).send(request)
+        reply = self.seat(council).send(request)
         try:
             found = Heard(council=council, request=LinkMessage.decode(request), reply=LinkMessage.decode(reply))
         except MalformedMessage:
@@ -390,6 +420,10 @@ class Liar:
             self._lying = False
 
     # What a lie can use
+
+    def seat(self, party: CouncilId) -> Seat:
+        """A council's node, or the mask holder."""
+        return self.world.holder if isinstance(self.world, HeldWorld) and party == HOLDER_ID else self.world.seat(party)
 
     @property
     def context(self) -> RoundContext:
@@ -430,6 +464,8 @@ class Liar:
         """The survivors whose sum the colluders can open where the coordinator has none: with their shares there are enough."""
         gave = {h.council: h for h in self.heard if h.request.reference == order.sid and h.reply.kind is Kind.UNMASK}
         if len(gave.keys() | set(COLLUDERS)) < order.plan.rules.thresholds(len(order.councils)).t:
+            return frozenset()
+        if order.plan.holder is not None and not self.plunder(order).openings:
             return frozenset()
         survivors = self.request(next(iter(gave)), Kind.SURVIVORS)
         return frozenset(header.sender for header in decode_survivors(survivors, order.context()))

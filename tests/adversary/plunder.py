@@ -7,6 +7,7 @@ second half of a pair's secret too: the lower's by deriving it, the higher's by 
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -21,6 +22,7 @@ from protocols.masks import MaskKey, add_masks
 from protocols.ring import RingVector
 from protocols.secagg import RoundContext
 from protocols.secagg.dealing import Ends, check_pair_seed, unwrap
+from protocols.secagg.holder_messages import decode_holder_opening, decode_opening_request
 from protocols.secagg.key_schedule import mask_private_key, pair_label, pair_seed, pair_sign, self_label
 from protocols.secagg.messages import (
     Dealt,
@@ -70,6 +72,8 @@ class Plunder:
         inputs: The masked inputs that it holds.
         shares: Of each secret, the shares it holds, by Shamir point.
         pair_seeds: Those that it made itself, by the two councils: not what the lower's own seed gives.
+        with_holder: Masks with the mask holder that colluding councils know, their own.
+        openings: What the mask holder gave: whose masks are summed, and the sum.
     """
 
     def __init__(self, context: RoundContext) -> None:
@@ -78,6 +82,8 @@ class Plunder:
         self.inputs: dict[CouncilId, Input] = {}
         self.shares: dict[Secret, dict[int, int]] = {}
         self.pair_seeds: dict[tuple[CouncilId, CouncilId], bytes] = {}
+        self.with_holder: dict[CouncilId, MaskKey] = {}
+        self.openings: list[tuple[tuple[CouncilId, ...], RingVector]] = []
         self._members: dict[CouncilId, tuple[CouncilId, ...]] = {}
         self._mask_keys: dict[CouncilId, bytes] = {}
         self._dealt: dict[CouncilId, tuple[Dealt, Openings]] = {}
@@ -112,6 +118,12 @@ class Plunder:
         for number, owner in enumerate(owners):
             record = body[DIGEST_SIZE + number * REVEALED_SIZE :][: REVEALED_SIZE - SALT_SIZE]
             self._share(owner, ShareKind(record[0]), council, record[1 : 1 + ELEMENT_SIZE])
+
+    def opening(self, request: bytes, reply: bytes) -> None:
+        """The mask holder's sum of masks, which the request says whose they are."""
+        survivors = tuple(header.sender for header in decode_opening_request(request, self.context).headers)
+        _, vector = decode_holder_opening(reply, self.context)
+        self.openings.append((survivors, self.context.ring.read(vector).copy()))
 
     def held(self, council: CouncilId, held: Mapping[CouncilId, KeyShare]) -> None:
         """All shares that a colluding council was dealt, of both secrets of everybody."""
@@ -153,6 +165,8 @@ class Plunder:
             if peer != council:
                 lower, higher = sorted((council, peer))
                 masks[f"pair {lower} {higher} {found.h2.hex()}"] = self._pair_mask(council, peer)
+        if self.context.holder is not None:
+            masks[f"holder {council}"] = self.with_holder.get(council)
         return masks
 
     def _pair_mask(self, council: CouncilId, peer: CouncilId) -> MaskKey | None:
@@ -204,12 +218,21 @@ class Plunder:
         ring = self.context.ring
         bare = {council: self.stripped(council) for council in self.inputs}
         true = {council: ring.encode(truth[council]) for council in self.inputs}
+        left = [ring.zeros(self.context.cells), *(self._left_of(*one) for one in self.openings)]
         return {
             frozenset(some)
             for size in range(1, len(bare) + 1)
             for some in combinations(bare, size)
-            if np.array_equal(sum(bare[council] for council in some), sum(true[council] for council in some))
+            for masks in left
+            if np.array_equal(sum(bare[council] for council in some) - masks, sum(true[council] for council in some))
         }
+
+    def _left_of(self, survivors: tuple[CouncilId, ...], opening: RingVector) -> RingVector:
+        """An opening without the masks that are taken off anyway."""
+        vector = opening.copy()
+        known = [self.with_holder[council].opposite() for council in survivors if council in self.with_holder]
+        add_masks(vector, known, self.context.ring)
+        return vector
 
 
 def overheard(context: RoundContext, messages: Iterable[tuple[CouncilId, Stage, bytes, bytes]]) -> Plunder:
@@ -218,13 +241,18 @@ def overheard(context: RoundContext, messages: Iterable[tuple[CouncilId, Stage, 
     for council, stage, request, reply in messages:
         match stage:
             case Stage.ADVERT:
-                found.advert(council, reply)
+                with suppress(
+                    MalformedMessage
+                ):  # made for another round than this: the driver has no use for it either
+                    found.advert(council, reply)
             case Stage.KEY_SHARES:
                 found.key_shares(council, request, reply)
             case Stage.MASKED_INPUT:
                 found.masked_input(council, request, reply)
             case Stage.UNMASK:
                 found.unmask(council, reply)
+            case Stage.OPENING:
+                found.opening(request, reply)
             case _:
                 pass  # confirmations are signatures alone
     return found

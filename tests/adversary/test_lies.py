@@ -29,6 +29,7 @@ from tests.adversary.fates import STOPPED, SUCCEEDED
 from tests.adversary.lying_coordinator import (
     COLLUDERS,
     COUNCILS,
+    HELD,
     ONE_LOST,
     OTHER,
     TRUTH,
@@ -44,6 +45,7 @@ from tests.adversary.lying_coordinator import (
 )
 from tests.adversary.plunder import Plunder, sums_of
 from tests.integration.federation_world import NOW, Said, World
+from tests.integration.mask_holder_world import HeldWorld
 
 ENOUGH_CELLS = 150
 """To tell the variance of the noise in a sum: within a half and twice of what was planned."""
@@ -73,14 +75,22 @@ class Federation:
 
     def world(self, lie: Lie, suite: Suite) -> World:
         options = {"epsilon": "40", "agreement": {"key_agreement": suite.value}, **lie.world}
-        name = re.sub(r"\W+", "-", repr(sorted(options.items())))
+        name = re.sub(r"\W+", "-", repr((lie.held, sorted(options.items()))))
         if name not in self._worlds:
             folder = self._folder / name
             folder.mkdir()
-            self._worlds[name] = World(folder, councils=COUNCILS, **options)
+            self._worlds[name] = self._made(folder, lie, **options)
             for seat in self._worlds[name].seats().values():
                 seat.station.compute = counted_once(seat.station.compute)
         return self._worlds[name]
+
+    @staticmethod
+    def _made(folder: Path, lie: Lie, **options: Any) -> World:
+        if not lie.held:
+            return World(folder, councils=COUNCILS, **options)
+        made = HeldWorld(folder, councils=COUNCILS, **options)
+        made.told()
+        return made
 
     def close(self) -> None:
         for world in self._worlds.values():
@@ -183,7 +193,7 @@ def federation(tmp_path_factory) -> Iterator[Federation]:
 
 
 def said(liar: Liar, told: Told) -> Said:
-    return liar.world.seat(told.council).read(told.reply)
+    return liar.seat(told.council).read(told.reply)
 
 
 def plain(words: str) -> bool:
@@ -232,7 +242,7 @@ def check_end(liar: Liar, lie: Lie) -> None:
 
 def became(liar: Liar) -> str:
     """What became of a lie that a council took."""
-    heard = (liar.world.seat(item.council).read(item.reply.encode()) for item in liar.heard)
+    heard = (liar.seat(item.council).read(item.reply.encode()) for item in liar.heard)
     if later := next(filter(refuses, heard), None):
         return f"{STOPPED}, later ({later.rule} {later.words})"
     ended = [report.reason for report in liar.reports if report.result is None]
@@ -273,12 +283,12 @@ def test_noise_that_is_less_than_planned_is_noticed(federation):
 
 
 @pytest.mark.parametrize("suite", Suite)
-@pytest.mark.parametrize("control", [TRUTH, ONE_LOST], ids=lambda lie: lie.name)
+@pytest.mark.parametrize("control", [TRUTH, ONE_LOST, HELD], ids=lambda lie: lie.name)
 def test_without_a_lie_the_same_driver_has_the_sum_and_each_is_charged_once(federation, control, suite):
     liar = federation.hold(control, suite)
     [report] = liar.reports
     assert liar.told == []
-    assert report.result.u3 == (COUNCILS if control is TRUTH else tuple(c for c in COUNCILS if c != OTHER))
+    assert report.result.u3 == (tuple(c for c in COUNCILS if c != OTHER) if control is ONE_LOST else COUNCILS)
     sent = [item.council for item in liar.heard if item.reply.kind is Kind.MASKED_INPUT]
     assert sorted(sent) == list(COUNCILS)
     exact = sum(federation.witnessed.exact[report.order.sid, council] for council in report.result.u3)
@@ -324,6 +334,16 @@ def test_with_the_shares_of_as_many_councils_as_rebuild_a_secret_everything_open
     with pytest.raises(AssertionError):
         federation.hold(replace(TRUTH, tell=with_all_shares), suite)
     assert len(opened(federation)) == 2 ** len(COUNCILS) - 1
+
+
+@pytest.mark.parametrize("suite", Suite)
+def test_with_the_same_shares_no_more_opens_than_what_a_mask_holder_opened(federation, suite):
+    federation.hold(replace(HELD, tell=with_all_shares), suite)
+    assert opened(federation) == {frozenset(COUNCILS)}
+    unopened = replace(lie_called("opened_by_the_coordinator_alone"), name="unopened")
+    also = replace(unopened, tell=lambda *told: with_all_shares(*told) or unopened.tell(*told))
+    federation.hold(also, suite)
+    assert opened(federation) == set()
 
 
 def losing(council: CouncilId) -> Lie:

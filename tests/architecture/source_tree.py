@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("protocols", "federated", "council_node", "coordinator")
+PACKAGES = ("protocols", "federated", "council_node", "mask_holder", "coordinator")
 
 
 @cache

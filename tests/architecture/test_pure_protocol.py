@@ -36,6 +36,8 @@ SHELLS = (
     "council_node/commands/",
     "council_node/service.py",
     "council_node/setup.py",
+    "mask_holder/service.py",
+    "mask_holder/setup.py",
     "coordinator/account_commands.py",
     "coordinator/cli.py",
     "coordinator/flower_commands.py",

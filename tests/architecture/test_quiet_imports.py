@@ -49,7 +49,7 @@ def test_no_module_of_the_node_opens_a_socket_or_starts_a_process():
 
 @pytest.mark.long
 def test_no_module_of_any_party_calls_anybody():
-    found = loading("protocols", "federated", "council_node", "coordinator")
+    found = loading("protocols", "federated", "council_node", "mask_holder", "coordinator")
     assert {event for event, _ in found["heard"]} <= OF_URLLIB3 | OF_RAY
     assert all("::1" in arguments[1] for event, arguments in found["heard"] if event == "socket.bind")
     assert all("amdgpu" in arguments[1] for event, arguments in found["heard"] if event == "subprocess.Popen")

@@ -35,5 +35,9 @@ def test_a_node_starts_without_what_only_some_commands_need():
     assert loaded_by("import council_node.cli") == set()
 
 
+def test_a_mask_holder_starts_without_what_reads_or_shows_cases():
+    assert loaded_by("import mask_holder.cli") == set()
+
+
 def test_each_of_these_libraries_is_there_and_would_be_seen():
     assert loaded_by(f"import council_node.cli, {', '.join(sorted(NOT_AT_START))}") == NOT_AT_START

@@ -17,7 +17,7 @@ from coordinator.proposal_states import ProposalEvent, ProposalState
 from coordinator.proposal_states import next_state as next_proposal_state
 from coordinator.store.tables import METADATA
 from council_node.cli import app as node_app
-from council_node.event_log import EVENTS
+from council_node.event_log import EVENTS, Event
 from council_node.mapping import ExtractMapping
 from council_node.mapping.profile import Profile
 from council_node.policy_file import Policy
@@ -30,6 +30,9 @@ from federated.manifest import Manifest
 from federated.model_docs import render
 from federated.schema import Column, Dataset, load_schema
 from federated.workspace import Workspace
+from mask_holder.cli import app as holder_app
+from mask_holder.events import HOLDER_EVENTS
+from mask_holder.settings import Settings as HolderSettings
 from protocols.secagg.transitions import AGGREGATOR, HOLDER, PARTICIPANT
 from tests.docs import (
     api_page,
@@ -48,7 +51,12 @@ from tests.spec.analyses import pages as analysis_pages
 from tests.spec.render import pages as statistic_pages
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = {"federated": federated_app, "council-node": node_app, "coordinator": coordinator_app}
+COMMANDS = {
+    "federated": federated_app,
+    "council-node": node_app,
+    "mask-holder": holder_app,
+    "coordinator": coordinator_app,
+}
 _PART = "<!-- made by make docs: {name} -->\n"
 _END = "<!-- end -->"
 
@@ -58,6 +66,9 @@ def pages() -> dict[str, str]:
     made = {f"docs/reference/{model.__name__.lower()}.md": render(model) for model in (Agreement, Manifest)}
     made |= {
         "docs/reference/settings.md": settings_page(NodeSettings, "Settings of a council node", "council-node init"),
+        "docs/reference/mask-holder-settings.md": settings_page(
+            HolderSettings, "Settings of a mask holder", "mask-holder init"
+        ),
         "docs/reference/mapping.md": settings_page(ExtractMapping, "Mapping file of a council", "council-node map"),
         "docs/reference/profile.md": settings_page(Profile, "Mapping profile of a case system", None),
         "docs/reference/policy.md": settings_page(Policy, "Policy of a council", "council-node init"),
@@ -107,13 +118,22 @@ def log_page() -> str:
         "form; and where they apply `request`, `plan` and `sid`. What is not listed here is not written.",
         "This page is made by `make docs` from the list that the program writes by.",
         "",
-        "| Event | Level | What happened | Fields |",
-        "|---|---|---|---|",
+        *_events(EVENTS),
+        "",
+        "## Log of a mask holder",
+        "",
+        "The same lines, with `holder` where a node's have `council`; these events, and no others:",
+        "",
+        *_events(HOLDER_EVENTS),
     ]
-    for name, event in EVENTS.items():
-        fields = ", ".join(f"`{field}`" for field in event.fields) or "–"
-        lines.append(f"| `{name}` | {event.level} | {event.says} | {fields} |")
     return "\n".join(lines) + "\n"
+
+
+def _events(events: Mapping[str, Event]) -> Iterator[str]:
+    yield from ("| Event | Level | What happened | Fields |", "|---|---|---|---|")
+    for name, event in events.items():
+        fields = ", ".join(f"`{field}`" for field in event.fields) or "–"
+        yield f"| `{name}` | {event.level} | {event.says} | {fields} |"
 
 
 # Architecture

@@ -123,8 +123,12 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
             "The coordinator invites again.",
         ),
         "mask_holder": (
-            "The mask holder that the agreement names has not signed for the round, or is no body of its own.",
-            "The coordinator asks the mask holder, then invites again; or the parties sign a new version.",
+            "The mask holder that the agreement names is away, will not take part, or is no body of its own.",
+            "Hand the plan in again once it is back; or the parties sign a new version of the agreement.",
+        ),
+        "opened_before": (
+            "The mask holder has opened a sum of this plan, and opens one alone.",
+            "Plan the question again, which makes a new plan.",
         ),
         "replay": ("The round was asked before.", "The coordinator invites with a new number."),
         "busy": ("The council takes part in as many rounds as it can.", "Hand the plan in again later."),

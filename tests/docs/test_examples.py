@@ -20,11 +20,17 @@ from federated.schema import load_schema
 from federated.trust import TrustSettings
 from federated.workspace import Workspace
 from federated.yaml_document import read_form
+from mask_holder.cli import app as holder_app
 from tests.docs.pages import fenced, page
 
 GUIDES = ("docs/guides/council-it.md", "docs/guides/analyst.md", "docs/guides/reviewer.md", "docs/guides/first-hour.md")
 PAGES = (*GUIDES, "docs/toolkit/mergers-and-codes.md", "README.md", "CONTRIBUTING.md")
-COMMANDS = {"federated": federated_app, "council-node": node_app, "coordinator": coordinator_app}
+COMMANDS = {
+    "federated": federated_app,
+    "council-node": node_app,
+    "mask-holder": holder_app,
+    "coordinator": coordinator_app,
+}
 FORMS = {"settings": NodeSettings, "policy": Policy, "workspace": Workspace, "roster_keys": TrustSettings}
 
 

@@ -12,7 +12,7 @@ from tests.docs.generate import COMMANDS, leaves
 from tests.docs.pages import ROOT
 from tests.docs.refusals import RULES
 
-PACKAGES = ("council_node", "federated", "coordinator")
+PACKAGES = ("council_node", "mask_holder", "federated", "coordinator")
 ERRORS = re.compile(r"(Error|Problem|Refusal|Exceeded|TooSmall|Alarm|Aborted|Broken|Conflict|Fault)$")
 TEMPLATES = (
     "council_node/proof/templates/*.md",

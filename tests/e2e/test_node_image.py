@@ -117,7 +117,9 @@ def test_every_package_a_party_asks_for_is_locked():
     """Somebody who adds a dependency and forgets `make lock` hears of it here, and not from a council."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = {"node": [*extras["node"], *extras["postgresql"]], "coordinator": extras["coordinator"]}
+    wanted = {"node": [*extras["node"], *extras["postgresql"]], "coordinator": extras["coordinator"]} | {
+        "mask-holder": extras["mask-holder"]
+    }
     for name, lines in wanted.items():
         asked = {re.split(r"[\[<>=]", line)[0].lower() for line in [*project["dependencies"], *lines]}
         assert asked - hashes(ROOT / f"requirements/{name}.txt").keys() == set(), "run `make lock`"
@@ -125,7 +127,7 @@ def test_every_package_a_party_asks_for_is_locked():
 
 def test_every_locked_package_of_a_party_is_one_of_the_whole_lock():
     everything = hashes(ROOT / "requirements/all.txt")
-    for name in ("node", "coordinator"):
+    for name in ("node", "coordinator", "mask-holder"):
         for package, digests in hashes(ROOT / f"requirements/{name}.txt").items():
             assert digests
             assert digests == everything[package], package

@@ -8,7 +8,7 @@ from pathlib import Path
 __all__ = ["decoders"]
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("protocols", "federated", "council_node", "coordinator")
+PACKAGES = ("protocols", "federated", "council_node", "mask_holder", "coordinator")
 _NAME = re.compile(r"(open|parse|read|decode|load)(_[a-z0-9_]+)?")
 _DEFINED = re.compile(rf"def {_NAME.pattern}\(")
 

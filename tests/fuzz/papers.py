@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from federated.plan import Plan
 from federated.round_context import round_context
@@ -33,6 +34,9 @@ from tests.integration.federation_world import (
     World,
 )
 
+if TYPE_CHECKING:
+    from tests.integration.mask_holder_world import HeldWorld
+
 __all__ = [
     "ANALYST",
     "COUNCILS",
@@ -51,7 +55,9 @@ __all__ = [
     "dealing",
     "file_of",
     "folder",
+    "held_proposal",
     "held_round",
+    "holder_world",
     "mask_holder",
     "plan",
     "proposal",
@@ -88,6 +94,24 @@ def world() -> World:
     made = folder() / "world"
     made.mkdir()
     return World(made)
+
+
+@cache
+def holder_world() -> "HeldWorld":
+    """The same with a mask holder, which has the list of councils and has held one round."""
+    from tests.integration.mask_holder_world import HeldWorld
+
+    made = folder() / "held"
+    made.mkdir()
+    world = HeldWorld(made)
+    world.told()
+    return world
+
+
+@cache
+def held_proposal() -> Proposal:
+    """A question of one table under the agreement that names it."""
+    return holder_world().propose()
 
 
 @cache

@@ -49,6 +49,7 @@ from federated.release import CouncilRecord, make_release
 from federated.schema.files import resource_text
 from federated.series import Series
 from federated.signing import sign_payload, unsafe_payload
+from mask_holder.record import OpenedSum, OpeningRecord
 from protocols.encoding import canonical_json, sha256
 from protocols.identifiers import Digest
 from protocols.key_agreement import KEY_SIZE
@@ -65,6 +66,7 @@ from tests.fuzz import papers
 from tests.fuzz.table import CORPUS
 from tests.fuzz.targets import HOLDER_FORMS, ROUND_FORMS, _certificates, _good_ledger
 from tests.integration.federation_world import Rehearsal, World, invitation, round_of
+from tests.integration.mask_holder_world import hold_message
 from tests.spec.council import question as asked_of
 from tests.spec.statistics import specifications
 from tests.unit.council_node.ledger_cases import digest_of, sid_of
@@ -345,6 +347,8 @@ def opened_release() -> bytes:
             councils=[CouncilRecord(council=c, name=c, outcome="contributed") for c in round_.plan.eligible],
             now=papers.NOW,
             software="0",
+            attempt=1,
+            nonce=bytes([1]) * 32,
         )
     return made.encode()
 
@@ -567,6 +571,46 @@ def boundaries() -> Seeds:
 
 
 # The node
+
+
+def holder_answer() -> Seeds:
+    world, proposal = papers.holder_world(), papers.held_proposal()
+    sid = round_of(world, proposal.plan)
+    invited = json.loads(LinkMessage.decode(invitation(world, proposal.plan)).payload)
+    asked = {
+        Kind.ROSTER: (NO_REFERENCE, world.roster_envelope),
+        Kind.OPEN: (sid, b""),
+        Kind.ABORT: (sid, canonical_json({"version": 1, "reason": "for the test"})),
+    }
+    found = {
+        kind.name.lower(): LinkMessage(kind=kind, reference=reference, payload=payload).encode()
+        for kind, (reference, payload) in asked.items()
+    }
+    return found | {"hold": hold_message(proposal, sid, invited), "bad_hold": hold_message(proposal, sid, {})}
+
+
+def opening_record() -> Seeds:
+    path = papers.folder() / "opened-seed.db"
+    with OpeningRecord.open_or_create(path, in_service=False) as record:
+        record.add(
+            OpenedSum(
+                plan_digest=papers.held_proposal().plan.digest,
+                part=0,
+                sid=papers.SID,
+                h3=papers.SID,
+                agreement="everyone",
+                agreement_version=3,
+                question="Households by outcome",
+                councils=papers.COUNCILS,
+                opened_at=papers.NOW,
+            )
+        )
+    return {"record": path.read_bytes()}
+
+
+def holder_settings() -> Seeds:
+    folder = papers.holder_world().folder / "holder"
+    return {"holder": (folder / "mask-holder.yaml").read_bytes()}
 
 
 def node_settings() -> Seeds:
@@ -855,7 +899,7 @@ SEEDS: Mapping[str, Callable[[], Seeds]] = {
     **{
         made.__name__.replace("_", "-"): made
         for made in (
-            link_message, relayed, link_frames, handshake, round_messages, holder_messages, elements, node_answer, envelope, statement,
+            link_message, relayed, link_frames, handshake, round_messages, holder_messages, elements, node_answer, holder_answer, opening_record, holder_settings, envelope, statement,
             roster, agreement, manifest, question, question_sql, query_file, plan, question_file, release,
             budget_statement, ledger_backup, statement_on_ledger, coordinators_refusal, predecessors, ledger_copy, ledger_entries, papers_of_people, series, baseline,
             standing_run, evidence_pack, evidence_claims, workspace, keys, texts, csv_figures, official_figures, boundaries,

@@ -302,6 +302,36 @@ def node_answer(data: bytes) -> None:
 _EVENTS_KEPT = 1000
 
 
+def holder_answer(data: bytes) -> None:
+    """Any request to a real mask holder: it always answers, and never with a fault of its own."""
+    from protocols.wire.link_message import Kind, LinkMessage
+
+    seat = _papers().holder_world().holder
+    reply = LinkMessage.decode(seat.send(data))
+    if reply.kind is Kind.FAULT and json.loads(reply.payload)["code"] == "internal":
+        raise Finding("the mask holder met a fault of its own")
+    if reply.kind is Kind.HELD:  # or it would soon hold as many as it may
+        seat.send(LinkMessage(kind=Kind.ABORT, reference=reply.reference, payload=b"").encode())
+    if len(seat.events) > _EVENTS_KEPT:
+        del seat.events[:]
+
+
+def opening_record(data: bytes) -> None:
+    """The file in which a mask holder has written down what it opened."""
+    from mask_holder.record import OpeningRecord
+
+    path = _papers().file_of("opened.db", data)
+    with declared(), OpeningRecord.read_only(path) as record:
+        record.entries()
+
+
+def holder_settings(data: bytes) -> None:
+    from mask_holder.settings import read_settings
+
+    with declared():
+        read_settings(_papers().file_of("mask-holder.yaml", data))
+
+
 # Signed files
 
 
@@ -1385,10 +1415,25 @@ _ALL = (
     _target(
         node_answer,
         "council_node.node:CouncilNode.answer",
-        "council_node.rounds:Invitation.read",
+        "council_node.invitation:Invitation.read",
         "council_node.proposals:_Papers.read",
         "federated.iteration:Iteration.read",
         slow=True,
+    ),
+    _target(
+        holder_answer,
+        "mask_holder.desk:HolderDesk.answer",
+        "mask_holder.rounds:Rounds.open",
+        "mask_holder.hold_request:HoldRequest.read",
+        "council_node.signed_plans:PlanReader.open",
+        slow=True,
+    ),
+    _target(opening_record, "mask_holder.record:OpeningRecord.read_only", slow=True),
+    _target(
+        holder_settings,
+        "mask_holder.settings:read_settings",
+        "council_node.settings:read_located",
+        form=Form.YAML,
     ),
     _target(envelope, "federated.signing:open_envelope", form=Form.JSON),
     _target(statement, "federated.signing:open_statement", form=Form.JSON),
@@ -1620,8 +1665,9 @@ EXCUSED: Mapping[str, str] = {
     "council_node.sources.spreadsheet:open_spreadsheet": "starts the process of `council_node.cells.reader`, a target",
     "coordinator.boundaries:load_boundaries": _BYTES,
     "coordinator.console.drafts:open_draft": _OWN,
-    "coordinator.console.operations:Connections.read": "a note of this program to itself; what cannot be read is nobody",
+    "coordinator.connections:Connections.read": "a note of this program to itself; what cannot be read is nobody",
     "coordinator.console.question:QuestionFacts.read": _OWN,
+    "coordinator.holding:Holding.open": "asks for an opening; `Aggregator.receive_opening` reads it, by a target's decoder",
     "coordinator.plan_intake:open_submission": "opens plan and manifest, each a target",
     "coordinator.roster:load_membership": "opens list of councils and agreements, each a target",
     "coordinator.sign_in.opening:open_desk": _OPENS,
@@ -1632,5 +1678,6 @@ EXCUSED: Mapping[str, str] = {
     "coordinator.store.accounts:AccountBook.open_session": _OPENS,
     "coordinator.store.database:open_store": _OPENS,
     "coordinator.store.records:read_row": _OWN,
+    "mask_holder.record:OpeningRecord.open_or_create": _OPENS,
 }
 """Functions that are named like decoders and are no target, each with why; a module's name stands for all in it."""

@@ -17,10 +17,10 @@ from urllib.parse import urlencode
 
 import uvicorn
 
+from coordinator.connections import CONNECTIONS_FILE
 from coordinator.console.site import build_site
 from coordinator.console.visitor import NOBODY, Role, Visitor
 from coordinator.proposal_states import ProposalState
-from coordinator.serve import CONNECTIONS_FILE
 from coordinator.settings import BoundarySettings, ConsoleSettings, Settings
 from coordinator.store import AccountRow, BudgetRow, DraftRow, EnrolmentRow, PaperRow, ProposalRow, Store, open_store
 from coordinator.tls import issue_certificate, make_authority, save_pair

@@ -27,6 +27,7 @@ from federated.iteration import Iteration
 from federated.keys import SigningKey, make_key, public_line, read_private_key, trusted_keys, write_private_key
 from federated.ledger_entries import LedgerRound
 from federated.manifest import MANIFEST_TYPE
+from federated.mask_holder import HolderIdentity
 from federated.plan import PLAN_TYPE, Plan, Terms, derive_plan
 from federated.privacy import Mechanism
 from federated.query import Dimension, Period, Query, Table
@@ -482,12 +483,12 @@ class Rehearsal:
             suite=self.plan.suite,
             holder=None,
         )
-        self.holder: HolderSession | None = None
+        self.proposal = proposal
         held = {}
         if self.plan.holder is not None:
             pinned = self.plan.holder
-            self.holder = HolderSession(bare, pinned.id, HOLDER_KEY.sign, os.urandom, identity=pinned.key)
-            advert = self.holder.advertise()
+            invited = invitation(world, self.plan, attempt=attempt, nonce=nonce, iteration=iteration)
+            advert = self.hold(bare, pinned, json.loads(LinkMessage.decode(invited).payload))
             holder = holder_of(advert, sid=self.sid, id=pinned.id, identity=pinned.key, suite=bare.suite)
             bare, held = replace(bare, holder=holder), {"holder_advert": advert.hex()}
         self._invitation = invitation(world, self.plan, attempt=attempt, nonce=nonce, iteration=iteration, **held)
@@ -496,6 +497,15 @@ class Rehearsal:
             said = seat.propose(proposal)
             assert said.body["decision"] == "approved", said
         self.requests: dict[CouncilId, bytes] = {}
+
+    def hold(self, bare: RoundContext, pinned: HolderIdentity, _invited: Mapping[str, Any]) -> bytes:
+        """Have the mask holder hold the round. Returns its advert."""
+        self.holder = HolderSession(bare, pinned.id, HOLDER_KEY.sign, os.urandom, identity=pinned.key)
+        return self.holder.advertise()
+
+    def open_sum(self, request: bytes) -> bytes:
+        """Have it open the sum. Returns its opening."""
+        return self.holder.open(request)
 
     def message(self, kind: Kind, council: CouncilId) -> bytes:
         """The request of a stage for one council."""
@@ -532,8 +542,8 @@ class Rehearsal:
 
     def unmask(self) -> SecureSum:
         """R4 and Finish; before, the mask holder's opening where there is one."""
-        if self.holder is not None:
-            self.aggregator.receive_opening(self.holder.open(self.aggregator.opening_request()))
+        if self.plan.holder is not None:
+            self.aggregator.receive_opening(self.open_sum(self.aggregator.opening_request()))
         self._stage(Kind.STATEMENTS, Kind.UNMASK, self.aggregator.receive_unmask)
         return self.aggregator.finish()
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from council_node import flower_service, service
+from council_node import flower_service, service, staying_connected
 from council_node.abandoned import abandoned_rounds_ended
 from federated.errors import FileProblem
 from federated.round_limit import ROUND_LIMIT
@@ -184,8 +184,8 @@ def test_both_ways_to_serve_a_node_look(world, monkeypatch, served):
 
     if served == "link":
         monkeypatch.setattr(service, "abandoned_rounds_ended", noted)
-        monkeypatch.setattr(service.NodeLink, "run", link)
-        monkeypatch.setattr(service, "_stop_when_told", asyncio.Event)
+        monkeypatch.setattr(staying_connected.NodeLink, "run", link)
+        monkeypatch.setattr(staying_connected, "_stop_when_told", asyncio.Event)
         asyncio.run(service._serve(seat.station))
     else:
         seat.station.__exit__(None, None, None)

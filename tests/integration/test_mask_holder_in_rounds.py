@@ -254,6 +254,8 @@ def released(world, proposal=None):
         councils=councils,
         now=world.now,
         software="test",
+        attempt=1,
+        nonce=bytes([1]) * 32,
     )
 
 
@@ -317,6 +319,23 @@ def test_a_release_that_the_holder_did_not_open_does_not_hold(world, release, op
     for known in ({world.agreement.id: world.agreement}, {}):
         with pytest.raises(SignatureProblem, match=words):
             checked(world, with_opening(release, opening(release)), known=known)
+
+
+def test_what_the_holder_opened_for_another_plan_does_not_do(world, release):
+    other = released(world)
+    assert OPENED in checked(world, other)
+    said = ("sid", "attestations", "attempt", "nonce")
+    transplanted = release.model_copy(update={name: getattr(other, name) for name in said})
+    renamed = release.model_copy(update={"attempt": 2})
+    nameless = release.model_copy(update={"nonce": "", "attempt": 0})
+    for false, words in (
+        (transplanted, "is no round of the release's plan"),
+        (renamed, "is no round of the release's plan"),
+        (nameless, "not written as this software writes one"),
+    ):
+        for known in ({world.agreement.id: world.agreement}, {}):
+            with pytest.raises(SignatureProblem, match=words):
+                checked(world, false, known=known)
 
 
 def test_a_release_of_an_agreement_without_a_holder_says_nothing_of_one(unheld, release):

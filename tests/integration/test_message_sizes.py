@@ -9,7 +9,7 @@ from federated.errors import InternalError, PolicyRefusal
 from protocols.wire import link_message
 from protocols.wire.chunks import chunks_of
 from protocols.wire.council_link_pb2 import NodeFrame
-from protocols.wire.link_message import IN_WORDS, REPLIES, WORDS_BYTES, Kind, LinkMessage
+from protocols.wire.link_message import ASKED_OF_COUNCILS, IN_WORDS, WORDS_BYTES, Kind, LinkMessage
 from tests.integration.federation_world import CANARY, COUNCILS, ME, SCHEMA, Rehearsal, World, abort, invitation
 from tests.unit.council_node.proof_round import answered
 
@@ -82,7 +82,7 @@ def sizes_of_a_round(world, records, nonce):
 def test_every_message_of_a_round_is_as_long_whatever_the_records_are(world):
     found = {records: sizes_of_a_round(world, records, nonce) for nonce, records in enumerate(RECORDS, start=50)}
     first = found["nobody"]
-    assert first.keys() == REPLIES.keys() - {Kind.ABORT, Kind.ROSTER}
+    assert first.keys() == ASKED_OF_COUNCILS - {Kind.ABORT, Kind.ROSTER}
     for records, sizes in found.items():
         assert sizes == first, records
 

@@ -601,12 +601,12 @@ def test_a_roster_is_refused_by_the_node_and_the_old_one_stays(tmp_path, changes
         said = seat.ask(world.roster_message(envelope))
         assert said.kind is Kind.FAULT
         assert f"{said.body['code']}: {said.words}".startswith((f"{rule}: ", f"refused: {rule}"))
-        assert seat.station.roster(world.now).digest == world.roster.digest
+        assert seat.station.papers.roster(world.now).digest == world.roster.digest
         seat.restart()
-        assert seat.station.roster(world.now).digest == world.roster.digest
+        assert seat.station.papers.roster(world.now).digest == world.roster.digest
         newer, _ = world.make_roster(epoch=4, keys=(SIGNER_A, SIGNER_B))
         assert seat.ask(world.roster_message(newer)).kind is Kind.RECEIPT
-        assert seat.station.roster(world.now).epoch == 4
+        assert seat.station.papers.roster(world.now).epoch == 4
 
 
 def test_a_roster_that_names_another_coordinator_is_refused(tmp_path):

@@ -14,11 +14,11 @@ from math import sqrt
 
 import pytest
 
-from council_node import flower_service, service
+from council_node import flower_service, service, staying_connected
 from council_node.node import CouncilNode
 from council_node.pacing import OPENS_THE_EXTRACT, leaves_at, paced
 from council_node.settings import Settings
-from protocols.wire.link_message import REPLIES, Kind, LinkMessage
+from protocols.wire.link_message import ASKED_OF_COUNCILS, Kind, LinkMessage
 from tests.evidence import EVIDENCE, record
 from tests.integration.federation_world import COUNCILS, ME, Rehearsal, World, abort
 from tests.integration.test_message_sizes import write_records
@@ -83,7 +83,7 @@ def test_the_requests_that_wait_are_those_that_open_the_extract(world):
     finally:
         seat.node.answer = answer
         extract.close()
-    assert asked == REPLIES.keys()
+    assert asked == ASKED_OF_COUNCILS
     assert opening == OPENS_THE_EXTRACT
 
 
@@ -180,8 +180,8 @@ class Link:
 
 
 def given_to_the_link(station, monkeypatch):
-    monkeypatch.setattr(service, "NodeLink", Link)
-    monkeypatch.setattr(service, "_stop_when_told", asyncio.Event)
+    monkeypatch.setattr(staying_connected, "NodeLink", Link)
+    monkeypatch.setattr(staying_connected, "_stop_when_told", asyncio.Event)
     asyncio.run(service._serve(station))
     return Link.answer
 

@@ -101,7 +101,7 @@ def check_list_refused(world: Parties, envelope: bytes) -> None:
     (world.hub / "theirs.dsse").write_bytes(envelope)
     assert isinstance(typed("coordinator roster publish theirs.dsse", world.hub).exception, SignatureProblem)
     with pytest.raises(SignatureProblem):
-        world.seat(ME).station.accept_roster(envelope)
+        world.seat(ME).station.papers.accept_roster(envelope)
     with pytest.raises(SignatureProblem):
         open_past_roster(envelope, Workspace.load(world.person("analyst") / "federated.yaml").trust)
 
@@ -380,7 +380,7 @@ def coordinator(world: Parties, page: Runbook) -> None:
     assert isinstance(typed("coordinator roster publish old.dsse", hub).exception, FileProblem)
     world.roster = replace(ours, coordinator=replace(ours.coordinator, id="other-hub"))
     with pytest.raises(PolicyRefusal, match="other-hub"):
-        world.seat().station.accept_roster(next_list(world, world.key_of("ann"), world.key_of("bob")))
+        world.seat().station.papers.accept_roster(next_list(world, world.key_of("ann"), world.key_of("bob")))
     world.roster = ours
     world.stop()
     page.type("coordinator certificate --out tls-2", at=hub)
@@ -590,9 +590,9 @@ def test_a_node_whose_settings_changed_too_early_answers_nothing_and_remembers_h
     content = unsafe_payload(older, ROSTER_TYPE)
     resigned = sign_payload(content, ROSTER_TYPE, [world.key_of("bob"), world.key_of("cem")])
     with pytest.raises(PolicyRefusal) as refused:
-        seat.station.accept_roster(resigned)
+        seat.station.papers.accept_roster(resigned)
     assert refused.value.rule == "roster_older"
-    seat.station.accept_roster(next_list(world, world.key_of("bob"), world.key_of("cem")))
+    seat.station.papers.accept_roster(next_list(world, world.key_of("bob"), world.key_of("cem")))
     world.reload()
     (world.hub / "third.dsse").write_bytes(next_list(world, world.key_of("bob"), world.key_of("cem")))
     assert typed("coordinator roster publish third.dsse", world.hub).exit_code == 0

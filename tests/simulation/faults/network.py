@@ -31,6 +31,8 @@ class End(Protocol):
 class SimulatedLink:
     """The coordinator's end of every line, in one life of the coordinator."""
 
+    reaches_holders = True
+
     def __init__(self, network: "Network", councils: tuple[CouncilId, ...]) -> None:
         self._network = network
         self._councils = dict.fromkeys(councils)

@@ -44,6 +44,7 @@ LEGAL = {
     ("running", "round failed"): "failed",
     ("running", "round counted"): "ready",
     ("ready", "rounds lost"): "failed",
+    ("ready", "not held"): "failed",
     ("failed", "asked again"): "collecting",
 }
 

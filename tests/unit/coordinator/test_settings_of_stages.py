@@ -36,7 +36,7 @@ def test_stages_of_which_a_councils_node_would_not_see_the_last_are_refused_with
     assert "line 8: stages come to 21,601 seconds in one round" in said
     assert "every council ends a round after 21,600" in said
     assert "the charge stands" in said
-    assert "shorten advert, key_shares, masked_input, confirmation, unmask or delivery" in said
+    assert "shorten advert, key_shares, masked_input, confirmation, opening, unmask or delivery" in said
 
 
 @pytest.mark.parametrize("name", [name for name in StageTimeouts.model_fields if name in IN_A_ROUND])
@@ -54,5 +54,7 @@ def test_stages_that_fit_and_waits_outside_a_round_are_taken(tmp_path):
 def test_what_counts_is_every_stage_that_a_round_has_and_the_limit_that_councils_keep():
     asked = {name: number for number, name in enumerate(IN_A_ROUND, start=1)}
     timeouts = StageTimeouts(**asked)
-    assert [stage.seconds(timeouts) for stage in STAGES] == [asked[name] for name in IN_A_ROUND if name != "delivery"]
+    assert [stage.seconds(timeouts) for stage in STAGES] == [
+        asked[name] for name in IN_A_ROUND if name not in {"opening", "delivery"}
+    ]
     assert rounds.ROUND_LIMIT is ROUND_LIMIT

@@ -224,7 +224,7 @@ def test_the_hash_is_over_every_field():
 
 def test_two_nodes_cannot_share_a_ledger(path):
     with Ledger.open(path, ME):
-        with pytest.raises(FileProblem, match="in use by another council node"):
+        with pytest.raises(FileProblem, match="in use by another program"):
             Ledger.open(path, ME)
         code = (
             "import sys, pathlib\n"
@@ -236,7 +236,7 @@ def test_two_nodes_cannot_share_a_ledger(path):
         said = subprocess.run(
             [sys.executable, "-c", code, str(path), ME], capture_output=True, text=True, check=True, timeout=60
         )
-        assert "in use by another council node" in said.stdout
+        assert "in use by another program" in said.stdout
     Ledger.open(path, ME).close()
 
 

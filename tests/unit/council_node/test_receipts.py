@@ -41,6 +41,10 @@ class Desk:
     load_reports: dict = field(default_factory=dict)
     gone: bool = False
 
+    @property
+    def papers(self):
+        return self
+
     def agreement(self, name, now):
         if self.gone:
             raise PolicyRefusal("agreement_expired", "The agreement expired.")

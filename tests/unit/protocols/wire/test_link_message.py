@@ -56,7 +56,8 @@ def test_words_that_end_with_a_blank_are_our_own_fault() -> None:
 
 
 def test_the_replies_in_words_are_those_that_are_no_message_of_the_protocol() -> None:
-    of_the_protocol = {Kind.ADVERT, Kind.KEY_SHARES, Kind.MASKED_INPUT, Kind.CONFIRMATION, Kind.UNMASK}
+    of_councils = {Kind.ADVERT, Kind.KEY_SHARES, Kind.MASKED_INPUT, Kind.CONFIRMATION, Kind.UNMASK}
+    of_the_protocol = of_councils | {Kind.HELD, Kind.OPENED}
     assert frozenset().union(*REPLIES.values()) == IN_WORDS | of_the_protocol
 
 

@@ -1,0 +1,1 @@
+"""The commands of `mask-holder`, one module for each stage of its life."""
