@@ -591,7 +591,8 @@ def holder_answer() -> Seeds:
 
 def opening_record() -> Seeds:
     path = papers.folder() / "opened-seed.db"
-    with OpeningRecord.open_or_create(path, in_service=False) as record:
+    OpeningRecord.create(path)
+    with OpeningRecord.open(path) as record:
         record.add(
             OpenedSum(
                 plan_digest=papers.held_proposal().plan.digest,

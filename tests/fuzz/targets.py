@@ -1678,6 +1678,6 @@ EXCUSED: Mapping[str, str] = {
     "coordinator.store.accounts:AccountBook.open_session": _OPENS,
     "coordinator.store.database:open_store": _OPENS,
     "coordinator.store.records:read_row": _OWN,
-    "mask_holder.record:OpeningRecord.open_or_create": _OPENS,
+    "mask_holder.record:OpeningRecord.open": _OPENS,
 }
 """Functions that are named like decoders and are no target, each with why; a module's name stands for all in it."""
