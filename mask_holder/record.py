@@ -113,6 +113,7 @@ class OpeningRecord:
                 for definition in _DEFINITIONS:
                     connection.execute(definition)
                 connection.execute(f"PRAGMA user_version={FORMAT}")
+        _check_form(path, connection)
         return cls(path, connection, lock)
 
     @classmethod
@@ -126,6 +127,7 @@ class OpeningRecord:
         connection = connect(path, NAME, read_only=True)
         try:
             schema_version(connection, path, NAME, known=FORMAT)
+            _check_form(path, connection)
             yield cls(path, connection, None)
         finally:
             connection.close()
@@ -210,6 +212,17 @@ def _check_never_there(path: Path, *, in_service: bool) -> None:
             f"The {NAME} {path} is not there, though this mask holder has run before.",
             remedy="Put the newest copy back. Without one, nobody knows what was opened: make a new mask holder, whose "
             "key a new version of the agreement names (docs/mask-holder.md).",
+        )
+
+
+def _check_form(path: Path, connection: sqlite3.Connection) -> None:
+    """Refuse a damaged record, and one that no longer refuses changes: it could have forgotten something."""
+    with plain_errors(path, NAME):
+        (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        found = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    if sound != "ok" or {sql for (sql,) in found} != set(_DEFINITIONS):
+        raise FileProblem(
+            f"The {NAME} {path} is damaged, or its tables were altered.", remedy="Restore it from a backup."
         )
 
 
