@@ -41,6 +41,17 @@ __all__ = [
 PUBLIC_SIZE: Final = 32
 SEED_SIZE: Final = 32
 PREFIX: Final = "ed25519:"
+FIELD: Final = 2**255 - 19
+SMALL_ORDER: Final = frozenset(
+    {
+        0,
+        1,
+        2707385501144840649318225287225658788936804267575313519463743609750303402022,
+        55188659117513257062467267217118295137698188065244968500265048394206261417927,
+        FIELD - 1,
+    }
+)
+"""The y-coordinates of order 1, 2, 4 and 8 on the curve of Ed25519: a signature by such a key fits any message."""
 KEY_FILE_LIMIT: Final = 4096
 FINGERPRINT_GROUPS: Final = 8
 """Eight groups of five digits: 132 bits, so that a second key with the same fingerprint is out of reach."""
@@ -96,12 +107,17 @@ def parse_public(line: str) -> bytes:
     """Read a public line.
 
     Raises:
-        ValueError: Not ``ed25519:`` and 64 lower-case hexadecimal digits.
+        ValueError: Not ``ed25519:`` and 64 lower-case hexadecimal digits, or a key that nobody has: see `SMALL_ORDER`.
     """
     digits = line.removeprefix(PREFIX)
     if not line.startswith(PREFIX) or len(digits) != 2 * PUBLIC_SIZE or set(digits) - set("0123456789abcdef"):
         raise ValueError("must be a public key, written 'ed25519:' and 64 hexadecimal digits in lower case")
-    return bytes.fromhex(digits)
+    public = bytes.fromhex(digits)
+    # Whoever such a key is pinned for, everybody could sign in their name; the library does not look.
+    y = int.from_bytes(public, "little") & (2**255 - 1)  # without the sign of x
+    if y >= FIELD or y in SMALL_ORDER:
+        raise ValueError("must be a public key that somebody made; for this one everybody could sign")
+    return public
 
 
 def trusted_keys(*public: bytes) -> dict[str, bytes]:

@@ -50,13 +50,19 @@ def holder_identity(agreement: Agreement) -> HolderIdentity | None:
 
 
 def check_independent(holder: HolderIdentity | None, roster: Roster) -> None:
-    """Refuse a mask holder that is no second body: with the coordinator's key, or a council's.
+    """Refuse a mask holder that is no second body: the coordinator by its id or name, or a council by its key.
 
     Raises:
         PolicyRefusal: `mask_holder`.
     """
     if holder is None:
         return
+    if holder.id == roster.coordinator_id or holder.name == roster.coordinator.name:
+        raise PolicyRefusal(
+            "mask_holder",
+            f"The agreement's mask holder, {holder.name}, goes by the name of the coordinator.",
+            remedy="The mask holder must be a body of its own; the parties must sign a new version of the agreement.",
+        )
     owners = {entry.public_key: entry.name for entry in roster.councils.values()}
     owners[roster.coordinator.public_key] = roster.coordinator.name
     if holder.key in owners:

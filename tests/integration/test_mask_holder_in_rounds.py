@@ -30,6 +30,7 @@ from tests.integration.federation_world import (
     ANALYST,
     HOLDER,
     HOLDER_KEY,
+    HUB,
     HUB_KEY,
     SCHEMA,
     STRANGER,
@@ -300,6 +301,14 @@ def head(release, *, sid=None, key=HOLDER_KEY, sender="lga", h3=None):
         sign=key.sign,
     )
     return signed.encode().hex()
+
+
+@pytest.mark.parametrize("change", [{"id": HUB}, {"name": "Hub"}])
+def test_a_holder_that_goes_by_the_coordinators_name_is_no_second_body(world, change):
+    _, agreement = world.make_agreement(mask_holder=HOLDER | change)
+    with pytest.raises(PolicyRefusal, match="goes by the name of the coordinator") as caught:
+        world.propose(agreement=agreement)
+    assert caught.value.rule == "mask_holder"
 
 
 @pytest.mark.parametrize(

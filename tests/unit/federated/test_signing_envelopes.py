@@ -6,9 +6,12 @@ import random
 import stat
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from federated.errors import FileProblem, InternalError, SignatureProblem
 from federated.keys import (
+    FIELD,
+    SMALL_ORDER,
     fingerprint,
     keyid,
     make_key,
@@ -388,3 +391,15 @@ def test_signatures_of_strangers_leave_no_trusted_one_without_room():
     joined = join_signatures(full, sign_payload(PAYLOAD, TYPE, [BOB]), TRUSTED)
     assert len(json.loads(joined)["signatures"]) == SIGNATURES_LIMIT
     assert len(open_envelope(joined, TYPE, TRUSTED, 2).signers) == 2
+
+
+@pytest.mark.parametrize("y", [*sorted(SMALL_ORDER), FIELD, 2**255 - 1])
+@pytest.mark.parametrize("sign", [0, 1])
+def test_a_key_for_which_everybody_can_sign_is_no_key(y, sign):
+    with pytest.raises(ValueError, match="everybody could sign"):
+        parse_public(public_line((y | sign << 255).to_bytes(32, "little")))
+
+
+def test_the_library_would_take_such_a_key():
+    point = (1).to_bytes(32, "little")
+    Ed25519PublicKey.from_public_bytes(point).verify(point + bytes(32), b"whatever anybody likes")
