@@ -68,6 +68,10 @@ def plain_errors(path: Path, name: str) -> Iterator[None]:
         # The low byte is the kind of failure; the rest says where inside the engine it happened.
         found, remedy = _SENTENCES.get((getattr(error, "sqlite_errorcode", None) or 0) & 0xFF, _OTHER)
         raise FileProblem(f"The {name} {path} cannot be used: {found}.", remedy=remedy) from error
+    except UnicodeDecodeError as error:
+        # In a damaged file, what the engine says quotes bytes that are no text.
+        found, remedy = _SENTENCES[sqlite3.SQLITE_CORRUPT]
+        raise FileProblem(f"The {name} {path} cannot be used: {found}.", remedy=remedy) from error
 
 
 def create_empty(path: Path, name: str) -> None:
@@ -123,7 +127,7 @@ def connect(path: Path, name: str, *, read_only: bool = False) -> sqlite3.Connec
         )
         try:
             _configure(connection)
-        except sqlite3.Error:
+        except BaseException:
             connection.close()
             raise
     return connection

@@ -112,6 +112,7 @@ class OpeningRecord:
                 found = schema_version(connection, path, NAME, known=FORMAT)
                 # An empty file in its place would open every sum a second time.
                 _check_kept(path, "holds nothing", good=found == FORMAT)
+                _check_form(path, connection)
                 return cls(path, connection, lock)
             except BaseException:
                 connection.close()
@@ -131,6 +132,7 @@ class OpeningRecord:
         connection = connect(path, NAME, read_only=True)
         try:
             schema_version(connection, path, NAME, known=FORMAT)
+            _check_form(path, connection)
             yield cls(path, connection, None)
         finally:
             connection.close()
@@ -214,6 +216,17 @@ def _check_kept(path: Path, found: str, *, good: bool) -> None:
             f"The {NAME} {path} {found}, though `mask-holder init` made one.",
             remedy="Put the newest copy back. Without one, nobody knows what was opened: make a new mask holder, whose "
             "key a new version of the agreement names (docs/mask-holder.md).",
+        )
+
+
+def _check_form(path: Path, connection: sqlite3.Connection) -> None:
+    """Refuse a damaged record, and one that no longer refuses changes: it could have forgotten something."""
+    with plain_errors(path, NAME):
+        (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        found = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    if sound != "ok" or {sql for (sql,) in found} != set(_DEFINITIONS):
+        raise FileProblem(
+            f"The {NAME} {path} is damaged, or its tables were altered.", remedy="Restore it from a backup."
         )
 
 

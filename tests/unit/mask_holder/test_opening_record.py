@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from federated.errors import FileProblem, PolicyRefusal
-from mask_holder.record import OpenedSum, OpeningRecord
+from mask_holder.record import _DEFINITIONS, OpenedSum, OpeningRecord
 from protocols.encoding import sha256
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -115,10 +115,25 @@ def test_a_damaged_entry_is_told_and_not_guessed(path, column, value):
     connection = sqlite3.connect(path)
     connection.execute("DROP TRIGGER opened_never_changes")
     connection.execute(f"UPDATE opened SET {column} = ?", (value,))
+    connection.execute(_DEFINITIONS[1])
     connection.commit()
     connection.close()
     with OpeningRecord.read_only(path) as read, pytest.raises(FileProblem, match="it is damaged"):
         read.entries()
+
+
+@pytest.mark.parametrize("trigger", ["opened_never_changes", "opened_stays"])
+def test_a_record_that_no_longer_refuses_changes_is_refused(path, trigger):
+    with OpeningRecord.open(path) as record:
+        record.add(entry())
+    connection = sqlite3.connect(path)
+    connection.execute(f"DROP TRIGGER {trigger}")
+    connection.commit()
+    connection.close()
+    with pytest.raises(FileProblem, match="its tables were altered"):
+        OpeningRecord.open(path)
+    with pytest.raises(FileProblem, match="its tables were altered"), OpeningRecord.read_only(path):
+        pass
 
 
 def test_a_file_that_is_no_record_and_one_of_newer_software_are_refused(path):
