@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -446,8 +447,11 @@ def test_the_same_request_gets_the_same_key_and_another_for_that_round_none(held
     first, again = asked_to_hold(held, proposal), asked_to_hold(held, proposal)
     assert first.kind is Kind.HELD
     assert first == again
-    said = asked_to_hold(held, proposal, version=2)
+    message = LinkMessage.decode(hold_message(proposal, round_of(held, proposal.plan), invited(held, proposal.plan)))
+    in_other_words = replace(message, payload=json.dumps(json.loads(message.payload), indent=1).encode())
+    said = held.holder.ask(in_other_words.encode())
     assert (said.kind, said.rule) == (Kind.REFUSAL, "invitation")
+    assert "in other words before" in said.words
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"version": 1, "plan": 1, "invitation": {}}'])
