@@ -26,7 +26,7 @@ FORMAT: Final = 1
 _DEFINITIONS: Final = (
     """CREATE TABLE opened (
         plan_digest BLOB NOT NULL CHECK (length(plan_digest) = 32),
-        part INTEGER NOT NULL CHECK (part >= 0),
+        part INTEGER NOT NULL CHECK (part >= 1),
         sid BLOB NOT NULL UNIQUE CHECK (length(sid) = 32),
         h3 BLOB NOT NULL CHECK (length(h3) = 32),
         agreement TEXT NOT NULL,
@@ -50,7 +50,7 @@ class OpenedSum:
 
     Attributes:
         plan_digest: Whose answer it is for.
-        part: Which round of that answer, from 0; always 0 where the plan takes one.
+        part: Which round of that answer, from 1; always 1 where the plan takes one.
         sid: The round.
         h3: The one list of survivors, as every council that signed it has it.
         agreement: Id of the agreement.

@@ -42,7 +42,7 @@ class HeldRound:
         held: The reply to that.
         plan: What is asked.
         agreement_version: Of the agreement it is under.
-        part: Which round of the plan's answer, from 0.
+        part: Which round of the plan's answer, from 1.
         session: Its secrets, and the order of what may come.
         started: When, UTC.
     """
@@ -98,7 +98,7 @@ class Rounds:
         check_valid(plan.terms, now)
         wanted.invitation.check(plan, roster, sid)
         iteration = wanted.invitation.iteration
-        part = 0 if iteration is None else iteration.number
+        part = 1 if iteration is None else iteration.number
         # Told before councils spend anything; what decides is the record, when the sum is to be opened.
         office.record.check_unopened(plan.digest, part)
         session = HolderSession(

@@ -50,7 +50,7 @@ def _as_json(entry: OpenedSum) -> dict[str, object]:
 
 def _in_words(entry: OpenedSum, schema: Schema) -> tuple[str, ...]:
     names = [schema.councils[code].name if code in schema.councils else code for code in entry.councils]
-    part = f", round {entry.part + 1} of its rounds" if entry.part else ""
+    part = f", round {entry.part} of its rounds" if entry.part > 1 else ""
     return (
         f"{time_text(entry.opened_at)}  {entry.question}{part}",
         f"  under {entry.agreement}, version {entry.agreement_version}; plan {entry.plan_digest.hex()}",

@@ -596,7 +596,7 @@ def opening_record() -> Seeds:
         record.add(
             OpenedSum(
                 plan_digest=papers.held_proposal().plan.digest,
-                part=0,
+                part=1,
                 sid=papers.SID,
                 h3=papers.SID,
                 agreement="everyone",

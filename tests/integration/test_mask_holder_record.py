@@ -83,7 +83,7 @@ def test_a_clock_that_was_moved_opens_nothing_again(world, days):
     world.now -= timedelta(days=days)
     assert world.holder.ask(asked_to_open(second)).kind is Kind.COMPLAINT
     assert held_again(world, proposal, nonce=3).rule == "opened_before"
-    assert world.opened() == [(proposal.plan.digest, 0)]
+    assert world.opened() == [(proposal.plan.digest, 1)]
 
 
 def test_requests_that_race_for_one_plan_open_one_sum(world):
@@ -105,7 +105,7 @@ def test_requests_that_race_for_one_plan_open_one_sum(world):
     assert len(opened) == 2
     assert len(set(opened)) == 1
     assert sorted(item.rule for item in said if item.kind is Kind.COMPLAINT) == ["opened_before", "unknown_round"]
-    assert world.opened() == [(proposal.plan.digest, 0)]
+    assert world.opened() == [(proposal.plan.digest, 1)]
 
 
 def test_rounds_that_are_never_opened_take_no_more_room_than_there_is(world):
@@ -143,7 +143,7 @@ def test_what_was_written_down_and_never_left_counts_as_opened(world, monkeypatc
         with pytest.raises(KeyboardInterrupt):
             world.holder.send(asked_to_open(round_))
     world.holder.restart()
-    assert world.opened() == [(proposal.plan.digest, 0)]
+    assert world.opened() == [(proposal.plan.digest, 1)]
     assert world.holder.ask(asked_to_open(round_)).rule == "unknown_round"
     assert held_again(world, proposal, nonce=2).rule == "opened_before"
 

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import yaml
 
 from coordinator.holding import RULE
 from coordinator.progress import RunStage
@@ -17,9 +19,19 @@ from protocols.encoding import canonical_json, sha256
 from protocols.errors import LocalProtocolError
 from protocols.identifiers import CouncilId
 from protocols.wire.link_message import Kind, LinkMessage
-from tests.integration.federation_world import HOLDER, SCHEMA, STRANGER, Rehearsal, World, invitation, round_of
+from tests.integration.federation_world import (
+    EXAMPLES,
+    HOLDER,
+    SCHEMA,
+    STRANGER,
+    Rehearsal,
+    World,
+    invitation,
+    round_of,
+)
 from tests.integration.link_harness import async_test, until
 from tests.integration.mask_holder_world import HOLDER_ID, DeskRehearsal, HeldWorld, Served, hold_message
+from tests.integration.test_node_rounds_of_several import proposed
 
 NAME = HOLDER["name"]
 
@@ -320,7 +332,7 @@ async def test_a_question_whose_sum_was_opened_is_not_opened_again_after_a_resta
         await until(lambda: set(world.councils) <= served.centre.presence.ready())
         steps = await served.ask(proposal)
         assert steps[-1].stage is RunStage.ABORTED
-        assert world.opened() == [(proposal.plan.digest, 0)]
+        assert world.opened() == [(proposal.plan.digest, 1)]
         for restarted in (False, True):
             if restarted:
                 world.holder.restart()
@@ -328,7 +340,7 @@ async def test_a_question_whose_sum_was_opened_is_not_opened_again_after_a_resta
             assert "Refused (opened_before): The mask holder opened this question's sum" in steps[-1].message
             assert "Nothing was spent." in steps[-1].message
     assert served.asked(Kind.INVITE) == list(world.councils)  # of the first attempt alone
-    assert world.opened() == [(proposal.plan.digest, 0)]
+    assert world.opened() == [(proposal.plan.digest, 1)]
 
 
 def test_two_rounds_of_one_plan_that_are_held_at_once_give_one_sum(world):
@@ -339,7 +351,7 @@ def test_two_rounds_of_one_plan_that_are_held_at_once_give_one_sum(world):
     assert first.unmask().u3 == tuple(world.councils)
     said = world.holder.ask(second.packed(Kind.OPEN, second.aggregator.opening_request()))
     assert (said.kind, said.rule) == (Kind.COMPLAINT, "opened_before")
-    assert world.opened() == [(proposal.plan.digest, 0)]
+    assert world.opened() == [(proposal.plan.digest, 1)]
     second._stage(Kind.STATEMENTS, Kind.UNMASK, second.aggregator.receive_unmask)
     with pytest.raises(LocalProtocolError, match="has not opened the sum"):
         second.aggregator.finish()
@@ -365,6 +377,24 @@ def test_a_coordinator_that_leaves_the_mask_holder_out_has_words_that_say_nothin
     total = round_.aggregator.finish().total
     # Each cell is uniform over all words of the ring; a figure with its noise is some hundreds.
     assert max(abs(int(value)) for value in total) > 2 ** (round_.plan.ring.bits - 8)
+
+
+@async_test
+async def test_a_question_of_several_rounds_has_one_sum_opened_for_each(tmp_path):
+    datasets = yaml.safe_load((EXAMPLES / "agreement.yaml").read_bytes())["datasets"]
+    datasets["case"]["statistics"].append("logistic_rounds")
+    with HeldWorld(tmp_path, agreement={"datasets": datasets}) as world:
+        served = Served(world)
+        async with served.running():
+            await served.connect_councils()
+            await served.connect_holder()
+            proposal = proposed(world)
+            release = served.release(await served.ask(proposal))
+        assert len(release.rounds) == proposal.plan.rounds == 3
+        assert world.opened() == [(proposal.plan.digest, number) for number in (1, 2, 3)]
+        agreements = {world.agreement.id: world.agreement}
+        said = check_release(release, roster=world.roster, agreements=agreements, schema=SCHEMA)
+        assert f"The sum was opened by {NAME}, the mask holder, over exactly these councils." in said
 
 
 # --- what it holds, and what not -------------------------------------------------------------------------
@@ -447,8 +477,11 @@ def test_the_same_request_gets_the_same_key_and_another_for_that_round_none(held
     first, again = asked_to_hold(held, proposal), asked_to_hold(held, proposal)
     assert first.kind is Kind.HELD
     assert first == again
-    said = asked_to_hold(held, proposal, version=2)
+    message = LinkMessage.decode(hold_message(proposal, round_of(held, proposal.plan), invited(held, proposal.plan)))
+    in_other_words = replace(message, payload=json.dumps(json.loads(message.payload), indent=1).encode())
+    said = held.holder.ask(in_other_words.encode())
     assert (said.kind, said.rule) == (Kind.REFUSAL, "invitation")
+    assert "in other words before" in said.words
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"version": 1, "plan": 1, "invitation": {}}'])

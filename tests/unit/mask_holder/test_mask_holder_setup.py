@@ -150,15 +150,15 @@ def test_what_was_opened_is_listed_in_words_and_for_programs(home):
     with OpeningRecord.open(home / "state" / "opened.db") as record:
         assert "Nothing was opened yet." in typed("opened", *settings).output
         record.add(entry())
-        record.add(entry(part=1, sid=b"next"))
+        record.add(entry(part=2, sid=b"next"))
         said = typed("opened", *settings).output
         found = json.loads(typed("opened", "--json", *settings).output)
     assert "2026-03-02T10:00:00Z  Households by outcome" in said
     assert "round 2 of its rounds" in said
     assert "2 councils: Hartlepool, Middlesbrough" in said
     assert [(item["part"], item["question"]) for item in found["opened"]] == [
-        (0, "Households by outcome"),
         (1, "Households by outcome"),
+        (2, "Households by outcome"),
     ]
     assert set(found["opened"][0]) >= {"plan_digest", "sid", "h3", "councils", "opened_at", "agreement"}
 

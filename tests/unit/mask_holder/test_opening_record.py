@@ -12,7 +12,7 @@ from protocols.encoding import sha256
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 
 
-def entry(plan=b"plan", part=0, sid=b"round"):
+def entry(plan=b"plan", part=1, sid=b"round"):
     return OpenedSum(
         plan_digest=sha256(plan),
         part=part,
@@ -40,7 +40,7 @@ def test_what_was_opened_is_there_after_a_restart(path):
     with OpeningRecord.open(path) as record:
         assert record.entries() == (entry(),)
         with pytest.raises(PolicyRefusal, match="opens no second one") as caught:
-            record.check_unopened(sha256(b"plan"), 0)
+            record.check_unopened(sha256(b"plan"), 1)
         assert caught.value.rule == "opened_before"
 
 
@@ -55,7 +55,7 @@ def test_a_second_sum_of_a_plan_is_refused_whatever_its_round(path):
 
 def test_a_plan_of_several_rounds_has_one_sum_for_each(path):
     with OpeningRecord.open(path) as record:
-        for part in range(3):
+        for part in (1, 2, 3):
             record.check_unopened(sha256(b"plan"), part)
             record.add(entry(part=part, sid=b"round %d" % part))
         with pytest.raises(PolicyRefusal):
