@@ -154,6 +154,8 @@ class ProposalRun:
         try:
             return await self._crew.holding.hold(order, holder, self._plan_envelope)
         except NotHeld as problem:
+            # It may hold the round all the same, and would for hours: its answer was late, or lost on its way.
+            self._office.background(self._crew.holding.let_go(order.sid, holder, "The round was not begun."))
             if problem.rule != AWAY or self._office.clock() >= self._latest():
                 await self._end_unheld(problem)
             else:
