@@ -18,7 +18,7 @@ POLL_S = 0.05
 
 
 def command(name: str) -> str:
-    """Path of one of the three commands, beside the Python that runs this."""
+    """Path of one of our commands, beside the Python that runs this."""
     return str(Path(sys.executable).parent / name)
 
 
