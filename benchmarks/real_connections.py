@@ -31,7 +31,7 @@ from coordinator.tls import issue_certificate, make_authority
 
 CORES = os.cpu_count() or 1
 TARGET = 2.0
-DEADLINE_S = 3600.0
+DEADLINE_S = 3000.0
 CONNECT_S = 120.0
 
 
