@@ -374,8 +374,8 @@ def open_agreement(
 ) -> Agreement:
     """Check a signed agreement. Run by every node when it is accepted and again for every question.
 
-    Checks, in order: (0) enough pinned people signed, (1) content, (2) the data dictionary, (3) today, (4) it is no
-    older than the version accepted before.
+    Checks, in order: (0) enough pinned people signed, (1) content, (2) the data dictionary, (3) its mask holder has a
+    key of its own, (4) today, (5) it is no older than the version accepted before.
 
     Args:
         envelope: The signed file.
@@ -387,14 +387,28 @@ def open_agreement(
     Raises:
         SignatureProblem: (0).
         FileProblem: (1) or (2).
-        PolicyRefusal: (3), or `agreement_older` or `agreement_altered` for (4).
+        PolicyRefusal: `mask_holder` for (3), (4), or `agreement_older` or `agreement_altered` for (5).
     """
     agreement = parse_agreement(open_signatures(envelope, trust).payload)
     check_schema(agreement, load_schema() if schema is None else schema)
+    _check_holder_signs_nothing(agreement, trust)
     agreement.check_in_force(now)
     if known is not None:
         _check_newer(agreement, *known)
     return agreement
+
+
+def _check_holder_signs_nothing(agreement: Agreement, trust: TrustSettings) -> None:
+    # A mask holder's key lies on a computer that is always on. Whoever got at it could sign what is asked as well as
+    # open the answer, and the second body would be none.
+    holder = agreement.mask_holder
+    if holder is not None and holder.key in {*trust.roster_keys, *trust.agreement_keys}:
+        raise PolicyRefusal(
+            "mask_holder",
+            f"The agreement's mask holder, {holder.name}, has the key of a person who signs agreements or the list of "
+            "councils.",
+            remedy="The mask holder must have a key of its own; the parties must sign a new version of the agreement.",
+        )
 
 
 def _check_newer(agreement: Agreement, version: int, digest: Digest) -> None:

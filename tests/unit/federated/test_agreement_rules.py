@@ -21,7 +21,7 @@ from protocols.encoding import sha256
 
 EXAMPLE = (Path(__file__).parent / "examples" / "agreement.yaml").read_bytes()
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
-ANN, BOB, CEM, DEE, EVE = (make_key(random.Random(number).randbytes) for number in (1, 2, 3, 4, 5))
+ANN, BOB, CEM, DEE, EVE, FAY = (make_key(random.Random(number).randbytes) for number in (1, 2, 3, 4, 5, 6))
 TRUST = TrustSettings(
     roster_keys=tuple(public_line(k.public) for k in (ANN, BOB)),
     agreement_keys=tuple(public_line(k.public) for k in (CEM, DEE, EVE)),
@@ -103,6 +103,17 @@ def test_an_agreement_is_good_on_its_own_days_only(now, rule):
     with pytest.raises(PolicyRefusal) as caught:
         opened(now=now)
     assert caught.value.rule == rule
+
+
+@pytest.mark.parametrize("signer", [ANN, BOB, CEM, DEE, EVE])
+def test_nobody_who_may_sign_papers_is_the_mask_holder_too(signer):
+    def held_by(key):
+        return changed((("mask_holder",), {"id": "lga", "name": "Second Body", "key": public_line(key.public)}))
+
+    assert opened(held_by(FAY)).mask_holder.key == public_line(FAY.public)
+    with pytest.raises(PolicyRefusal, match="Second Body, has the key of a person who signs") as caught:
+        opened(held_by(signer))
+    assert caught.value.rule == "mask_holder"
 
 
 def test_versions_go_up_and_never_change_under_one_number():
