@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 help: ## Show what can be run
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-setup: .stamps/setup ## Make .venv with everything, and the three commands in .venv/bin
+setup: .stamps/setup ## Make .venv with everything, and the four commands in .venv/bin
 
 .stamps/setup: requirements/all.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "setup: $(PYTHON) was not found; install Python 3.11 or run 'make setup PYTHON=/path/to/python3.11'"; exit 1; }

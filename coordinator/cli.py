@@ -100,7 +100,7 @@ def init(
     )
     _settings, key = create(folder, new, now=now_utc(), rng=os.urandom)
     output.print(f"Wrote {folder / DEFAULT_FILE}, coordinator.pem, agreements/ and tls/", markup=False)
-    output.print(f"Councils and analysts need {folder / 'tls' / 'authority.pem'}", markup=False)
+    output.print(f"Councils, analysts and mask holders need {folder / 'tls' / 'authority.pem'}", markup=False)
     output.print(f"Keep {folder / 'tls' / 'authority.key'} offline; it is needed once a year.", markup=False)
     output.print(f"Fingerprint of this coordinator, for the roster signers: {fingerprint(key.public)}")
 

@@ -53,7 +53,9 @@ def certificate(
             key_file=out / f"{AUTHORITY}.key",
             certificate_file=out / f"{AUTHORITY}.pem",
         )
-        output.print(f"Councils and analysts need {out / 'authority.pem'} first: see docs/runbooks.", markup=False)
+        output.print(
+            f"Councils, analysts and mask holders need {out / 'authority.pem'} first: see docs/runbooks.", markup=False
+        )
     save_pair(made.key_pem, made.chain_pem, key_file=out / "server.key", certificate_file=out / "server.pem")
     output.print(f"Wrote {out / 'server.pem'} for {', '.join(names)}, until {made.not_after:%d %B %Y}.", markup=False)
 

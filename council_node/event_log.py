@@ -44,10 +44,10 @@ class Event:
 
 
 EVENTS: Final[Mapping[str, Event]] = {
-    "started": Event("The node has opened its files and begins to connect.", ("ledger_entry", "version")),
-    "stopped": Event("The node was told to stop and has stopped."),
+    "started": Event("The program has opened its files and begins to connect.", ("ledger_entry", "version")),
+    "stopped": Event("The program was told to stop and has stopped."),
     "link_up": Event("Connected to the coordinator.", ("address",)),
-    "link_down": Event("Not connected; the node tries again by itself.", ("reason",), "warning"),
+    "link_down": Event("Not connected; it tries again by itself.", ("reason",), "warning"),
     "link_stopped": Event("The connection is closed for good."),
     "proved": Event("Over Flower: proved this council's key to the coordinator, from that place.", ("place",)),
     "supernode_away": Event("The SuperNode does not answer; looked for again and again.", ("reason",), "warning"),
@@ -55,7 +55,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "bundle_refused": Event(
         "Over Flower: a run of an app that is not this image's was refused, its code unopened.", ("bundle",), "warning"
     ),
-    "answered": Event("A reply left this council: its size in bytes.", ("request_bytes", "reply_bytes")),
+    "answered": Event("A reply left this computer: its size in bytes.", ("request_bytes", "reply_bytes")),
     "roster_changed": Event("A newer list of councils was verified and taken.", ("epoch", "change")),
     "roster_set_aside": Event(
         "The list of councils kept here was signed by people whom the settings trust no longer; a newer one is needed.",
@@ -81,7 +81,7 @@ EVENTS: Final[Mapping[str, Event]] = {
         "The charge was spent, the extract read, noise and mask added; so many bytes leave.", ("bytes", "ledger_entry")
     ),
     "round_failed": Event("The round ended here without an answer.", ("rule",), "warning"),
-    "stage_failed": Event("Why, where a file of this council or this program is at fault.", ("reason",), "error"),
+    "stage_failed": Event("Why, where a file of this party or this program is at fault.", ("reason",), "error"),
     "reply_took_steps": Event(
         "Opening or counting the extract took longer than `reply_step_ms`: the time of the reply tells that.",
         ("steps",),
@@ -96,7 +96,7 @@ EVENTS: Final[Mapping[str, Event]] = {
         "A request of the coordinator was not served; it was told this.", ("code", "reason"), "warning"
     ),
     "request_failed": Event(
-        "A request was not served because a file of this council cannot be used.", ("kind", "reason"), "error"
+        "A request was not served because a file of this party cannot be used.", ("kind", "reason"), "error"
     ),
     "answer_failed": Event("Something unexpected: its kind and place. Please report it.", ("error", "place"), "error"),
     "uncaught": Event("The same, outside any request.", ("error", "place"), "error"),

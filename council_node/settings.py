@@ -55,7 +55,7 @@ class Council(Form):
 
 
 class Coordinator(Form):
-    """How to reach the coordinator. The node connects outward only, over TLS."""
+    """How to reach the coordinator. The program connects outward only, over TLS."""
 
     id: Line = Field(
         description="Its id, as the list of councils names it; a server that calls itself otherwise is not served."
@@ -79,10 +79,10 @@ class Coordinator(Form):
 
 
 class Keys(Form):
-    """Where the node's own keys are. They are made on this computer and never leave it."""
+    """Where the program's own keys are. They are made on this computer and never leave it."""
 
     identity: Path = Field(
-        description="The council's private key, which signs all it sends. Only its owner may read it."
+        description="The private key, which signs all that this party sends. Only its owner may read it."
     )
 
 

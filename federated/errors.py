@@ -22,7 +22,7 @@ __all__ = [
 
 
 class ExitStatus(IntEnum):
-    """Exit status of the three commands by kind of failure."""
+    """Exit status of the four commands by kind of failure."""
 
     OK = 0
     INTERNAL = 1

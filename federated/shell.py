@@ -1,4 +1,4 @@
-"""The outermost loop of the three commands: run, and turn any failure into one sentence and an exit status."""
+"""The outermost loop of the four commands: run, and turn any failure into one sentence and an exit status."""
 
 import gc
 import sys

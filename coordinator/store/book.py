@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Engine, Select, Table, delete, false, select, text, tuple_
@@ -114,10 +115,7 @@ class Book:
         if not records:
             return
         rows = [row_values(record) for record in records]
-        keys = [column.name for column in table.primary_key.columns]
-        insert = self._insert(table)
-        rest = {name: insert.excluded[name] for name in rows[0] if name not in keys}
-        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=rest), rows)
+        connection.execute(_put_over(self._engine.dialect.name, table, tuple(rows[0])), rows)
 
     def _put_new(self, connection: Connection, table: Table, record: object) -> bool:
         """Write a row unless one with the same key is there; whether it was written."""
@@ -134,5 +132,18 @@ class Book:
         return None if found is None else (parse_time(found), value)
 
     def _insert(self, table: Table) -> Any:
-        # The two databases spell "unless it is there" alike, but SQLAlchemy keeps it in their own modules.
-        return sqlite.insert(table) if self._engine.dialect.name == "sqlite" else postgresql.insert(table)
+        return _insert(self._engine.dialect.name, table)
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    # The two databases spell "unless it is there" alike, but SQLAlchemy keeps it in their own modules.
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+@cache
+def _put_over(dialect: str, table: Table, names: tuple[str, ...]) -> Any:
+    """The statement that writes rows of these columns over those with the same keys; made once, as that takes long."""
+    keys = [column.name for column in table.primary_key.columns]
+    insert = _insert(dialect, table)
+    rest = {name: insert.excluded[name] for name in names if name not in keys}
+    return insert.on_conflict_do_update(index_elements=keys, set_=rest)

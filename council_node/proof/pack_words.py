@@ -112,6 +112,8 @@ def flow_steps(facts: Facts) -> list[dict[str, str]]:
     data = "; ".join(f"{name}, {len(item['columns'])} columns mapped" for name, item in facts["data"].items())
     recipients = sorted({r["body"] for a in facts["agreements"].values() for r in a["recipients"]})
     objected = all(item["objections_honoured"] for item in facts["data"].values())
+    holders = sorted({a["mask_holder"]["name"] for a in facts["agreements"].values() if "mask_holder" in a})
+    opening = f" Where the agreement says so, only together with {' or '.join(holders)}." if holders else ""
     dropped = "Rows of people who objected are dropped first." if objected else "No column says who objected."
     return [
         {"title": "Extract", "where": council, "text": f"The council exports cases from its own system ({data})."},
@@ -128,7 +130,7 @@ def flow_steps(facts: Facts) -> list[dict[str, str]]:
         {
             "title": "Sum",
             "where": f"coordinator {coordinator}",
-            "text": "The coordinator adds up what many councils send. Only the sum can be opened.",
+            "text": f"The coordinator adds up what many councils send. Only the sum can be opened.{opening}",
         },
         {
             "title": "Answer",
@@ -148,7 +150,7 @@ def crossings(facts: Facts) -> list[dict[str, str]]:
             "personal": "names of those who ask and sign",
         },
         {
-            "what": "decisions on questions with the reason, signed",
+            "what": "decisions on questions with the reason and the date of the extract, signed",
             "way": f"out, to {address}",
             "personal": "none of a case",
         },

@@ -60,6 +60,16 @@ class Outcome:
 
 def live_through(seed: int, *, trace: bool = False) -> Outcome:
     """Run the history of a seed; `simulated_disks` must be in force."""
+    # Objects are thrown away between histories, not in the middle of one, where it would be now here, now there.
+    gc.disable()
+    try:
+        return _lived(seed, trace=trace)
+    finally:
+        gc.collect(1)  # what all histories share is not looked at again
+        gc.enable()
+
+
+def _lived(seed: int, *, trace: bool) -> Outcome:
     chance = random.Random(f"faults papers {seed}")
     size, epsilon = chance.choice(FEDERATIONS)
     made = papers(size, epsilon)
@@ -70,18 +80,13 @@ def live_through(seed: int, *, trace: bool = False) -> Outcome:
         histories.append(history)
         await history.run()
 
-    # Objects are thrown away between histories, not in the middle of one, where it would be now here, now there.
-    gc.disable()
     try:
         seconds = run(main)
     except NothingLeft:
         seconds = 0.0
         histories[0].shared.require(False, "somebody waits for what can never come")
-    finally:
-        gc.enable()
     shared = histories[0].shared
     histories[0].let_go()
-    gc.collect(1)  # what all histories share is not looked at again
     for error in shared.loop.unhandled:
         # A dead machine's tasks may fail at its disk; nothing else may be left to nobody.
         shared.record.count(f"left to nobody: {type(error).__name__}")

@@ -160,6 +160,18 @@ def test_packs_are_plain_and_hold_no_case(kind, facts):
     assert CANARY not in text
 
 
+@pytest.mark.parametrize("kind", ["dpia", "agreement", "register", "data-flow"])
+def test_papers_say_who_must_open_where_an_agreement_names_a_mask_holder(kind, facts):
+    name = "Association of Second Bodies"
+    holder = {"id": "second", "name": name, "key": "ed25519:x"}
+    held = make_pack(Kind(kind), changed(facts, ("agreements", "north-east-2026", "mask_holder"), holder), DAY)
+    assert name in held.split(MARK)[0]
+    assert faults(held, acronyms_in_the_glossary()) == []
+    plain = make_pack(Kind(kind), facts, DAY).split(MARK)[0]
+    assert "mask holder" not in plain
+    assert name not in plain
+
+
 def test_packs_of_a_new_node_are_plain_too(facts):
     """Without any agreement, and with every role named and objections honoured."""
     roles = {name: f"The {name.replace('_', ' ')}" for name in ("data_protection_officer", "residents_contact")}
