@@ -19,6 +19,7 @@ from federated.errors import BudgetExceeded, FileProblem, InternalError, PolicyR
 from federated.ledger_entries import (
     MARK_BITS,
     MAX_COUNTER,
+    RECONCILED_VERSION,
     AgreementRef,
     Entry,
     EntryKind,
@@ -260,7 +261,14 @@ class Ledger(LedgerBook):
             self._exhaust(reason, 0, now)
 
     def reconcile(
-        self, *, by: str, reason: str, lost: Sequence[LostCharge] = (), counter: int | None = None, now: datetime
+        self,
+        *,
+        by: str,
+        reason: str,
+        lost: Sequence[LostCharge] = (),
+        stated: int = 0,
+        counter: int | None = None,
+        now: datetime,
     ) -> Entry:
         """Put an exhausted ledger back in standing. Run by the council's privacy reviewer.
 
@@ -268,6 +276,7 @@ class Ledger(LedgerBook):
             by: Who decided it.
             reason: What was found, and why it may go on.
             lost: Charges that this ledger no longer holds, from receipts or from an earlier budget statement.
+            stated: Entry of the lost ledger up to which that statement holds them all; 0 without one.
             counter: Entry number to go on with; by default one past the highest that any peer has seen.
             now: Time, UTC.
 
@@ -286,7 +295,14 @@ class Ledger(LedgerBook):
                     remedy="A council claims to have seen an impossible number: name the entry to go on with, "
                     "and ask for that council to be taken off the roster.",
                 )
-            body: dict[str, Json] = {"by": by, "reason": reason, "lost": [item.body() for item in lost]}
+            body: dict[str, Json] = {
+                "version": RECONCILED_VERSION,
+                "by": by,
+                "reason": reason,
+                "lost": [item.body() for item in lost],
+                # A later entry that a peer has seen stops the ledger again: who decided this did not know of it.
+                "accounted": min(number - 1, max(state.exhaustion.peers_saw, stated)),
+            }
             return self._append(EntryKind.RECONCILED, stamped(now, body), number)
 
     def write_back(self, lost: Sequence[LostCharge], *, seen: int, by: str, reason: str, now: datetime) -> Entry:
@@ -309,7 +325,7 @@ class Ledger(LedgerBook):
             if self._current().exhaustion is None:
                 self._exhaust("charges of an earlier ledger are missing", 0, now)
             number = max(self._current().counter, self.peers_saw, seen) + 1
-            return self.reconcile(by=by, reason=reason, lost=lost, counter=number, now=now)
+            return self.reconcile(by=by, reason=reason, lost=lost, stated=seen, counter=number, now=now)
 
     def inherit(self, found: Sequence[Predecessor], *, by: str, roster: Digest, now: datetime) -> Entry:
         """Start from the largest spend of the councils whose place this one took. Run before its first charge.

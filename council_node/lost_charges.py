@@ -115,9 +115,12 @@ def _written(
 
 
 def _restored(ledger: Ledger) -> bool:
-    """Whether the ledger is a copy put back by `ledger restore`, to which nothing was charged since."""
+    """Whether the ledger is a copy put back by `ledger restore`, to which nothing was charged or inherited since."""
     put_back = [e.counter for e in ledger.entries() if e.kind is EntryKind.EXHAUSTED and e.body["reason"] == RESTORED]
     since = max(put_back, default=0)
+    # What came in since is no part of the statement: set off against it, as much of what was lost would go missing.
+    if any(e.kind is EntryKind.INHERITED and e.counter > since for e in ledger.entries()):
+        return False
     return since > 0 and all(r.state is RoundState.RELEASED for r in ledger.rounds() if r.counter > since)
 
 

@@ -15,6 +15,7 @@ from federated.errors import FileProblem, PolicyRefusal
 from federated.ledger_entries import (
     GENESIS,
     MAX_COUNTER,
+    RECONCILED_VERSION,
     RESERVED_VERSION,
     Entry,
     EntryKind,
@@ -38,6 +39,8 @@ from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest, RoundId, counc
 __all__ = ["NO_TOTALS", "Exhaustion", "LedgerBroken", "LedgerState", "Row", "walk"]
 
 NO_TOTALS: Final = Totals()
+_NEWEST: Final = {EntryKind.RESERVED: RESERVED_VERSION, EntryKind.RECONCILED: RECONCILED_VERSION}
+"""Newest version of a kind of entry, where it is not 1."""
 
 Row: TypeAlias = tuple[object, object, object, object, object]
 """(counter, kind, body, previous, hash) as read from a file that may have been tampered with."""
@@ -195,8 +198,7 @@ class LedgerState:
     def _check_and_take(self, entry: Entry) -> None:
         body = dict(entry.body)
         version = read_number(body.pop("version"))
-        newest = RESERVED_VERSION if entry.kind is EntryKind.RESERVED else 1
-        if not 1 <= version <= newest or not isinstance(body.pop("time"), str):
+        if not 1 <= version <= _NEWEST.get(entry.kind, 1) or not isinstance(body.pop("time"), str):
             raise ValueError
         match entry.kind:
             case EntryKind.OPENED:
@@ -211,7 +213,7 @@ class LedgerState:
             case EntryKind.EXHAUSTED:
                 self._exhaust(read_number(body.pop("peers_saw")), *read_texts(body, "reason"))
             case EntryKind.RECONCILED:
-                self._reconcile(body, entry.counter)
+                self._reconcile(body, entry.counter, version)
             case EntryKind.INHERITED:
                 self._inherit(body, entry.counter)
 
@@ -240,11 +242,13 @@ class LedgerState:
         before = 0 if self.exhaustion is None else self.exhaustion.peers_saw
         self.exhaustion = Exhaustion(reason=reason, peers_saw=max(before, peers_saw))
 
-    def _reconcile(self, body: dict[str, Json], counter: int) -> None:
+    def _reconcile(self, body: dict[str, Json], counter: int, version: int) -> None:
         if self.exhaustion is None:
             raise _broken(counter, "there was nothing to reconcile")
         lost = body.pop("lost")
-        if not isinstance(lost, list):
+        # Not its own number: a lost entry may have had that one, and nobody has accounted for what that charged.
+        accounted = counter if version == 1 else read_number(body.pop("accounted"))
+        if not isinstance(lost, list) or accounted > counter:
             raise TypeError
         read_texts(body, "by", "reason")
         for item in [read_lost(dict(entry)) for entry in lost]:
@@ -255,7 +259,7 @@ class LedgerState:
             self._spent_class_2[item.period] = _joined(before, item.totals)
             self._budgets.setdefault(key, item.budget)
         self.exhaustion = None
-        self.accounted = mark_of(counter, b"\xff" * DIGEST_SIZE)
+        self.accounted = max(self.accounted, mark_of(accounted, b"\xff" * DIGEST_SIZE))
 
     def _inherit(self, body: dict[str, Json], counter: int) -> None:
         found = read_inherited(body)

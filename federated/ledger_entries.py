@@ -23,6 +23,7 @@ __all__ = [
     "MARK_BITS",
     "MAX_COUNTER",
     "MAX_MARK",
+    "RECONCILED_VERSION",
     "RESERVED_VERSION",
     "AgreementRef",
     "Entry",
@@ -47,7 +48,9 @@ MAX_COUNTER: Final = 2**30
 MARK_BITS: Final = 32
 MAX_MARK: Final = MAX_COUNTER << MARK_BITS
 RESERVED_VERSION: Final = 2
-"""Version of an entry that reserves a charge; version 1 does not say what the question read. All others are of 1."""
+"""Version of an entry that reserves a charge; version 1 does not say what the question read. Kinds not named have 1."""
+RECONCILED_VERSION: Final = 2
+"""Version of an entry that reconciles; version 1 does not say how far the lost entries were known."""
 NOT_PURE: Final = "none"
 """Text of a charge that has no pure epsilon."""
 _EXACT: Final = re.compile(r"\d{1,4000}(?:/[1-9]\d{0,3999})?")

@@ -156,10 +156,30 @@ def test_reconciling_goes_past_what_peers_have_seen(ledger):
         ledger.check_claims(claims(own, unheld(12), unheld(3)), ELIGIBLE, NOW)
     ledger.reconcile(by="A Reviewer", reason="restored after a disk failure", now=LATER)
     assert ledger.counter == 41
-    ledger.check_claims(claims(reserve(ledger, "b"), unheld(40), unheld(41)), ELIGIBLE, LATER)
+    ledger.check_claims(claims(reserve(ledger, "b"), unheld(40), unheld(40)), ELIGIBLE, LATER)
     ledger.verify()
     with refusal("ledger_rollback"):
         ledger.check_claims(claims(reserve(ledger, "c"), unheld(42), 0), ELIGIBLE, LATER)
+
+
+def test_reconciling_accounts_for_no_entry_that_nobody_knew_of(ledger):
+    """A lost entry may have had the very number that reconciling takes."""
+    own = reserve(ledger, "a")
+    with refusal("ledger_rollback"):
+        ledger.check_claims(claims(own, unheld(40), 0), ELIGIBLE, NOW)
+    entry = ledger.reconcile(by="A Reviewer", reason="written back what was known", now=LATER)
+    assert (entry.counter, entry.body["accounted"]) == (41, 40)
+    with refusal("ledger_rollback"):
+        ledger.check_claims(claims(reserve(ledger, "b"), unheld(41), 0), ELIGIBLE, LATER)
+
+
+def test_a_liar_s_number_does_not_hide_what_is_found_out_later(ledger):
+    with refusal("ledger_rollback"):
+        ledger.check_claims(claims(reserve(ledger, "a"), 2**64 - 1, 0), ELIGIBLE, NOW)
+    entry = ledger.reconcile(by="A Reviewer", reason="council E06000002 lied", counter=10, now=LATER)
+    assert entry.body["accounted"] == 9
+    with refusal("ledger_rollback"):
+        ledger.check_claims(claims(reserve(ledger, "b"), unheld(10), 0), ELIGIBLE, LATER)
 
 
 def test_an_impossible_claim_needs_a_person_to_name_the_number(ledger):

@@ -10,9 +10,25 @@ from council_node.lost_charges import lost_charges, open_last_statement, write_b
 from federated.budget_statement import STATEMENT_KIND
 from federated.errors import FileProblem, PolicyRefusal, SignatureProblem
 from federated.keys import make_key
+from federated.ledger_entries import LostCharge, mark_of
+from federated.ledger_inheritance import Predecessor
+from federated.privacy import Totals
 from federated.signing import sign_statement
+from federated.timestamps import time_text
 from tests.integration.coordinator_federation import seeded
-from tests.unit.council_node.ledger_cases import AGREEMENT, GAUSSIAN, LATER, ME, NOW, PEERS, reserve, sid_of
+from tests.unit.council_node.ledger_cases import (
+    AGREEMENT,
+    BUDGET,
+    GAUSSIAN,
+    LATER,
+    ME,
+    NOW,
+    PEERS,
+    Claim,
+    digest_of,
+    reserve,
+    sid_of,
+)
 
 KEY, STRANGER = make_key(seeded(1)), make_key(seeded(2))
 
@@ -92,6 +108,45 @@ def test_a_reservation_of_the_lost_ledger_counts(tmp_path, fresh):
         statement = ledger.statement(LATER)
     write_back(fresh, statement)
     assert spent(fresh).epsilon == Fraction(1, 2)
+
+
+@pytest.mark.parametrize("begun_anew", [True, False])
+@pytest.mark.parametrize("lost_since", [["c"], ["c", "d"]])
+def test_a_charge_after_the_statement_is_found_out_by_the_next_round(tmp_path, begun_anew, lost_since):
+    """Rounds reserved side by side too: peers have seen the last advert, the number that writing back takes or more."""
+    with Ledger.create(tmp_path / "lost.db", ME, NOW) as ledger:
+        shutil.copyfile(tmp_path / "lost.db", tmp_path / "copy.db")
+        charge(ledger, "a", "b")
+        statement = ledger.statement(LATER)
+        adverts = [reserve(ledger, name) for name in lost_since]
+        for name in lost_since:
+            ledger.spend(sid_of(name), LATER)
+    place = tmp_path / "ledger.db"
+    with (
+        Ledger.create(place, ME, LATER)
+        if begun_anew
+        else Ledger.restore(tmp_path / "copy.db", place, ME, LATER) as ledger
+    ):
+        write_back(ledger, statement)
+        assert spent(ledger).epsilon == 1
+        seen = mark_of(adverts[-1].counter, adverts[-1].hash)
+        own = reserve(ledger, "next")
+        claims = {ME: Claim(own.counter, (0, 0), own.hash), PEERS[0]: Claim(4, (seen, 0))}
+        with pytest.raises(PolicyRefusal) as refused:
+            ledger.check_claims(claims, (ME, PEERS[0]), LATER)
+        assert refused.value.rule == "ledger_rollback"
+        assert ledger.peers_saw == adverts[-1].counter
+
+
+def test_what_was_inherited_since_is_not_set_off_against_what_was_lost(lost, restored):
+    year = Totals(epsilon=Fraction(3, 10), rho=Fraction(1, 100), draws=1)
+    other = LostCharge(agreement=AGREEMENT.id, period="2026", totals=year, budget=BUDGET)
+    head = digest_of("head")
+    before = Predecessor(council=PEERS[1], counter=7, head=head, time=time_text(NOW), charges=(other,))
+    restored.inherit([before], by="A Reviewer", roster=digest_of("roster"), now=LATER)
+    write_back(restored, lost[0])
+    # a from the copy, a and b once more, and what was inherited: too much, never too little.
+    assert restored.committed(AGREEMENT.id, "2026").epsilon == Fraction(3, 2) + Fraction(3, 10)
 
 
 def test_a_statement_from_before_the_copy_is_refused(tmp_path):
