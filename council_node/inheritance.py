@@ -41,7 +41,8 @@ def read_predecessors(
     """Open the predecessors' statements.
 
     Checks: (0) the list names predecessors, (1) each statement is signed by one of them and adds up, (2) it was made
-    after that council's last day, so that no charge can follow it, and of a ledger in good standing, (3) none is given
+    after that council's last day and of a ledger that was closed, so that no charge can follow it, and of one in good
+    standing, (3) none is given
     twice, (4) none is left out, nor one whose place a predecessor took in the same year.
 
     Args:
@@ -53,7 +54,7 @@ def read_predecessors(
 
     Raises:
         SignatureProblem: (1).
-        PolicyRefusal: `ledger_rollback` or `ledger_exhausted`: (2).
+        PolicyRefusal: `ledger_rollback`, `ledger_exhausted` or `inheritance`: (2).
         FileProblem: Any other.
     """
     wanted = predecessors_of(council, roster.councils)
@@ -102,12 +103,19 @@ def _check_last(statement: BudgetStatement, predecessor: RosterEntry, now: datet
             "ledger_rollback",
             f"The statement of {statement.council} is of {day}; that council could be charged until "
             f"{predecessor.valid_to}, and today is {now.astimezone(UTC).date()}.",
-            remedy="Make a new one on its node: council-node ledger statement.",
+            remedy="Make a new one on its node: council-node ledger close.",
         )
     # A ledger put back from a backup lacks charges, and says so until they are written back.
     if statement.exhausted:
         raise PolicyRefusal(
             "ledger_exhausted",
             f"The ledger of {statement.council} was not in good standing when it signed this: charges may be missing.",
-            remedy="Reconcile it on its node, then sign again: council-node ledger reconcile, then ledger statement.",
+            remedy="Reconcile it on its node, then sign again: council-node ledger reconcile, then ledger close.",
+        )
+    # Its node learns from the coordinator alone that its last day has passed, and one that was not told goes on.
+    if not statement.closed:
+        raise PolicyRefusal(
+            "inheritance",
+            f"The ledger of {statement.council} was not closed when it signed this, so charges may follow.",
+            remedy="Stop its node, and run there: council-node ledger close.",
         )

@@ -355,6 +355,26 @@ class Ledger(LedgerBook):
             body = inheriting_body(found, by=by, roster=roster)
             return self._append(EntryKind.INHERITED, stamped(now, body))
 
+    def close_for_good(self, *, by: str, now: datetime) -> Entry:
+        """Take no charge ever again, because another council takes this one's place. The node is stopped.
+
+        What is reserved is released first: its masked input was never made.
+
+        Args:
+            by: Who did it.
+            now: Time, UTC.
+
+        Raises:
+            PolicyRefusal: `ledger_exhausted`: charges are missing, so they would be from the last statement too.
+            FileProblem: It is closed already.
+        """
+        with self._turn:
+            if self._current().closed:
+                raise FileProblem("The ledger is closed already.", remedy="Sign its last statement: ledger statement.")
+            self._check_standing()
+            self.recover(now)
+            return self._append(EntryKind.CLOSED, stamped(now, {"by": by}))
+
     # Inside
 
     def _forgotten(
@@ -375,6 +395,9 @@ class Ledger(LedgerBook):
                 "This council's ledger takes no charge until its privacy reviewer has reconciled it.",
                 remedy="The council's reviewer can run `council-node ledger reconcile`.",
             )
+        # Its successor has inherited what it held then; a charge after that would be counted nowhere.
+        if self._current().closed:
+            raise PolicyRefusal("ledger_closed", "This council's ledger was closed: another council took its place.")
 
     def _check_agreement(
         self, charge: Charge, agreement: SignedAgreement, budget: Budget, period: str, besides: RoundId | None = None

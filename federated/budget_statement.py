@@ -32,10 +32,12 @@ __all__ = [
 
 STATEMENT_KIND: Final = "budget-statement"
 """Kind of signed statement, for `federated.signing.sign_statement`."""
+CLOSED_VERSION: Final = 2
+"""Version of the last statement of a ledger that was closed; all others are of 1."""
 NOT_PURE: Final = "not pure"
 MILLIONTHS: Final = 10**6
-_EXACT: Final = re.compile(r"\d{1,4000}(?:/[1-9]\d{0,3999})?")
-_DECIMAL: Final = re.compile(r"\d{1,40}\.\d{6}")
+_EXACT: Final = re.compile(r"[0-9]{1,4000}(?:/[1-9][0-9]{0,3999})?")
+_DECIMAL: Final = re.compile(r"[0-9]{1,40}\.[0-9]{6}")
 
 
 def equivalent_epsilon(totals: Totals, delta: Fraction) -> Fraction:
@@ -98,6 +100,7 @@ class BudgetStatement:
         time: When, as `federated.timestamps` writes it.
         exhausted: The ledger takes no charge until the council's reviewer has reconciled it.
         periods: Sorted by agreement and period.
+        closed: The ledger takes no charge ever again, so this is its last word: what a successor inherits.
     """
 
     council: CouncilId
@@ -106,17 +109,19 @@ class BudgetStatement:
     time: str
     exhausted: bool
     periods: tuple[PeriodStatement, ...]
+    closed: bool = False
 
     def canonical(self) -> dict[str, Json]:
-        """The body to sign."""
+        """The body to sign: of version 2 for a ledger that is closed, else of version 1."""
         return {
-            "version": 1,
+            "version": CLOSED_VERSION if self.closed else 1,
             "council": self.council,
             "counter": self.counter,
             "head": self.head.hex(),
             "time": self.time,
             "exhausted": self.exhausted,
             "periods": [period.canonical() for period in self.periods],
+            **({"closed": True} if self.closed else {}),
         }
 
 
@@ -128,7 +133,7 @@ def read_statement(payload: bytes, *, council: CouncilId) -> BudgetStatement:
         council: Whose key that was.
 
     Raises:
-        FileProblem: Not a statement of version 1, of another council, or with a figure that does not follow from
+        FileProblem: Not a statement of version 1 or 2, of another council, or with a figure that does not follow from
             the others.
     """
     try:
@@ -137,7 +142,7 @@ def read_statement(payload: bytes, *, council: CouncilId) -> BudgetStatement:
         derived = canonical_json(statement.canonical())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ProtocolError) as error:
         raise FileProblem(
-            "This is not a budget statement of version 1.", remedy="Ask the council's node for a new one."
+            "This is not a budget statement of version 1 or 2.", remedy="Ask the council's node for a new one."
         ) from error
     if statement.council != council:
         raise FileProblem(
@@ -196,7 +201,8 @@ def _totals_json(totals: Totals) -> Json:
 
 def _statement(body: Mapping[str, Json]) -> BudgetStatement:
     exhausted, periods = body["exhausted"], body["periods"]
-    if body["version"] != 1 or not isinstance(exhausted, bool) or not isinstance(periods, list):
+    # Its form is compared afterwards, so "closed" is true with version 2 and absent with version 1.
+    if body["version"] not in {1, CLOSED_VERSION} or not isinstance(exhausted, bool) or not isinstance(periods, list):
         raise ValueError
     head = bytes.fromhex(_text(body["head"]))
     if len(head) != DIGEST_SIZE:
@@ -208,6 +214,7 @@ def _statement(body: Mapping[str, Json]) -> BudgetStatement:
         time=_text(body["time"]),
         exhausted=exhausted,
         periods=tuple(_period(item) for item in periods),
+        closed=body["version"] == CLOSED_VERSION,
     )
 
 

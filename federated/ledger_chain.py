@@ -77,6 +77,7 @@ class LedgerState:
         advertised: `mark_of` each entry that reserved a round: all that adverts of this ledger have carried.
         accounted: Largest mark of what the reviewer has accounted for by reconciling; 0 for none.
         inherited: What the councils that this one took the place of had spent.
+        closed: Nothing is charged any more: another council takes this one's place.
     """
 
     def __init__(self) -> None:
@@ -89,6 +90,7 @@ class LedgerState:
         self.advertised: set[int] = set()
         self.accounted = 0
         self.inherited = Inheritance()
+        self.closed = False
         self._reserved: dict[RoundId, LedgerRound] = {}
         self._spent: dict[tuple[str, str], Totals] = {}
         self._spent_class_2: dict[str, Totals] = {}
@@ -160,6 +162,7 @@ class LedgerState:
             head=self.head,
             time=time_text(now),
             exhausted=self.exhaustion is not None,
+            closed=self.closed,
             periods=tuple(periods),
         )
 
@@ -216,12 +219,17 @@ class LedgerState:
                 self._reconcile(body, entry.counter, version)
             case EntryKind.INHERITED:
                 self._inherit(body, entry.counter)
+            case EntryKind.CLOSED:
+                read_texts(body, "by")
+                self._close(entry.counter)
 
     def _reserve(self, reserved: LedgerRound) -> None:
         if reserved.sid in self.rounds:
             raise _broken(reserved.counter, "its round was reserved before")
         if self.exhaustion is not None:
             raise _broken(reserved.counter, "the ledger was exhausted")
+        if self.closed:
+            raise _broken(reserved.counter, "the ledger was closed")
         self.rounds[reserved.sid] = self._reserved[reserved.sid] = reserved
         self._budgets[reserved.agreement.id, reserved.period] = reserved.budget
 
@@ -271,6 +279,11 @@ class LedgerState:
             raise _broken(counter, "it takes back what was inherited before") from refused
         for key, budget in self.inherited.budgets().items():
             self._budgets.setdefault(key, budget)
+
+    def _close(self, counter: int) -> None:
+        if self.closed or self._reserved:
+            raise _broken(counter, "a ledger is closed once, and with nothing reserved")
+        self.closed = True
 
 
 def _joined(one: Totals, other: Totals) -> Totals:

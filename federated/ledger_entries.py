@@ -67,6 +67,7 @@ class EntryKind(StrEnum):
     RECONCILED = "reconciled"
     EXHAUSTED = "exhausted"
     INHERITED = "inherited"
+    CLOSED = "closed"
 
 
 class RoundState(StrEnum):

@@ -1,5 +1,6 @@
-"""`council-node ledger statement` and `ledger inherit`: what a council spent, handed on to its successor."""
+"""`council-node ledger statement`, `close` and `inherit`: what a council spent, handed on to its successor."""
 
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,10 @@ from council_node.ledger import Ledger
 from council_node.node_store import DocumentKind, NodeStore
 from council_node.settings import Settings, read_settings
 from council_node.stored_roster import CURRENT, stored_roster
-from federated.budget_statement import STATEMENT_KIND
+from federated.budget_statement import STATEMENT_KIND, BudgetStatement
 from federated.commands.files import read_file, write_file
 from federated.errors import FileProblem
-from federated.keys import read_private_key
+from federated.keys import SigningKey, read_private_key
 from federated.ledger_entries import period_of
 from federated.roster import Roster, open_roster
 from federated.shell import now_utc, output
@@ -30,14 +31,48 @@ def ledger_statement(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write it.")] = Path("budget-statement.dsse"),
     settings: Node = DEFAULT,
 ) -> None:
-    """Sign what this council has spent, for its reviewer, or for the council that takes its place.
+    """Sign what this council has spent, for its reviewer.
 
     Example: council-node ledger statement --out budget-statement.dsse
     """
     loaded = read_settings(settings)
     with Ledger.read_only(loaded.ledger_file, CouncilId(loaded.council.id)) as opened:
         statement = opened.statement(now_utc())
-    write_file(out, sign_statement(STATEMENT_KIND, statement.canonical(), read_private_key(loaded.keys.identity)))
+    _sign(statement, read_private_key(loaded.keys.identity), out)
+
+
+def ledger_close(
+    by: By,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write it.")] = Path("budget-statement.dsse"),
+    settings: Node = DEFAULT,
+    roster: Annotated[
+        Path | None,
+        typer.Option("--roster", help="The signed list that ends this council; the node's own when left out."),
+    ] = None,
+) -> None:
+    """Close the ledger for good and sign its last word, for the council that takes its place. Stop the node first.
+
+    It cannot be undone: this ledger never takes a charge again. So it is done only after this council's last day.
+
+    Example: council-node ledger close --by "A Person" --roster roster.dsse --out budget-statement.dsse
+    """
+    loaded, now = read_settings(settings), now_utc()
+    council, key = CouncilId(loaded.council.id), read_private_key(loaded.keys.identity)
+    listed = _roster(loaded, roster).councils.get(council)
+    if listed is not None and listed.valid_to >= now.astimezone(UTC).date():
+        raise FileProblem(
+            f"By the list of councils this council takes part until {listed.valid_to}: its ledger is still needed.",
+            remedy="Give the signed list that ends it with --roster, from the day after its last day.",
+        )
+    with Ledger.open(loaded.ledger_file, council) as opened:
+        entry = opened.close_for_good(by=by, now=now)
+        statement = opened.statement(now)
+    output.print(f"Closed for good as entry {entry.counter}.")
+    _sign(statement, key, out)
+
+
+def _sign(statement: BudgetStatement, key: SigningKey, out: Path) -> None:
+    write_file(out, sign_statement(STATEMENT_KIND, statement.canonical(), key))
     output.print(f"It stands at entry {statement.counter} of the ledger.")
 
 
@@ -96,4 +131,5 @@ def _roster(settings: Settings, path: Path | None) -> Roster:
 def register(app: typer.Typer) -> None:
     """Add the commands to `council-node ledger`."""
     app.command("statement")(ledger_statement)
+    app.command("close")(ledger_close)
     app.command("inherit")(ledger_inherit)

@@ -96,6 +96,10 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
             "The council's ledger takes no charge until it has been reconciled.",
             "The council's reviewer runs `council-node ledger reconcile`.",
         ),
+        "ledger_closed": (
+            "The council's ledger was closed for good: another council took its place.",
+            "Ask the council that took its place.",
+        ),
         "ledger_unavailable": (
             "The council's ledger cannot be used.",
             "The council's IT officer finds the cause in the log.",

@@ -106,9 +106,27 @@ def inherit(*statements, roster="roster.dsse"):
     return run("ledger", "inherit", *given, "--roster", roster, "--by", "A Person", "--settings", f"{NEW}/node.yaml")
 
 
+def close(name, *, out=None):
+    options = ("--roster", "roster.dsse", "--by", "A Person", "--settings", f"{name}/node.yaml")
+    return run("ledger", "close", "--out", out or f"{name}.dsse", *options)
+
+
+def test_a_ledger_is_closed_after_the_last_day_and_while_no_node_runs(folders):
+    made = run("ledger", "statement", "--out", f"{ONE}.dsse", "--settings", f"{ONE}/node.yaml")
+    assert made.exit_code == 0, made.output
+    assert close(TWO).exit_code == 0
+    done = inherit(f"{ONE}.dsse", f"{TWO}.dsse")
+    assert "was not closed" in str(done.exception)
+    still_there = close(NEW, out="new.dsse")
+    assert "its ledger is still needed" in str(still_there.exception)
+    assert not (folders / "new.dsse").exists()
+    with Ledger.open(read_settings(folders / ONE / "node.yaml").ledger_file, CouncilId(ONE)):
+        assert isinstance(close(ONE).exception, FileProblem)  # its node runs
+
+
 def test_two_councils_hand_on_what_they_spent(folders):
     for name in (ONE, TWO):
-        made = run("ledger", "statement", "--out", f"{name}.dsse", "--settings", f"{name}/node.yaml")
+        made = close(name)
         assert made.exit_code == 0, made.output
     done = inherit(f"{ONE}.dsse", f"{TWO}.dsse")
     assert done.exit_code == 0, done.output
@@ -125,7 +143,7 @@ def test_two_councils_hand_on_what_they_spent(folders):
 
 
 def test_a_list_that_pinned_people_did_not_sign_is_refused(folders):
-    run("ledger", "statement", "--out", f"{ONE}.dsse", "--settings", f"{ONE}/node.yaml")
+    close(ONE)
     signed = json.loads((folders / "roster.dsse").read_bytes())
     content = base64.b64decode(signed["payload"]).replace(b"succeeds:", b"successor:")
     signed["payload"] = base64.b64encode(content).decode()

@@ -92,7 +92,7 @@ def charge(ledger, name, **changes):
 
 
 def signed(ledger, *, now=AFTER, key=None, **changes):
-    statement = replace(ledger.statement(now), **changes)
+    statement = replace(ledger.statement(now), **({"closed": True} | changes))
     return sign_statement(STATEMENT_KIND, statement.canonical(), key or KEYS[ledger.council])
 
 
@@ -199,6 +199,61 @@ def test_a_statement_after_which_a_charge_could_follow_is_refused(ledgers, day):
     with pytest.raises(PolicyRefusal, match="could be charged until 2026-03-31") as refused:
         opened(signed(ledgers[WEST], now=day), signed(ledgers[EAST]))
     assert refused.value.rule == "ledger_rollback"
+
+
+def test_a_statement_of_a_ledger_that_goes_on_is_refused(ledgers, both):
+    """A node learns its last day from the coordinator alone, which may tell its successor and not itself."""
+    with pytest.raises(PolicyRefusal, match="was not closed when it signed this") as refused:
+        opened(signed(ledgers[WEST], closed=False), both[1])
+    assert refused.value.rule == "inheritance"
+
+
+def test_a_closed_ledger_charges_nothing_ever_again_and_says_so(ledgers, tmp_path):
+    west = ledgers[WEST]
+    reserve(west, "left open by a crash")
+    assert west.statement(AFTER).canonical()["version"] == 1
+    west.close_for_good(by="A Person", now=AFTER)
+    last = west.statement(AFTER)
+    assert last.closed
+    assert not any(period.reserved.draws for period in last.periods)
+    assert len(opened(sign_statement(STATEMENT_KIND, last.canonical(), KEYS[WEST]), signed(ledgers[EAST]))) == 2
+    west.close()
+    with Ledger.open(tmp_path / f"{WEST}.db", WEST) as again:
+        for attempt in (lambda: charge(again, "one more"), lambda: reserve(again, "another")):
+            with pytest.raises(PolicyRefusal) as refused:
+                attempt()
+            assert refused.value.rule == "ledger_closed"
+        with pytest.raises(FileProblem, match="closed already"):
+            again.close_for_good(by="A Person", now=AFTER)
+        assert again.statement(AFTER).closed
+        again.verify()
+
+
+def test_a_ledger_that_may_lack_charges_is_not_closed(ledgers):
+    ledgers[WEST].mark_exhausted("put back from a backup", AFTER)
+    with pytest.raises(PolicyRefusal) as refused:
+        ledgers[WEST].close_for_good(by="A Person", now=AFTER)
+    assert refused.value.rule == "ledger_exhausted"
+
+
+@pytest.mark.parametrize("kinds", [("closed", "closed"), ("reserved", "closed"), ("closed", "reserved")])
+def test_a_chain_that_goes_on_after_it_was_closed_does_not_hold(ledgers, kinds):
+    state = LedgerState()
+    for known in ledgers[WEST].entries():
+        state.apply(known)
+    bodies = {"closed": stamped(AFTER, {"by": "A Person"}), "reserved": reserve(ledgers[WEST], "late").body}
+    first, second = kinds
+    state.apply(make_entry(state.counter + 1, EntryKind(first), bodies[first], state.head))
+    with pytest.raises(LedgerBroken, match="closed"):
+        state.apply(make_entry(state.counter + 1, EntryKind(second), bodies[second], state.head))
+
+
+@pytest.mark.parametrize("change", [{"version": 1}, {"closed": False}, {"closed": None}, {"version": 3}])
+def test_the_last_word_is_of_its_own_version(ledgers, change):
+    body = replace(ledgers[WEST].statement(AFTER), closed=True).canonical()
+    assert read_statement(canonical_json(body), council=WEST).closed
+    with pytest.raises(FileProblem):
+        read_statement(canonical_json({**body, **change}), council=WEST)
 
 
 def test_a_statement_of_a_ledger_that_may_lack_charges_is_refused(ledgers, both, tmp_path):
