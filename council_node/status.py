@@ -100,3 +100,5 @@ def print_status(found: NodeStatus) -> None:
         )
     if found.budget.exhausted:
         output.print("The ledger takes no charge until your privacy reviewer has reconciled it.", style="bold")
+    if found.budget.closed:
+        output.print("The ledger is closed for good: another council took this one's place.", style="bold")

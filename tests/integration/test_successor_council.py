@@ -115,6 +115,8 @@ def test_a_ledger_is_closed_after_the_last_day_and_while_no_node_runs(folders):
     made = run("ledger", "statement", "--out", f"{ONE}.dsse", "--settings", f"{ONE}/node.yaml")
     assert made.exit_code == 0, made.output
     assert close(TWO).exit_code == 0
+    assert "closed for good" in run("status", "--settings", f"{TWO}/node.yaml").output
+    assert "closed for good" not in run("status", "--settings", f"{ONE}/node.yaml").output
     done = inherit(f"{ONE}.dsse", f"{TWO}.dsse")
     assert "was not closed" in str(done.exception)
     still_there = close(NEW, out="new.dsse")

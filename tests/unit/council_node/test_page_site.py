@@ -15,6 +15,7 @@ from council_node.page.desk import Desk
 from council_node.page.door import Door
 from council_node.page.papers import help_page
 from council_node.status import NodeStatus
+from federated.budget_statement import BudgetStatement
 from federated.errors import BudgetExceeded, FileProblem, InternalError, PolicyRefusal
 from federated.pages import part_of
 
@@ -202,3 +203,17 @@ def test_the_first_page_warns_of_an_answer_that_has_not_come(monkeypatch):
         status, body = get(papers.start, monkeypatch)
         assert status == 200
         assert ("Reasons &lt;by&gt; month’ was promised by 27 February 2026 and has not come" in body) is said
+
+
+@pytest.mark.parametrize("changes", [{}, {"exhausted": True}, {"closed": True}])
+def test_the_first_page_warns_of_a_ledger_that_takes_no_charge(monkeypatch, changes):
+    said = {"exhausted": False, "closed": False, "periods": (), "counter": 3, "head": bytes(32), "time": ""}
+    budget = BudgetStatement(council="E06000001", **(said | changes))
+    found = NodeStatus(council="Hartlepool", paused=False, decisions=(), budget=budget, overdue=())
+    monkeypatch.setattr(papers, "node_status", lambda _settings, _now: found)
+    monkeypatch.setattr(papers, "receipts", lambda _store: ())
+    monkeypatch.setattr(Desk, "store", lambda _desk: nullcontext())
+    status, body = get(papers.start, monkeypatch)
+    assert status == 200
+    assert ("takes no charge until your privacy reviewer" in body) is ("exhausted" in changes)
+    assert ("closed for good: another council took" in body) is ("closed" in changes)
