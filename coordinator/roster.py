@@ -22,6 +22,7 @@ from federated.roster import (
     Coordinator,
     Roster,
     RosterEntry,
+    check_follows,
     open_roster,
     parse_roster,
     roster_payload,
@@ -199,14 +200,16 @@ def publish_roster(settings: Settings, store: Store, path: Path, now: datetime) 
     """Check a signed roster and keep it; a running coordinator hands it on within seconds.
 
     Raises:
-        FederatedError: Not signed by enough pinned people, older than the last one, out of date, or another
-            coordinator's.
+        FederatedError: Not signed by enough pinned people, older than the last one, out of date, another
+            coordinator's, or one that forgets whose place a council took this year.
     """
     envelope = _read(path)
     last = store.membership.latest_roster()
     known = None if last is None else (last.epoch, last.digest)
     roster = open_roster(envelope, settings.trust, now, known)
     _check_ours(roster, settings, path)
+    if last is not None:
+        check_follows(_content_of(last), roster)
     store.membership.add_roster(RosterRow(epoch=roster.epoch, digest=roster.digest, envelope=envelope, accepted_at=now))
     if last is not None:
         _set_aside(store, gone=_content_of(last).councils.keys() - roster.councils.keys(), now=now)
@@ -263,7 +266,8 @@ def draft_roster(
         without: Councils to leave out.
 
     Raises:
-        FileProblem: No council is left, or a council accepted is not in the list of English councils.
+        FileProblem: No council is left, a council accepted is not in the list of English councils, or one whose place
+            another took this year is left out.
     """
     last = store.membership.latest_roster()
     start = now.date()
@@ -286,9 +290,12 @@ def draft_roster(
             remedy="Accept enrolments first: 'coordinator enrol list' shows them.",
         )
     epoch = 1 if last is None else last.epoch + 1
-    return roster_payload(
+    payload = roster_payload(
         epoch=epoch, not_before=start, not_after=end, coordinator=own_identity(settings), councils=kept
     )
+    if last is not None:
+        check_follows(_content_of(last), parse_roster(payload))
+    return payload
 
 
 def _content_of(row: RosterRow) -> Roster:

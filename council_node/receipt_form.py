@@ -2,7 +2,7 @@
 
 It says what was asked, by whom and why; what was read; what left the building, message by message; what it cost one
 household and what is left; who took part; and whom to ask. It stays at the council: it may hold local counts, each
-marked as staying here, and nothing in it is ever sent.
+marked as staying here, and nothing in it is ever sent. The copy that others are shown has none of them.
 """
 
 import textwrap
@@ -43,6 +43,8 @@ _MESSAGES: Final = {
     "unmask": "parts of masks, from which the sum alone can be opened",
 }
 """What each message of a round is, in plain words."""
+_KEPT_HERE: Final = "What was counted here, and how long the node worked, is kept in the council and is in no copy."
+"""The same words in every copy: that something was there to leave out would tell of the rows, too."""
 
 
 class _Record(BaseModel):
@@ -188,6 +190,14 @@ class Receipt(_Record):
     def encode(self) -> bytes:
         """As it is stored."""
         return self.model_dump_json().encode("utf-8")
+
+    def for_others(self) -> "Receipt":
+        """The copy that may be shown: without exact counts of the extract, and without the node's own time.
+
+        Two exact counts, held against each other, show one household that joined or objected, and no budget pays for
+        that. The time that the node worked follows the number of rows.
+        """
+        return self.model_copy(update={"local_counts": (), "local_warnings": (_KEPT_HERE,), "node_milliseconds": None})
 
 
 def open_receipt(content: bytes) -> Receipt:

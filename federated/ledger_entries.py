@@ -53,8 +53,8 @@ RECONCILED_VERSION: Final = 2
 """Version of an entry that reconciles; version 1 does not say how far the lost entries were known."""
 NOT_PURE: Final = "none"
 """Text of a charge that has no pure epsilon."""
-_EXACT: Final = re.compile(r"\d{1,4000}(?:/[1-9]\d{0,3999})?")
-_YEAR: Final = re.compile(r"\d{4}")
+_EXACT: Final = re.compile(r"[0-9]{1,4000}(?:/[1-9][0-9]{0,3999})?")
+_YEAR: Final = re.compile(r"[0-9]{4}")
 
 
 class EntryKind(StrEnum):

@@ -23,8 +23,8 @@ __all__ = ["CarriedGroup", "Columns", "Lookup", "carry", "read_lookup"]
 SIZE_LIMIT: Final = 16 * 1024 * 1024
 MOST_NAMED: Final = 5
 LONGEST_NAME: Final = 60
-_HOUSING: Final = re.compile(r"E0[6-9]\d{6}")
-_GSS: Final = re.compile(r"[A-Z]\d{8}")
+_HOUSING: Final = re.compile(r"E0[6-9][0-9]{6}")
+_GSS: Final = re.compile(r"[A-Z][0-9]{8}")
 _COUNTY: Final = "E10"
 _REMEDY: Final = "docs/guides/analyst.md, “Groups of councils from a lookup”, shows the form."
 

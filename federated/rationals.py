@@ -8,7 +8,8 @@ from federated.errors import QueryError
 
 __all__ = ["decimal_down", "decimal_up", "rational", "rational_text"]
 
-_RATIONAL = re.compile(r"-?\d{1,40}(?:\.\d{1,40}|/[1-9]\d{0,39})?")
+# Digits of other scripts can look like a full stop or like nothing: the people who sign would read another number.
+_RATIONAL = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40}|/[1-9][0-9]{0,39})?")
 
 
 def rational(text: object, *, name: str) -> Fraction:

@@ -15,10 +15,10 @@ import yaml
 from pydantic import Field, model_validator
 
 from federated.clauses import CouncilCode, Day, Form, Line
-from federated.errors import PolicyRefusal, SignatureProblem
+from federated.errors import FileProblem, PolicyRefusal, SignatureProblem
 from federated.keys import fingerprint, parse_public, public_line
 from federated.signing import open_envelope, unsafe_payload
-from federated.succession import check_successors
+from federated.succession import check_not_forgotten, check_successors
 from federated.trust import PublicLine, TrustSettings
 from federated.yaml_document import read_form
 from protocols.encoding import sha256
@@ -30,6 +30,7 @@ __all__ = [
     "Roster",
     "RosterAlarm",
     "RosterEntry",
+    "check_follows",
     "describe_changes",
     "open_past_roster",
     "open_roster",
@@ -293,6 +294,22 @@ def _check_newer(roster: Roster, epoch: int, digest: Digest) -> None:
             "or a signing key is in the wrong hands.",
             remedy="Take part in nothing until the people who sign the list have explained it to you by telephone.",
         )
+
+
+def check_follows(old: Roster, new: Roster) -> None:
+    """Refuse a list with which a council would forget, in the same calendar year, whose place it took.
+
+    Raises:
+        FileProblem: Names the two councils.
+    """
+    try:
+        check_not_forgotten(tuple(old.councils.values()), tuple(new.councils.values()), begins=new.not_before)
+    except ValueError as problem:
+        raise FileProblem(
+            f"The list of councils {problem}.",
+            remedy="Keep the old council in the list, with its last day, until the year after, and name it under "
+            "succeeds of the council that takes its place.",
+        ) from problem
 
 
 def describe_changes(old: Roster | None, new: Roster) -> tuple[str, ...]:

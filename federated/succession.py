@@ -11,7 +11,7 @@ from typing import Protocol
 from federated.schema.code_history import load_code_history
 from protocols.identifiers import CouncilId
 
-__all__ = ["Listed", "check_successors", "predecessors_of"]
+__all__ = ["Listed", "check_not_forgotten", "check_successors", "predecessors_of"]
 
 
 class Listed(Protocol):
@@ -54,6 +54,39 @@ def check_successors(councils: Sequence[Listed]) -> None:
                 f"has the council {council.id} and its predecessor {forgotten[0]}; "
                 f"list {forgotten[0]} under succeeds of {council.id}, so that what was spent is not forgotten"
             )
+
+
+def check_not_forgotten(before: Sequence[Listed], after: Sequence[Listed], *, begins: date) -> None:
+    """Hold the entries of a roster against those of the one before it.
+
+    Whoever tidies a list drops a council that has ended, and the line that names it. Then its successor would start
+    again with a full budget, in the same calendar year, for the same households. Run where lists are signed and
+    published.
+
+    Args:
+        before: Entries of the roster before.
+        after: Entries of the new one.
+        begins: First day of the new one.
+
+    Raises:
+        ValueError: In words that follow "The roster".
+    """
+    listed = {council.id: council for council in after}
+    earlier = {council.id: council for council in before}
+    for council in before:
+        if council.valid_to.year < begins.year:  # budgets are of calendar years: nothing of this one was spent there
+            continue
+        named = {other.id for other in before if council.id in other.succeeds}
+        for code in sorted(named | load_code_history().successors(council.id)):
+            successor = listed.get(code, earlier.get(code))
+            if successor is not None and successor.valid_from.year > council.valid_to.year:
+                continue
+            if council.id not in listed or (code in listed and council.id not in listed[code].succeeds):
+                what = "leaves out" if council.id not in listed else f"does not name under succeeds of {code}"
+                raise ValueError(
+                    f"{what} the council {council.id}, which could take part until {council.valid_to} and whose place "
+                    f"{code} takes; what was spent in {council.valid_to.year} would be forgotten"
+                )
 
 
 def predecessors_of(council: CouncilId, councils: Mapping[CouncilId, Listed]) -> tuple[CouncilId, ...]:

@@ -22,7 +22,8 @@ __all__ = ["Fault", "form_faults", "read_document", "read_form", "write_document
 DOCUMENT_LIMIT: Final = 1024 * 1024
 DEPTH_LIMIT: Final = 24
 
-_WHOLE = re.compile(r"-?\d{1,18}")
+# Digits of other scripts make no number: people who sign could read another one, or none.
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[-+]?(\d*\.\d+|\d+\.\d*)([eE][-+]?\d+)?|\d+[eE][-+]?\d+")
 _WORDS: Final = {"true": True, "yes": True, "false": False, "no": False, "null": None, "~": None, "": None}
 

@@ -1,7 +1,9 @@
 """What this mask holder opened: one sum for each round that a plan's answer takes, ever.
 
 An entry is on the disk before the opening leaves, and is never changed or deleted. So a coordinator that runs a signed
-plan a second time, with one council fewer, gets nothing from which the two could be subtracted; also after a restart.
+plan of one round a second time, with one council fewer, gets nothing from which the two could be subtracted; also after
+a restart. Of a plan of several rounds there is one sum for each. They can be over different councils, which is not
+compared here: a difference of two has the noise of both, and councils charge each round.
 """
 
 import json

@@ -1,7 +1,8 @@
 """Collects the evidence pack: what this council decided, answered, spent and deleted, in one signed file.
 
-Never a private key, and never a value of a case: the node keeps none. Settings are listed one by one, so that one that
-is added later, and may be secret, is not in the pack by accident.
+Never a private key, and never a value of a case: the node keeps none. Never an exact count of the extract either: the
+pack is made to be shown, and receipts go into it without them. Settings are listed one by one, so that one that is
+added later, and may be secret, is not in the pack by accident.
 """
 
 import json
@@ -17,6 +18,7 @@ from council_node.ledger_file import NAME as LEDGER_NAME
 from council_node.node_store import Document, DocumentKind, NodeStore
 from council_node.policy_file import Policy, read_policy
 from council_node.proof.words import fill
+from council_node.receipt_form import open_receipt
 from council_node.settings import Settings
 from federated.budget_statement import STATEMENT_KIND
 from federated.errors import FileProblem
@@ -122,8 +124,10 @@ def _documents(store: NodeStore) -> Iterator[tuple[str, bytes]]:
     for document in store.history(DocumentKind.ROSTER, "current"):
         roster = parse_roster(unsafe_payload(document.body, ROSTER_TYPE))
         yield f"rosters/epoch-{roster.epoch}.dsse", document.body
+    for document in store.all_latest(DocumentKind.RECEIPT):
+        # Two packs held against each other would show one household that joined, and nobody paid for that.
+        yield f"receipts/{document.name}.json", open_receipt(document.body).for_others().encode()
     for kind, folder, suffix in (
-        (DocumentKind.RECEIPT, "receipts", "json"),
         (DocumentKind.RELEASE, "releases", "json"),
         (DocumentKind.DELETION, "deletions", "dsse"),
     ):

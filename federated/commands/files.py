@@ -12,7 +12,7 @@ from federated.agreement_words import describe
 from federated.errors import ExitStatus, FileProblem
 from federated.keys import SigningKey, public_line, read_private_key
 from federated.manifest import MANIFEST_TYPE, Severity, lint_payload
-from federated.roster import ROSTER_TYPE, describe_changes, parse_roster
+from federated.roster import ROSTER_TYPE, check_follows, describe_changes, parse_roster
 from federated.schema import load_schema
 from federated.shell import new_app, output
 from federated.signing import add_signature, sign_payload, signature_count, unsafe_payload
@@ -87,7 +87,7 @@ def sign_roster(
     key: Key,
     out: Signed,
     previous: Annotated[
-        Path | None, typer.Option("--previous", help="The roster before, to show what changed.")
+        Path | None, typer.Option("--previous", help="The roster before, to show and check what changed.")
     ] = None,
     *,
     yes: Yes = False,
@@ -101,6 +101,8 @@ def sign_roster(
     if previous is not None:
         old = parse_roster(content_of(read_file(previous, "previous roster"), ROSTER_TYPE), source=str(previous))
     new = parse_roster(content_of(content, ROSTER_TYPE), source=str(path))
+    if old is not None:
+        check_follows(old, new)
     _confirm(describe_changes(old, new), yes=yes)
     _write_signed(out, _sign(content, ROSTER_TYPE, read_private_key(key)), needed="Two people must sign it.")
 

@@ -24,7 +24,7 @@ _NAME: Final = "federated/schema/code_history.csv"
 _FIELDS: Final = ["successor", "name", "predecessor", "change", "since", "source", "licence"]
 _SOURCES: Final = frozenset({"statutory-homelessness-2025", "project-research"})
 _YEAR_DIGITS: Final = 4
-_CODE: Final = re.compile(r"E0[6-9]\d{6}")
+_CODE: Final = re.compile(r"E0[6-9][0-9]{6}")
 
 
 class ChangeKind(StrEnum):

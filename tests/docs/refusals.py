@@ -131,7 +131,7 @@ RULES: Mapping[str, Mapping[str, Meaning]] = {
             "Hand the plan in again once it is back; or the parties sign a new version of the agreement.",
         ),
         "opened_before": (
-            "The mask holder has opened a sum of this plan, and opens one alone.",
+            "The mask holder has opened the sum of this round of the plan, and opens one alone.",
             "Plan the question again, which makes a new plan.",
         ),
         "replay": ("The round was asked before.", "The coordinator invites with a new number."),

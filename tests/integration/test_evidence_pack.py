@@ -13,7 +13,9 @@ import yaml
 from typer.testing import CliRunner
 
 from council_node.cli import app as node_app
+from council_node.node_store import DocumentKind
 from council_node.proof.evidence import collect_evidence, public_settings, write_evidence
+from council_node.receipt_form import LocalCount, open_receipt, receipt_text
 from federated.cli import app as federated_app
 from federated.client import Trusted
 from federated.commands import verifying
@@ -278,6 +280,46 @@ def test_no_key_and_no_value_of_a_case_is_in_it(made, tmp_path):
         update={"coordinator": settings.coordinator.model_copy(update={"proxy": "http://user:pass-7f3a@proxy:1"})}
     )
     assert "pass-7f3a" not in json.dumps(public_settings(proxied))
+
+
+def test_exact_counts_stay_in_the_node_and_are_in_no_pack(made, tmp_path):
+    """Two packs held against each other would show one household that joined, and no budget pays for that."""
+    _, seat, round_, _ = made
+    station, sid = seat.station, round_.sid.hex()
+    kept = open_receipt(station.store.latest(DocumentKind.RECEIPT, sid).body)
+    assert {item.what: item.count for item in kept.local_counts}["rows in the extract"] > 0
+    figures = {"rows in the extract": 918_273, "rows left out because somebody objected": 73_519}
+    told = kept.model_copy(
+        update={
+            "local_counts": tuple(LocalCount(what=what, count=count) for what, count in figures.items()),
+            "local_warnings": ("64,207 lines could not be read as rows and are left out.",),
+            "node_milliseconds": 8_405_113,
+        }
+    )
+    station.store.put(DocumentKind.RECEIPT, sid, told.encode(), NOW)
+    try:
+        members = collect_evidence(station.settings, station.store, station.policy(), seat.key, now=NOW)
+        assert open_receipt(station.store.latest(DocumentKind.RECEIPT, sid).body) == told  # all of it stays here
+    finally:
+        station.store.put(DocumentKind.RECEIPT, sid, kept.encode(), NOW)
+    shown = b"\n".join(members.values())
+    for figure in (b"918273", b"73519", b"64,207", b"8405113", b"could not be read as rows"):
+        assert figure not in shown
+        assert figure in told.encode()  # the search does find what is there
+    path = tmp_path / "shown.zip"
+    write_pack(path, members, council=ME, council_name="Redcar", key=seat.key, software="test", now=NOW)
+    assert any(
+        "2 receipt(s) agree" in item.words and item.proven
+        for item in check_pack(path, council_key=seat.key.public, trust=TRUST)
+    )
+    copy = open_receipt(members[f"receipts/{sid}.json"])
+    assert "is kept in the council and is in no copy" in " ".join(receipt_text(copy).split())
+    assert (copy.cost, copy.sent, copy.entries, copy.release_digest) == (
+        told.cost,
+        told.sent,
+        told.entries,
+        told.release_digest,
+    )
 
 
 def test_an_archive_that_would_fill_the_disk_or_hide_a_member_is_refused(tmp_path, made, monkeypatch):

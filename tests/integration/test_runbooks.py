@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from protocols.errors import ProtocolError
 from protocols.identifiers import CouncilId
 from protocols.wire.link_message import Kind
 from tests.docs.pages import links
-from tests.integration.federation_world import COUNCILS
+from tests.integration.federation_world import COUNCILS, Proposal
 from tests.integration.runbook_pages import RUNBOOKS, Runbook, typed
 from tests.integration.runbook_world import ME, Parties, lay_out
 
@@ -418,13 +419,23 @@ def node_and_ledger(world: Parties, page: Runbook) -> None:
     # The backup is of before the question that was answered: an empty ledger.
     (home / "backup").mkdir()
     make_empty_ledger(home / "backup" / "ledger.db")
+    taken_back = approve_and_take_back_after_a_copy(world)
     ledger.rename(home / "lost.db")
     page.type("council-node ledger restore", at=home)
     assert world.seat().propose(world.ask()).rule == "ledger_exhausted"
     world.stop(ME)
+    page.type("council-node pause", at=home)
+    assert world.seat().propose(world.ask()).rule == "paused"
+    world.stop(ME)
+    digest = taken_back.plan.digest.hex()[:12]
+    (standing,) = [line for line in page.type("council-node questions", at=home).splitlines() if digest in line]
+    assert "approved" in standing  # the copy brought it back, and says nothing of it
+    page.type("council-node withdraw", at=home, put={"3f2a": digest})
     said = page.type("council-node ledger reconcile --lost", at=home)
     assert "ε = 1" in said
     page.type("council-node ledger verify", at=home)
+    page.type("council-node resume", at=home)
+    assert world.seat().propose(taken_back).rule == "withdrawn"
     answers(world, spent=1)
     # Nothing is left but the statement: a new node with a new key.
     old = world.keys[ME]
@@ -441,6 +452,21 @@ def node_and_ledger(world: Parties, page: Runbook) -> None:
     page.type("council-node ledger reconcile --by", at=home)
     page.type("council-node check", at=home)
     page.type("council-node status", at=home)
+
+
+def approve_and_take_back_after_a_copy(world: Parties) -> Proposal:
+    """A question that was approved, copied and then taken back; the folder is as the copy has it."""
+    asked = world.ask(question=world.question(title="Another question", epsilon=Fraction(1, 2)))
+    store = world.home() / "node" / "state" / "node.db"
+    assert world.seat().propose(asked).body["decision"] == "approved"
+    world.stop(ME)
+    shutil.copyfile(store, world.home() / "backup" / "node.db")
+    digits, why = asked.plan.digest.hex()[:12], '--by Me --role reviewer --reason "New advice"'
+    assert typed(f"council-node withdraw {digits} {why} --settings node/node.yaml", world.home()).exit_code == 0
+    assert world.seat().propose(asked).rule == "withdrawn"
+    world.stop(ME)
+    shutil.copyfile(world.home() / "backup" / "node.db", store)
+    return asked
 
 
 def make_empty_ledger(path: Path) -> None:

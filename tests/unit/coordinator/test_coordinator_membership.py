@@ -203,6 +203,28 @@ def test_a_new_key_does_not_take_back_whose_budget_a_council_inherits(tmp_path, 
     assert drafted.councils[old].valid_to == last_day  # and the old council is not let in again
 
 
+def test_a_council_whose_place_another_took_this_year_is_not_left_out(tmp_path, settings, store):
+    """A list tidied by its signers would let the new council start again with a full budget."""
+    old, new = NORTH_EAST[:2]
+    enrolled(store, old, new)
+    last_day = START.date() - timedelta(days=1)
+    document = yaml.safe_load(draft_roster(settings, store, load_schema(), now=START, days=90))
+    ended, started = (next(item for item in document["councils"] if item["id"] == name) for name in (old, new))
+    ended |= {"valid_from": str(last_day - timedelta(days=30)), "valid_to": str(last_day)}
+    started["succeeds"] = [str(old)]
+    path = tmp_path / "roster.dsse"
+    path.write_bytes(sign_payload(yaml.safe_dump(document).encode(), ROSTER_TYPE, [ANN, BOB]))
+    publish_roster(settings, store, path, START)
+    del started["succeeds"]
+    tidied = document | {"epoch": 2, "councils": [item for item in document["councils"] if item["id"] != old]}
+    path.write_bytes(sign_payload(yaml.safe_dump(tidied).encode(), ROSTER_TYPE, [ANN, BOB]))
+    with pytest.raises(FileProblem, match=f"leaves out the council {old}"):
+        publish_roster(settings, store, path, START)
+    assert store.membership.latest_epoch() == 1
+    kept = parse_roster(draft_roster(settings, store, load_schema(), now=START, days=90))
+    assert kept.councils[new].succeeds == (old,)
+
+
 def test_another_coordinators_roster_is_not_published(tmp_path, settings, store):
     path = tmp_path / "other.dsse"
     path.write_bytes(make_roster(NORTH_EAST[:5]))

@@ -189,6 +189,16 @@ def test_well_hashed_entries_that_do_not_follow_are_refused(links):
         walk(chain(*links))
 
 
+@pytest.mark.parametrize("field", ["rho", "epsilon", "budget_epsilon", "budget_delta", "period"])
+def test_an_amount_or_a_year_in_digits_of_another_script_is_refused(field):
+    """A patched node could write them: a person who reads the ledger would see another amount."""
+    other = RESERVED[field].translate({ord("0") + digit: chr(0x660 + digit) for digit in range(10)})
+    assert other != RESERVED[field]
+    assert walk(chain(OPENED, (2, EntryKind.RESERVED, RESERVED))).counter == 2
+    with pytest.raises(LedgerBroken):
+        walk(chain(OPENED, (2, EntryKind.RESERVED, RESERVED | {field: other})))
+
+
 def test_a_well_hashed_entry_of_another_chain_is_refused():
     rows = chain(OPENED, (2, EntryKind.RESERVED, RESERVED))
     assert walk(rows).counter == 2

@@ -1,18 +1,24 @@
 """Codes that changed: what the installed history says, what it leaves open, and what a roster makes of it."""
 
+import contextlib
 import json
+import random
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from federated.cli import app
 from federated.errors import FileProblem, QueryError
 from federated.geography import changes_in_words, load_code_history
+from federated.keys import make_key, write_private_key
 from federated.plan import derive_plan
 from federated.plan_summary import summarise
 from federated.privacy import Mechanism
 from federated.query import Period
-from federated.roster import parse_roster
+from federated.roster import check_follows, parse_roster
 from federated.schema import load_schema
 from federated.schema.code_history import parse_code_history
 from tests.unit.federated import planning
@@ -170,3 +176,71 @@ def test_one_day_of_overlap_is_too_much():
     day = (date.fromisoformat(BEFORE["valid_to"]) + timedelta(days=1)).isoformat()
     with pytest.raises(FileProblem, match="must stop before"):
         roster_of({"id": OLD, **BEFORE, "valid_to": day}, {"id": RECODED, **SINCE, "succeeds": [OLD]})
+
+
+# What a roster makes of the one before it
+
+JOINED = "E06000091"
+"""A code that no list of old codes knows."""
+
+
+def follows(before, after, *, begins="2026-03-01"):
+    new = replace(roster_of(*after), not_before=date.fromisoformat(begins))
+    check_follows(roster_of(*before), new)
+
+
+@pytest.mark.parametrize("successor", [RECODED, JOINED])
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (({"id": "E06000003"}, {"id": "SUCCESSOR", **SINCE}), f"leaves out the council {OLD}"),
+        (({"id": "E06000003"}, {"id": "E06000001"}), f"leaves out the council {OLD}"),
+    ],
+)
+def test_a_list_that_drops_a_council_whose_place_another_took_this_year_is_refused(successor, after, said):
+    before = ({"id": OLD, **BEFORE}, {"id": successor, **SINCE, "succeeds": [OLD]})
+    after = [entry | {"id": successor if entry["id"] == "SUCCESSOR" else entry["id"]} for entry in after]
+    with pytest.raises(FileProblem, match=said) as refused:
+        follows(before, after)
+    assert "with its last day, until the year after" in refused.value.remedy
+    follows(before, after, begins="2027-01-01")  # budgets are of calendar years
+
+
+def test_a_list_that_drops_the_line_that_names_a_predecessor_is_refused():
+    before = ({"id": OLD, **BEFORE}, {"id": JOINED, **SINCE, "succeeds": [OLD]})
+    with pytest.raises(FileProblem, match=f"does not name under succeeds of {JOINED} the council {OLD}"):
+        follows(before, ({"id": OLD, **BEFORE}, {"id": JOINED, **SINCE}))
+    follows(before, before)
+
+
+def test_a_council_that_takes_the_place_of_one_dropped_at_that_moment_is_known_by_its_code():
+    for after in (({"id": RECODED, **SINCE},), ({"id": "E06000003"},)):  # the second leaves room for it to come later
+        with pytest.raises(FileProblem, match=f"whose place {RECODED} takes"):
+            follows(({"id": OLD, **BEFORE},), after)
+    follows(({"id": OLD, **BEFORE},), ({"id": OLD, **BEFORE}, {"id": RECODED, **SINCE, "succeeds": [OLD]}))
+
+
+def test_a_council_that_nobody_succeeds_may_leave_at_once_and_so_may_one_of_an_earlier_year():
+    follows(({"id": "E06000005"},), ({"id": "E06000003"},))
+    ended, later = {"valid_from": "2025-06-01", "valid_to": "2025-12-31"}, {"id": RECODED, **SINCE}
+    follows(({"id": OLD, **ended}, later | {"succeeds": [OLD]}), (later,))
+    # A list of the last days of a year: what takes the place begins with the year after, and with a budget of its own.
+    next_year = {"id": JOINED, "valid_from": "2027-01-01", "valid_to": "2027-12-31"}
+    follows(({"id": "E06000005", **BEFORE}, next_year | {"succeeds": ["E06000005"]}), (next_year,))
+
+
+def test_the_command_that_signs_refuses_such_a_list_against_the_one_before(tmp_path):
+    councils = document()["councils"]
+    councils[0].update({"id": OLD, **BEFORE})
+    councils[1].update({"id": RECODED, **SINCE, "succeeds": [OLD]})
+    (tmp_path / "before.yaml").write_text(json.dumps(document(councils=councils)), encoding="utf-8")
+    tidied = document(councils=[{name: v for name, v in councils[1].items() if name != "succeeds"}], epoch=5)
+    (tmp_path / "after.yaml").write_text(json.dumps(tidied), encoding="utf-8")
+    write_private_key(tmp_path / "mine.key", make_key(random.Random(7).randbytes))
+    line = ["roster", "sign", "after.yaml", "--key", "mine.key", "--out", "signed.dsse", "--previous", "before.yaml"]
+    with contextlib.chdir(tmp_path):
+        refused = CliRunner().invoke(app, line, input="y\n")
+        assert isinstance(refused.exception, FileProblem)
+        assert not Path("signed.dsse").exists()
+        signed = CliRunner().invoke(app, [*line[:-1], "after.yaml"], input="y\n")
+        assert signed.exit_code == 0, signed.output

@@ -22,6 +22,7 @@ from federated.manifest import (
 from federated.model_docs import render
 from federated.signing import sign_payload
 from federated.templates import template
+from federated.yaml_document import read_document
 from protocols.encoding import sha256
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -231,6 +232,17 @@ HOSTILE = {
     "a list": (b"- 1\n", "named fields"),
     "open brackets": (b"a: [1\n", "not valid YAML"),
 }
+
+
+@pytest.mark.parametrize("number", ["1\u0660", "\u0661", "-\uff11", "\u0967\u0966"])
+def test_digits_of_another_script_are_no_number(number):
+    """They look like other signs, so that people would sign another number than a node reads."""
+    content = f"retention:\n- {number}\n- 10\n".encode()
+    assert read_document(content, source="a file") == {"retention": [number, 10]}
+    asked = EXAMPLE.replace(b"version: 1\n", f"version: {number}\n".encode())
+    assert asked != EXAMPLE
+    with pytest.raises(FileProblem, match="version must be a whole number"):
+        parse_manifest(asked)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -174,7 +174,11 @@ def test_rationals_survive_text(value):
         assert rational(rational_text(value), name="x") == value
 
 
-@pytest.mark.parametrize("text", ["1.", ".5", "1/0", "nan", "", "1 /2", "1e-3", 0.5, 1])
+OTHER_DIGITS = ["1\u0660", "\u0661", "0.\u0665", "1/1\u0660", "\uff11", "-\u0967"]
+"""Arabic-Indic, full-width and Devanagari: the first looks like "1." and would be read as 10."""
+
+
+@pytest.mark.parametrize("text", ["1.", ".5", "1/0", "nan", "", "1 /2", "1e-3", 0.5, 1, *OTHER_DIGITS])
 def test_what_is_not_an_exact_rational_is_refused(text):
     with pytest.raises(QueryError, match="exact number in quotes"):
         rational(text, name="epsilon")
