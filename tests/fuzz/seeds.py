@@ -388,7 +388,7 @@ def coordinators_refusal() -> Seeds:
 
 
 def predecessors() -> Seeds:
-    return {"statement": canonical_json(_statement().canonical())}
+    return {"statement": canonical_json(replace(_statement(), closed=True).canonical())}
 
 
 def ledger_copy() -> Seeds:
