@@ -5,7 +5,6 @@ the whole condition is true are counted. So `not` never picks up rows with unkno
 itself, or whether a date or number is unknown, is always answered yes or no.
 """
 
-from datetime import date
 from typing import assert_never
 
 from duckdb import Expression, col, fn, lit
@@ -13,6 +12,7 @@ from duckdb import Expression, col, fn, lit
 from federated.errors import QueryError
 from federated.query import And, Between, Condition, Equals, In, Not, Or, Unknown
 from federated.schema import NOT_KNOWN, Column, ColumnType, Dataset
+from federated.timestamps import parse_day
 
 __all__ = ["matches"]
 
@@ -80,7 +80,7 @@ def _unknown(column: Column) -> Expression:
 def _constant(column: Column, value: str) -> Expression:
     match column.type:
         case ColumnType.DATE:
-            return lit(date.fromisoformat(value))
+            return lit(parse_day(value))
         case ColumnType.INTEGER:
             return lit(int(value))
         case ColumnType.CATEGORY | ColumnType.KEY:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from federated.errors import QueryError
 from federated.rationals import rational
+from federated.timestamps import parse_day
 from protocols.errors import MalformedMessage
 from protocols.identifiers import CouncilId, council_id
 
@@ -51,14 +52,10 @@ def _iso_day(value: Any) -> Any:
     # Pydantic would also read a number of seconds as a date.
     if isinstance(value, str):
         try:
-            return date.fromisoformat(value) if len(value) == len("2026-01-31") else _no_day()
+            return parse_day(value)
         except ValueError:
-            _no_day()
+            raise ValueError("must be a date written as year-month-day, such as 2026-01-31") from None
     return value
-
-
-def _no_day() -> None:
-    raise ValueError("must be a date written as year-month-day, such as 2026-01-31")
 
 
 def _council(text: str) -> CouncilId:

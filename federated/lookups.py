@@ -16,6 +16,7 @@ from typing import Final
 from federated.errors import FileProblem
 from federated.schema import Schema
 from federated.schema.code_history import CodeHistory
+from federated.timestamps import parse_day
 from protocols.identifiers import CouncilId
 
 __all__ = ["CarriedGroup", "Columns", "Lookup", "carry", "read_lookup"]
@@ -191,7 +192,7 @@ def _one(found: set[str], what: str, file: str) -> str:
 def _day(found: set[str], file: str) -> date:
     text = _one(found, "vintage", file)
     try:
-        return date.fromisoformat(text)
+        return parse_day(text)
     except ValueError as error:
         raise FileProblem(
             f"{file} has the vintage '{text}', which is not a day.", remedy="Write it as 2025-04-01."

@@ -17,7 +17,7 @@ from federated.agreement import Agreement
 from federated.errors import QueryError, SignatureProblem
 from federated.keys import SigningKey, trusted_keys
 from federated.signing import Opened, open_envelope, open_statement, sign_statement, statement_type, unsafe_payload
-from federated.timestamps import parse_time, time_text
+from federated.timestamps import parse_day, parse_time, time_text
 from protocols.encoding import Json, sha256
 from protocols.identifiers import DIGEST_SIZE, CouncilId, Digest
 
@@ -273,7 +273,7 @@ def _read_minutes(body: Mapping[str, Any], agreement: str, signers: tuple[str, .
             raise ValueError
         return Minutes(
             agreement=agreement,
-            held_on=date.fromisoformat(body["held_on"]),
+            held_on=parse_day(body["held_on"]),
             present=tuple(_same(plain_text(name, LINE_LIMIT), name) for name in _few(body["present"], MOST_PRESENT)),
             rulings=tuple(map(_ruling, _few(body["rulings"], MOST_RULINGS))),
             signers=signers,

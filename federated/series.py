@@ -24,7 +24,7 @@ from federated.papers import PaperKind
 from federated.query import Period, Query, parse_query, write_query
 from federated.rationals import rational_text
 from federated.signing import open_statement, sign_statement
-from federated.timestamps import parse_time, time_text
+from federated.timestamps import parse_day, parse_time, time_text
 from federated.yaml_document import write_document
 from protocols.encoding import Json
 
@@ -288,7 +288,7 @@ def open_series(envelope: bytes, agreement: Agreement) -> Series:
             question=parse_query(body["question"].encode()),
             manifest=parse_manifest(body["manifest"].encode()),
             wait_days=int(body["wait_days"]),
-            until=date.fromisoformat(body["until"]),
+            until=parse_day(body["until"]),
             signed_at=parse_time(body["signed_at"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, FederatedError) as error:

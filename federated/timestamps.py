@@ -39,6 +39,18 @@ def _other_form() -> QueryError:
     return QueryError("A time must be written as 2026-01-31T09:00:00Z.")
 
 
+def parse_day(text: str) -> date:
+    """Read a day in its one form, ``2026-01-31``; Python alone would take ``2026-W05-6`` and ``20260131`` too.
+
+    Raises:
+        ValueError: Another form.
+    """
+    found = date.fromisoformat(text)
+    if found.isoformat() != text:
+        raise ValueError("A day must be written as 2026-01-31.")
+    return found
+
+
 def day(text: str | date) -> str:
     """A day as people write it: ``31 December 2025``. Takes a date or the beginning of an ISO time."""
     found = date.fromisoformat(text[: len("2025-12-31")]) if isinstance(text, str) else text

@@ -17,6 +17,7 @@ from federated.lookups import CarriedGroup, Columns, carry, read_lookup
 from federated.schema import load_schema
 from federated.schema.code_history import CodeHistory, parse_code_history
 from federated.shell import now_utc, output
+from federated.timestamps import parse_day
 from federated.yaml_document import write_document
 from protocols.secagg import CohortRuleBroken, CohortRules, Profile
 
@@ -91,7 +92,7 @@ def _history(path: Path | None) -> CodeHistory:
 
 def _day(text: str | None, option: str) -> date | None:
     try:
-        return None if text is None else date.fromisoformat(text)
+        return None if text is None else parse_day(text)
     except ValueError as error:
         raise QueryError(f"{option} is '{text}', which is not a day.", remedy="Write it as 2025-04-01.") from error
 

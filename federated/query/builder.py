@@ -25,6 +25,7 @@ from federated.query.conditions import And, Between, Condition, Equals, In, Name
 from federated.query.measures import Days, Measure, Measured, Points, Value
 from federated.query.model import DatePart, Dimension, Level, Period, Query, Table, parse_epsilon
 from federated.rationals import rational
+from federated.timestamps import parse_day
 
 __all__ = ["Asking", "Column", "Having", "Reading", "ask", "column", "days", "points"]
 
@@ -198,4 +199,4 @@ def ask(
 
 
 def _day(day: str | date) -> date:
-    return day if isinstance(day, date) else date.fromisoformat(day)
+    return day if isinstance(day, date) else parse_day(day)

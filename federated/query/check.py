@@ -5,7 +5,6 @@ that is the agreement's and the council's policy (`council_node.policy`).
 """
 
 import re
-from datetime import date
 from typing import Final
 
 from federated.errors import QueryError
@@ -14,6 +13,7 @@ from federated.query.measures import Days, Measure, Points, Value
 from federated.query.model import Dimension, Query, Table
 from federated.schema import Column, Dataset, Schema
 from federated.statistics import in_rounds, statistic
+from federated.timestamps import parse_day
 
 __all__ = ["check_query"]
 
@@ -151,7 +151,7 @@ def _check_value(column: Column, value: str) -> None:
                 )
         case "date":
             try:
-                date.fromisoformat(value)
+                parse_day(value)
             except ValueError as error:
                 raise QueryError(
                     f"Column '{column.name}' is compared with a value that is not a date (YYYY-MM-DD)."

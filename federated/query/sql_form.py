@@ -25,6 +25,7 @@ from federated.query.model import MAX_EDGES, DatePart, Dimension, Level, Period,
 from federated.query.sql_text import REGION
 from federated.query.yaml_form import parse_query, write_query
 from federated.rationals import rational
+from federated.timestamps import parse_day
 from protocols.errors import LocalProtocolError
 
 __all__ = ["parse_sql"]
@@ -179,7 +180,7 @@ def _period(asked: _Asked, column: str | None, source: _Source) -> tuple[Period,
     for place, item in enumerate(asked.conjuncts):
         if isinstance(item, Between) and column in {None, item.column} and _is_day(item.low) and _is_day(item.high):
             rest = asked.conjuncts[:place] + asked.conjuncts[place + 1 :]
-            period = Period(column=item.column, start=date.fromisoformat(item.low), end=date.fromisoformat(item.high))
+            period = Period(column=item.column, start=parse_day(item.low), end=parse_day(item.high))
             return period, _all(rest)
     raise source.problem(
         asked.node,
@@ -190,7 +191,7 @@ def _period(asked: _Asked, column: str | None, source: _Source) -> tuple[Period,
 
 def _is_day(text: str) -> bool:
     try:
-        date.fromisoformat(text)
+        parse_day(text)
     except ValueError:
         return False
     return True
@@ -481,7 +482,7 @@ def _day(node: exp.Expression, source: _Source) -> date:
     text = str(inner.this) if isinstance(inner, exp.Literal) and inner.is_string else ""
     if not _is_day(text):
         raise source.problem(node, "a day was expected here: DATE '2025-03-31'.")
-    return date.fromisoformat(text)
+    return parse_day(text)
 
 
 def _fraction(node: exp.Expression, source: _Source) -> Fraction:

@@ -16,6 +16,7 @@ from typing import Final
 
 from federated.errors import FileProblem
 from federated.schema.files import resource_text
+from federated.timestamps import parse_day
 from protocols.identifiers import CouncilId
 
 __all__ = ["ChangeKind", "CodeChange", "CodeHistory", "load_code_history", "parse_code_history"]
@@ -224,7 +225,7 @@ def _code(text: str) -> CouncilId:
 def _days(text: str) -> tuple[date, date]:
     if len(text) == _YEAR_DIGITS:
         return date(int(text), 1, 1), date(int(text), 12, 31)
-    day = date.fromisoformat(text)
+    day = parse_day(text)
     return day, day
 
 

@@ -178,6 +178,7 @@ BAD = {
     "an id with a space": (changed_entry(0, id="E06 1"), "council id"),
     "not a region": (changed_entry(0, region="North East"), "councils.0.region"),
     "not a day": (changed_entry(0, valid_from="2026-02-30"), "year-month-day"),
+    "a day of a week": (changed_entry(0, valid_from="2026-W05-6"), "year-month-day"),
     "a day without hyphens": (changed_entry(0, valid_from="20260101"), "year-month-day"),
     "seconds for a day": (changed_entry(0, valid_from="1767225600"), "year-month-day"),
     "end before start": (changed_entry(0, valid_to="2025-12-31"), "valid_to is before"),

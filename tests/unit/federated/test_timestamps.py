@@ -7,7 +7,7 @@ import pytest
 
 from federated.errors import QueryError
 from federated.pages import renderer
-from federated.timestamps import days, parse_time, time_text
+from federated.timestamps import days, parse_day, parse_time, time_text
 from tests.docs.pages import ROOT
 
 
@@ -40,6 +40,13 @@ def test_a_time_is_read_back_as_it_was_written():
 def test_no_other_form_is_taken(text):
     with pytest.raises(QueryError, match="must be written as"):
         parse_time(text)
+
+
+def test_a_day_has_one_form():
+    assert parse_day("2026-01-31") == date(2026, 1, 31)
+    for other in ("2026-W05-6", "20260131", "2026-02-30", "2026-01-31 ", ""):
+        with pytest.raises(ValueError, match=r"must be written as|Invalid isoformat|out of range"):
+            parse_day(other)
 
 
 def test_a_period_of_one_day_is_that_day():
