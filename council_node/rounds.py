@@ -206,9 +206,10 @@ class Rounds:
             self._end(sid, str(problem))
             return self._statement(Kind.COMPLAINT, sid, getattr(problem, "rule", rule), str(problem))
         except (FileProblem, InternalError) as problem:
-            # Which file of the council's cannot be read, and why, is said in its own log alone.
+            # Which file of the council's cannot be read, and why, is said in its own log alone: receipt and ledger
+            # are shown to others.
             self._station.log("stage_failed", {"sid": sid.hex(), "reason": problem.diagnostics()})
-            self._end(sid, problem.diagnostics())
+            self._end(sid, "a fault of this council's node; its IT officer finds the cause in the log")
             return self._statement(Kind.COMPLAINT, sid, "fault", OWN_FAULT)
         except FederatedError as problem:
             self._end(sid, problem.diagnostics())

@@ -19,13 +19,13 @@ from council_node import rounds
 from council_node.decisions import Decisions
 from council_node.ledger import Ledger
 from council_node.overdue import overdue_answers
-from council_node.receipts import receipts
+from council_node.receipts import find_receipt, receipts
 from council_node.status import node_status, print_status
 from federated.errors import InternalError, PolicyRefusal
 from federated.ledger_entries import RoundState
 from federated.release import CouncilRecord, make_release
 from federated.signing import open_statement
-from protocols.encoding import sha256
+from protocols.encoding import canonical_json, sha256
 from protocols.envelope import SignedMessage, read_signed, sign_message, verify_message
 from protocols.identifiers import CouncilId, Digest
 from protocols.secagg import SecureSum
@@ -412,6 +412,12 @@ def test_a_failure_after_the_charge_leaves_it_standing_and_tells_nobody_a_case_v
     assert rule_of(me.ask(round_.message(Kind.SHARES, ME))) == "unknown_round"
     assert me.state(round_.sid) == "spent"
     assert [event for event, _ in me.events if event == "stage_failed"] == ["stage_failed"]
+    # Receipt and ledger go into the evidence pack, which is made to be shown.
+    receipt = find_receipt(me.station.store, round_.sid.hex())
+    assert "a fault of this council's node" in receipt.outcome
+    kept = receipt.encode() + b"".join(canonical_json(entry.body) for entry in me.station.ledger.entries())
+    assert b"extracts" not in kept
+    assert CANARY.encode() not in kept
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "headings"])
