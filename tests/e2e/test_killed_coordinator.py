@@ -256,6 +256,7 @@ def figures_of(seen: Seen, kills: int, seconds: float) -> dict[str, object]:
     }
 
 
+@pytest.mark.drawn(1)
 def test_random_kills(tmp_path, store_url):
     seed, began = secrets.randbits(32), time.monotonic()
     with served(tmp_path, store_url) as made:

@@ -222,6 +222,7 @@ def test_the_page_of_tokens_passes_the_checker_and_can_be_walked_with_the_keyboa
     context.close()
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("path", ["/sign-in", "/set-password", "/account", "/sign-in/openid/back"])
 def test_the_pages_pass_the_checker_fit_and_can_be_walked_with_the_keyboard(site, chromium, path):
     context = chromium.new_context(ignore_https_errors=True, bypass_csp=True)

@@ -46,6 +46,7 @@ PATHS = {
 }
 
 
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize("name", PATHS)
 def test_a_page_costs_the_database_no_more_among_many_questions(worlds, name):
     found = []

@@ -265,6 +265,7 @@ async def test_a_council_the_link_does_not_know_is_not_waited_for(joined) -> Non
         assert time.monotonic() - started < 5 * harness.pace
 
 
+@pytest.mark.drawn(3)
 @LINKS
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
 @async_test

@@ -158,6 +158,7 @@ def test_a_token_is_made_on_the_page_shown_once_and_taken_back(desk):
     assert "taken back" in browser.read("/account/tokens").text
 
 
+@pytest.mark.drawn(6)
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -65,6 +65,7 @@ def test_where_no_truth_is_known_the_simulation_says_so(table):
         simulate(Scenario(questions=(small(tables=(table,)),), councils=4, seed=1))
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("mechanism", Mechanism)
 @pytest.mark.parametrize("lost", [0, 1])
 def test_but_for_the_noise_every_total_is_the_exact_sum_of_those_who_contributed(without_noise, mechanism, lost):
@@ -111,6 +112,7 @@ BANDED = small(
 )
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("mechanism", Mechanism)
 def test_bands_and_quantiles_come_through_masks_and_losses_too(without_noise, mechanism):
     """Under Gaussian noise weighted running totals are sent; without the noise the quantiles are the exact ones."""

@@ -55,6 +55,7 @@ def without_noise(monkeypatch):
     monkeypatch.setattr("council_node.contribution.sample_noise_share", nothing)
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize(("fit", "lost"), [(FIT, 0), (FIT, 1), (NUMBERS, 0)])
 def test_but_for_the_noise_every_round_is_the_exact_sum_at_its_coefficients(without_noise, fit, lost):
     asked = replace(QUESTION, tables=(fit,))

@@ -150,6 +150,7 @@ def compare_with_opendp(mechanism, parameter, honest, size):
         assert two_samples(ours, theirs, law) < REJECT
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize(("mechanism", "parameter", "honest"), REFERENCE_CASES)
 def test_opendp_draws_from_the_same_law_and_a_scale_ten_percent_off_is_seen(mechanism, parameter, honest):
     compare_with_opendp(mechanism, parameter, honest, 30_000)

@@ -88,6 +88,7 @@ def size(rounds):
     return sum(len(values) for item in rounds for values in item.residuals)
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("lost", [0, 1])
 @pytest.mark.parametrize("mechanism", Mechanism)
 def test_residuals_out_of_secure_aggregation_have_the_scale_and_sd_that_were_planned(mechanism, lost, monkeypatch):
@@ -107,6 +108,7 @@ def test_residuals_out_of_secure_aggregation_have_the_scale_and_sd_that_were_pla
     assert abs(found / planned - 1) < 0.05
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("factor", OFF)
 @pytest.mark.parametrize("mechanism", Mechanism)
 def test_a_scale_ten_percent_off_planted_in_the_nodes_is_rejected(mechanism, factor, monkeypatch):

@@ -18,6 +18,7 @@ from federated.statistics import STATISTICS, Sensitivity
 FAIR = dict(questions(source("fair"), Fraction(1)))
 
 
+@pytest.mark.drawn(10)
 @pytest.mark.parametrize("name", FAIR)
 def test_every_table_can_be_answered_in_every_way(name):
     found = measure(source("fair"), FAIR[name], councils=20, repetitions=2)

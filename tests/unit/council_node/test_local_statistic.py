@@ -465,6 +465,7 @@ def neighbours():
         )
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("kind", ["households", "rows", "sum", "mean", "co_occurrence"])
 def test_the_nodes_own_vector_moves_by_no_more_than_claimed(tmp_path, kind):
     measure = {"measures": (measured("dependent_children_n", 0, 4),)} if kind in {"sum", "mean"} else {}

@@ -34,6 +34,7 @@ def words():
     return Vocabulary(load_schema().dataset("case"), (load_profile("generic", load_schema()),))
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("style", styles().values(), ids=styles())
 def test_the_practice_extracts_map_without_a_wrong_heading_or_wording(tmp_path, cases, style):
     path = tmp_path / "extract.csv"

@@ -31,6 +31,7 @@ def test_every_profile_of_a_system_is_illustrative_and_has_an_extract():
     assert not load_profile(GENERIC, load_schema()).illustrative
 
 
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_an_extract_in_the_style_of_a_system_maps_completely(tmp_path, name):
     system, dataset = name.split(".")

@@ -19,6 +19,7 @@ def columns(dataset):
     return {name: column for name, column in mapped_columns(dataset).items() if name not in joined_columns(dataset)}
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
 def test_it_maps_completely_empty_or_filled_in(tmp_path, dataset):
     path = tmp_path / "records.xlsx"

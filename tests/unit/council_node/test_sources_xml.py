@@ -150,6 +150,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.drawn(6)
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_case_costs_itself_alone(tmp_path, name):
     amp = case("H9 &amp; H8")

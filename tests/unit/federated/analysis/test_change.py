@@ -254,6 +254,7 @@ def test_differences_hold_the_truth_as_often_as_declared(law, case):
     assert errors_off([narrowed(cell) for cell in cells], truths) < -4
 
 
+@pytest.mark.drawn(3)
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("law", LAWS)

@@ -53,7 +53,7 @@ TOO_OFTEN = 0.05 + 4 * sqrt(0.05 * 0.95 / TIMES)
 EVEN = np.full((7, 6), 1 / 42)
 
 
-@pytest.mark.drawn(3)
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("households", [0, 40, 3000])
 def test_an_even_pattern_is_called_uneven_no_more_than_one_time_in_twenty(law, households):
@@ -61,6 +61,7 @@ def test_an_even_pattern_is_called_uneven_no_more_than_one_time_in_twenty(law, h
     assert rejected(events(mechanism=mechanism, epsilon=epsilon), EVEN, households) < TOO_OFTEN
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("law", LAWS)
 def test_a_pattern_by_days_of_the_month_is_called_another_no_more_than_one_time_in_twenty(law):
     mechanism, epsilon = LAWS[law]

@@ -179,6 +179,7 @@ def test_intervals_for_noise_and_chance_hold_the_model(world, code, noise):
         assert agrees(cells, [truth[figure]] * TIMES, over=0.01), (figure, holds(cells, [truth[figure]] * TIMES))
 
 
+@pytest.mark.drawn(5)
 @pytest.mark.parametrize("code", TABLES)
 @pytest.mark.parametrize("size", [6, 7, 8, 9, 11, 15])
 def test_near_the_limit_of_a_category_coverage_is_what_is_documented(size, code):

@@ -172,6 +172,7 @@ def marks(rng, chance, items):
     return (rng.random((CELLS, items)) < chance).astype(np.int64)
 
 
+@pytest.mark.drawn(5)
 @pytest.mark.parametrize("chance", [0.0, 0.02, 0.5])
 @under_each_noise
 def test_shares(epsilon, mechanism, chance):
@@ -217,6 +218,7 @@ def two_measures(code, first, second):
     return Table(name="t", statistic=code, measures=tuple(bounds))
 
 
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize(("first", "second"), [((0, 6), (1, 4)), ((-30, 500), (1, 90))])
 @under_each_noise
 def test_ratios(epsilon, mechanism, first, second):
@@ -241,6 +243,7 @@ def test_ratios_of_few_households(epsilon, mechanism, items):
     assert silent or items > 1
 
 
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize(("value", "weight"), [((0, 4), (0, 20)), ((10, 300), (0, 92))])
 @under_each_noise
 def test_weighted_means(epsilon, mechanism, value, weight):
@@ -288,6 +291,7 @@ def test_relations_of_few_households(epsilon, mechanism, items):
         assert keeps_its_word(estimates, truth)
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("epsilon", [Fraction(1), Fraction(3)])
 @pytest.mark.parametrize("code", ["variance", "covariance"])
 def test_marks_of_0_and_1_under_the_coarsest_noise_are_held_at_least_as_often_as_declared(code, epsilon):

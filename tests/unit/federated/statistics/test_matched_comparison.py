@@ -133,6 +133,7 @@ def test_intervals_for_noise_and_chance_hold_what_the_counts_were_drawn_from(wor
     assert agrees(found, truth, over=0.05 if world == "sparse" else 0.015, under=0.025), holds(found, truth)
 
 
+@pytest.mark.drawn(2)
 @each_noise
 def test_intervals_of_the_ratio_hold_one_ratio_too(noise):
     place = World((4, 5), 300, (4, 8), difference=0.0)

@@ -147,6 +147,7 @@ def council(tmp_path_factory):
     )
 
 
+@pytest.mark.drawn(6)
 @pytest.mark.parametrize("name", questions())
 def test_a_council_node_counts_the_same(council, name):
     """The node reads the messy files through its mapping; the truth comes from the records they were made of."""
