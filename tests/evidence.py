@@ -32,6 +32,7 @@ def record(
     command: Sequence[str] = (),
     n: int,
     seed: int | None = None,
+    besides: Sequence[Path] = (),
     path: Path = EVIDENCE,
 ) -> None:
     """Write down what a long run found.
@@ -43,11 +44,12 @@ def record(
         command: That command, where it is not a test.
         n: How many cells, residuals or cases the figures rest on.
         seed: Of the synthetic cases; noise and masks have none.
+        besides: Other files that the run itself keeps figures in.
         path: The file.
     """
     with _kept(path, "runs") as runs:
         runs[name] = {
-            **_run(command or _of_pytest(test), commit(), seed),
+            **_run(command or _of_pytest(test), commit(*besides), seed),
             "n": n,
             "figures": dict(figures),
         }

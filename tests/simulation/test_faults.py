@@ -70,6 +70,7 @@ def test_a_hundred_thousand_histories_of_faults_break_nothing():
         test="tests/simulation/test_faults.py::test_a_hundred_thousand_histories_of_faults_break_nothing",
         n=found.histories,
         seed=kept.first,
+        besides=[KEPT],
     )
 
 
