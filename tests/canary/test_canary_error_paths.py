@@ -240,8 +240,8 @@ def test_a_complaint_that_quotes_the_file_would_be_seen(tmp_path, monkeypatch):
     monkeypatch.setattr("council_node.station.Station._missing", lambda *_: frozenset())
     sweep = Sweep()
     sweep_rounds(tmp_path, sweep, scenario(many_cells()), damage=damage_each([no_headings] * 5))
-    # It goes no further than the council: the coordinator is told only that the node met a fault of its own.
-    assert sweep.found_in(CANARY) == {"node's log", "nodes' folders", "nodes' folders, tables"}
+    # It goes no further than the log: receipt, ledger and coordinator have only that the node met a fault of its own.
+    assert sweep.found_in(CANARY) == {"node's log"}
 
 
 @pytest.mark.parametrize("kind", [*ROWS, *FILES])

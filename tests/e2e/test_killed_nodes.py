@@ -227,7 +227,7 @@ def noise_of(plan: Plan, contributed: int) -> tuple[np.ndarray, np.ndarray]:
 def check_noise(tally: Tally) -> None:
     """Neither none nor twice as much; `tests/statistical` holds its law to a few per cent."""
     cells = len(tally.squares)
-    assert cells >= 400
+    assert cells >= 300
     # The squares' own variance is below 6 for Laplace noise and 2 for Gaussian, so these are over six of their errors.
     allowed = 6.5 * (6 / cells) ** 0.5
     assert 1 - allowed <= np.mean(tally.squares) <= 1 + allowed

@@ -798,12 +798,14 @@ def texts(data: bytes) -> None:
     from federated.plain_english import open_ended, reading_score
     from federated.query.model import parse_epsilon
     from federated.rationals import decimal_down, decimal_up, rational, rational_text
-    from federated.timestamps import parse_time, time_text
+    from federated.timestamps import parse_day, parse_time, time_text
     from protocols.identifiers import council_id
 
     text = data.decode("utf-8", "surrogateescape")
     with declared():
         _same(time_text(parse_time(text)), text)
+    with contextlib.suppress(ValueError):
+        _same(parse_day(text).isoformat(), text)
     with declared():
         found = rational(text, name="number")
         _same(rational(rational_text(found), name="number"), found)
@@ -1548,6 +1550,7 @@ _ALL = (
     _target(keys, "federated.keys:parse_public", "federated.keys:read_public_key", "federated.keys:read_private_key"),
     _target(
         texts,
+        "federated.timestamps:parse_day",
         "federated.timestamps:parse_time",
         "federated.rationals:rational",
         "federated.query.model:parse_epsilon",
